@@ -1,0 +1,50 @@
+# Everything a person or a machine does here. The first target makes its own environment in .venv.
+.DEFAULT_GOAL := help
+.PHONY: help rehearse test check format bench clean
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MADE := $(VENV)/made
+PACKAGES := gateway simulator loadtests
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# What `make rehearse`, `make test` and `make bench` hand on.
+ARGS ?=
+TEST_ARGS ?= -n 2 --dist loadfile
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+rehearse: $(MADE) ## run a whole text bank in virtual time: make rehearse ARGS="--contacts 1000 --seed 7"
+	@$(BIN)/textbank rehearse $(ARGS)
+
+test: $(MADE) ## run the tests: make test ARGS="tests/core -k hours"
+	$(BIN)/python -m pytest -q $(TEST_ARGS) $(ARGS)
+
+check: $(MADE) ## lint, format, types, imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(MADE) ## put every file into shape
+	$(BIN)/ruff check --fix-only --exit-zero .
+	$(BIN)/ruff format .
+
+bench: $(MADE) ## measure the hot paths
+	$(BIN)/python -m pytest -q benchmarks $(ARGS)
+
+clean: ## remove the environment and everything built
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
+
+# Debian may have Python and pip without ensurepip: pip then puts itself into the new environment.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV) || { $(PYTHON) -m venv --clear --without-pip $(VENV) && \
+		$(PYTHON) -m pip --python $(VENV)/bin/python install --quiet pip; }
+
+# Brought up to date whenever the requirements or the pins change.
+$(MADE): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,load]'
+	@touch $@

@@ -1,0 +1,310 @@
+"""What each generated part of a page says."""
+
+import importlib
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from math import isinf
+from pathlib import Path
+from typing import Any
+
+import click
+
+from docs.generate.parameters import Parameter, parameters
+from docs.generate.result_fields import json_fields
+from docs.generate.tables import code, table
+from gateway import config
+from gateway.core.errors import CATALOGUE, Consequence, Kind, SubReason, consequence
+from gateway.core.hours import STATE_WINDOWS, WEEKDAYS, clock_text
+from gateway.core.lifecycle import MOVES, State
+from gateway.core.phone import PhoneFault
+from gateway.core.safeguards import RULES
+from gateway.core.safeguards import Kind as MessageKind
+from gateway.core.segments import PRICES
+from gateway.metrics import FAMILIES, Family, Label
+from simulator.result import INVARIANT_RULES
+from simulator.scenario import load, shipped
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+_HOUR_S = 3600
+
+
+def commands() -> dict[str, click.Command]:
+    """The subcommands that this distribution registers, by name."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    found = {}
+    for name, place in sorted(project["entry-points"]["textbank.commands"].items()):
+        module, _, attribute = place.partition(":")
+        found[name] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def _commands() -> str:
+    return "\n\n".join(_command(name, command) for name, command in commands().items())
+
+
+def _command(name: str, command: click.Command) -> str:
+    context = click.Context(command, info_name=f"textbank {name}", **command.context_settings)
+    usage = command.get_usage(context).removeprefix("Usage: ")
+    rows = [_flag(each, context) for each in command.get_params(context)]
+    words = " ".join((command.help or "").split())
+    return f"### {name}\n\n    {usage}\n\n{words}\n\n{table(('flag', 'meaning', 'default'), rows)}"
+
+
+def _flag(parameter: click.Parameter, context: click.Context) -> tuple[str, str, str]:
+    if isinstance(parameter, click.Argument):
+        return (
+            code(parameter.make_metavar(context)),
+            "a name or the path of a TOML file",
+            code(parameter.default),
+        )
+    assert isinstance(parameter, click.Option)
+    names = ", ".join((*parameter.secondary_opts, *parameter.opts))
+    metavar = "" if parameter.is_flag else f" {parameter.make_metavar(context).replace('INTEGER RANGE', 'N')}"
+    shown = "" if parameter.is_flag or parameter.default is None else str(parameter.default)
+    meaning, _, told = (parameter.help or "").partition("  [default: ")
+    return code(f"{names}{metavar}"), meaning, code(told.rstrip("]") or _real(shown))
+
+
+def _real(default: str) -> str:
+    return "" if "UNSET" in default.upper() or default == "None" else default
+
+
+def _scenarios() -> str:
+    rows = [
+        (code(name), scenario.title, scenario.question, f"{scenario.contacts:,}")
+        for name in shipped()
+        for scenario in (load(name),)
+    ]
+    return table(("name", "what", "the question it answers", "contacts"), rows)
+
+
+def _scenario_parameters() -> str:
+    sections: dict[str, list[Parameter]] = {}
+    for each in parameters():
+        section = each.path.partition(".")[0] if "." in each.path else ""
+        sections.setdefault(section.removesuffix("[]"), []).append(each)
+    return "\n\n".join(_section(name, rows) for name, rows in sections.items())
+
+
+def _section(name: str, rows: list[Parameter]) -> str:
+    title = f"### [{name}]" if name else "### At the top of the file"
+    cells = ((code(row.path), row.unit, row.default, row.source, row.meaning) for row in rows)
+    return f"{title}\n\n{table(('parameter', 'unit', 'default', 'source', 'meaning'), cells)}"
+
+
+def _settings() -> str:
+    rows = [
+        (
+            code(each.name),
+            code(each.variable),
+            each.type,
+            code(each.default) or "none",
+            f"{each.description}{' (secret: never shown)' if each.secret else ''}",
+        )
+        for each in config.reference()
+    ]
+    return table(("setting", "variable", "type", "default", "meaning"), rows)
+
+
+def _metrics() -> str:
+    rows = [
+        (code(family.name), family.type, ", ".join(label.name for label in family.labels), family.help)
+        for family in FAMILIES
+    ]
+    return table(("metric", "type", "labels", "meaning"), rows)
+
+
+def _labels() -> str:
+    rows = [
+        (code(family.name), code(label.name), _label_values(label))
+        for family in FAMILIES
+        for label in family.labels
+    ]
+    return table(("metric", "label", "values"), rows)
+
+
+def _label_values(label: Label) -> str:
+    return ", ".join(label.values) or "set once at the start"
+
+
+def _buckets() -> str:
+    rows = [
+        (code(family.name), ", ".join(f"{edge:g}" for edge in family.buckets)) for family in _histograms()
+    ]
+    return table(("histogram", "buckets end at, seconds"), rows)
+
+
+def _histograms() -> Iterator[Family]:
+    return (family for family in FAMILIES if family.type == "histogram")
+
+
+_CODE_HEADER = (
+    "code",
+    "title",
+    "a volunteer reads",
+    "what to do",
+    "who acts",
+    "retry",
+    "billed",
+    "held",
+    "box",
+)
+
+
+def _error_codes() -> str:
+    by_kind: dict[Kind, list[Consequence]] = {}
+    for means in CATALOGUE.values():
+        by_kind.setdefault(means.kind, []).append(means)
+    return "\n\n".join(
+        f"### {kind.value.replace('_', ' ')}\n\n{table(_CODE_HEADER, map(_code_row, rows))}"
+        for kind, rows in by_kind.items()
+    )
+
+
+def _code_row(means: Consequence) -> tuple[object, ...]:
+    return (
+        code(means.code),
+        means.title,
+        means.volunteer_reads,
+        means.what_to_do,
+        means.actor.value.replace("_", " "),
+        means.retry,
+        "free" if means.fee_exempt and means.billing == "fee" else means.billing,
+        _held(means.memory_s),
+        means.box,
+    )
+
+
+def _held(memory_s: float) -> str:
+    if isinf(memory_s):
+        return "for good"
+    hours = memory_s / _HOUR_S
+    return "" if not hours else f"{hours:g} h" if hours < 48 else f"{hours / 24:g} days"
+
+
+def sub_reasons() -> list[tuple[SubReason, Consequence]]:
+    """Each sub-reason with what it means; told by its code's own line being another."""
+    return [
+        (sub_reason, consequence(number, sub_reason))
+        for number in sorted(CATALOGUE)
+        for sub_reason in SubReason
+        if consequence(number, sub_reason) is not CATALOGUE[number]
+    ]
+
+
+def _sub_reasons() -> str:
+    rows = [
+        (code(means.code), code(sub_reason.value), means.title, means.volunteer_reads, means.what_to_do)
+        for sub_reason, means in sub_reasons()
+    ]
+    return table(("code", "sub-reason", "title", "a volunteer reads", "what to do"), rows)
+
+
+def _safeguards() -> str:
+    rows = [
+        (
+            place,
+            code(rule.code),
+            rule.name.replace("_", " "),
+            _kinds(rule.applies_to),
+            consequence(rule.code, rule.sub_reason).title,
+            "yes" if rule.at_hand_over else "",
+        )
+        for place, rule in enumerate(RULES, start=1)
+    ]
+    return table(("#", "code", "rule", "applies to", "refuses with", "looked at again"), rows)
+
+
+def _kinds(kinds: frozenset[MessageKind]) -> str:
+    every, named = list(MessageKind), [kind.value for kind in MessageKind if kind in kinds]
+    if len(named) == len(every):
+        return "all"
+    left_out = [kind.value for kind in every if kind not in kinds]
+    return f"all but {left_out[0]}" if len(left_out) == 1 else ", ".join(named)
+
+
+def _moves() -> str:
+    rows = [
+        (
+            code(here.value),
+            ", ".join(code(there.value) for there in State if there in MOVES[here]) or "nowhere: final",
+        )
+        for here in State
+    ]
+    return table(("from", "to"), rows)
+
+
+def _invariants() -> str:
+    rows = [(place, code(name), rule) for place, (name, rule) in enumerate(INVARIANT_RULES.items(), start=1)]
+    return table(("#", "name", "the rule"), rows)
+
+
+def _state_windows() -> str:
+    rows = [(state, _week(week)) for state, week in sorted(STATE_WINDOWS.items())]
+    return table(("state", "hours, recipient's local time"), rows)
+
+
+def _week(week: Any) -> str:
+    """Runs of days with the same hours: "mon-sat 09:00-21:00, sun 12:00-21:00"."""
+    runs: list[list[int]] = []
+    for day in range(7):
+        if runs and week[runs[-1][-1]] == week[day]:
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    return ", ".join(_run(run, week[run[0]]) for run in runs)
+
+
+def _run(days: list[int], minutes: Any) -> str:
+    hours = f"{clock_text(minutes.start)}-{clock_text(minutes.end)}"
+    if len(days) == 7:
+        return hours
+    named = WEEKDAYS[days[0]] if len(days) == 1 else f"{WEEKDAYS[days[0]]}-{WEEKDAYS[days[-1]]}"
+    return f"{named} {hours}"
+
+
+def _prices() -> str:
+    rows = [
+        (code(name), f"{PRICES.sms_usd + fees.sms_usd:.4f}", f"{PRICES.sms_in_usd + fees.sms_in_usd:.4f}")
+        for name, fees in {**PRICES.carriers, "unknown": PRICES.planning}.items()
+    ]
+    header = ("carrier", "US dollars per outbound segment", "per inbound segment")
+    return f"Prices as of {PRICES.as_of}; a message that ends `failed` costs {PRICES.failed_usd:g}.\n\n{table(header, rows)}"
+
+
+_OTHER_REJECTS: Mapping[str, str] = {
+    "blank_phone": "There is no phone number in the row, or the whole row is blank.",
+    "landline": "The list itself says that this is a landline, which can't receive texts.",
+    "opted_out": "The list marks this person as opted out.",
+    "duplicate": "The number stands on an earlier line already.",
+    "row_shape": "The row has more cells than the header: a cell with a comma needs quotes.",
+}
+
+
+def _rejects() -> str:
+    faults = {fault.value: fault.reason for fault in PhoneFault if fault is not PhoneFault.BLANK}
+    rows = [(code(reason), text) for reason, text in (faults | dict(_OTHER_REJECTS)).items()]
+    return table(("reason", "what it means"), rows)
+
+
+BLOCKS: Mapping[str, Callable[[], str]] = {
+    "commands": _commands,
+    "json-fields": json_fields,
+    "scenarios": _scenarios,
+    "scenario-parameters": _scenario_parameters,
+    "settings": _settings,
+    "metrics": _metrics,
+    "metric-labels": _labels,
+    "metric-buckets": _buckets,
+    "error-codes": _error_codes,
+    "sub-reasons": _sub_reasons,
+    "safeguards": _safeguards,
+    "moves": _moves,
+    "invariants": _invariants,
+    "state-windows": _state_windows,
+    "prices": _prices,
+    "rejects": _rejects,
+}
+"""Name of a part -> what it says."""
+
+__all__ = ["BLOCKS", "commands", "sub_reasons"]

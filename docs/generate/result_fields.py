@@ -1,0 +1,79 @@
+"""The fields of `--json`, from the record that is printed."""
+
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args, get_origin
+
+import msgspec
+
+from docs.generate.tables import code, table
+from simulator.result import INVARIANTS, Result
+
+MEANINGS: Mapping[str, str] = {
+    "scenario": "the scenario's name",
+    "seed": "the seed",
+    "contacts": "people on the list",
+    "virtual_seconds": "seconds of the simulated day",
+    "wall_seconds": "seconds on this machine, from start to verdict",
+    "peak_rss_bytes": "the most memory that the process held; PostgreSQL's own is not in it",
+    "trace_hash": "SHA-256 over everything that the carriers saw; equal runs have equal hashes",
+    "messages.requested": "first texts and answers that volunteers asked for; the sum of all below",
+    "messages.blocked": "by code: stopped by a safeguard, never sent, never billed",
+    "messages.queued": "still waiting when the day ended",
+    "messages.sending": "handed over without an answer yet; 0 after an orderly end",
+    "messages.sent": "the provider has it, and no receipt came",
+    "messages.delivered": "the carrier says that the handset has it",
+    "messages.undelivered": "by code: the carrier took it and could not deliver it",
+    "messages.failed": "by code: it never left the provider",
+    "messages.unknown": "the answer was lost and nobody could be asked; never sent again",
+    "segments": "segments handed to carriers, as billed",
+    "cost_usd": "US dollars: segments out and in, fees, numbers",
+    "replies": "texts from people, opt-outs included",
+    "opt_outs.keyword": "people who opted out by a keyword",
+    "opt_outs.manual": "people whom a volunteer marked as opted out",
+    "numbers.bought": "phone numbers bought",
+    "numbers.in_use": "of them, those not retired",
+    "numbers.retired": "of them, those given up after errors",
+    "list.rows": "rows below the header",
+    "list.used": "rows that became contacts",
+    "list.rejected": "by reason: rows that did not",
+    "invariants": f"violations by name: {', '.join(INVARIANTS)}; all 0 in a sound run",
+    "verdict": '"GO", "GO with limits" or "NO-GO"',
+    "verdict_reasons": "the reasons in plain words, the gravest first",
+    "cpu_seconds": "CPU seconds of the whole process: gateway, model and audit",
+    "setup_seconds": "of the wall seconds, those before the day began",
+}
+_TYPES = {"int": "integer", "float": "number", "str": "text"}
+
+
+def fields() -> list[tuple[str, str]]:
+    """(path, type) of every field, in the order in which they are printed."""
+    return list(_fields(Result, ""))
+
+
+def json_fields() -> str:
+    rows = [(code(path), kind, MEANINGS[path]) for path, kind in fields()]
+    return table(("field", "type", "meaning"), rows)
+
+
+def _fields(record: type[msgspec.Struct], path: str) -> Iterator[tuple[str, str]]:
+    for field in msgspec.structs.fields(record):
+        kind = field.type
+        inner = next((each for each in (kind, *get_args(kind)) if _is_record(each)), None)
+        if inner is not None:
+            yield from _fields(inner, f"{path}{field.name}.")
+        else:
+            yield f"{path}{field.name}", _type_name(kind)
+
+
+def _is_record(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _type_name(kind: Any) -> str:
+    origin = get_origin(kind)
+    if origin is typing.Literal:
+        return "text"
+    if origin is tuple:
+        return "list of texts"
+    return "object" if origin is not None else _TYPES[kind.__name__]

@@ -1,0 +1,1 @@
+"""Textbank's gateway: it sends and receives a campaign's texts."""

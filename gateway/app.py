@@ -1,0 +1,133 @@
+"""The composition root: the only file that names concrete parts."""
+
+import asyncio
+from typing import NamedTuple
+
+from gateway.clock import Clock
+from gateway.config import Settings
+from gateway.metrics import Metrics
+from gateway.p2p.bank import TextBank
+from gateway.pipeline.admission import Admission
+from gateway.pipeline.campaigns import Campaigns
+from gateway.pipeline.delivery import Delivery
+from gateway.pipeline.dispatch import Dispatch
+from gateway.pipeline.inbound import Inbound
+from gateway.pipeline.recovery import Recovery
+from gateway.pipeline.road import DispatchOptions
+from gateway.providers.base import InboundText, Provider, StatusReport
+from gateway.store.database import Database
+from gateway.store.ownership import Ownership
+
+
+class Undurable(NamedTuple):
+    """Callbacks whose sender has had no answer yet, and will call again."""
+
+    statuses: list[StatusReport]
+    texts: list[InboundText]
+
+
+class Gateway:
+    """One worker: the road of a message and the text bank on top, over one database and one provider.
+
+    With one connection the claims share it (a rehearsal's order of writes); otherwise they have their own.
+    """
+
+    def __init__(
+        self, settings: Settings, database: Database, claims: Database, provider: Provider, clock: Clock
+    ) -> None:
+        self.database = database
+        self.clock = clock
+        self.provider = provider
+        self.metrics = Metrics()
+        windows, dispatch = settings.windows, settings.dispatch
+        self.campaigns = Campaigns(database)
+        self.delivery = Delivery(
+            database,
+            self.campaigns,
+            clock,
+            self.metrics,
+            window_s=windows.delivery_s,
+            max_rows=windows.max_rows,
+        )
+        self.dispatch = Dispatch(
+            database,
+            Ownership(claims),
+            self.campaigns,
+            clock,
+            self.metrics,
+            provider,
+            self.delivery,
+            DispatchOptions(
+                horizon_s=dispatch.horizon_s,
+                look_ahead=dispatch.look_ahead,
+                poll_s=dispatch.poll_s,
+                concurrency=dispatch.concurrency,
+                closing_margin_s=dispatch.closing_margin_s,
+            ),
+        )
+        self.delivery.listen(self.dispatch)
+        self.admission = Admission(
+            database,
+            self.campaigns,
+            clock,
+            self.metrics,
+            self.dispatch,
+            window_s=windows.admission_s,
+            max_rows=windows.max_rows,
+        )
+        self.inbound_station = Inbound(
+            database,
+            self.campaigns,
+            self.metrics,
+            window_s=windows.inbound_s,
+            max_rows=windows.max_rows,
+            stopped=self.dispatch.hand_over.stop_phones,
+        )
+        self.recovery = Recovery(
+            database,
+            clock,
+            provider,
+            self.delivery,
+            self.dispatch.hand_over,
+            on_the_wire_s=2 * dispatch.submit_timeout_s,
+        )
+        self.bank = TextBank(
+            database, self.campaigns, self.admission, clock, self.dispatch.hand_over.stop_phones
+        )
+        self._recovering: asyncio.Task[None] | None = None
+
+    # the provider's sink
+
+    def status(self, report: StatusReport) -> "asyncio.Future[None]":
+        return self.delivery.status(report)
+
+    def inbound(self, text: InboundText) -> "asyncio.Future[None]":
+        return self.inbound_station.receive(text)
+
+    # life
+
+    async def start(self) -> None:
+        """Reads the campaigns, becomes the owner of those that are free, and settles what was left."""
+        await self.campaigns.load()
+        self.provider.listen(self)
+        for campaign_id in self.campaigns.ids():
+            if await self.dispatch.own(campaign_id):
+                await self.recovery.adopt(campaign_id)
+        self._recovering = asyncio.get_running_loop().create_task(self.recovery.run(), name="recovery")
+
+    async def drain(self) -> None:
+        """Takes nothing new, finishes what is under way, and leaves no message `sending`."""
+        if self._recovering is not None:
+            self._recovering.cancel()
+        await self.admission.drain()
+        await self.dispatch.drain()
+        await self.delivery.window.drain()
+        await self.inbound_station.window.drain()
+
+    def crash(self) -> "Undurable":
+        """Stops as kill -9 would; returns the callbacks that were never acknowledged."""
+        if self._recovering is not None:
+            self._recovering.cancel()
+        self.admission.close()
+        self.dispatch.close()
+        return Undurable(self.delivery.close(), self.inbound_station.close())

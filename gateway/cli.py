@@ -1,0 +1,136 @@
+"""The `textbank` command: finds its subcommands, parses their arguments, and nothing else."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+
+import click
+
+from gateway.core.errors import BadInput
+
+COMMANDS = "textbank.commands"
+"""The entry-point group in which a distribution registers its subcommands."""
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+READER_LEFT = 141  # 128 + SIGPIPE, as the shell has it
+
+
+class Commands(click.Group):
+    """A group whose commands are the entry points of `textbank.commands`, loaded when asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({entry.name for entry in self._registered()} | set(super().list_commands(ctx)))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for entry in self._registered():
+            if entry.name == cmd_name:
+                return self._load(entry)
+        return super().get_command(ctx, cmd_name)
+
+    def _registered(self) -> list[EntryPoint]:
+        return sorted(entry_points(group=COMMANDS), key=lambda entry: (entry.name, entry.value))
+
+    def _load(self, entry: EntryPoint) -> click.Command:
+        """One broken plug-in must not take the help of the others with it."""
+        try:
+            command = entry.load()
+        except ImportError as reason:
+            return _unavailable(entry, str(reason))
+        if isinstance(command, click.Command):
+            return command
+        return _unavailable(entry, "it is not a command")
+
+
+def _unavailable(entry: EntryPoint, reason: str) -> click.Command:
+    def refuse() -> None:
+        raise BadInput(
+            f"the command '{entry.name}' can't be loaded from {entry.value}",
+            reason,
+            "reinstall what provides it",
+        )
+
+    return click.Command(entry.name, callback=refuse, help=f"Not available: {reason}.", add_help_option=False)
+
+
+@click.command(
+    cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(None, "--version", package_name="textbank", message="textbank %(version)s")
+@click.pass_context
+def textbank(context: click.Context) -> None:
+    """Send and receive a campaign's texts, or rehearse a whole text bank first.
+
+    Each command explains itself: textbank COMMAND --help.
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and leave with its exit status: 0 done, 1 the run found a fault, 2 bad input."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status.
+
+    An error that carries `textbank_exit_status` (and BadInput) becomes one line on standard error: parts that may
+    not import the gateway mark their own errors so.
+    """
+    try:
+        return _invoked(list(sys.argv[1:] if arguments is None else arguments))
+    except BrokenPipeError:
+        return _reader_left()
+    except click.exceptions.NoArgsIsHelpError as asked:
+        asked.show()
+        return asked.exit_code
+    except (Exception, KeyboardInterrupt) as error:
+        trouble = _trouble(error)
+        if trouble is None:  # a defect: its traceback is wanted
+            raise
+        return _complain(*trouble)
+
+
+def _invoked(words: list[str]) -> int:
+    """Not click's own main(): it prints an empty line at an interrupt and ends the process at a broken pipe."""
+    try:
+        with textbank.make_context("textbank", words) as context:
+            outcome = textbank.invoke(context)
+    except click.exceptions.Exit as left:
+        outcome = left.exit_code
+    sys.stdout.flush()
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _trouble(error: BaseException) -> tuple[str, int] | None:
+    """What to say and the exit status, when the person at the keyboard can act on it."""
+    match error:
+        case click.UsageError():
+            return f"{error.format_message()} {_where_to_look(error)}", error.exit_code
+        case click.ClickException():
+            return error.format_message(), error.exit_code
+        case click.Abort() | KeyboardInterrupt():
+            return "interrupted", INTERRUPTED
+        case BadInput():
+            return str(error), BAD_INPUT
+        case _:
+            status = getattr(error, "textbank_exit_status", None)
+            return (str(error), status) if isinstance(status, int) else None
+
+
+def _where_to_look(error: click.UsageError) -> str:
+    path = error.ctx.command_path if error.ctx else "textbank"
+    return f"Try '{path} --help'."
+
+
+def _complain(message: str, status: int) -> int:
+    click.echo(f"textbank: {' '.join(message.split())}", err=True)
+    return status
+
+
+def _reader_left() -> int:
+    """`textbank … | head`: what is left in the buffer goes nowhere, quietly."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return READER_LEFT

@@ -1,0 +1,343 @@
+"""Settings: defaults < TOML file < environment < flags; read and validated once, then handed in.
+
+A section is a table of the file (`[windows]`), a setting a key of it (`admission_s`), the environment's name for
+it `TEXTBANK_WINDOWS_ADMISSION_S`, and a flag's name `windows.admission_s`. Nothing outside `app` reads this.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from gateway.core.errors import BadInput
+
+PREFIX = "TEXTBANK_"
+CONFIG_VARIABLE = "TEXTBANK_CONFIG"
+"""The environment's way to name the file, when no flag does."""
+
+SECRET = {"secret": True}
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of settings. Its repr shows no secret, so that a log or a traceback can't either."""
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={_shown(self, name)}" for name in self.__struct_fields__)
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [(name, _Shown(_shown(self, name))) for name in self.__struct_fields__]
+
+
+class Database(Section, frozen=True):
+    dsn: Annotated[
+        str | None,
+        Meta(
+            description="PostgreSQL to use, postgresql://…; without it the gateway starts its own",
+            extra=SECRET,
+        ),
+    ] = None
+    connections: Annotated[int, Meta(ge=1, le=500, description="connections a worker holds")] = 10
+    data_dir: Annotated[
+        str | None,
+        Meta(description="where a PostgreSQL of our own keeps its data; default: the user's data folder"),
+    ] = None
+
+
+class Windows(Section, frozen=True):
+    admission_s: Annotated[float, Meta(ge=0, le=5, description="commit window of admission, seconds")] = 0.01
+    delivery_s: Annotated[float, Meta(ge=0, le=5, description="commit window of delivery, seconds")] = 0.01
+    inbound_s: Annotated[float, Meta(ge=0, le=5, description="commit window of inbound texts, seconds")] = (
+        0.01
+    )
+    max_rows: Annotated[int, Meta(ge=1, le=50_000, description="rows that close a window early")] = 1000
+
+
+class Dispatch(Section, frozen=True):
+    horizon_s: Annotated[
+        float, Meta(gt=0, le=600, description="how far ahead slots are reserved, seconds")
+    ] = 2.0
+    look_ahead: Annotated[int, Meta(ge=1, description="messages kept in memory per campaign")] = 5000
+    poll_s: Annotated[
+        float, Meta(gt=0, description="longest wait before the queue is read again, seconds")
+    ] = 1.0
+    concurrency: Annotated[int, Meta(ge=1, description="calls to the provider at once, per campaign")] = 100
+    submit_timeout_s: Annotated[
+        float, Meta(gt=0, description="when a call without an answer becomes unknown, seconds")
+    ] = 15.0
+    closing_margin_s: Annotated[
+        float, Meta(ge=0, description="no hand-over this close to the end of a lawful window, seconds")
+    ] = 60.0
+
+
+class Provider(Section, frozen=True):
+    url: Annotated[
+        str | None,
+        Meta(description="who carries the texts: twilio://account:token@… or another scheme", extra=SECRET),
+    ] = None
+
+
+class Retry(Section, frozen=True):
+    max_attempts: Annotated[
+        int, Meta(ge=1, le=20, description="attempts of one message, the first included")
+    ] = 4
+    first_delay_s: Annotated[float, Meta(gt=0, description="wait before the second attempt, seconds")] = 30.0
+    factor: Annotated[float, Meta(ge=1, le=10, description="each further wait is this many times longer")] = (
+        2.0
+    )
+    max_delay_s: Annotated[float, Meta(gt=0, description="longest wait between attempts, seconds")] = 900.0
+    jitter: Annotated[float, Meta(ge=0, le=1, description="share of a wait that is drawn at random")] = 0.2
+    throttled_delay_s: Annotated[
+        float, Meta(gt=0, description="wait after the provider said slower, seconds")
+    ] = 2.0
+    retry_undelivered: Annotated[
+        bool, Meta(description="send again what a carrier reported undelivered; the phone may have had it")
+    ] = False
+    once_delay_s: Annotated[
+        float, Meta(gt=0, description="wait before the only second attempt of a one-retry error, seconds")
+    ] = 14_400.0
+
+
+class Http(Section, frozen=True):
+    host: Annotated[str, Meta(min_length=1, description="address to listen on")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535, description="port to listen on; 0 takes a free one")] = 8800
+    public_url: Annotated[
+        str | None, Meta(description="how the provider reaches us for callbacks: https://texts.example.org")
+    ] = None
+
+
+class Log(Section, frozen=True):
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="least severe line that is written")
+    ] = "info"
+    format: Annotated[
+        Literal["console", "json"], Meta(description="lines for people, or one JSON object a line")
+    ] = "console"
+
+
+class Settings(Section, frozen=True):
+    """Every setting of the gateway, validated."""
+
+    database: Database = field(default_factory=Database)
+    windows: Windows = field(default_factory=Windows)
+    dispatch: Dispatch = field(default_factory=Dispatch)
+    provider: Provider = field(default_factory=Provider)
+    retry: Retry = field(default_factory=Retry)
+    http: Http = field(default_factory=Http)
+    log: Log = field(default_factory=Log)
+
+
+class SettingDoc(Struct, frozen=True):
+    """One line of the settings' reference page."""
+
+    name: str
+    variable: str
+    type: str
+    default: str
+    description: str
+    secret: bool
+
+
+SECTIONS: dict[str, type[Section]] = {item.name: item.type for item in msgspec.structs.fields(Settings)}
+
+
+def load(
+    path: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    flags: Mapping[str, object] | None = None,
+) -> Settings:
+    """The settings from all four sources. `flags` has dotted names; None there means "not given".
+
+    Raises BadInput for an unreadable file, an unknown name (the nearest known one is suggested) or a bad value.
+    """
+    environment = environment or {}
+    path = path or (Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else None)
+    values: dict[str, dict[str, object]] = {name: {} for name in SECTIONS}
+    for source in (_from_file(path), _from_environment(environment), _from_flags(flags or {})):
+        for section, name, value, where in source:
+            values[section][name] = _converted(section, name, value, where)
+    sections: dict[str, Any] = {name: SECTIONS[name](**given) for name, given in values.items()}
+    settings = Settings(**sections)
+    _check_together(settings)
+    return settings
+
+
+def reference() -> Iterator[SettingDoc]:
+    """Every setting with its default and its one line, in the order of the classes above."""
+    for section, kind in SECTIONS.items():
+        for item in msgspec.structs.fields(kind):
+            meta = _meta(item.type)
+            yield SettingDoc(
+                name=f"{section}.{item.name}",
+                variable=f"{PREFIX}{section}_{item.name}".upper(),
+                type=_type_name(get_args(item.type)[0]),
+                default="" if item.default is None else str(item.default),
+                description=meta.description or "",
+                secret=bool((meta.extra or {}).get("secret")),
+            )
+
+
+# ---------------------------------------------------------------- the three sources
+
+Given = Iterator[tuple[str, str, object, str]]
+
+
+def _from_file(path: Path | None) -> Given:
+    if path is None:
+        return
+    text = _read(path)
+    for section, table in _parsed(path, text).items():
+        where = _line(path, text, section, None)
+        if section not in SECTIONS:
+            raise BadInput(f"unknown section [{section}]", where, _suggestion(section, SECTIONS))
+        if not isinstance(table, dict):
+            raise BadInput(
+                f"'{section}' is not a table", where, f"write [{section}] and its settings below it"
+            )
+        for name, value in table.items():
+            yield _known(section, name, _line(path, text, section, name), value)
+
+
+def _from_environment(environment: Mapping[str, str]) -> Given:
+    variables = {setting.variable: setting.name for setting in reference()}
+    for variable in sorted(environment):
+        if not variable.startswith(PREFIX) or variable == CONFIG_VARIABLE:
+            continue
+        if variable not in variables:
+            raise BadInput(f"unknown variable {variable}", "environment", _suggestion(variable, variables))
+        section, _, name = variables[variable].partition(".")
+        yield section, name, _Text(environment[variable]), f"environment variable {variable}"
+
+
+def _from_flags(flags: Mapping[str, object]) -> Given:
+    for dotted, value in flags.items():
+        if value is None:
+            continue
+        section, _, name = dotted.partition(".")
+        if section not in SECTIONS or name not in SECTIONS[section].__struct_fields__:
+            known = [setting.name for setting in reference()]
+            raise BadInput(f"unknown setting '{dotted}'", "flags", _suggestion(dotted, known))
+        yield section, name, _Text(value) if isinstance(value, str) else value, f"flag {dotted}"
+
+
+def _known(section: str, name: str, where: str, value: object) -> tuple[str, str, object, str]:
+    names = SECTIONS[section].__struct_fields__
+    if name not in names:
+        raise BadInput(f"unknown setting '{name}' in [{section}]", where, _suggestion(name, names))
+    return section, name, value, where
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput("the settings file is not UTF-8 text", str(path), "save it as UTF-8") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise BadInput(
+            "can't read the settings file", f"{path} ({reason})", "name a readable TOML file"
+        ) from error
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput("the settings file is not valid TOML", str(path), str(error)) from error
+
+
+def _line(path: Path, text: str, section: str, name: str | None) -> str:
+    """`path:line` of a section or of a setting in it; only the path when it is spelled in an unusual way."""
+    wanted = {(section, name), ("", section)} if name is None else {(section, name)}
+    table = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\s*\[\s*[\"']?([^\]\"']+?)[\"']?\s*\]", line):
+            table, key = header[1], None
+        else:
+            assigned = re.match(r"\s*[\"']?([\w-]+)[\"']?\s*=", line)
+            key = assigned[1] if assigned else ""
+        if (table, key) in wanted:
+            return f"{path}:{number}"
+    return str(path)
+
+
+# ---------------------------------------------------------------- values
+
+
+class _Text(str):
+    """A value that had no type where it came from, so `"5"` may become 5."""
+
+    __slots__ = ()
+
+
+def _converted(section: str, name: str, value: object, where: str) -> object:
+    item = next(item for item in msgspec.structs.fields(SECTIONS[section]) if item.name == name)
+    lax = isinstance(value, _Text)
+    try:
+        return msgspec.convert(str(value) if lax else value, item.type, strict=not lax)
+    except msgspec.ValidationError as error:
+        what = f"bad value for {section}.{name}"
+        raise BadInput(what, where, str(error).replace("`", "")) from error
+
+
+def _check_together(settings: Settings) -> None:
+    """What no single value can say."""
+    if settings.retry.max_delay_s < settings.retry.first_delay_s:
+        raise BadInput("retry.max_delay_s is shorter than retry.first_delay_s", "settings", "raise the one")
+    _check_scheme("provider.url", settings.provider.url, None)
+    _check_scheme("database.dsn", settings.database.dsn, ("postgresql", "postgres"))
+    _check_scheme("http.public_url", settings.http.public_url, ("https", "http"))
+
+
+def _check_scheme(name: str, url: str | None, schemes: tuple[str, ...] | None) -> None:
+    if url is None:
+        return
+    scheme = urlsplit(url).scheme
+    if not scheme or "://" not in url or (schemes and scheme not in schemes):
+        expected = " or ".join(f"{each}://…" for each in schemes or ("twilio",))
+        raise BadInput(f"{name} is not an address", "settings", f"write it as {expected}")
+
+
+def _suggestion(name: str, known: Any) -> str:
+    near = get_close_matches(name, list(known), n=1)
+    return f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
+
+
+# ---------------------------------------------------------------- what is shown
+
+
+class _Shown:
+    """Text that prints as itself."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _shown(section: Section, name: str) -> str:
+    value = getattr(section, name)
+    kind = next(item.type for item in msgspec.structs.fields(type(section)) if item.name == name)
+    if value is None or not (_meta(kind).extra or {}).get("secret"):
+        return repr(value)
+    scheme, separator, _ = str(value).partition("://")
+    return repr(f"{scheme}://…" if separator else "…")
+
+
+def _meta(kind: Any) -> Meta:
+    """The Meta of an Annotated type; an empty one for a section's own type."""
+    return next((each for each in get_args(kind)[1:] if isinstance(each, Meta)), Meta())
+
+
+def _type_name(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return ", ".join(get_args(kind))
+    names = [_type_name(each) for each in get_args(kind) if each is not type(None)]
+    return names[0] if names else str(kind.__name__)

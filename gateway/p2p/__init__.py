@@ -1,0 +1,1 @@
+"""The bank: campaigns, contacts, actions, assignments, inbox, reports and results."""

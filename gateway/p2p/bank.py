@@ -1,0 +1,242 @@
+"""The text bank as a volunteer meets it: claim a bucket, send, answer, opt out (F178, F210, F111, F123)."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from gateway.clock import Clock
+from gateway.core.hours import Open, verdict
+from gateway.core.safeguards import Kind, Request
+from gateway.core.scripts import Script, compile_script, draw
+from gateway.pipeline.admission import Admission, Outcome
+from gateway.pipeline.campaigns import Campaigns
+from gateway.store import actions, contacts, conversations
+from gateway.store.actions import ActionRow, Assigned
+from gateway.store.conversations import Attention
+from gateway.store.database import Database
+
+
+class Scripts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An action's texts: initials are an implicit A/B test (F087), responses are picked by name (F110)."""
+
+    initials: tuple[str, ...]
+    responses: tuple[str, ...] = ()
+    opt_out_suffix: bool = False
+    contact_fallback: str = "friend"
+    sender_fallback: str = "a volunteer"
+
+
+class Item(msgspec.Struct, frozen=True, gc=False):
+    """A contact of a volunteer's bucket with the text that is about to be sent."""
+
+    contact_id: int
+    body: str
+    script: str
+
+
+class Action(msgspec.Struct):
+    """A published action, its scripts compiled and its audience's hours known."""
+
+    campaign_id: int
+    action_id: int
+    initials: list[Script]
+    responses: list[Script]
+    hours_groups: list[str]
+
+
+Luck = Callable[[int], float]
+Sender = Mapping[str, str]
+
+
+class TextBank:
+    """Actions, buckets and the inbox, over admission and the store."""
+
+    def __init__(
+        self,
+        database: Database,
+        campaigns: Campaigns,
+        admission: Admission,
+        clock: Clock,
+        stopped: Callable[[Sequence[str]], None],
+    ) -> None:
+        self._database = database
+        self._campaigns = campaigns
+        self._admission = admission
+        self._clock = clock
+        self._stopped = stopped
+        self._actions: dict[tuple[int, int], Action] = {}
+
+    async def publish(
+        self, campaign_id: int, action_id: int, title: str, scripts: Scripts, *, seed: int
+    ) -> int:
+        """Puts the action before the volunteers, all contacts unassigned; returns how many there are.
+
+        Raises ScriptFault for a script that does not compile.
+        """
+        action = await self._compiled(campaign_id, action_id, scripts)
+        row = ActionRow(campaign_id, action_id, title, msgspec.json.encode(scripts).decode())
+        count = await actions.publish(self._database, row, seed, self._clock.now())
+        self._actions[campaign_id, action_id] = action
+        return count
+
+    async def open(self, campaign_id: int, action_id: int) -> None:
+        """Reads an action that was published before."""
+        row = await actions.load(self._database, campaign_id, action_id)
+        scripts = msgspec.json.decode(row.scripts, type=Scripts)
+        self._actions[campaign_id, action_id] = await self._compiled(campaign_id, action_id, scripts)
+
+    async def _compiled(self, campaign_id: int, action_id: int, scripts: Scripts) -> Action:
+        def compiled(source: str, *, suffix: bool) -> Script:
+            return compile_script(
+                source,
+                opt_out_suffix=suffix,
+                contact_fallback=scripts.contact_fallback,
+                sender_fallback=scripts.sender_fallback,
+            )
+
+        return Action(
+            campaign_id,
+            action_id,
+            [compiled(source, suffix=scripts.opt_out_suffix) for source in scripts.initials],
+            [compiled(source, suffix=False) for source in scripts.responses],
+            await contacts.hours_groups(self._database, campaign_id),
+        )
+
+    async def claim(
+        self, campaign_id: int, action_id: int, volunteer_id: int, sender: Sender, *, size: int, luck: Luck
+    ) -> list[Item]:
+        """The volunteer's next bucket: people whose lawful window is open, their texts rendered.
+
+        `luck(contact_id)` in [0, 1) draws each contact's initial (F087).
+        """
+        action = self._actions[campaign_id, action_id]
+        now = self._clock.now()
+        open_groups = self._open_groups(campaign_id, action_id, now, "initial")
+        if not open_groups:
+            return []
+        bucket = await actions.claim_bucket(
+            self._database,
+            campaign_id,
+            action_id,
+            volunteer_id,
+            open_groups=open_groups,
+            size=size,
+            now=now,
+        )
+        await self._prepare(campaign_id, action_id, [each.contact_id for each in bucket])
+        return [self._item(action, each, sender, luck(each.contact_id)) for each in bucket]
+
+    def _open_groups(
+        self, campaign_id: int, action_id: int, now: float, kind: Literal["initial", "reply"]
+    ) -> list[str]:
+        """The groups of recipients who may be texted now."""
+        hours = self._campaigns[campaign_id].settings.hours
+        groups = self._actions[campaign_id, action_id].hours_groups
+        return [group for group in groups if isinstance(verdict(now, hours, group, kind), Open)]
+
+    def _item(self, action: Action, person: Assigned, sender: Sender, luck: float) -> Item:
+        which = draw(action.initials, luck)
+        body = action.initials[which].render(_variables(person), sender=sender)
+        return Item(person.contact_id, body, f"initial-{which + 1}")
+
+    def send(
+        self, campaign_id: int, action_id: int, volunteer_id: int, item: Item
+    ) -> "asyncio.Future[Outcome]":
+        """One press of Send."""
+        request = Request(
+            campaign_id=campaign_id,
+            contact_id=item.contact_id,
+            kind=Kind.INITIAL,
+            body=item.body,
+            action_id=action_id,
+            sender_id=volunteer_id,
+        )
+        return self._admission.submit(request, script=item.script)
+
+    async def release(
+        self, campaign_id: int, action_id: int, volunteer_id: int, items: Sequence[Item]
+    ) -> int:
+        """The volunteer stops: contacts not texted yet are for others again (C22)."""
+        ids = [item.contact_id for item in items]
+        return await actions.release(self._database, campaign_id, action_id, volunteer_id, ids)
+
+    async def remaining(self, campaign_id: int, action_id: int) -> int:
+        """Contacts nobody has yet."""
+        return await actions.remaining(self._database, campaign_id, action_id)
+
+    async def inbox(
+        self, campaign_id: int, action_id: int, volunteer_id: int, *, take_over_s: float, limit: int = 50
+    ) -> list[Attention]:
+        """Conversations that wait for this volunteer; those unanswered for `take_over_s` change hands."""
+        now = self._clock.now()
+        open_groups = self._open_groups(campaign_id, action_id, now, "reply")
+        if not open_groups:
+            return []
+        found = await conversations.attention(
+            self._database,
+            campaign_id,
+            action_id,
+            volunteer_id,
+            open_groups=open_groups,
+            take_over_before=now - take_over_s,
+            limit=limit,
+            now=now,
+        )
+        await self._prepare(campaign_id, action_id, [each.contact_id for each in found])
+        return found
+
+    async def _prepare(self, campaign_id: int, action_id: int, contact_ids: Sequence[int]) -> None:
+        """Reads at once what admission will ask about people who are about to be texted."""
+        known = await self._admission.read(campaign_id, [(contact, action_id) for contact in contact_ids])
+        self._admission.remember(campaign_id, action_id, known)
+
+    def answer(
+        self,
+        campaign_id: int,
+        action_id: int,
+        volunteer_id: int,
+        contact_id: int,
+        response: int,
+        variables: Mapping[str, str],
+    ) -> "asyncio.Future[Outcome]":
+        """Sends one of the action's canned responses."""
+        script = self._actions[campaign_id, action_id].responses[response]
+        request = Request(
+            campaign_id=campaign_id,
+            contact_id=contact_id,
+            kind=Kind.REPLY,
+            body=script.render(variables, sender={}),
+            action_id=action_id,
+            sender_id=volunteer_id,
+        )
+        return self._admission.submit(request, script=f"response-{response + 1}")
+
+    async def report(self, campaign_id: int, contact_id: int) -> None:
+        """The volunteer's report: nothing is left to answer (C9)."""
+        await conversations.report(self._database, campaign_id, contact_id, self._clock.now())
+
+    async def opt_out(self, campaign_id: int, contact_id: int) -> bool:
+        """The volunteer's opt-out of a person who asked in other words (F123)."""
+        scope = self._campaigns[campaign_id].opt_out_scope
+        phone = await conversations.opt_out(
+            self._database, campaign_id, scope, contact_id, "manual", self._clock.now()
+        )
+        if phone is not None:
+            self._stopped([phone])
+        return phone is not None
+
+
+def _variables(person: Assigned) -> dict[str, str]:
+    variables = {
+        "first_name": person.first_name,
+        "last_name": person.last_name,
+        "full_name": f"{person.first_name} {person.last_name}".strip(),
+        "email": person.email,
+        "phone": person.phone,
+        "state_abbrev": person.state,
+    }
+    if person.fields:
+        variables.update(msgspec.json.decode(person.fields, type=dict[str, str]))
+    return variables

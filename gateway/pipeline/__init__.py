@@ -1,0 +1,1 @@
+"""THE ROAD of a message, one file a station: admission, dispatch, delivery, inbound, recovery."""

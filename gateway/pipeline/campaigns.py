@@ -1,0 +1,50 @@
+"""The campaigns a worker knows, with their settings read once."""
+
+import msgspec
+
+from gateway.core.campaign import CampaignSettings
+from gateway.core.errors import BadInput
+from gateway.core.registration import Limits, limits
+from gateway.store import campaigns as rows
+from gateway.store.database import Database
+
+
+class Campaign(msgspec.Struct, frozen=True):
+    """A campaign as the road needs it: settings parsed, the registration's limits worked out."""
+
+    campaign_id: int
+    opt_out_scope: int
+    name: str
+    settings: CampaignSettings
+    limits: Limits
+    paused: bool
+
+
+class Campaigns:
+    """Campaigns by id; `load` reads them from the store again."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: dict[int, Campaign] = {}
+
+    async def load(self) -> None:
+        self._known = {row.campaign_id: _read(row) for row in await rows.load(self._database)}
+
+    def __getitem__(self, campaign_id: int) -> Campaign:
+        try:
+            return self._known[campaign_id]
+        except KeyError:
+            raise BadInput("there is no such campaign", str(campaign_id), "check the campaign id") from None
+
+    def __contains__(self, campaign_id: int) -> bool:
+        return campaign_id in self._known
+
+    def ids(self) -> list[int]:
+        return sorted(self._known)
+
+
+def _read(row: rows.CampaignRow) -> Campaign:
+    settings = CampaignSettings.from_json(row.settings, f"settings of campaign {row.campaign_id}")
+    return Campaign(
+        row.campaign_id, row.opt_out_scope, row.name, settings, limits(settings.registration), row.paused
+    )

@@ -1,0 +1,258 @@
+"""Delivery: the provider's word -> sent | delivered | undelivered | failed | queued again | unknown.
+
+Answers to our own requests and status callbacks come the same way: in any order, twice, late. The words
+about one attempt within a commit window are folded into its furthest state, and the store moves only along
+the table. A failure after which another attempt may follow is decided with the message locked.
+"""
+
+import asyncio
+import random
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from gateway.clock import Clock
+from gateway.core.errors import consequence
+from gateway.core.lifecycle import TERMINAL, State, fold, provider_word
+from gateway.core.pacing import next_cap_reset
+from gateway.core.retry import Again, Ended, after_failure
+from gateway.metrics import Metrics
+from gateway.pipeline.admission import LANE_RETRY
+from gateway.pipeline.campaigns import Campaign, Campaigns
+from gateway.providers.base import StatusReport
+from gateway.store import receipts
+from gateway.store.database import Database
+from gateway.store.group_commit import CommitWindow
+from gateway.store.receipts import Moved, Requeue, Word
+
+_FOREVER = float("inf")
+
+
+class News(msgspec.Struct, frozen=True, gc=False):
+    """One word about one attempt. `ended` says how an attempt failed, None when it did not."""
+
+    campaign_id: int
+    message_id: int
+    attempt: int
+    state: State
+    at: float
+    code: int | None = None
+    reason: str | None = None
+    provider_sid: str | None = None
+    ended: Ended | None = None
+    is_answer: bool = False
+    report: StatusReport | None = None  # the callback it came in
+
+
+_ENDED = {State.FAILED: Ended.FAILED, State.UNDELIVERED: Ended.UNDELIVERED}
+
+
+class Listener(Protocol):
+    """Who learns from the provider's words: pacing and the number pool."""
+
+    def moved(self, campaign_id: int, moved: Sequence[Moved]) -> None:
+        """Messages were told something; before == after when it changed nothing."""
+        ...
+
+    def requeued(self, campaign_id: int, news: Sequence[News]) -> None:
+        """Attempts failed and their messages wait for another."""
+        ...
+
+
+class Delivery:
+    """The station; `status` and `answer` are its doors."""
+
+    def __init__(
+        self,
+        database: Database,
+        campaigns: Campaigns,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        window_s: float,
+        max_rows: int = 2000,
+    ) -> None:
+        self._database = database
+        self._campaigns = campaigns
+        self._clock = clock
+        self._metrics = metrics
+        self._listener: Listener | None = None
+        self.ignored = 0
+        self.window: CommitWindow[News, None] = CommitWindow(
+            self._write, window_s=window_s, max_items=max_rows
+        )
+
+    def listen(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def status(self, report: StatusReport) -> "asyncio.Future[None]":
+        """A status callback; the future is done when it is durable. An unknown word changes nothing."""
+        state = provider_word(report.status)
+        if state is None or report.campaign_id not in self._campaigns:
+            self._metrics.webhooks("status", "unknown")
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            done.set_result(None)
+            return done
+        return self.window.put(
+            News(
+                report.campaign_id,
+                report.message_id,
+                report.attempt,
+                state,
+                report.at,
+                report.code or None,
+                None,
+                report.provider_sid,
+                _ENDED.get(state),
+                report=report,
+            )
+        )
+
+    def close(self) -> list[StatusReport]:
+        """Stops at once; returns the callbacks that were not acknowledged."""
+        return [news.report for news in self.window.close() if news.report is not None]
+
+    def answer(self, news: News) -> "asyncio.Future[None]":
+        """What became of our own request."""
+        return self.window.put(news)
+
+    async def _write(self, items: list[News]) -> list[None]:
+        by_campaign: dict[int, list[News]] = {}
+        for item in items:
+            by_campaign.setdefault(item.campaign_id, []).append(item)
+        for campaign_id, news in by_campaign.items():
+            await self._write_campaign(self._campaigns[campaign_id], news)
+        return [None] * len(items)
+
+    async def _write_campaign(self, campaign: Campaign, items: Sequence[News]) -> None:
+        plain: list[Word] = []
+        second_chances: list[News] = []
+        for news in _by_attempt(items):
+            last = _last_word(news)
+            if last.ended is not None and self._may_follow(campaign, last):
+                second_chances.append(last)
+            else:
+                plain.append(_word(news, last))
+        if plain:
+            await self._tell(campaign, plain)
+        if second_chances:
+            await self._decide(campaign, second_chances)
+
+    async def _tell(self, campaign: Campaign, words: Sequence[Word]) -> None:
+        now = self._clock.now()
+        async with self._database.connection() as connection:
+            moved = await receipts.tell(connection, campaign.campaign_id, campaign.opt_out_scope, words, now)
+            heard = {(each.message_id, each.attempt) for each in moved}
+            late = [word for word in words if (word.message_id, word.attempt) not in heard]
+            if late:
+                await receipts.late(connection, campaign.campaign_id, late, now)
+        self._learn(campaign, moved)
+
+    def _learn(self, campaign: Campaign, moved: Sequence[Moved]) -> None:
+        self._count(moved)
+        if self._listener is not None:
+            self._listener.moved(campaign.campaign_id, moved)
+
+    def _count(self, moved: Iterable[Moved]) -> None:
+        for each in moved:
+            if each.before == each.after:
+                self.ignored += 1
+                continue
+            before, after = State(each.before), State(each.after)
+            self._metrics.transition(before, after)
+            if after in TERMINAL:
+                reason = None if each.code is None else consequence(each.code).reason
+                self._metrics.final(each.carrier, after, reason)
+
+    def _may_follow(self, campaign: Campaign, news: News) -> bool:
+        """Whether the catalogue allows another attempt at all; most failures end here."""
+        return isinstance(self._after(campaign, news, spent=1, not_after=_FOREVER), Again)
+
+    def _after(self, campaign: Campaign, news: News, *, spent: int, not_after: float) -> object:
+        assert news.ended is not None
+        now = self._clock.now()
+        return after_failure(
+            news.code,
+            news.ended,
+            spent,
+            now,
+            not_after,
+            random=random.Random(news.message_id * 64 + news.attempt).random(),
+            policy=campaign.settings.retry,
+            daily_reset_at=next_cap_reset(now),
+        )
+
+    async def _decide(self, campaign: Campaign, failures: Sequence[News]) -> None:
+        """With the messages locked: another attempt, or the end."""
+        now = self._clock.now()
+        words, again = [], []
+        async with self._database.transaction() as connection:
+            there = await receipts.lock(
+                connection, campaign.campaign_id, [news.message_id for news in failures]
+            )
+            for news in failures:
+                message = there.get(news.message_id)
+                if message is None or message.attempt != news.attempt or State(message.state) in TERMINAL:
+                    continue
+                follows = self._after(campaign, news, spent=message.spent, not_after=message.not_after)
+                if isinstance(follows, Again) and message.state != State.QUEUED:
+                    again.append(_requeue(news, follows))
+                    self._metrics.transition(State(message.state), State.QUEUED)
+                elif not isinstance(follows, Again):
+                    words.append(_word([news], news))
+            moved = await receipts.tell(connection, campaign.campaign_id, campaign.opt_out_scope, words, now)
+            await receipts.requeue(connection, campaign.campaign_id, again, now)
+        self._learn(campaign, moved)
+        if again and self._listener is not None:
+            ids = {row.message_id for row in again}
+            self._listener.requeued(campaign.campaign_id, [n for n in failures if n.message_id in ids])
+
+
+def _by_attempt(items: Iterable[News]) -> list[list[News]]:
+    """The words about each attempt, in the order in which they came."""
+    attempts: dict[tuple[int, int], list[News]] = {}
+    for news in items:
+        attempts.setdefault((news.message_id, news.attempt), []).append(news)
+    return list(attempts.values())
+
+
+def _last_word(news: Sequence[News]) -> News:
+    """The word that decides: the first end, else the furthest state."""
+    if len(news) == 1:
+        return news[0]
+    state, _ = fold(State.SENDING, [each.state for each in news])
+    return next((each for each in news if each.state is state), news[0])
+
+
+def _word(news: Sequence[News], last: News) -> Word:
+    is_end = last.state in TERMINAL
+    means = consequence(last.code) if last.code is not None and is_end else None
+    memory_s = means.memory_s if means else 0.0
+    return Word(
+        message_id=last.message_id,
+        attempt=last.attempt,
+        state=last.state,
+        code=last.code,
+        reason=last.reason,
+        provider_sid=next((each.provider_sid for each in news if each.provider_sid), None),
+        accepted_at=next((each.at for each in news if each.is_answer and each.state is State.SENT), None),
+        sent_at=next((each.at for each in news if not each.is_answer and each.state is State.SENT), None),
+        final_at=last.at if is_end else None,
+        memory_until=last.at + memory_s if 0 < memory_s < _FOREVER else None,
+        permanent=memory_s == _FOREVER,
+        opts_out=means.opts_out if means else False,
+    )
+
+
+def _requeue(news: News, follows: Again) -> Requeue:
+    return Requeue(
+        message_id=news.message_id,
+        attempt=news.attempt,
+        ended=State.UNDELIVERED if news.ended is Ended.UNDELIVERED else State.FAILED,
+        code=news.code,
+        provider_sid=news.provider_sid,
+        lane=LANE_RETRY,
+        due_at=follows.at,
+        spends_attempt=follows.spends_attempt,
+    )

@@ -1,0 +1,135 @@
+"""Dispatch: queued -> number -> slot -> last look -> sending -> hand-over, by the campaign's one owner.
+
+`Dispatch` knows the campaigns this worker owns and gives each its road (road.py).
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.clock import Clock
+from gateway.core.numbers import Number, NumberPool
+from gateway.core.pacing import Pacer, last_cap_reset
+from gateway.metrics import Metrics
+from gateway.pipeline.admission import StraightOn
+from gateway.pipeline.campaigns import Campaign, Campaigns
+from gateway.pipeline.delivery import Delivery, News
+from gateway.pipeline.hand_over import HandOver
+from gateway.pipeline.road import CampaignRoad, DispatchOptions
+from gateway.providers.base import Provider
+from gateway.store import numbers
+from gateway.store.database import Database
+from gateway.store.messages import Queued
+from gateway.store.ownership import Ownership, OwnershipLost
+from gateway.store.receipts import Moved
+
+
+class Dispatch:
+    """The station: the campaigns this worker owns, and the doors of each."""
+
+    def __init__(
+        self,
+        database: Database,
+        ownership: Ownership,
+        campaigns: Campaigns,
+        clock: Clock,
+        metrics: Metrics,
+        provider: Provider,
+        delivery: Delivery,
+        options: DispatchOptions,
+    ) -> None:
+        self.database = database
+        self.ownership = ownership
+        self.clock = clock
+        self.metrics = metrics
+        self.provider = provider
+        self.options = options
+        self._campaigns = campaigns
+        self.hand_over = HandOver(
+            provider,
+            delivery,
+            clock,
+            metrics,
+            concurrency=options.concurrency,
+            closing_margin_s=options.closing_margin_s,
+        )
+        self.roads: dict[int, CampaignRoad] = {}
+
+    async def own(self, campaign_id: int) -> bool:
+        """Becomes the campaign's one dispatcher, if nobody else is."""
+        if campaign_id in self.roads or not await self.ownership.take(campaign_id):
+            return campaign_id in self.roads
+        campaign = self._campaigns[campaign_id]
+        pacer = await self._pacer(campaign)
+        rows = await numbers.load(self.database, campaign_id)
+        pool = NumberPool(
+            campaign.settings.pool,
+            campaign.limits,
+            [msgspec.json.decode(row.details, type=Number) for row in rows],
+            pacer,
+        )
+        road = CampaignRoad(self, campaign, pool, pacer)
+        self.roads[campaign_id] = road
+        road.task = asyncio.get_running_loop().create_task(self._run(road), name=f"road {campaign_id}")
+        return True
+
+    async def _pacer(self, campaign: Campaign) -> Pacer:
+        """A pacer that remembers what the day's cap has used, whoever dispatched it."""
+        pacer = Pacer(campaign.limits)
+        now = self.clock.now()
+        used = await numbers.segments_since(self.database, campaign.campaign_id, last_cap_reset(now))
+        pacer.count_elsewhere(now, used.get("tmobile", 0) + used.get(None, 0))
+        return pacer
+
+    async def _run(self, road: CampaignRoad) -> None:
+        try:
+            await road.run()
+        except OwnershipLost:
+            self.roads.pop(road.campaign.campaign_id, None)
+
+    # admission's side of the road
+
+    def straight_on(self, campaign_id: int, message: Queued) -> StraightOn | None:
+        road = self.roads.get(campaign_id)
+        return None if road is None else road.straight_on(message)
+
+    def go(self, campaign_id: int, message: Queued, straight: StraightOn) -> None:
+        self.roads[campaign_id].go(message, straight.number_id, straight.slot_at)
+
+    def forget(self, campaign_id: int, message: Queued, straight: StraightOn) -> None:
+        self.roads[campaign_id].forget(message, straight)
+
+    def waits(self, campaign_id: int, message: Queued) -> None:
+        road = self.roads.get(campaign_id)
+        if road is not None:
+            road.waits(message)
+
+    # delivery's listener
+
+    def moved(self, campaign_id: int, moved: Sequence[Moved]) -> None:
+        road = self.roads.get(campaign_id)
+        if road is not None:
+            road.moved(moved)
+
+    def requeued(self, campaign_id: int, news: Sequence[News]) -> None:
+        road = self.roads.get(campaign_id)
+        if road is not None:
+            road.requeued(news)
+
+    async def drain(self) -> None:
+        """Claims nothing more and waits for the calls under way."""
+        for road in self.roads.values():
+            road.close()
+        await self.hand_over.drain()
+        for campaign_id, road in list(self.roads.items()):
+            await road.save_numbers()
+            await self.ownership.give_up(campaign_id)
+        self.roads.clear()
+
+    def close(self) -> None:
+        """Stops at once, as a crash would."""
+        for road in self.roads.values():
+            road.close()
+        self.hand_over.close()
+        self.roads.clear()

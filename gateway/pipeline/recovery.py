@@ -1,0 +1,98 @@
+"""Recovery: what a crash or a lost answer left behind is settled by asking, never by sending again.
+
+A message is `sending` or `unknown` when we cannot know whether the provider has it. Once its request can no
+longer be on the wire, the provider is asked: it has the message (then its word counts), or it never had it
+(then nothing was sent, and the message queues again).
+"""
+
+import asyncio
+
+from gateway.clock import Clock
+from gateway.core.lifecycle import State
+from gateway.core.retry import Ended
+from gateway.pipeline.delivery import Delivery, News
+from gateway.pipeline.hand_over import HandOver
+from gateway.providers.base import OutboundText, Provider, ProviderError, StatusReport
+from gateway.store import receipts
+from gateway.store.database import Database, DatabaseGone
+
+
+class Recovery:
+    """Asks about unsettled messages every `ask_every_s`, not before `on_the_wire_s` after their hand-over."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        provider: Provider,
+        delivery: Delivery,
+        hand_over: HandOver,
+        *,
+        on_the_wire_s: float,
+        ask_every_s: float = 30.0,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._provider = provider
+        self._delivery = delivery
+        self._unsettled = hand_over.unsettled
+        self._on_the_wire_s = on_the_wire_s
+        self._ask_every_s = ask_every_s
+
+    async def adopt(self, campaign_id: int) -> int:
+        """Takes over what an earlier owner left unsettled; returns how many messages."""
+        now = self._clock.now()
+        left = await receipts.unsettled(self._database, campaign_id, now)
+        for each in left:
+            text = OutboundText(
+                campaign_id, each.message_id, each.attempt, each.phone, each.number_phone, "", 0, 0.0
+            )
+            # its request may have left just before the crash, whatever its slot was
+            self._unsettled[each.message_id] = text, max(each.slot_at, now)
+        return len(left)
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(self._ask_every_s)
+            try:
+                await self.run_once()
+            except DatabaseGone:
+                continue
+
+    async def run_once(self) -> None:
+        """Settles what can be settled now."""
+        due = self._clock.now() - self._on_the_wire_s
+        for message_id, (text, handed_at) in list(self._unsettled.items()):
+            if handed_at <= due and await self._settle(text, handed_at):
+                self._unsettled.pop(message_id, None)
+
+    async def _settle(self, text: OutboundText, handed_at: float) -> bool:
+        try:
+            found = await self._provider.find(text, since=handed_at - self._on_the_wire_s)
+        except ProviderError:
+            return False
+        now = self._clock.now()
+        if found is None:
+            never = News(
+                text.campaign_id,
+                text.message_id,
+                text.attempt,
+                State.FAILED,
+                now,
+                ended=Ended.NOT_SENT,
+                is_answer=True,
+            )
+            await self._delivery.answer(never)
+            return True
+        await self._delivery.status(
+            StatusReport(
+                text.campaign_id,
+                text.message_id,
+                text.attempt,
+                found.status,
+                found.code,
+                now,
+                found.provider_sid,
+            )
+        )
+        return True

@@ -1,0 +1,349 @@
+"""One owned campaign: its waiting line, its number pool and its pacing, all in memory, none shared.
+
+Choosing a number and reserving its slot is one pure step (core); the claim is one statement that also looks
+a second time; then the message has an owner, a number, a slot and a durable intent.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from gateway.clock import Clock
+from gateway.core.errors import Kind, SubReason, consequence
+from gateway.core.lifecycle import State
+from gateway.core.numbers import Chosen, NoNumber, NumberPool, Wait
+from gateway.core.pacing import Pacer
+from gateway.core.retry import Ended
+from gateway.core.waiting import Lane, Picked, Waiting, WaitingLine
+from gateway.metrics import Metrics
+from gateway.pipeline.admission import LANE_REPLY, StraightOn
+from gateway.pipeline.campaigns import Campaign
+from gateway.pipeline.delivery import News
+from gateway.pipeline.hand_over import HandOver
+from gateway.pipeline.purchase import Buyer
+from gateway.providers.base import OutboundText, Provider
+from gateway.store import messages, numbers
+from gateway.store.database import Database, DatabaseGone
+from gateway.store.messages import Claim, Queued, Refusal
+from gateway.store.ownership import Ownership
+from gateway.store.receipts import Moved
+
+_OPTED_OUT, _NOT_ALLOWED, _NO_NUMBER = 1302, 1202, 1203
+_SAVE_NUMBERS_S = 60.0
+_SWEEP_S = 60.0
+
+
+class DispatchOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How the road works; all in seconds but `look_ahead` (messages in memory) and `concurrency` (calls)."""
+
+    horizon_s: float = 2.0
+    look_ahead: int = 5000
+    poll_s: float = 1.0
+    concurrency: int = 100
+    closing_margin_s: float = 60.0
+
+
+class Parts(Protocol):
+    """What a road shares with the others of its worker."""
+
+    database: Database
+    ownership: Ownership
+    clock: Clock
+    metrics: Metrics
+    provider: Provider
+    hand_over: HandOver
+    options: DispatchOptions
+
+
+class CampaignRoad:
+    """One owned campaign."""
+
+    def __init__(self, parts: Parts, campaign: Campaign, pool: NumberPool, pacer: Pacer) -> None:
+        self._parts = parts
+        self.campaign = campaign
+        self.pool = pool
+        self.pacer = pacer
+        self._line = WaitingLine()
+        self._in_hand: dict[int, Queued] = {}
+        self._buyer = Buyer(
+            parts.provider, parts.database, parts.clock, campaign.campaign_id, pool, self.wake
+        )
+        self._woken = asyncio.Event()
+        self._more_in_store = True
+        self._next_poll_at = self._next_sweep_at = self._next_save_at = 0.0
+        self.task: asyncio.Task[None] | None = None
+
+    # ------------------------------------------------------------ doors
+
+    def straight_on(self, message: Queued) -> StraightOn | None:
+        """A number and a slot at once, if nobody waits before this message."""
+        if message.lane != LANE_REPLY and (self._in_hand or self._more_in_store):
+            return None
+        now = self._parts.clock.now()
+        if message.not_after - now <= self._parts.options.closing_margin_s:
+            return None
+        chosen = self._choose(_waiting(message), now)
+        if isinstance(chosen, NoNumber):
+            return None
+        self._buyer.consider(chosen.buy)
+        return StraightOn(chosen.number.number_id, chosen.slot) if isinstance(chosen, Chosen) else None
+
+    def go(self, message: Queued, number_id: int, slot_at: float) -> None:
+        """The intent is durable: hand over at the slot."""
+        text = OutboundText(
+            self.campaign.campaign_id,
+            message.message_id,
+            message.attempt,
+            message.phone,
+            self.pool.numbers[number_id].phone,
+            message.body,
+            message.segments,
+            0.0,
+        )
+        self._parts.hand_over.at(slot_at, text, message.not_after)
+
+    def forget(self, message: Queued, straight: StraightOn) -> None:
+        self.pacer.give_back(straight.slot_at, message.carrier, message.segments)
+
+    def waits(self, message: Queued) -> None:
+        """A durable message to be picked up; beyond `look_ahead` it stays in the store only."""
+        if len(self._in_hand) >= self._parts.options.look_ahead or self._more_in_store:
+            self._more_in_store = True
+            if message.lane != LANE_REPLY:
+                self.wake()
+                return
+        self._push(message)
+        self.wake()
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    def look_in_store(self) -> None:
+        """There are messages in the queue that did not come through this process's doors."""
+        self._more_in_store = True
+        self._next_poll_at = 0.0
+        self.wake()
+
+    # ------------------------------------------------------------ what is learned from the provider
+
+    def moved(self, moved: Sequence[Moved]) -> None:
+        now = self._parts.clock.now()
+        for each in moved:
+            if each.code is not None and each.before != each.after and each.number_id is not None:
+                self._learn(now, each)
+
+    def _learn(self, now: float, moved: Moved) -> None:
+        assert moved.code is not None
+        assert moved.number_id is not None
+        means = consequence(moved.code)
+        if means.blames_number:
+            self.pool.number_error(now, moved.number_id, True)
+        if means.kind is Kind.FILTERED:
+            self.pool.filtered(now, moved.number_id, moved.script or "")
+        if means.kind is Kind.DAILY_CAP:
+            self.pacer.daily_cap_reached(now)
+
+    def requeued(self, news: Sequence[News]) -> None:
+        now = self._parts.clock.now()
+        if any(each.ended is Ended.THROTTLED for each in news):
+            self.pacer.slow_down(now)
+        for each in news:
+            if each.code is not None and consequence(each.code).kind is Kind.DAILY_CAP:
+                self.pacer.daily_cap_reached(now)
+        self.look_in_store()
+
+    # ------------------------------------------------------------ the loop
+
+    async def run(self) -> None:
+        """Picks, claims and hands over until cancelled; ends with OwnershipLost when the lock is gone."""
+        while True:
+            try:
+                wait_until = await self._step()
+            except DatabaseGone:
+                wait_until = self._parts.clock.now() + 0.5
+            await self._sleep(wait_until)
+
+    async def _sleep(self, until: float) -> None:
+        delay_s = until - self._parts.clock.now()
+        if delay_s > 0 and not self._woken.is_set():
+            timer = asyncio.get_running_loop().call_later(delay_s, self._woken.set)
+            await self._woken.wait()
+            timer.cancel()
+        self._woken.clear()
+
+    async def _step(self) -> float:
+        """One look at everything that is due; returns when to look again."""
+        now = self._parts.clock.now()
+        self.pacer.speed_up(now)
+        if now >= self._next_sweep_at:
+            self._next_sweep_at = now + _SWEEP_S
+            await self._sweep(now)
+        if now >= self._next_save_at:
+            self._next_save_at = now + _SAVE_NUMBERS_S
+            await self.save_numbers()
+        if self._more_in_store and now >= self._next_poll_at:
+            await self._refill(now)
+        wake_at = await self._dispatch() if self._in_hand else float("inf")
+        poll_at = self._next_poll_at if self._more_in_store else float("inf")
+        return min(wake_at, poll_at, self._next_sweep_at)
+
+    async def _refill(self, now: float) -> None:
+        """Reads on in the queue, as far as memory may hold."""
+        options = self._parts.options
+        self._next_poll_at = now + options.poll_s
+        room = options.look_ahead - len(self._in_hand)
+        if room <= 0:
+            return
+        found = await messages.waiting(
+            self._parts.database,
+            self.campaign.campaign_id,
+            now + options.horizon_s,
+            sorted(self._in_hand),
+            room,
+        )
+        for message in found:
+            self._push(message)
+        later = await messages.next_due(
+            self._parts.database, self.campaign.campaign_id, sorted(self._in_hand)
+        )
+        self._more_in_store = later is not None
+        if later is not None:
+            self._next_poll_at = max(self._next_poll_at, later)
+
+    async def _dispatch(self) -> float:
+        now = self._parts.clock.now()
+        taken = self._line.take(now, self._parts.options.horizon_s, self.pacer, self._choose)
+        for buy in taken.buys:
+            self._buyer.consider(buy)
+        picked = [each for each in taken.picked if self._in_time(each, now)]
+        over = [each for each in taken.picked if not self._in_time(each, now)]
+        refusals = [
+            Refusal(each.item.message_id, _NOT_ALLOWED, SubReason.EXPIRED_IN_QUEUE) for each in over
+        ] + [Refusal(item.message_id, _NO_NUMBER, "") for item in taken.refused]
+        for each in over:
+            self.pacer.give_back(each.chosen.slot, each.item.carrier, each.item.segments)
+        if picked:
+            await self._claim(picked)
+        if refusals:
+            await self._refuse(refusals)
+        return taken.wake_at
+
+    def _in_time(self, picked: Picked, now: float) -> bool:
+        message = self._in_hand[picked.item.message_id]
+        return max(picked.chosen.slot, now) < message.not_after - self._parts.options.closing_margin_s
+
+    def _choose(self, item: Waiting, at: float) -> Chosen | Wait | NoNumber:
+        return self.pool.choose(
+            at,
+            sticky=item.sticky,
+            area_code=item.area_code,
+            carrier=item.carrier,
+            segments=item.segments,
+            horizon_s=self._parts.clock.now() + self._parts.options.horizon_s - at,
+            preferred=item.preferred,
+            due_at=item.due_at,
+        )
+
+    async def _claim(self, picked: Sequence[Picked]) -> None:
+        claims = [
+            Claim(
+                each.item.message_id,
+                self._in_hand[each.item.message_id].contact_id,
+                self._in_hand[each.item.message_id].phone,
+                each.chosen.number.number_id,
+                each.chosen.slot,
+            )
+            for each in picked
+        ]
+        try:
+            async with self._parts.ownership.claims(self.campaign.campaign_id) as connection:
+                claimed = await messages.claim(
+                    connection, self.campaign.campaign_id, self.campaign.opt_out_scope, claims
+                )
+        except DatabaseGone:
+            for each in picked:  # whether it was carried out is seen when the queue is read again
+                del self._in_hand[each.item.message_id]
+            self.look_in_store()
+            raise
+        stopped = []
+        for claim in claims:
+            message = self._in_hand.pop(claim.message_id)
+            attempt = claimed.get(claim.message_id)
+            if attempt is None:
+                stopped.append(message)
+                self.pacer.give_back(claim.slot_at, message.carrier, message.segments)
+                continue
+            message.attempt = attempt
+            self._parts.metrics.transition(State.QUEUED, State.SENDING)
+            self.go(message, claim.number_id, claim.slot_at)
+        if stopped:
+            await self._why(stopped)
+
+    async def _why(self, stopped: Sequence[Queued]) -> None:
+        """The second look said no: opted out, paused, or no longer ours to send."""
+        standings = await messages.standings(
+            self._parts.database,
+            self.campaign.campaign_id,
+            self.campaign.opt_out_scope,
+            [message.message_id for message in stopped],
+        )
+        refusals = []
+        for standing in standings:
+            if standing.state != State.QUEUED:
+                continue
+            if standing.opted_out:
+                refusals.append(Refusal(standing.message_id, _OPTED_OUT, "opted out while it waited"))
+            else:  # paused: it stays in the queue
+                self._more_in_store = True
+        if refusals:
+            await self._refuse(refusals)
+
+    async def _refuse(self, refusals: Sequence[Refusal]) -> None:
+        now = self._parts.clock.now()
+        blocked = await messages.block(self._parts.database, self.campaign.campaign_id, refusals, now)
+        for refusal in refusals:
+            self._line.remove(refusal.message_id)
+            self._in_hand.pop(refusal.message_id, None)
+            if refusal.message_id in blocked:
+                self._parts.metrics.blocked(refusal.code)
+                self._parts.metrics.transition(State.QUEUED, State.BLOCKED)
+
+    async def _sweep(self, now: float) -> None:
+        """Messages whose lawful window is over are blocked, whether or not they were ever picked."""
+        end = now + self._parts.options.closing_margin_s
+        over = await messages.over(self._parts.database, self.campaign.campaign_id, end)
+        if over:
+            await self._refuse([Refusal(each, _NOT_ALLOWED, SubReason.EXPIRED_IN_QUEUE) for each in over])
+
+    def _push(self, message: Queued) -> None:
+        if message.message_id not in self._in_hand:
+            self._in_hand[message.message_id] = message
+            self._line.push(_waiting(message))
+
+    async def save_numbers(self) -> None:
+        """The pool's records, so that a restart goes on where this worker stopped."""
+        changed = self.pool.changes()
+        if changed:
+            rows = [
+                (each.number_id, each.state.value, msgspec.json.encode(each).decode()) for each in changed
+            ]
+            await numbers.save(self._parts.database, self.campaign.campaign_id, rows)
+
+    def close(self) -> None:
+        self._buyer.close()
+        if self.task is not None:
+            self.task.cancel()
+
+
+def _waiting(message: Queued) -> Waiting:
+    return Waiting(
+        message.message_id,
+        Lane(message.lane),
+        message.carrier,
+        message.segments,
+        message.due_at,
+        message.phone[2:5],
+        message.number_id,
+    )

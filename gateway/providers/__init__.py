@@ -1,0 +1,1 @@
+"""THE WIRE OUT."""

@@ -1,0 +1,139 @@
+"""What a provider is to the gateway: a protocol, its records, and three ways to fail.
+
+The three failures differ in what may follow: `Refused` and `NotSent` certainly sent nothing,
+`AnswerLost` may have, and is settled by a callback or by asking, never by sending again.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from gateway.core.errors import TextbankError
+
+
+class OutboundText(msgspec.Struct, frozen=True, gc=False):
+    """One attempt to hand a text over; (campaign, message, attempt) comes back in every callback.
+
+    `validity_s` bounds the provider's own queue, so that it can't pass the end of the lawful window.
+    """
+
+    campaign_id: int
+    message_id: int
+    attempt: int
+    phone: str
+    number_phone: str
+    body: str
+    segments: int
+    validity_s: float
+
+
+class Accepted(msgspec.Struct, frozen=True, gc=False):
+    """The provider has the text and answered with its id."""
+
+    provider_sid: str
+
+
+class StatusReport(msgspec.Struct, frozen=True, gc=False):
+    """A status callback; `status` is the provider's word, `at` when it happened (Unix seconds)."""
+
+    campaign_id: int
+    message_id: int
+    attempt: int
+    status: str
+    code: int | None
+    at: float
+    provider_sid: str
+
+
+class InboundText(msgspec.Struct, frozen=True, gc=False):
+    """A person's text to one of our numbers."""
+
+    provider_sid: str
+    phone: str
+    number_phone: str
+    body: str
+    at: float
+
+
+class BoughtNumber(msgspec.Struct, frozen=True):
+    """A number that is ours now and registered for the campaign."""
+
+    phone: str
+    provider_sid: str
+
+
+class Line(msgspec.Struct, frozen=True, gc=False):
+    """What a look-up knows: Twilio's line type, and one of our carrier names or None."""
+
+    line_type: str
+    carrier: str | None
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What the provider knows of an attempt whose answer was lost."""
+
+    provider_sid: str
+    status: str
+    code: int | None
+
+
+class ProviderError(TextbankError):
+    """A call that did not succeed; `code` is the provider's, None when it gave none."""
+
+    def __init__(self, code: int | None = None, text: str = "") -> None:
+        super().__init__(text or (f"provider code {code}" if code else type(self).__name__))
+        self.code = code
+
+
+class Refused(ProviderError):
+    """The provider refused it: nothing was sent, and the code says whether another try may help."""
+
+
+class NotSent(ProviderError):
+    """The request never reached the provider: nothing was sent."""
+
+
+class AnswerLost(ProviderError):
+    """The request may have been carried out; perhaps never beats perhaps twice."""
+
+
+class Sink(Protocol):
+    """Where a provider's callbacks go; each future is done when its report is durable."""
+
+    def status(self, report: StatusReport) -> "asyncio.Future[None]": ...
+
+    def inbound(self, text: InboundText) -> "asyncio.Future[None]": ...
+
+
+class Provider(Protocol):
+    """A way to the carriers."""
+
+    async def send(self, text: OutboundText) -> Accepted:
+        """Hands one text over; raises Refused, NotSent or AnswerLost."""
+        ...
+
+    async def find(self, text: OutboundText, since: float) -> Found | None:
+        """What became of an attempt whose answer was lost (body is not looked at); None: never arrived."""
+        ...
+
+    async def buy(self, campaign_id: int, area_code: str) -> BoughtNumber:
+        """Buys and registers a number in an area code ("": anywhere); raises Refused when there is none."""
+        ...
+
+    async def look_up(self, phones: Sequence[str]) -> list[Line]:
+        """Line type and carrier of each phone, in order."""
+        ...
+
+    def listen(self, sink: Sink) -> None:
+        """Callbacks go to `sink` from now on."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class ProviderFactory(Protocol):
+    """What an entry point of the group `textbank.providers` is: URL -> Provider."""
+
+    def __call__(self, url: str, **parts: Any) -> Provider: ...

@@ -1,0 +1,1 @@
+"""FACTS. PostgreSQL, and the only SQL in the tree."""

@@ -1,0 +1,150 @@
+"""Actions and who texts whom: each contact of an action has at most one volunteer at a time."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.core.errors import BadInput
+from gateway.store.database import Database
+
+
+class ActionRow(msgspec.Struct, frozen=True):
+    """A texting action; `scripts` is JSON text: the initials' and the responses' sources."""
+
+    campaign_id: int
+    action_id: int
+    title: str
+    scripts: str
+
+
+async def publish(database: Database, action: ActionRow, seed: int, now: float) -> int:
+    """Stores the action with every contact of the campaign unassigned, in an order drawn from `seed`
+    (F177, F183); returns how many contacts it has."""
+    async with database.transaction() as connection:
+        await connection.execute(
+            """
+            INSERT INTO actions (campaign_id, action_id, title, scripts, published_at)
+            VALUES ($1, $2, $3, $4::text::jsonb, to_timestamp($5))
+            """,
+            action.campaign_id,
+            action.action_id,
+            action.title,
+            action.scripts,
+            now,
+        )
+        status: str = await connection.execute(
+            """
+            INSERT INTO assignments (campaign_id, action_id, contact_id, hours_group, turn)
+            SELECT campaign_id, $2, contact_id, hours_group, hashint8extended(contact_id, $3)
+            FROM contacts WHERE campaign_id = $1 ORDER BY hours_group, hashint8extended(contact_id, $3)
+            """,
+            action.campaign_id,
+            action.action_id,
+            seed,
+        )
+    await database.script("ANALYZE contacts; ANALYZE assignments")
+    return int(status.rsplit(maxsplit=1)[-1])
+
+
+async def load(database: Database, campaign_id: int, action_id: int) -> ActionRow:
+    """Raises BadInput when there is no such action."""
+    row = await database.fetch_row(
+        """
+        SELECT campaign_id, action_id, title, scripts::text FROM actions
+        WHERE campaign_id = $1 AND action_id = $2
+        """,
+        campaign_id,
+        action_id,
+    )
+    if row is None:
+        raise BadInput(
+            "there is no such action", f"campaign {campaign_id}, action {action_id}", "check the ids"
+        )
+    return ActionRow(*row)
+
+
+class Assigned(msgspec.Struct, frozen=True, gc=False):
+    """A contact in a volunteer's bucket, with what a script may say about the person."""
+
+    contact_id: int
+    phone: str
+    first_name: str
+    last_name: str
+    email: str
+    zip: str
+    state: str
+    fields: str | None
+
+
+# A few volunteers who claim at one instant look at the same people; of twice a bucket each locks one.
+_CLAIM = """
+WITH candidates AS (
+    SELECT next.contact_id, next.turn FROM unnest($4::text[]) AS open (hours_group)
+    CROSS JOIN LATERAL (
+        SELECT contact_id, turn FROM assignments a
+        WHERE a.campaign_id = $1 AND a.action_id = $2 AND a.hours_group = open.hours_group
+          AND a.volunteer_id IS NULL
+        ORDER BY a.turn LIMIT 2 * $5) next
+    ORDER BY next.turn, next.contact_id LIMIT 2 * $5
+), free AS (
+    SELECT a.contact_id FROM assignments a JOIN candidates c USING (contact_id)
+    WHERE a.campaign_id = $1 AND a.action_id = $2 AND a.volunteer_id IS NULL
+    ORDER BY c.turn, a.contact_id LIMIT $5 FOR UPDATE OF a SKIP LOCKED
+), taken AS (
+    UPDATE assignments a SET volunteer_id = $3, assigned_at = to_timestamp($6)
+    FROM free WHERE a.campaign_id = $1 AND a.action_id = $2 AND a.contact_id = free.contact_id
+    RETURNING a.contact_id, a.turn
+)
+SELECT c.contact_id, c.phone, c.first_name, c.last_name, c.email, c.zip, c.state, c.fields::text
+FROM taken JOIN contacts c ON c.campaign_id = $1 AND c.contact_id = taken.contact_id
+ORDER BY taken.turn, c.contact_id
+"""
+
+
+async def claim_bucket(
+    database: Database,
+    campaign_id: int,
+    action_id: int,
+    volunteer_id: int,
+    *,
+    open_groups: Sequence[str],
+    size: int,
+    now: float,
+) -> list[Assigned]:
+    """Gives the volunteer the next `size` contacts whose lawful window is open (F178, F183)."""
+    rows = await database.fetch(_CLAIM, campaign_id, action_id, volunteer_id, open_groups, size, now)
+    return [Assigned(*row) for row in rows]
+
+
+async def release(
+    database: Database, campaign_id: int, action_id: int, volunteer_id: int, contact_ids: Sequence[int]
+) -> int:
+    """Takes back contacts that were not texted yet (C22); returns how many are free again."""
+    rows = await database.fetch(
+        """
+        UPDATE assignments a SET volunteer_id = NULL, assigned_at = NULL
+        WHERE a.campaign_id = $1 AND a.action_id = $2 AND a.volunteer_id = $3
+          AND a.contact_id = ANY ($4::bigint[])
+          AND NOT EXISTS (SELECT FROM messages m WHERE m.campaign_id = $1 AND m.contact_id = a.contact_id
+                          AND m.action_id = $2)
+        RETURNING a.contact_id
+        """,
+        campaign_id,
+        action_id,
+        volunteer_id,
+        contact_ids,
+    )
+    return len(rows)
+
+
+async def remaining(database: Database, campaign_id: int, action_id: int) -> int:
+    """Contacts of the action whom nobody has yet (F162)."""
+    left: int = await database.fetch_value(
+        """
+        SELECT count(*) FROM assignments
+        WHERE campaign_id = $1 AND action_id = $2 AND volunteer_id IS NULL
+        """,
+        campaign_id,
+        action_id,
+    )
+    return left

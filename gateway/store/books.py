@@ -1,0 +1,43 @@
+"""Everything of one campaign, read out in id order: for exports and for an auditor."""
+
+from collections.abc import AsyncIterator
+
+from gateway.store.database import Database, Record
+
+_CHUNK = 20_000
+
+MESSAGES = """
+SELECT m.message_id, substr(c.phone, 2)::bigint, coalesce(substr(n.phone, 2)::bigint, 0), m.kind, m.state,
+       m.reason IS NOT NULL, coalesce(m.code, 0), m.attempt, m.segments,
+       extract(epoch FROM m.requested_at)::float8, extract(epoch FROM m.slot_at)::float8,
+       extract(epoch FROM m.final_at)::float8
+FROM messages m
+LEFT JOIN contacts c ON c.campaign_id = m.campaign_id AND c.contact_id = m.contact_id
+LEFT JOIN numbers n ON n.campaign_id = m.campaign_id AND n.number_id = m.number_id
+WHERE m.campaign_id = $1 ORDER BY m.message_id
+"""
+PAST_ATTEMPTS = """
+SELECT message_id, attempt, state, coalesce(code, 0) FROM attempts
+WHERE campaign_id = $1 ORDER BY message_id, attempt
+"""
+OPT_OUTS = """
+SELECT substr(o.phone, 2)::bigint, extract(epoch FROM o.opted_out_at)::float8, o.source
+FROM opt_outs o JOIN campaigns p ON p.opt_out_scope = o.scope
+WHERE p.campaign_id = $1 ORDER BY o.phone
+"""
+INBOUND = """
+SELECT provider_sid, substr(phone, 2)::bigint, substr(number_phone, 2)::bigint, contact_id IS NOT NULL, intent,
+       extract(epoch FROM received_at)::float8
+FROM inbound_texts WHERE campaign_id = $1 ORDER BY inbound_id
+"""
+NUMBERS = """
+SELECT substr(phone, 2)::bigint, state, 'NaN'::float8 FROM numbers WHERE campaign_id = $1 ORDER BY number_id
+"""
+
+
+async def read(database: Database, sql: str, campaign_id: int) -> AsyncIterator[list[Record]]:
+    """The rows of one of the statements above, in chunks, so that memory does not grow with the bank."""
+    async with database.transaction() as connection:
+        cursor = await connection.cursor(sql, campaign_id)
+        while rows := await cursor.fetch(_CHUNK):
+            yield rows

@@ -1,0 +1,87 @@
+"""Contacts: the people on a campaign's lists, one row a phone."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.store.database import Database
+
+_COLUMNS = (
+    "campaign_id",
+    "contact_id",
+    "phone",
+    "first_name",
+    "last_name",
+    "email",
+    "zip",
+    "state",
+    "hours_group",
+    "line_type",
+    "carrier",
+    "fields",
+)
+
+
+class ContactRow(msgspec.Struct, frozen=True, gc=False):
+    """A contact to be stored; `fields` is a JSON object of custom fields, or None."""
+
+    contact_id: int
+    phone: str
+    hours_group: str
+    first_name: str = ""
+    last_name: str = ""
+    email: str = ""
+    zip: str = ""
+    state: str = ""
+    line_type: str | None = None
+    carrier: str | None = None
+    fields: str | None = None
+
+
+async def add(database: Database, campaign_id: int, contacts: Sequence[ContactRow]) -> int:
+    """Stores new contacts; a phone the campaign already has keeps its row. Returns how many are new.
+
+    COPY into a table of the transaction's own, then one INSERT, so that a duplicate phone harms
+    nobody else in the batch.
+    """
+    records = [
+        (
+            campaign_id,
+            row.contact_id,
+            row.phone,
+            row.first_name,
+            row.last_name,
+            row.email,
+            row.zip,
+            row.state,
+            row.hours_group,
+            row.line_type,
+            row.carrier,
+            row.fields,
+        )
+        for row in contacts
+    ]
+    async with database.transaction() as connection:
+        await connection.execute(
+            "CREATE TEMP TABLE arriving (LIKE contacts INCLUDING DEFAULTS) ON COMMIT DROP"
+        )
+        await connection.copy_records_to_table("arriving", columns=_COLUMNS, records=records)
+        status: str = await connection.execute(
+            "INSERT INTO contacts SELECT * FROM arriving ORDER BY contact_id ON CONFLICT DO NOTHING"
+        )
+    return int(status.rsplit(maxsplit=1)[-1])
+
+
+async def count(database: Database, campaign_id: int) -> int:
+    total: int = await database.fetch_value(
+        "SELECT count(*) FROM contacts WHERE campaign_id = $1", campaign_id
+    )
+    return total
+
+
+async def hours_groups(database: Database, campaign_id: int) -> list[str]:
+    """The groups of recipients who share a lawful window."""
+    rows = await database.fetch(
+        "SELECT DISTINCT hours_group FROM contacts WHERE campaign_id = $1 ORDER BY 1", campaign_id
+    )
+    return [row[0] for row in rows]

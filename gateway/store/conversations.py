@@ -1,0 +1,201 @@
+"""Conversations: what people write to us, their opt-outs, and who waits for an answer."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.store.database import Connection, Database
+from gateway.store.rows import as_rows
+
+
+class Heard(msgspec.Struct, gc=False):
+    """A person's text as consent reads it. `stops`/`starts`: it is the batch's last word on the opt-out."""
+
+    inbound_id: int
+    provider_sid: str
+    phone: str
+    number_phone: str
+    body: str
+    intent: str
+    suggests_opt_out: bool
+    wrong_number: bool
+    stops: bool
+    starts: bool
+    received_at: float
+
+
+class Stored(msgspec.Struct, frozen=True, gc=False):
+    """An inbound text that is new; contact_id None: a stranger."""
+
+    inbound_id: int
+    contact_id: int | None
+
+
+# F125: after an opt-out no reply needs attention. C5: only the person's own START clears an opt-out.
+_HEAR = """
+WITH heard AS (
+    SELECT * FROM json_to_recordset($3::json) AS h (
+        inbound_id bigint, provider_sid text, phone text, number_phone text, body text, intent text,
+        suggests_opt_out boolean, wrong_number boolean, stops boolean, starts boolean, received_at float8)
+), stored AS (
+    INSERT INTO inbound_texts (campaign_id, inbound_id, provider_sid, contact_id, phone, number_phone, body,
+        intent, suggests_opt_out, wrong_number, received_at)
+    SELECT $1, h.inbound_id, h.provider_sid, c.contact_id, h.phone, h.number_phone, h.body, h.intent,
+           h.suggests_opt_out, h.wrong_number, to_timestamp(h.received_at)
+    FROM heard h LEFT JOIN contacts c ON c.campaign_id = $1 AND c.phone = h.phone
+    ORDER BY h.inbound_id
+    ON CONFLICT (campaign_id, provider_sid) DO NOTHING
+    RETURNING inbound_id, contact_id
+), fresh AS (
+    SELECT h.*, stored.contact_id FROM heard h JOIN stored USING (inbound_id)
+), stopped AS (
+    INSERT INTO opt_outs (scope, phone, source, words, opted_out_at)
+    SELECT $2, phone, 'keyword', body, to_timestamp(received_at) FROM fresh WHERE stops
+    ON CONFLICT DO NOTHING
+), started AS (
+    DELETE FROM opt_outs o USING fresh WHERE fresh.starts AND o.scope = $2 AND o.phone = fresh.phone
+), talk AS (
+    INSERT INTO conversations AS v (campaign_id, contact_id, last_inbound_at, unread, attention_at)
+    SELECT $1, f.contact_id, to_timestamp(max(f.received_at)), count(*),
+           CASE WHEN bool_or(f.stops) OR (bool_or(o.phone IS NOT NULL) AND NOT bool_or(f.starts)) THEN NULL
+                ELSE to_timestamp(min(f.received_at)) END
+    FROM fresh f LEFT JOIN opt_outs o ON o.scope = $2 AND o.phone = f.phone
+    WHERE f.contact_id IS NOT NULL GROUP BY f.contact_id ORDER BY f.contact_id
+    ON CONFLICT (campaign_id, contact_id) DO UPDATE SET
+        revision = v.revision + 1,
+        last_inbound_at = greatest(v.last_inbound_at, excluded.last_inbound_at),
+        unread = v.unread + excluded.unread,
+        attention_at = CASE WHEN excluded.attention_at IS NULL THEN NULL
+                            ELSE coalesce(v.attention_at, excluded.attention_at) END
+)
+SELECT inbound_id, contact_id FROM stored ORDER BY inbound_id
+"""
+
+
+async def hear(
+    connection: Connection, campaign_id: int, opt_out_scope: int, texts: Sequence[Heard]
+) -> list[Stored]:
+    """Keeps new texts, honours their opt-outs and opens conversations; a text seen before is not returned."""
+    rows = await connection.fetch(_HEAR, campaign_id, opt_out_scope, as_rows(texts))
+    return [Stored(*row) for row in rows]
+
+
+async def opt_out(
+    database: Database, campaign_id: int, opt_out_scope: int, contact_id: int, source: str, now: float
+) -> str | None:
+    """A volunteer's or an admin's opt-out of a contact (F123): the phone, None when it had opted out already."""
+    rows = await database.fetch(
+        """
+        WITH stopped AS (
+            INSERT INTO opt_outs (scope, phone, source, opted_out_at)
+            SELECT $2, phone, $4, to_timestamp($5) FROM contacts WHERE campaign_id = $1 AND contact_id = $3
+            ON CONFLICT DO NOTHING RETURNING phone
+        ), talk AS (
+            UPDATE conversations SET revision = revision + 1, attention_at = NULL,
+                   last_report_at = to_timestamp($5)
+            WHERE campaign_id = $1 AND contact_id = $3
+        )
+        SELECT phone FROM stopped
+        """,
+        campaign_id,
+        opt_out_scope,
+        contact_id,
+        source,
+        now,
+    )
+    return rows[0][0] if rows else None
+
+
+async def report(database: Database, campaign_id: int, contact_id: int, now: float) -> None:
+    """A volunteer's report closes what needed attention (C9)."""
+    await database.execute(
+        """
+        UPDATE conversations SET revision = revision + 1, attention_at = NULL, unread = 0,
+               last_report_at = to_timestamp($3)
+        WHERE campaign_id = $1 AND contact_id = $2
+        """,
+        campaign_id,
+        contact_id,
+        now,
+    )
+
+
+async def import_opt_outs(database: Database, opt_out_scope: int, phones: Sequence[str], now: float) -> None:
+    """Opt-outs a list brings along, in force before anybody is texted."""
+    await database.execute(
+        """
+        INSERT INTO opt_outs (scope, phone, source, opted_out_at)
+        SELECT $1, phone, 'import', to_timestamp($3) FROM unnest($2::text[]) AS u (phone) ORDER BY phone
+        ON CONFLICT DO NOTHING
+        """,
+        opt_out_scope,
+        phones,
+        now,
+    )
+
+
+class Attention(msgspec.Struct, frozen=True, gc=False):
+    """A conversation that waits for its volunteer (C9), with the person's last text."""
+
+    contact_id: int
+    attention_at: float
+    body: str
+    suggests_opt_out: bool
+    wrong_number: bool
+
+
+# Oldest first: the volunteer's own, and what has waited long without being on anybody's screen lately. Such a
+# conversation changes hands, and so does the contact's assignment (F193).
+_ATTENTION = """
+WITH waiting AS (
+    SELECT v.contact_id, v.volunteer_id, v.attention_at
+    FROM conversations v JOIN contacts c USING (campaign_id, contact_id)
+    WHERE v.campaign_id = $1 AND v.action_id = $2 AND v.attention_at IS NOT NULL
+      AND (v.volunteer_id = $3 OR v.attention_at <= to_timestamp($4)
+           AND (v.offered_at IS NULL OR v.offered_at <= to_timestamp($4)))
+      AND c.hours_group = ANY ($7::text[])
+    ORDER BY v.attention_at, v.contact_id LIMIT $5 FOR UPDATE OF v SKIP LOCKED
+), offered AS (
+    UPDATE conversations v SET offered_at = to_timestamp($6), volunteer_id = $3
+    FROM waiting WHERE v.campaign_id = $1 AND v.contact_id = waiting.contact_id
+), moved AS (
+    UPDATE assignments a SET volunteer_id = $3, assigned_at = to_timestamp($6)
+    FROM waiting WHERE a.campaign_id = $1 AND a.action_id = $2 AND a.contact_id = waiting.contact_id
+     AND waiting.volunteer_id IS DISTINCT FROM $3
+)
+SELECT waiting.contact_id, extract(epoch FROM waiting.attention_at)::float8, t.body, t.suggests_opt_out,
+       t.wrong_number
+FROM waiting CROSS JOIN LATERAL (
+    SELECT body, suggests_opt_out, wrong_number FROM inbound_texts i
+    WHERE i.campaign_id = $1 AND i.contact_id = waiting.contact_id ORDER BY inbound_id DESC LIMIT 1) t
+ORDER BY waiting.attention_at, waiting.contact_id
+"""
+
+
+async def attention(
+    database: Database,
+    campaign_id: int,
+    action_id: int,
+    volunteer_id: int,
+    *,
+    open_groups: Sequence[str],
+    take_over_before: float,
+    limit: int,
+    now: float,
+) -> list[Attention]:
+    """What waits for this volunteer and may be answered now, oldest first.
+
+    What has waited since before `take_over_before`, and was on nobody's screen since, changes hands.
+    """
+    rows = await database.fetch(
+        _ATTENTION, campaign_id, action_id, volunteer_id, take_over_before, limit, now, open_groups
+    )
+    return [Attention(*row) for row in rows]
+
+
+async def waiting(database: Database, campaign_id: int) -> int:
+    """How many conversations wait for an answer (F163)."""
+    count: int = await database.fetch_value(
+        "SELECT count(*) FROM conversations WHERE campaign_id = $1 AND attention_at IS NOT NULL", campaign_id
+    )
+    return count

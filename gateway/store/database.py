@@ -1,0 +1,174 @@
+"""The one door to PostgreSQL: connections, transactions, and the count of who is inside.
+
+`in_flight` is above zero from before a connection is asked for until its answer is read. It is a
+gauge in production; in a rehearsal the virtual clock stands still while it is above zero.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from gateway.core.errors import BadInput, TextbankError
+
+Connection: TypeAlias = Any  # asyncpg ships no types
+Record: TypeAlias = Any
+
+
+class DatabaseGone(TextbankError):
+    """The database cannot be reached now; nothing was lost, and the work is tried again."""
+
+
+# Every hot statement goes by key. Its plan is made once and must not depend on statistics, which lag a bank
+# that fills empty tables within minutes.
+_SERVER_SETTINGS = {
+    "application_name": "textbank",
+    "timezone": "UTC",
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+
+_GONE = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+)
+
+
+class Database:
+    """A fixed set of connections, handed out first come first served.
+
+    asyncpg's own pool hands out the last one returned and resets it with a round trip; here the
+    order of callers is the order of work, which makes one connection a deterministic store.
+    """
+
+    def __init__(self, dsn: str, connections: int = 4) -> None:
+        self._dsn = dsn
+        self._size = connections
+        self._idle: deque[Connection] = deque()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._open = 0
+        self.in_flight = 0
+        self.generation = 0  # counts the connections ever made
+
+    async def open(self) -> None:
+        """Connects once; raises BadInput when the server can't be reached or refuses us."""
+        self.in_flight += 1
+        try:
+            self._idle.append(await self._connect())
+            self._open = 1
+        except (*_GONE, asyncpg.PostgresError, ValueError) as error:
+            raise BadInput(
+                f"the database does not answer ({error})", "database.dsn", "start it, or correct the DSN"
+            ) from error
+        finally:
+            self.in_flight -= 1
+
+    async def close(self) -> None:
+        while self._idle:
+            self._open -= 1
+            connection = self._idle.popleft()
+            self.in_flight += 1
+            try:
+                await connection.close()
+            finally:
+                self.in_flight -= 1
+
+    async def _connect(self) -> Connection:
+        connection: Connection = await asyncpg.connect(
+            self._dsn, timeout=None, server_settings=_SERVER_SETTINGS
+        )
+        self.generation += 1
+        return connection
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """One connection for the block; a broken one is thrown away and DatabaseGone raised."""
+        self.in_flight += 1
+        try:
+            held = await self._take()
+            try:
+                yield held
+            except _GONE as error:
+                raise DatabaseGone(str(error)) from error
+            finally:
+                self._give_back(held)
+        finally:
+            self.in_flight -= 1
+
+    async def _take(self) -> Connection:
+        while True:
+            if self._idle:
+                return self._idle.popleft()
+            if self._open < self._size:
+                self._open += 1
+                try:
+                    return await self._connect()
+                except BaseException as error:
+                    self._open -= 1
+                    if isinstance(error, _GONE):
+                        raise DatabaseGone(str(error)) from error
+                    raise
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():
+                    self._wake_next()
+                raise
+
+    def _give_back(self, connection: Connection) -> None:
+        if connection.is_closed():
+            self._open -= 1
+        else:
+            self._idle.append(connection)
+        self._wake_next()
+
+    def _wake_next(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def fetch(self, sql: str, *arguments: object) -> list[Record]:
+        """One statement, which is its own transaction."""
+        async with self.connection() as connection:
+            rows: list[Record] = await connection.fetch(sql, *arguments)
+            return rows
+
+    async def fetch_row(self, sql: str, *arguments: object) -> Record | None:
+        rows = await self.fetch(sql, *arguments)
+        return rows[0] if rows else None
+
+    async def fetch_value(self, sql: str, *arguments: object) -> Any:
+        row = await self.fetch_row(sql, *arguments)
+        return None if row is None else row[0]
+
+    async def execute(self, sql: str, *arguments: object) -> None:
+        await self.fetch(sql, *arguments)
+
+    async def script(self, sql: str) -> None:
+        """Several statements without arguments, as one transaction."""
+        async with self.connection() as connection:
+            await connection.execute(sql)
+
+    async def copy(self, table: str, columns: Sequence[str], records: Sequence[tuple[object, ...]]) -> None:
+        """Bulk rows through COPY."""
+        async with self.connection() as connection:
+            await connection.copy_records_to_table(table, columns=columns, records=records)

@@ -1,0 +1,301 @@
+"""Messages: written at admission, claimed at dispatch, moved by the provider's word."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.core.lifecycle import MOVES
+from gateway.store.database import Connection, Database
+from gateway.store.rows import as_rows
+
+LEGAL_MOVES = sorted(f"{before}>{after}" for before, afters in MOVES.items() for after in afters)
+
+
+class Admission(msgspec.Struct, gc=False):
+    """A decided request, to be written; times in Unix seconds.
+
+    `seen_revision` is the conversation's revision the decision was taken on; a blocked message
+    changes no conversation and needs none.
+    """
+
+    message_id: int
+    contact_id: int
+    phone: str
+    action_id: int | None
+    kind: str
+    sender_id: int | None
+    body: str
+    segments: int
+    text_hash: int
+    idempotency_key: str | None
+    state: str
+    code: int | None
+    reason: str | None
+    requested_at: float
+    not_after: float
+    lane: int
+    seen_revision: int
+    number_id: int | None = None
+    slot_at: float | None = None
+    script: str | None = None
+
+
+# A message enters the books in one statement. The conversation's row is the lock: it is written only
+# if nobody changed it since the decision, and the message only if its conversation was. A message
+# whose number and slot are known already enters as `sending`; others wait in the queue.
+_ADMIT = """
+WITH decided AS (
+    SELECT * FROM json_to_recordset($3::json) AS d (
+        message_id bigint, contact_id bigint, phone text, action_id bigint, kind text, sender_id bigint,
+        body text, segments smallint, text_hash bigint, idempotency_key text, state text, code int,
+        reason text, requested_at float8, not_after float8, lane smallint, seen_revision bigint,
+        number_id bigint, slot_at float8, script text)
+), talk AS (
+    INSERT INTO conversations AS v (campaign_id, contact_id, revision, number_id, last_initial_at,
+                                    last_outbound_at, action_id, volunteer_id)
+    SELECT $1, contact_id, seen_revision + 1, number_id,
+           CASE WHEN kind = 'initial' THEN to_timestamp(requested_at) END,
+           to_timestamp(requested_at), action_id, sender_id
+    FROM decided d
+    WHERE state <> 'blocked' AND NOT EXISTS (SELECT FROM opt_outs o WHERE o.scope = $2 AND o.phone = d.phone)
+    ORDER BY contact_id
+    ON CONFLICT (campaign_id, contact_id) DO UPDATE SET
+        revision = excluded.revision,
+        number_id = coalesce(excluded.number_id, v.number_id),
+        last_initial_at = coalesce(excluded.last_initial_at, v.last_initial_at),
+        last_outbound_at = excluded.last_outbound_at,
+        action_id = coalesce(excluded.action_id, v.action_id),
+        volunteer_id = coalesce(excluded.volunteer_id, v.volunteer_id),
+        attention_at = NULL,
+        unread = 0
+    WHERE v.revision = excluded.revision - 1
+    RETURNING contact_id
+), written AS (
+    INSERT INTO messages (campaign_id, message_id, contact_id, action_id, kind, sender_id, body, segments,
+        text_hash, idempotency_key, state, code, reason, requested_at, not_after, final_at, number_id, slot_at,
+        attempt, spent, script)
+    SELECT $1, message_id, contact_id, action_id, kind, sender_id, body, segments, text_hash, idempotency_key, state,
+           code, reason, to_timestamp(requested_at), to_timestamp(not_after),
+           CASE WHEN state = 'blocked' THEN to_timestamp(requested_at) END, number_id, to_timestamp(slot_at),
+           (state = 'sending')::int, (state = 'sending')::int, script
+    FROM decided WHERE state = 'blocked' OR contact_id IN (SELECT contact_id FROM talk)
+    ORDER BY message_id
+    ON CONFLICT DO NOTHING
+    RETURNING message_id, state
+), waiting AS (
+    INSERT INTO queue (campaign_id, message_id, lane, due_at)
+    SELECT $1, message_id, lane, to_timestamp(requested_at)
+    FROM decided JOIN written USING (message_id) WHERE written.state = 'queued'
+)
+SELECT message_id FROM written
+"""
+
+
+async def admit(
+    connection: Connection, campaign_id: int, opt_out_scope: int, rows: Sequence[Admission]
+) -> set[int]:
+    """Writes decided requests; the ids not returned met a newer revision (or a used key) and stand unwritten."""
+    written = await connection.fetch(_ADMIT, campaign_id, opt_out_scope, as_rows(rows))
+    return {row[0] for row in written}
+
+
+class Entered(msgspec.Struct, frozen=True):
+    """A message that is in the books already."""
+
+    message_id: int
+    state: str
+    code: int | None
+
+
+async def by_id(connection: Connection, campaign_id: int, message_ids: Sequence[int]) -> dict[int, Entered]:
+    rows = await connection.fetch(
+        """
+        SELECT message_id, state, code FROM messages
+        WHERE campaign_id = $1 AND message_id = ANY ($2::bigint[]) ORDER BY message_id
+        """,
+        campaign_id,
+        message_ids,
+    )
+    return {row[0]: Entered(*row) for row in rows}
+
+
+async def by_idempotency_key(
+    connection: Connection, campaign_id: int, keys: Sequence[str]
+) -> dict[str, Entered]:
+    rows = await connection.fetch(
+        """
+        SELECT idempotency_key, message_id, state, code FROM messages
+        WHERE campaign_id = $1 AND idempotency_key = ANY ($2::text[]) ORDER BY message_id
+        """,
+        campaign_id,
+        keys,
+    )
+    return {row[0]: Entered(*row[1:]) for row in rows}
+
+
+class Queued(msgspec.Struct, gc=False):
+    """A message that waits, with all that the dispatcher needs to send it."""
+
+    message_id: int
+    contact_id: int
+    lane: int
+    due_at: float
+    segments: int
+    not_after: float
+    phone: str
+    carrier: str | None
+    hours_group: str
+    number_id: int | None
+    body: str
+    kind: str
+    attempt: int = 0
+
+
+_WAITING = """
+SELECT q.message_id, m.contact_id, q.lane, extract(epoch FROM q.due_at)::float8, m.segments,
+       extract(epoch FROM m.not_after)::float8, c.phone, c.carrier, c.hours_group, v.number_id, m.body,
+       m.kind, m.attempt
+FROM queue q
+JOIN messages m USING (campaign_id, message_id)
+JOIN contacts c USING (campaign_id, contact_id)
+LEFT JOIN conversations v USING (campaign_id, contact_id)
+WHERE q.campaign_id = $1 AND q.due_at <= to_timestamp($2) AND q.message_id <> ALL ($3::bigint[])
+ORDER BY q.lane, q.due_at, q.message_id LIMIT $4
+"""
+
+
+async def waiting(
+    database: Database, campaign_id: int, due_until: float, in_hand: Sequence[int], limit: int
+) -> list[Queued]:
+    """The next messages to send: replies first, then oldest due, without those already in hand."""
+    rows = await database.fetch(_WAITING, campaign_id, due_until, in_hand, limit)
+    return [Queued(*row) for row in rows]
+
+
+async def next_due(database: Database, campaign_id: int, in_hand: Sequence[int]) -> float | None:
+    """When the next queued message that is not in hand is due; None: there is none."""
+    due: float | None = await database.fetch_value(
+        """
+        SELECT extract(epoch FROM min(due_at))::float8 FROM queue
+        WHERE campaign_id = $1 AND message_id <> ALL ($2::bigint[])
+        """,
+        campaign_id,
+        in_hand,
+    )
+    return due
+
+
+class Claim(msgspec.Struct, gc=False):
+    """A message about to be handed over: its number is chosen and its capacity reserved."""
+
+    message_id: int
+    contact_id: int
+    phone: str
+    number_id: int
+    slot_at: float
+
+
+# The second look and the intent before the wire, in one statement: what has opted out, was paused or
+# is no longer queued is not claimed.
+_CLAIM = """
+WITH chosen AS (
+    SELECT * FROM json_to_recordset($3::json) AS p (
+        message_id bigint, contact_id bigint, phone text, number_id bigint, slot_at float8)
+), claimed AS (
+    UPDATE messages m SET state = 'sending', number_id = p.number_id, slot_at = to_timestamp(p.slot_at),
+           attempt = m.attempt + 1, spent = m.spent + 1, code = NULL, reason = NULL, provider_sid = NULL,
+           accepted_at = NULL, sent_at = NULL
+    FROM chosen p
+    WHERE m.campaign_id = $1 AND m.message_id = p.message_id AND m.state = 'queued'
+      AND NOT EXISTS (SELECT FROM opt_outs o WHERE o.scope = $2 AND o.phone = p.phone)
+      AND NOT EXISTS (SELECT FROM campaigns WHERE campaign_id = $1 AND paused)
+    RETURNING m.message_id, m.attempt, p.contact_id, p.number_id, p.slot_at
+), dequeued AS (
+    DELETE FROM queue q USING claimed WHERE q.campaign_id = $1 AND q.message_id = claimed.message_id
+), talk AS (
+    UPDATE conversations v SET number_id = claimed.number_id
+    FROM claimed WHERE v.campaign_id = $1 AND v.contact_id = claimed.contact_id
+     AND v.number_id IS DISTINCT FROM claimed.number_id
+)
+SELECT message_id, attempt FROM claimed
+"""
+
+
+async def claim(
+    connection: Connection, campaign_id: int, opt_out_scope: int, rows: Sequence[Claim]
+) -> dict[int, int]:
+    """Moves queued messages to `sending`; returns message id -> attempt of those that may go."""
+    claimed = await connection.fetch(_CLAIM, campaign_id, opt_out_scope, as_rows(rows))
+    return {row[0]: row[1] for row in claimed}
+
+
+class Refusal(msgspec.Struct, frozen=True, gc=False):
+    """A queued message that the second look stops for good."""
+
+    message_id: int
+    code: int
+    reason: str
+
+
+async def block(database: Database, campaign_id: int, refusals: Sequence[Refusal], now: float) -> set[int]:
+    """queued -> blocked(code); returns the ids that were still queued."""
+    rows = await database.fetch(
+        """
+        WITH refused AS (
+            SELECT * FROM json_to_recordset($2::json) AS r (message_id bigint, code int, reason text)
+        ), blocked AS (
+            UPDATE messages m SET state = 'blocked', code = r.code, reason = r.reason,
+                   final_at = to_timestamp($3)
+            FROM refused r WHERE m.campaign_id = $1 AND m.message_id = r.message_id AND m.state = 'queued'
+            RETURNING m.message_id
+        ), dequeued AS (
+            DELETE FROM queue q USING blocked WHERE q.campaign_id = $1 AND q.message_id = blocked.message_id
+        )
+        SELECT message_id FROM blocked ORDER BY message_id
+        """,
+        campaign_id,
+        as_rows(refusals),
+        now,
+    )
+    return {row[0] for row in rows}
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """Why a message that could not be claimed stands where it stands."""
+
+    message_id: int
+    state: str
+    opted_out: bool
+    paused: bool
+
+
+async def standings(
+    database: Database, campaign_id: int, opt_out_scope: int, message_ids: Sequence[int]
+) -> list[Standing]:
+    rows = await database.fetch(
+        """
+        SELECT m.message_id, m.state, o.phone IS NOT NULL, p.paused
+        FROM messages m
+        JOIN campaigns p USING (campaign_id)
+        JOIN contacts c USING (campaign_id, contact_id)
+        LEFT JOIN opt_outs o ON o.scope = $2 AND o.phone = c.phone
+        WHERE m.campaign_id = $1 AND m.message_id = ANY ($3::bigint[]) ORDER BY m.message_id
+        """,
+        campaign_id,
+        opt_out_scope,
+        message_ids,
+    )
+    return [Standing(*row) for row in rows]
+
+
+async def over(database: Database, campaign_id: int, end: float) -> list[int]:
+    """Queued messages that may not be handed over after `end` any more."""
+    rows = await database.fetch(
+        """
+        SELECT m.message_id FROM queue q JOIN messages m USING (campaign_id, message_id)
+        WHERE q.campaign_id = $1 AND m.not_after <= to_timestamp($2) ORDER BY m.message_id
+        """,
+        campaign_id,
+        end,
+    )
+    return [row[0] for row in rows]

@@ -1,0 +1,224 @@
+"""The provider's words about messages: states move only along the table, whatever order words come in."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.store.database import Connection, Database
+from gateway.store.messages import LEGAL_MOVES
+from gateway.store.rows import as_rows
+
+
+class Word(msgspec.Struct, gc=False):
+    """What is known of one attempt, folded to its furthest state; times in Unix seconds or None.
+
+    `memory_until` or `permanent` (C16) and `opts_out` (21610) are the catalogue's consequences of `code`.
+    """
+
+    message_id: int
+    attempt: int
+    state: str
+    code: int | None = None
+    reason: str | None = None
+    provider_sid: str | None = None
+    accepted_at: float | None = None
+    sent_at: float | None = None
+    final_at: float | None = None
+    memory_until: float | None = None
+    permanent: bool = False
+    opts_out: bool = False
+
+
+class Moved(msgspec.Struct, gc=False):
+    """What a word did: before == after when the move was not in the table."""
+
+    message_id: int
+    attempt: int
+    before: str
+    after: str
+    code: int | None
+    contact_id: int
+    number_id: int | None
+    carrier: str | None
+    segments: int
+    kind: str
+    script: str | None
+
+
+_TELL = """
+WITH told AS (
+    SELECT * FROM json_to_recordset($3::json) AS t (
+        message_id bigint, attempt smallint, state text, code int, reason text, provider_sid text,
+        accepted_at float8, sent_at float8, final_at float8, memory_until float8, permanent boolean,
+        opts_out boolean)
+), moved AS (
+    UPDATE messages m SET
+        state = CASE WHEN (m.state || '>' || t.state) = ANY ($4::text[]) THEN t.state ELSE m.state END,
+        code = CASE WHEN (m.state || '>' || t.state) = ANY ($4::text[]) THEN t.code ELSE m.code END,
+        reason = CASE WHEN (m.state || '>' || t.state) = ANY ($4::text[]) THEN t.reason ELSE m.reason END,
+        final_at = CASE WHEN (m.state || '>' || t.state) = ANY ($4::text[])
+                        THEN to_timestamp(t.final_at) ELSE m.final_at END,
+        provider_sid = coalesce(m.provider_sid, t.provider_sid),
+        accepted_at = coalesce(m.accepted_at, to_timestamp(t.accepted_at)),
+        sent_at = coalesce(m.sent_at, to_timestamp(t.sent_at))
+    FROM told t
+    WHERE m.campaign_id = $1 AND m.message_id = t.message_id AND m.attempt = t.attempt
+      AND m.state NOT IN ('queued', 'blocked')
+    RETURNING m.message_id, m.attempt, OLD.state AS before, NEW.state AS after, t.code, m.contact_id,
+              m.number_id, m.segments, m.kind, m.script, t.memory_until, t.permanent,
+              t.opts_out
+), known AS (
+    SELECT moved.*, c.phone, c.carrier FROM moved
+    JOIN contacts c ON c.campaign_id = $1 AND c.contact_id = moved.contact_id
+), memory AS (
+    UPDATE conversations v SET revision = v.revision + 1, failure_code = known.code,
+        failure_until = CASE WHEN known.permanent THEN 'infinity' ELSE to_timestamp(known.memory_until) END
+    FROM known WHERE v.campaign_id = $1 AND v.contact_id = known.contact_id
+     AND (known.permanent OR known.memory_until IS NOT NULL) AND known.before <> known.after
+), stopped AS (
+    INSERT INTO opt_outs (scope, phone, source, opted_out_at)
+    SELECT DISTINCT $2::bigint, phone, 'provider', to_timestamp($5) FROM known WHERE opts_out
+    ON CONFLICT DO NOTHING
+)
+SELECT message_id, attempt, before, after, code, contact_id, number_id, carrier, segments, kind, script
+FROM known ORDER BY message_id
+"""
+
+
+async def tell(
+    connection: Connection, campaign_id: int, opt_out_scope: int, words: Sequence[Word], now: float
+) -> list[Moved]:
+    """Applies at most one word a message; a message that is queued, blocked or on a later attempt is not
+    returned, and its word is for `late`."""
+    rows = await connection.fetch(
+        _TELL,
+        campaign_id,
+        opt_out_scope,
+        as_rows(words),
+        LEGAL_MOVES,
+        now,
+    )
+    return [Moved(*row) for row in rows]
+
+
+_LATE = """
+WITH told AS (
+    SELECT * FROM json_to_recordset($2::json) AS t (
+        message_id bigint, attempt smallint, state text, code int, provider_sid text)
+), past AS (
+    UPDATE attempts a SET state = t.state, code = coalesce(t.code, a.code),
+           provider_sid = coalesce(a.provider_sid, t.provider_sid)
+    FROM told t WHERE a.campaign_id = $1 AND a.message_id = t.message_id AND a.attempt = t.attempt
+     AND a.state NOT IN ('delivered', 'undelivered')
+), arrived AS (
+    UPDATE messages m SET state = 'delivered', code = NULL, reason = 'an earlier attempt arrived after all',
+           final_at = to_timestamp($3)
+    FROM told t
+    WHERE m.campaign_id = $1 AND m.message_id = t.message_id AND t.state = 'delivered' AND m.state = 'queued'
+    RETURNING m.message_id
+), dequeued AS (
+    DELETE FROM queue q USING arrived WHERE q.campaign_id = $1 AND q.message_id = arrived.message_id
+)
+SELECT message_id FROM arrived ORDER BY message_id
+"""
+
+
+async def late(connection: Connection, campaign_id: int, words: Sequence[Word], now: float) -> set[int]:
+    """Words about attempts that are over; a late `delivered` takes its message out of the queue."""
+    rows = await connection.fetch(_LATE, campaign_id, as_rows(words), now)
+    return {row[0] for row in rows}
+
+
+class InFlight(msgspec.Struct, frozen=True):
+    """A message whose attempt failed, locked while what follows is decided."""
+
+    message_id: int
+    state: str
+    attempt: int
+    spent: int
+    not_after: float
+    kind: str
+
+
+async def lock(connection: Connection, campaign_id: int, message_ids: Sequence[int]) -> dict[int, InFlight]:
+    rows = await connection.fetch(
+        """
+        SELECT message_id, state, attempt, spent, extract(epoch FROM not_after)::float8, kind FROM messages
+        WHERE campaign_id = $1 AND message_id = ANY ($2::bigint[]) ORDER BY message_id FOR UPDATE
+        """,
+        campaign_id,
+        message_ids,
+    )
+    return {row[0]: InFlight(*row) for row in rows}
+
+
+class Requeue(msgspec.Struct, frozen=True, gc=False):
+    """An attempt that is over, and when the next one is due."""
+
+    message_id: int
+    attempt: int
+    ended: str
+    code: int | None
+    provider_sid: str | None
+    lane: int
+    due_at: float
+    spends_attempt: bool
+
+
+_REQUEUE = """
+WITH again AS (
+    SELECT * FROM json_to_recordset($2::json) AS r (
+        message_id bigint, attempt smallint, ended text, code int, provider_sid text, lane smallint,
+        due_at float8, spends_attempt boolean)
+), over AS (
+    INSERT INTO attempts (campaign_id, message_id, attempt, number_id, provider_sid, slot_at, ended_at, state,
+                          code)
+    SELECT $1, m.message_id, m.attempt, m.number_id, coalesce(m.provider_sid, r.provider_sid), m.slot_at,
+           to_timestamp($3), r.ended, r.code
+    FROM again r JOIN messages m ON m.campaign_id = $1 AND m.message_id = r.message_id
+    ON CONFLICT DO NOTHING
+), moved AS (
+    UPDATE messages m SET state = 'queued', code = r.code, reason = 'waits for another attempt',
+           spent = m.spent - (NOT r.spends_attempt)::int
+    FROM again r
+    WHERE m.campaign_id = $1 AND m.message_id = r.message_id AND m.attempt = r.attempt
+      AND (m.state || '>queued') = ANY ($4::text[])
+    RETURNING m.message_id
+)
+INSERT INTO queue (campaign_id, message_id, lane, due_at)
+SELECT $1, r.message_id, r.lane, to_timestamp(r.due_at) FROM again r JOIN moved USING (message_id)
+ON CONFLICT DO NOTHING
+"""
+
+
+async def requeue(connection: Connection, campaign_id: int, rows: Sequence[Requeue], now: float) -> None:
+    """Ends the current attempt of each message and puts the message back into the queue."""
+    await connection.execute(_REQUEUE, campaign_id, as_rows(rows), now, LEGAL_MOVES)
+
+
+class Unsettled(msgspec.Struct, frozen=True):
+    """A message of which we do not know whether the provider has it."""
+
+    message_id: int
+    attempt: int
+    state: str
+    phone: str
+    number_phone: str
+    slot_at: float
+
+
+async def unsettled(database: Database, campaign_id: int, handed_before: float) -> list[Unsettled]:
+    """`sending` and `unknown` messages whose request can no longer be on the wire."""
+    rows = await database.fetch(
+        """
+        SELECT m.message_id, m.attempt, m.state, c.phone, n.phone, extract(epoch FROM m.slot_at)::float8
+        FROM messages m
+        JOIN contacts c USING (campaign_id, contact_id)
+        JOIN numbers n ON n.campaign_id = m.campaign_id AND n.number_id = m.number_id
+        WHERE m.campaign_id = $1 AND m.state IN ('sending', 'unknown') AND m.slot_at <= to_timestamp($2)
+        ORDER BY m.message_id
+        """,
+        campaign_id,
+        handed_before,
+    )
+    return [Unsettled(*row) for row in rows]

@@ -1,0 +1,1 @@
+"""Load tests: the gateway over HTTP, driven by Locust."""

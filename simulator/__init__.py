@@ -1,0 +1,1 @@
+"""The digital twin: carriers, handsets and people in virtual time."""

@@ -1,0 +1,156 @@
+"""What the ledger proves about a rehearsal, counted once for the verdict, the summary and the report."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from phonenumbers import PhoneNumber
+from phonenumbers.timezone import time_zones_for_number
+
+from simulator.carriers import TMOBILE
+from simulator.ledger import DELIVERED, QUEUED, SENT, Ledger
+from simulator.messages import Population
+from simulator.scenario import Scenario
+
+FILTERED = 30007
+BAD_NUMBER = frozenset({30005, 30006})
+TMOBILE_CAPPED = 30023
+SUSPENDED = 30033
+EXPIRED = 30036
+
+_PACIFIC = ZoneInfo("America/Los_Angeles")
+_DAY_S = 86_400
+
+
+class Ends(msgspec.Struct, frozen=True):
+    """The provider's last word on each message, one element a message: `status` is an index into STATUSES.
+
+    Times are seconds of the world; nan where it never happened.
+    """
+
+    status: NDArray[np.uint8]
+    code: NDArray[np.uint16]
+    departed_at: NDArray[np.float64]
+    accepted_at: NDArray[np.float64]
+    ended_at: NDArray[np.float64]
+
+    @property
+    def accepted(self) -> NDArray[np.bool_]:
+        """Which messages a carrier took."""
+        return ~np.isnan(self.accepted_at)
+
+    @property
+    def left_at(self) -> NDArray[np.float64]:
+        """When a message left the provider's queue, to a carrier or for good."""
+        return np.where(np.isnan(self.departed_at), self.ended_at, self.departed_at)
+
+
+def ends(ledger: Ledger) -> Ends:
+    """Each message's end, from the tables."""
+    count = len(ledger.submissions)
+    status, code = np.full(count, QUEUED, np.uint8), np.zeros(count, np.uint16)
+    departed_at, accepted_at, ended_at = (np.full(count, np.nan) for _ in range(3))
+    accepts, finals = ledger.accepts.columns(), ledger.finals.columns()
+    status[accepts["n"]] = SENT
+    departed_at[accepts["n"]] = accepts["departed_at"]
+    accepted_at[accepts["n"]] = accepts["at"]
+    status[finals["n"]] = finals["status"]
+    code[finals["n"]] = finals["code"]
+    ended_at[finals["n"]] = finals["at"]
+    return Ends(status, code, departed_at, accepted_at, ended_at)
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the verdict rests on besides the result; counts of texts unless said otherwise."""
+
+    people_texted: int
+    accepted: int  # by a carrier
+    delivered: int
+    filtered: int  # 30007
+    silent: int  # reported as delivered, never shown
+    bad_numbers: int  # landlines and numbers not in service
+    expired: int  # in the provider's queue
+    suspended: int  # 30033: the campaign was suspended
+    capped: int  # turned away by T-Mobile's daily cap
+    tmobile_cap: int | None = None  # segments per Pacific day
+    tmobile_busiest_day: int = 0  # segments
+    untexted: int = 0  # people
+    untexted_by_zone: Mapping[str, int] = {}  # people by IANA zone
+    purchases_failed: int = 0
+    unanswered: int = 0  # conversations that still need attention
+    script_findings: tuple[str, ...] = ()
+
+
+def gather(
+    ledger: Ledger,
+    population: Population,
+    scenario: Scenario,
+    *,
+    excused: NDArray[np.int64] | None = None,
+    unanswered: int = 0,
+    script_findings: tuple[str, ...] = (),
+) -> Facts:
+    """Count the facts. `excused` are phones rightly never texted; the last two only the gateway knows."""
+    end = ends(ledger)
+    accepted = end.accepted
+    codes = Counter(end.code[end.code > 0].tolist())
+    asked = ledger.submissions.columns()
+    untexted = _untexted(population, asked, excused)
+    totals = ledger.counts()
+    return Facts(
+        people_texted=len(np.unique(asked["to"])),
+        accepted=int(accepted.sum()),
+        delivered=int(((end.status == DELIVERED) & accepted).sum()),
+        filtered=codes[FILTERED],
+        silent=totals.silent,
+        bad_numbers=sum(codes[code] for code in BAD_NUMBER),
+        expired=codes[EXPIRED],
+        suspended=codes[SUSPENDED],
+        capped=codes[TMOBILE_CAPPED],
+        tmobile_cap=scenario.campaign.registration().tmobile_daily_segments,
+        tmobile_busiest_day=_busiest_day(asked, end, scenario.start_at),
+        untexted=len(untexted),
+        untexted_by_zone=_by_zone(untexted),
+        purchases_failed=int((ledger.purchases.columns()["code"] > 0).sum()),
+        unanswered=unanswered,
+        script_findings=script_findings,
+    )
+
+
+def _untexted(
+    population: Population, asked: NDArray[Any], excused: NDArray[np.int64] | None
+) -> NDArray[np.int64]:
+    people = np.unique(population.phones)
+    if excused is not None:
+        people = np.setdiff1d(people, excused)
+    return np.setdiff1d(people, asked["to"])
+
+
+def _by_zone(phones: NDArray[np.int64]) -> dict[str, int]:
+    """People by the zone of their area code; of several, the last that is named."""
+    codes, counts = np.unique(phones // 10_000_000, return_counts=True)
+    zones: Counter[str] = Counter()
+    for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
+        zones[_zone_of(code % 1000)] += count
+    return dict(zones.most_common())
+
+
+def _zone_of(area_code: int) -> str:
+    number = PhoneNumber(country_code=1, national_number=area_code * 10_000_000 + 5_550_123)
+    return str(time_zones_for_number(number)[-1])
+
+
+def _busiest_day(asked: NDArray[Any], end: Ends, start_at: float) -> int:
+    """The most segments T-Mobile took in one Pacific day."""
+    taken = end.accepted & (asked["carrier"] == TMOBILE)
+    if not taken.any():
+        return 0
+    local = datetime.fromtimestamp(start_at, _PACIFIC)
+    since_midnight_s = (local - local.replace(hour=0, minute=0, second=0)).total_seconds()
+    days = ((end.departed_at[taken] + since_midnight_s) // _DAY_S).astype(np.int64)
+    return int(np.bincount(days, weights=asked["segments"][taken]).max())

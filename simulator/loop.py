@@ -1,0 +1,125 @@
+"""asyncio on SimPy's clock: a rehearsal's event loop.
+
+The stock selector loop with a selector whose way of waiting is to step SimPy. The clock stands
+still while somebody is inside the database (`busy()`); then the real socket is waited for.
+Tie rule: at one instant SimPy's events come first, then asyncio's timers in heap order.
+"""
+
+import asyncio
+import selectors
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from contextvars import Context
+from math import inf
+from typing import Any, NoReturn, TypeVar
+
+import simpy
+
+Value = TypeVar("Value")
+
+
+class Stalled(RuntimeError):
+    """Nothing will ever happen again, and somebody still waits; the text names who and where."""
+
+
+class _SteppingSelector(selectors.DefaultSelector):
+    """Waits by stepping SimPy instead of sleeping."""
+
+    def __init__(self, env: simpy.Environment) -> None:
+        super().__init__()
+        self.env = env
+        self.busy: Callable[[], bool] = lambda: False
+        self.until = inf  # the next timer; a step may set an earlier one
+        self.loop: VirtualLoop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is not None and timeout <= 0:
+            return super().select(0) if self.busy() else []
+        if self.busy():
+            return super().select(None)
+        self.until = inf if timeout is None else self.env.now + timeout
+        self._step()
+        return []
+
+    def _step(self) -> None:
+        """Steps SimPy until somebody is woken or the next timer is due."""
+        env = self.env
+        ready = self.loop._ready  # type: ignore[attr-defined]  # the one private name: what call_soon has put there
+        peek, step = env.peek, env.step
+        while (due := peek()) <= self.until and due != inf:
+            step()
+            if ready:
+                return
+        if self.until == inf:
+            raise Stalled(self.loop.who_waits())
+        env.timeout(self.until - env.now)
+        step()
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose `time()` is SimPy's; made for `asyncio.Runner(loop_factory=…)`."""
+
+    def __init__(self, env: simpy.Environment) -> None:
+        self.env = env
+        self._stepping = _SteppingSelector(env)
+        super().__init__(self._stepping)
+        self._stepping.loop = self
+
+    def hold_while(self, busy: Callable[[], bool]) -> None:
+        """The clock stands still while `busy()`: somebody is inside the database."""
+        self._stepping.busy = busy
+
+    def time(self) -> float:
+        now: float = self.env.now
+        return now
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """A timer; one set by a SimPy callback ends the stepping in time."""
+        self._stepping.until = min(self._stepping.until, when)
+        return super().call_at(when, callback, *args, context=context)
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Executor | None, func: Any, *args: Any
+    ) -> NoReturn:
+        raise RuntimeError("no threads inside a rehearsal: virtual time would jump past them")
+
+    def who_waits(self) -> str:
+        """Who waits for what, one line a task, for the error of a stalled world."""
+        tasks = sorted(asyncio.all_tasks(self), key=lambda task: task.get_name())
+        lines = [f"  {task.get_name()}: {_where(task)}" for task in tasks]
+        return "nothing will ever happen, and these still wait:\n" + "\n".join(lines)
+
+    def event_of(self, work: Coroutine[Any, Any, Value]) -> simpy.Event:
+        """A SimPy event that succeeds with what the coroutine returns, or fails with its error."""
+        event = self.env.event()
+        task = self.create_task(work)
+        task.add_done_callback(lambda done: _settle(event, done))
+        return event
+
+
+def _settle(event: simpy.Event, task: "asyncio.Task[Any]") -> None:
+    if task.cancelled():
+        return
+    error = task.exception()
+    if error is None:
+        event.succeed(task.result())
+    elif isinstance(error, Exception):
+        event.fail(error)
+
+
+def _where(task: "asyncio.Task[Any]") -> str:
+    stack = task.get_stack(limit=1)
+    if not stack:
+        return "at its start"
+    frame = stack[-1]
+    return f"{frame.f_code.co_qualname} line {frame.f_lineno}"
+
+
+def run(env: simpy.Environment, work: Callable[["VirtualLoop"], Coroutine[Any, Any, Value]]) -> Value:
+    """Runs `work(loop)` to its end in virtual time."""
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(env)) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, VirtualLoop)
+        return runner.run(work(loop))

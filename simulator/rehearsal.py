@@ -1,0 +1,360 @@
+"""A rehearsal: the real gateway and the real PostgreSQL in a simulated world, from one seed to a verdict.
+
+Everything runs on one loop in virtual time, over one database connection, so that one seed gives one
+sequence of events and one ledger.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import simpy
+
+from gateway.app import Gateway
+from gateway.clock import Clock
+from gateway.config import Dispatch, Settings, Windows
+from gateway.core.campaign import CampaignSettings
+from gateway.core.errors import BadInput
+from gateway.core.hours import CampaignHours
+from gateway.core.lint import lint
+from gateway.core.numbers import PoolPolicy
+from gateway.core.registration import BrandKind, CampaignKind, Registration
+from gateway.core.segments import measure, normalise
+from gateway.p2p.bank import Scripts
+from gateway.p2p.lists import ListReader, read_list
+from gateway.store import campaigns, conversations
+from gateway.store.campaigns import CampaignRow
+from gateway.store.contacts import ContactRow
+from gateway.store.database import Database
+from gateway.store.embedded import EmbeddedServer
+from gateway.store.migrate import migrate
+from simulator import contact_import
+from simulator.audit_records import Audit, World
+from simulator.auditor import audit
+from simulator.bank import BankOfVolunteers
+from simulator.books import read_books
+from simulator.draws import Draws
+from simulator.evidence import gather
+from simulator.faults import Faults
+from simulator.ledger import Ledger
+from simulator.loop import VirtualLoop, run
+from simulator.market import Market
+from simulator.outcome import excused_phones, result_of
+from simulator.people import People
+from simulator.population import Population
+from simulator.provider import SimulatedProvider
+from simulator.result import ContactList, Plan, Rehearsed, Snapshot
+from simulator.scenario import Scenario
+from simulator.stopwatch import Stopwatch
+from simulator.volunteers import Volunteers
+
+CAMPAIGN, ACTION = 1, 1
+_SNAPSHOT_EVERY_S = 120.0
+_RESTART_S = 20.0  # a supervisor starts a crashed gateway again
+_SENDERS = ("Sam", "Maria", "Alex", "Jordan", "Taylor", "Chris", "Ana", "Pat", "Lee", "Robin")
+
+OnProgress = Callable[[Snapshot], None]
+
+# "No window shorter than anybody waits for": a STOP is in force within a second, nobody waits for a receipt.
+SETTINGS = Settings(
+    windows=Windows(admission_s=1.0, delivery_s=5.0, inbound_s=1.0, max_rows=5000),
+    dispatch=Dispatch(horizon_s=1.0, poll_s=5.0, concurrency=1000, closing_margin_s=60.0),
+)
+
+
+def rehearse(plan: Plan, on_progress: OnProgress | None = None) -> Rehearsed:
+    """Runs the plan to its end; raises BadInput or BadScenario for what a person got wrong."""
+    watch = Stopwatch()
+    with EmbeddedServer() as server:
+        return rehearse_on(server.dsn(), plan, on_progress, watch)
+
+
+def rehearse_on(
+    dsn: str, plan: Plan, on_progress: OnProgress | None = None, watch: Stopwatch | None = None
+) -> Rehearsed:
+    """The same over an empty database of the caller's."""
+    env = simpy.Environment()
+    return run(env, lambda loop: _Rehearsal(env, loop, dsn, plan, watch or Stopwatch()).run(on_progress))
+
+
+class _Rehearsal:
+    """One world and the gateway in it."""
+
+    def __init__(
+        self, env: simpy.Environment, loop: VirtualLoop, dsn: str, plan: Plan, watch: Stopwatch
+    ) -> None:
+        self.env = env
+        self.loop = loop
+        self.plan = plan
+        self.scenario = plan.scenario
+        self.watch = watch
+        self.draws = Draws(plan.seed)
+        self.ledger = Ledger(plan.scenario.carriers)
+        self.faults = Faults(plan.scenario.faults, self.draws, plan.scenario.duration_s)
+        self.clock = Clock(loop, plan.scenario.start_at)
+        self.database = Database(dsn, connections=1)
+        loop.hold_while(lambda: self.database.in_flight > 0)
+        self.reader: ListReader | None = None
+        self.gateway: Gateway
+        self.setup_s = 0.0
+
+    async def run(self, on_progress: OnProgress | None) -> Rehearsed:
+        await self.database.open()
+        try:
+            await self._set_up()
+            self.setup_s = self.watch.wall_s()
+            await self._live(on_progress)
+            return await self._finish()
+        finally:
+            await self.database.close()
+
+    # ------------------------------------------------------------ before the day
+
+    async def _set_up(self) -> None:
+        await migrate(self.database, self.clock.now())
+        people = self._people()
+        self._build_market()
+        settings = _campaign_settings(self.scenario)
+        await campaigns.create(
+            self.database,
+            CampaignRow(CAMPAIGN, CAMPAIGN, self.scenario.campaign.name, settings.to_json(), paused=False),
+            self.clock.now(),
+        )
+        self.contacts = await contact_import.put(self.database, CAMPAIGN, people, self.provider)
+        if self.reader is not None:
+            await conversations.import_opt_outs(
+                self.database, CAMPAIGN, self.reader.opted_out, self.clock.now()
+            )
+        await self.database.script("ANALYZE")
+        self.gateway = self._new_gateway()
+        await self.gateway.start()
+        await self.gateway.bank.publish(
+            CAMPAIGN, ACTION, self.scenario.title, self._scripts(), seed=self.plan.seed
+        )
+        self._build_volunteers()
+
+    def _people(self) -> Iterator[list[ContactRow]]:
+        """The batches of contacts to import; makes the population on the way.
+
+        A list is read twice, once for its phones alone, so that it never stands in memory.
+        """
+        if self.plan.list_path is None:
+            count = self.plan.contacts or self.scenario.contacts
+            self.population = Population.synthetic(self.scenario.population, count, self.draws)
+            return contact_import.from_population(self.population)
+        self.reader = read_list(self.plan.list_path, rejects=self.plan.rejects)
+        phones = contact_import.phones_of(self.reader)
+        if not len(phones):
+            raise BadInput(
+                "no row of the list can be used", str(self.plan.list_path), "see the rejects file for reasons"
+            )
+        self.population = Population.from_phones(phones, self.draws, self.scenario.population)
+        return contact_import.from_list(self.reader)
+
+    def _build_market(self) -> None:
+        scenario = self.scenario
+        self.market = Market(
+            self.env,
+            scenario.market(),
+            start_at=scenario.start_at,
+            population=self.population,
+            draws=self.draws,
+            ledger=self.ledger,
+            faults=self.faults,
+        )
+        self.market.register(CAMPAIGN, scenario.campaign.registration())
+        waves = self.faults.stop_wave_share if self.faults.parameters.stop_waves else None
+        self.people = People(
+            self.env,
+            scenario.people,
+            self.population,
+            self.draws,
+            send=self.market.text_from_person,
+            complain=self.market.complaint,
+            stop_wave_share=waves,
+        )
+        self.market.people = self.people
+        self.provider = SimulatedProvider(
+            self.env,
+            self.market,
+            self.faults,
+            self.draws,
+            scenario.carriers,
+            start_at=scenario.start_at,
+            timeout_s=SETTINGS.dispatch.submit_timeout_s,
+        )
+
+    def _new_gateway(self) -> Gateway:
+        return Gateway(SETTINGS, self.database, self.database, self.provider, self.clock)
+
+    def _scripts(self) -> Scripts:
+        campaign = self.scenario.campaign
+        return Scripts(
+            initials=(self.plan.script,) if self.plan.script else campaign.scripts,
+            responses=tuple(response.text for response in campaign.responses),
+            opt_out_suffix=campaign.opt_out_suffix,
+            contact_fallback=campaign.first_name_fallback,
+        )
+
+    def _build_volunteers(self) -> None:
+        parameters = self.scenario.volunteers
+        self.bank = BankOfVolunteers(
+            self.loop,
+            lambda: self.gateway.bank,
+            self.draws,
+            campaign_id=CAMPAIGN,
+            action_id=ACTION,
+            contacts=self.contacts,
+            bucket=parameters.bucket,
+            first_names=_SENDERS,
+            first_name_of=self.population.first_name,
+        )
+        self.volunteers = Volunteers(
+            self.env,
+            parameters,
+            self.draws,
+            self.bank,
+            contacts=self.contacts,
+            duration_s=self.scenario.duration_s,
+            responses=[response.name for response in self.scenario.campaign.responses],
+        )
+        self.bank.texting = self.volunteers.texting
+
+    # ------------------------------------------------------------ the day
+
+    async def _live(self, on_progress: OnProgress | None) -> None:
+        self.volunteers.start()
+        others = [self.loop.create_task(self._crash(at_s), name="crash") for at_s in self.faults.crashes_at_s]
+        if on_progress is not None:
+            others.append(self.loop.create_task(self._report(on_progress), name="progress"))
+        await asyncio.sleep(self.scenario.duration_s - self.loop.time())
+        for task in others:
+            task.cancel()
+        await self.gateway.drain()
+
+    async def _crash(self, at_s: float) -> None:
+        """kill -9, and a supervisor that starts the gateway again; unanswered callbacks come again."""
+        await asyncio.sleep(max(0.0, at_s - self.loop.time()))
+        self.provider.hang_up()
+        unanswered = self.gateway.crash()
+        await asyncio.sleep(_RESTART_S)
+        self.gateway = self._new_gateway()
+        await self.gateway.start()
+        await self.gateway.bank.open(CAMPAIGN, ACTION)
+        for report in unanswered.statuses:
+            self.gateway.status(report)
+        for text in unanswered.texts:
+            self.gateway.inbound(text)
+
+    async def _report(self, on_progress: OnProgress) -> None:
+        while True:
+            await asyncio.sleep(_SNAPSHOT_EVERY_S)
+            on_progress(self._snapshot())
+
+    def _snapshot(self) -> Snapshot:
+        counts = self.ledger.counts()
+        blocked = int(np.count_nonzero(np.array(self.bank.witness.message_state) == 1))
+        requested = len(self.bank.witness.message_id)
+        return Snapshot(
+            virtual_s=self.loop.time(),
+            duration_s=self.scenario.duration_s,
+            start_at=self.scenario.start_at,
+            wall_s=self.watch.wall_s() - self.setup_s,
+            contacts=self.contacts,
+            requested=requested,
+            blocked=blocked,
+            sent=counts.submitted,
+            delivered=counts.delivered,
+            filtered=counts.filtered,
+            replies=counts.replies,
+            opt_outs=counts.opt_outs,
+            waiting=max(0, requested - blocked - counts.submitted) + sum(counts.in_queue.values()),
+        )
+
+    # ------------------------------------------------------------ after the day
+
+    async def _finish(self) -> Rehearsed:
+        books = await read_books(self.database, CAMPAIGN, self.population, self.bank.witness)
+        judged: Audit = audit(self.ledger, books, self._world())
+        facts = gather(
+            self.ledger,
+            self.population,
+            self.scenario,
+            excused=excused_phones(books),
+            unanswered=await conversations.waiting(self.database, CAMPAIGN),
+            script_findings=self._lint(),
+        )
+        result = result_of(
+            plan=self.plan,
+            contacts=self.contacts,
+            ledger=self.ledger,
+            books=books,
+            judged=judged,
+            manual_opt_outs=self.bank.opt_outs_manual,
+            virtual_s=self.loop.time(),
+            watch=self.watch,
+            setup_s=self.setup_s,
+            contact_list=self._list(),
+            facts=facts,
+        )
+        return Rehearsed(self.plan, result, self.ledger, self.population, judged.violations)
+
+    def _lint(self) -> tuple[str, ...]:
+        """What an author would have been told about the initial scripts."""
+        scripts = self._scripts()
+        findings = [
+            finding
+            for source in scripts.initials
+            for finding in lint(
+                source,
+                fields={},
+                opt_out_suffix=scripts.opt_out_suffix,
+                measure=lambda text: measure(normalise(text)).segments,
+                contact_fallback=scripts.contact_fallback,
+                sender_fallback=scripts.sender_fallback,
+            )
+        ]
+        return tuple(dict.fromkeys(f"{finding.rule}: {finding.message}" for finding in findings))
+
+    def _list(self) -> ContactList | None:
+        if self.reader is None:
+            return None
+        summary = self.reader.summary
+        return ContactList(summary.rows, summary.used, dict(summary.rejected))
+
+    def _world(self) -> World:
+        campaign = self.scenario.campaign
+        return World(
+            start_at=self.scenario.start_at,
+            start_minute=campaign.hours_start.hour * 60 + campaign.hours_start.minute,
+            end_minute=campaign.hours_end.hour * 60 + campaign.hours_end.minute,
+            zone=campaign.zone,
+            registration=campaign.registration(),
+            other_per_number_per_s=self.scenario.carriers.other_per_number_per_s,
+            commit_window_s=SETTINGS.windows.inbound_s,
+        )
+
+
+def _campaign_settings(scenario: Scenario) -> CampaignSettings:
+    """What the campaign's admins would have entered for this scenario."""
+    campaign = scenario.campaign
+    overrides = campaign.overrides
+    registration = Registration(
+        brand_kind=BrandKind(campaign.brand_kind),
+        campaign_kind=CampaignKind(campaign.campaign_kind),
+        score=campaign.score or None,
+        total_per_s=overrides.total_per_s,
+        tmobile_daily_cap=overrides.tmobile_daily_segments,
+        max_numbers=overrides.max_numbers,
+    )
+    return CampaignSettings(
+        hours=CampaignHours(
+            campaign.hours_start.hour * 60 + campaign.hours_start.minute,
+            campaign.hours_end.hour * 60 + campaign.hours_end.minute,
+            campaign.zone,
+        ),
+        registration=registration,
+        pool=PoolPolicy(
+            preferred_area_codes=campaign.preferred_area_codes, rotate_after=campaign.rotate_after
+        ),
+    )

@@ -1,0 +1,171 @@
+"""A bank written by hand: a ledger and books that agree, until a test plants a fault."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from simulator.audit_records import (
+    BLOCKED,
+    CLAIM,
+    FAILED,
+    INBOUND,
+    INITIAL,
+    MESSAGE,
+    NUMBER,
+    OPT_OUT,
+    PAST_ATTEMPT,
+    QUEUED,
+    REQUEST,
+    SENDING,
+    SENT,
+    STATES,
+    UNKNOWN,
+)
+from simulator.auditor import Books, World, audit
+from simulator.carriers import CampaignRegistration
+from simulator.ledger import STATUSES, Ledger, inbound_sid_of
+from simulator.messages import Submission
+from simulator.result import INVARIANTS
+
+NEW_YORK = ZoneInfo("America/New_York")
+NOON = datetime(2026, 11, 3, 12, tzinfo=NEW_YORK).timestamp()
+CAMPAIGN = 7
+OURS, SECOND = 12_675_550_100, 12_675_550_101
+ANN, BOB, CAT, DAN = 12_155_550_100, 12_155_550_101, 12_155_550_102, 12_155_550_103
+NAN = float("nan")
+RATES = CampaignRegistration(
+    total_per_s=4, carrier_per_s={"att": 2, "tmobile": 2, "verizon": 2, "uscellular": 1}
+)
+
+
+def moment(day, hour, minute=0, zone=NEW_YORK):
+    return datetime(2026, 11, day, hour, minute, tzinfo=zone).timestamp() - NOON
+
+
+class Bank:
+    """Ledger and books written by hand; what one says the other says too, until a test plants a fault."""
+
+    def __init__(self, **world):
+        self.world = {
+            "start_at": NOON,
+            "start_minute": 9 * 60,
+            "end_minute": 21 * 60,
+            "zone": "America/New_York",
+            "registration": RATES,
+            **world,
+        }
+        self.ledger = Ledger()
+        self.messages, self.past, self.requests = {}, [], []
+        self.opt_outs, self.inbound, self.claims, self.numbers = [], [], [], {OURS: ("active", NAN)}
+
+    def request(self, message_id, phone=ANN, *, kind=INITIAL, state=BLOCKED, code=0, at=None):
+        at = message_id * 10.0 if at is None else at
+        row = [message_id, phone, 0, kind, state, True, code, 0, 1, NOON + at, NAN, NAN]
+        self.messages[message_id] = dict(zip(MESSAGE.names, row, strict=True))
+        self.requests.append((message_id, BLOCKED if state == BLOCKED else QUEUED))
+        return self
+
+    def hand_over(
+        self, message_id, at=None, *, sender=OURS, attempt=1, to=None, carrier=0, segments=1, departs=0.5
+    ):
+        """The provider has it; with `departs` None it stays there."""
+        message = self.messages.get(message_id, {"phone": ANN})
+        at = message_id * 10.0 + 1 if at is None else at
+        whom = message["phone"] if to is None else to
+        reference = (CAMPAIGN, message_id, attempt)
+        asked = Submission(whom, sender, CAMPAIGN, segments, "Hi", 1, 3600.0, reference, at)
+        n = self.ledger.submit(asked, at + 0.1, carrier)
+        if departs is not None:
+            self.ledger.accept(n, at + departs, at + departs + 0.5)
+        message.update(number=sender, attempt=attempt, segments=segments, slot_at=NOON + at, state=SENDING)
+        return n
+
+    def hear(self, n, status, at, code=0):
+        """A status webhook, as the ledger keeps it."""
+        self.ledger.statuses.append(n, at, STATUSES.index(status), code)
+
+    def end(self, message_id, n, status="delivered", *, at=None, code=0, told=True):
+        """The provider's last word, the webhook, and the store's state after it."""
+        at = message_id * 10.0 + 4 if at is None else at
+        self.ledger.final(n, at, STATUSES.index(status), code)
+        message = self.messages[message_id]
+        if told:
+            self.hear(n, "sent", at - 1)
+            self.hear(n, status, at + 0.2, code)
+            message.update(state=STATES.index(status), code=code, final_at=NOON + at + 0.2)
+        else:
+            message.update(state=SENT)
+        return self
+
+    def text(self, message_id, phone=ANN, *, kind=INITIAL, status="delivered", code=0, told=True, **handed):
+        """A whole life."""
+        requested_at = handed["at"] - 1 if "at" in handed else None
+        self.request(message_id, phone, kind=kind, state=QUEUED, at=requested_at)
+        n = self.hand_over(message_id, **handed)
+        ends_at = handed["at"] + 3 if "at" in handed else None
+        return self.end(message_id, n, status, at=ends_at, code=code, told=told)
+
+    def again(self, message_id, state=FAILED, code=30_001):
+        """The last attempt is over and the message waits for another."""
+        message = self.messages[message_id]
+        self.past.append((message_id, message["attempt"], state, code))
+        message.update(state=QUEUED, code=code, final_at=NAN)
+        return self
+
+    def writes(
+        self, phone, at, text="Yes", intent="reply", number=OURS, *, comes=0.5, stored=True, known=True
+    ):
+        n = self.ledger.receive(at, phone, number, campaign=CAMPAIGN, carrier=0, text=text, segments=1)
+        if comes is not None:
+            self.ledger.inbound_deliveries.append(n, at + comes)
+        if stored:
+            self.inbound.append((inbound_sid_of(n), phone, number, known, intent, NOON + at + (comes or 0)))
+        return self
+
+    def change(self, message_id, **fields):
+        self.messages[message_id].update(fields)
+        return self
+
+    def books(self):
+        def rows(dtype, tuples):
+            return np.array(list(tuples), dtype)
+
+        return Books(
+            campaign_id=CAMPAIGN,
+            messages=rows(MESSAGE, (tuple(message.values()) for message in self.messages.values())),
+            past_attempts=rows(PAST_ATTEMPT, self.past),
+            opt_outs=rows(OPT_OUT, self.opt_outs),
+            inbound=rows(INBOUND, self.inbound),
+            numbers=rows(NUMBER, [(phone, *rest) for phone, rest in self.numbers.items()]),
+            claims=rows(CLAIM, self.claims),
+            requests=rows(REQUEST, self.requests),
+        )
+
+    def audit(self):
+        return audit(self.ledger, self.books(), World(**self.world))
+
+    def faults(self):
+        """What is violated and how often; the named violations must match the counts."""
+        found = self.audit()
+        assert tuple(found.counts) == INVARIANTS
+        broken = {name: count for name, count in found.counts.items() if count}
+        told = [violation.invariant for violation in found.violations]
+        assert {name: told.count(name) for name in broken} == {n: min(20, c) for n, c in broken.items()}
+        assert found.held is not bool(broken)
+        return broken
+
+
+def sound():
+    """A little of everything that may happen."""
+    bank = Bank()
+    bank.text(1, ANN).text(2, BOB, status="undelivered", code=30_003).text(3, CAT, told=False)
+    bank.request(4, DAN, code=1302).request(5, DAN, state=QUEUED)
+    bank.change(bank.request(6, BOB, state=QUEUED) and 6, state=FAILED, code=21_211, attempt=1)
+    bank.text(7, ANN, status="failed", code=30_001).again(7)
+    bank.end(7, bank.hand_over(7, 95.0, attempt=2), at=97.0)
+    bank.change(bank.request(8, CAT, state=QUEUED) and 8, state=UNKNOWN, attempt=1, number=OURS)
+    bank.writes(ANN, 20.0).writes(CAT, 60.0, "STOP", "stop")
+    bank.opt_outs.append((CAT, NOON + 60.5, "keyword"))
+    bank.claims += [(0, 1, ANN, 1), (0, 2, BOB, 1), (50, 1, ANN, -1), (60, 2, ANN, 1), (60, 2, ANN, 1)]
+    return bank

@@ -1,0 +1,278 @@
+"""The report: one page that needs nothing else, says what the ledger says, and escapes what people typed."""
+
+import csv
+import json
+import re
+from html.parser import HTMLParser
+from io import StringIO
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from simulator import plots, report
+from simulator.assumptions import parameters
+from simulator.carriers import CARRIERS
+from simulator.draws import Draws
+from simulator.evidence import ends
+from simulator.ledger import Ledger
+from simulator.plots import CARRIER_COLOURS, OUTCOMES, figures, outcome_index
+from simulator.population import Population
+from simulator.result import INVARIANT_RULES, Violation
+from simulator.scenario import load, shipped
+from simulator.summary import carrier_rows, code_rows, span, write_summary
+from tests.simulator.sample_rehearsal import rehearsed, result, snapshot
+
+MOST_BYTES = 6_000_000
+BROKEN = Violation("accepted_once", "Message 7 went out <twice>.", 7, ("09:00:01 queued", "09:00:02 sent"))
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return rehearsed()
+
+
+@pytest.fixture(scope="module")
+def history():
+    return [snapshot(virtual_s=at, waiting=int(at) % 50) for at in np.linspace(0, 45_000, 40).tolist()]
+
+
+@pytest.fixture(scope="module")
+def page(sample, history) -> str:
+    return report.html(sample, history=history, command="textbank rehearse election-day --seed 1")
+
+
+def without_plotly(page: str) -> str:
+    return re.sub(r"<script>.*?</script>", "", page, count=1, flags=re.DOTALL)
+
+
+# ------------------------------------------------------------ the page
+
+
+class Links(HTMLParser):
+    """Whatever a page would fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.fetched += [
+            value for name, value in attrs if name in {"src", "href", "srcset", "data"} and value
+        ]
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def test_the_page_needs_nothing_else_and_stays_small(page: str) -> None:
+    assert len(page.encode()) < MOST_BYTES
+    links = Links()
+    links.feed(page)
+    assert links.fetched == []
+    assert "@import" not in without_plotly(page)
+    assert page.count("<script>") == 2  # Plotly once, and the plots
+
+
+def test_the_verdict_comes_first_and_everything_is_there(page: str, sample) -> None:
+    text = without_plotly(page)
+    assert text.index("verdict stop" if sample.result.verdict == "NO-GO" else "<strong>") < text.index(
+        "plot-flow"
+    )
+    for rule in INVARIANT_RULES.values():
+        assert rule.replace("'", "&#39;") in text
+    for wanted in (
+        sample.result.trace_hash,
+        "textbank rehearse election-day --seed 1",
+        "AT&amp;T",
+        "Number not in service",
+        "Filtered by the carrier",
+        "assumption",
+        "processors",
+        *(f"plot-{figure.key}" for figure in figures(sample)),
+    ):
+        assert wanted in text, wanted
+
+
+def test_what_people_typed_is_escaped(tmp_path: Path) -> None:
+    bad = "</script><script>alert(1)</script>"
+    rejects = tmp_path / "rejects.csv"
+    with rejects.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(
+            [["line", "column", "reason", "text", "name"], ["3", "phone", "bad", bad, "x"]]
+        )
+    done = rehearsed(60, violations=(BROKEN,), rejects=rejects, script=f"Hi {bad}")
+    scenario = msgspec.structs.replace(done.plan.scenario, title=bad, question=bad)
+    done.plan = msgspec.structs.replace(done.plan, scenario=scenario)
+    page = report.html(done, command=f"textbank --script {bad!r}")
+    assert "alert(1)" in page
+    assert "<script>alert" not in page
+    assert "went out &lt;twice&gt;" in page
+    assert "invalid phone" in page
+
+
+def test_the_plots_json_on_the_page_is_whole(page: str, sample, history) -> None:
+    found = re.search(r"^const specs = (.*);$", page, re.MULTILINE)
+    assert found
+    assert not re.search(r"\b(NaN|Infinity)\b", found[1])
+    assert json.loads(found[1]) == {figure.key: figure.spec for figure in figures(sample, history)}
+
+
+def test_the_files_and_a_stale_one(tmp_path: Path, sample) -> None:
+    broken = rehearsed(60, violations=(BROKEN,))
+    names = [path.name for path in report.write(broken, tmp_path / "new" / "folder")]
+    assert names == ["report.html", "report.json", "violations.txt"]
+    folder = tmp_path / "new" / "folder"
+    story = (folder / "violations.txt").read_text(encoding="utf-8")
+    assert story.startswith("accepted_once (message 7): Message 7 went out <twice>.\n    09:00:01 queued\n")
+    assert json.loads((folder / "report.json").read_text(encoding="utf-8")) == json.loads(
+        broken.result.to_json()
+    )
+    assert [path.name for path in report.write(sample, folder)] == ["report.html", "report.json"]
+    assert not (folder / "violations.txt").exists()
+
+
+# ------------------------------------------------------------ the plots
+
+
+def test_every_plot_is_valid_plotly_and_small(sample, history) -> None:
+    for figure in figures(sample, history):
+        assert figure.question.endswith("?")
+        assert figure.answer.endswith(".")
+        assert len(go.Figure(figure.spec).data) == len(figure.spec["data"]) > 0
+        assert all(len(trace["x"]) <= 450 for trace in figure.spec["data"])
+
+
+@pytest.mark.parametrize("virtual_s", [30.0, 3600.0, 45_000.0, 61_200.0, 400_000.0, 40_000_000.0])
+def test_time_is_cut_into_few_bins(virtual_s: float) -> None:
+    assert 1 <= np.ceil(virtual_s / plots._bin_s(virtual_s)) <= 160
+
+
+def by_key(sample, history=()):
+    return {
+        figure.key: {trace["name"]: trace for trace in figure.spec["data"]}
+        for figure in figures(sample, history)
+    }
+
+
+def test_the_plots_count_what_the_ledger_counts(sample, history) -> None:
+    traces, totals = by_key(sample, history), sample.ledger.counts()
+    per_bin = 300 / 60  # minutes
+    assert sum(traces["flow"]["handed to the provider"]["y"]) * per_bin == totals.submitted == 400
+    assert round(sum(traces["flow"]["delivered"]["y"]) * per_bin) == totals.delivered
+    assert sum(traces["answers"]["replies in words"]["y"]) == 5
+    assert sum(traces["answers"]["STOP and its kin"]["y"]) == 5
+    assert sum(traces["numbers"]["people"]["y"]) == 400
+    assert sorted(traces["numbers"]["texts"]["y"]) == [200, 200]
+    assert traces["waiting"]["in the provider's queue"]["y"][-1] == 0
+    assert traces["waiting"]["waiting in all"]["y"] == [entry.waiting for entry in history]
+    assert sum(trace["y"][-1] for trace in traces["cost"].values()) == pytest.approx(
+        sample.ledger.cost_usd, abs=1e-3
+    )
+    shares = np.sum([trace["x"] for trace in traces["outcomes"].values()], axis=0)
+    assert shares == pytest.approx(100, abs=0.01)
+
+
+def test_times_are_the_campaigns_local_times(sample) -> None:
+    starts = by_key(sample)["flow"]["delivered"]["x"]
+    assert (starts[0], starts[1]) == ("2026-11-03 09:00:00", "2026-11-03 09:05:00")
+
+
+def test_a_carrier_keeps_its_colour_and_has_one_of_its_own(sample) -> None:
+    assert len(set(CARRIER_COLOURS.values())) == len(CARRIERS)
+    names = {plots.CARRIER_NAMES[name]: colour for name, colour in CARRIER_COLOURS.items()}
+    curves = by_key(sample)["latency"]
+    assert {"AT&T", "T-Mobile", "Verizon"} <= set(curves)
+    assert all(curve["line"]["color"] == names[name] for name, curve in curves.items())
+    assert all(curve["x"] == sorted(curve["x"]) for curve in curves.values())
+
+
+def test_every_message_has_one_outcome(sample) -> None:
+    found = np.bincount(outcome_index(ends(sample.ledger)), minlength=len(OUTCOMES))
+    totals = sample.ledger.counts()
+    assert found.sum() == totals.submitted
+    assert found[0] == totals.delivered
+    assert found[1] == totals.sent
+    assert found[3] == totals.filtered
+
+
+def test_a_rehearsal_in_which_nothing_happened_still_has_a_report() -> None:
+    done = rehearsed(60)
+    done.ledger = Ledger()
+    done.population = Population.from_phones(np.zeros(0, np.int64), Draws(1), done.plan.scenario.population)
+    assert "No text was handed to the carriers." in report.html(done)
+
+
+# ------------------------------------------------------------ the tables
+
+
+def test_carriers_rows_add_up(sample) -> None:
+    rows = carrier_rows(sample.ledger, ends(sample.ledger))
+    assert sum(row.count for row in rows) == 400
+    for name in {row.carrier for row in rows}:
+        assert sum(row.share for row in rows if row.carrier == name) == pytest.approx(1)
+    assert all(row.title for row in rows if row.code)
+
+
+def test_codes_come_with_the_catalogues_words() -> None:
+    rows = code_rows(result())
+    assert [(row.ended, row.code, row.count) for row in rows] == [
+        ("blocked by a safeguard", "1302", 5),
+        ("undelivered", "30007", 11),
+        ("undelivered", "30005", 8),
+    ]
+    assert rows[0].title == "Unsubscribed"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (59.9, "59.9 s"), (60, "1 min 00 s"), (200.4, "3 min 20 s"), (45_000, "12 h 30 min")],
+)
+def test_spans(seconds: float, text: str) -> None:
+    assert span(seconds) == text
+
+
+def test_the_summary_says_it_all_and_cuts_nothing(tmp_path: Path) -> None:
+    done = rehearsed(60, violations=(BROKEN,), rejects=tmp_path / "none.csv")
+    stream = StringIO()
+    write_summary(done, stream)
+    text = " ".join(stream.getvalue().split())
+    assert "Verdict: NO-GO" in text
+    for reason in done.result.verdict_reasons:
+        assert reason in text
+    assert "1 of 10 rules were broken" in text
+    assert "09:00:02 sent" in text
+    assert "60 of 62 rows used; rejected: 2 invalid phone" in text
+    assert max(map(len, stream.getvalue().splitlines())) <= 110
+
+
+# ------------------------------------------------------------ the parameters
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_parameter_is_listed_once(name: str) -> None:
+    rows = parameters(load(name))
+    paths = [row.path for row in rows]
+    assert len(paths) == len(set(paths)) > 150
+    assert sum(row.assumed for row in rows) > 50
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "assumed", "note"),
+    [
+        ("population.landline_share", "0.03", True, "share of contacts, cleaned list"),
+        ("people.reply_share", "0.15", True, "neighbours answer more"),  # the file over its base
+        ("carriers.accept_median_s", "0.6", True, "seconds, provider to carrier"),  # a default of the code
+        ("campaign.rotate_after", "300", False, "new conversations per number (C7)"),
+        ("population.carriers.att", "0.28", True, "share of mobile contacts"),  # the table's
+        ("verdict.warn_opt_out_share", "0.065", True, ""),
+    ],
+)
+def test_a_parameter_says_what_it_means(path: str, value: str, assumed: bool, note: str) -> None:
+    row = next(row for row in parameters(load("small-town")) if row.path == path)
+    assert row.value == value
+    assert note in row.note
+    assert row.assumed is assumed

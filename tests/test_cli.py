@@ -1,0 +1,148 @@
+"""The command: finds subcommands, turns bad input into one line and status 2, hides no defect."""
+
+import subprocess
+import sys
+from importlib.metadata import EntryPoint, version
+
+import click
+import pytest
+
+from gateway import cli
+from gateway.core.errors import BadInput, TextbankError
+
+
+class MarkedError(ValueError):
+    """As a part makes its own that may not import the gateway."""
+
+    textbank_exit_status = 2
+
+
+def raising(error: BaseException):
+    def callback() -> None:
+        raise error
+
+    return callback
+
+
+@click.command()
+@click.option("--contacts", type=int, required=True, help="how many")
+def count(contacts: int) -> int:
+    """Count contacts."""
+    click.echo(f"{contacts} contacts")
+    return 1 if contacts > 10 else 0
+
+
+@click.command(no_args_is_help=True)
+@click.argument("name")
+def greet(name: str) -> None:
+    """Greet somebody."""
+
+
+TREE = {
+    "count": count,
+    "greet": greet,
+    "bad-input": click.Command(
+        "x", callback=raising(BadInput("no phone column", "a.csv", "name one 'phone'"))
+    ),
+    "marked": click.Command("x", callback=raising(MarkedError("two\nlines"))),
+    "defect": click.Command("x", callback=raising(TextbankError("a defect of ours"))),
+    "interrupted": click.Command("x", callback=raising(KeyboardInterrupt())),
+    "nothing": "not a command",
+}
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [EntryPoint(name, f"tests.test_cli:TREE[{name}]", cli.COMMANDS) for name in TREE]
+    monkeypatch.setattr(
+        EntryPoint, "load", lambda entry: TREE[entry.name] if entry.name in TREE else missing()
+    )
+    entries.append(EntryPoint("absent", "no_such_module:command", cli.COMMANDS))
+    monkeypatch.setattr(cli, "entry_points", lambda group: entries if group == cli.COMMANDS else [])
+
+
+def missing() -> None:
+    raise ModuleNotFoundError("No module named 'no_such_module'")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["bad-input"], 2, "textbank: no phone column: a.csv; name one 'phone'"),
+        (["marked"], 2, "textbank: two lines"),
+        (["interrupted"], 130, "textbank: interrupted"),
+        (["count"], 2, "textbank: Missing option '--contacts'. Try 'textbank count --help'."),
+        (["count", "--contacts", "many"], 2, "'many' is not a valid integer"),
+        (["count", "--contact"], 2, "--contact"),
+        (["conut"], 2, "No such command 'conut'"),
+        (["--no-such-flag"], 2, "No such option"),
+        (["absent"], 2, "no_such_module"),
+        (["nothing"], 2, "it is not a command"),
+    ],
+)
+def test_trouble_is_one_line_and_a_status(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, said: str
+) -> None:
+    assert cli.run(arguments) == status
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert said in output.err
+    assert output.err.count("\n") == 1
+
+
+def test_a_defect_keeps_its_traceback() -> None:
+    with pytest.raises(TextbankError, match="a defect of ours"):
+        cli.run(["defect"])
+
+
+@pytest.mark.parametrize(("contacts", "status"), [("3", 0), ("30", 1)])
+def test_a_command_gives_its_own_status(
+    capsys: pytest.CaptureFixture[str], contacts: str, status: int
+) -> None:
+    assert cli.run(["count", "--contacts", contacts]) == status
+    assert capsys.readouterr().out == f"{contacts} contacts\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"]])
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert cli.run(arguments) == 0
+    page = capsys.readouterr().out
+    assert "Count contacts." in page
+    assert "Not available" in page
+    assert [name for name in [*TREE, "absent"] if name not in page] == []
+
+
+def test_a_command_without_its_arguments_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["greet"]) == 2
+    assert "Greet somebody." in capsys.readouterr().err
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"textbank {version('textbank')}\n"
+
+
+def test_main_leaves_with_the_status() -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main(["count", "--contacts", "30"])
+    assert left.value.code == 1
+
+
+def test_a_reader_who_left_is_no_error() -> None:
+    """`textbank --help | true`: no traceback, whenever the pipe breaks."""
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys; sys.stdin.read(1); from gateway.cli import main; main(['--help'])",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdout = None
+        _, complaint = process.communicate(b"x")
+    assert complaint == b""
+    assert process.returncode == cli.READER_LEFT

@@ -1,0 +1,186 @@
+"""Metrics: the names exist, the label sets are closed, the series stay within their budget."""
+
+import re
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.core.errors import Reason
+from gateway.core.lifecycle import MOVES, State
+from gateway.metrics import FAMILIES, SERIES_BUDGET, Metrics
+
+# Labels that would grow with the traffic, the list or the staff.
+UNBOUNDED = {
+    "phone",
+    "sid",
+    "contact",
+    "volunteer",
+    "script",
+    "campaign",
+    "trace",
+    "message",
+    "number",
+    "url",
+}
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+def value(metrics: Metrics, sample: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(sample, labels)
+
+
+def samples(metrics: Metrics) -> list[str]:
+    return [line for line in metrics.exposition().decode().splitlines() if not line.startswith("#")]
+
+
+def test_the_series_stay_within_the_budget(metrics: Metrics) -> None:
+    metrics.running("1.0", "abc", "def")
+    assert len(samples(metrics)) <= SERIES_BUDGET
+
+
+def test_traffic_adds_no_series(metrics: Metrics) -> None:
+    before = len(samples(metrics))
+    metrics.accepted("reply", 3)
+    metrics.blocked(1302)
+    metrics.blocked(77_777)
+    metrics.final(None, State.FAILED, "a class nobody knows")
+    metrics.final("a carrier nobody knows", State.DELIVERED)
+    metrics.transition(State.QUEUED, State.SENDING)
+    metrics.provider_request("pigeon", "ok", 0.2)
+    metrics.delivery_duration(None, 4.0)
+    assert len(samples(metrics)) == before
+
+
+def test_no_created_series(metrics: Metrics) -> None:
+    assert not [line for line in samples(metrics) if "_created" in line.partition("{")[0]]
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_a_family_follows_the_rules_of_names(family) -> None:
+    assert re.fullmatch(r"p2p_[a-z0-9_]+", family.name)
+    assert family.name.endswith("_total") == (family.type == "counter")
+    assert family.help
+    assert not {label.name for label in family.labels} & UNBOUNDED
+    if family.type == "histogram":
+        assert family.name.endswith("_seconds")
+        assert list(family.buckets) == sorted(set(family.buckets))
+
+
+def test_a_name_is_declared_once() -> None:
+    names = [family.name for family in FAMILIES]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    ("sample", "labels"),
+    [
+        ("p2p_messages_accepted_total", {"kind": "initial", "channel": "sms"}),
+        ("p2p_safeguard_blocks_total", {"code": "1302"}),
+        ("p2p_invariant_violations_total", {"invariant": "send_after_optout"}),
+        ("p2p_messages_final_total", {"carrier": "tmobile", "status": "delivered", "reason": "none"}),
+        ("p2p_optout_apply_seconds_count", {}),
+    ],
+)
+def test_series_exist_before_their_first_event(metrics: Metrics, sample: str, labels: dict[str, str]) -> None:
+    assert value(metrics, sample, **labels) == 0
+
+
+def test_every_move_of_the_table_has_a_series_and_no_other(metrics: Metrics) -> None:
+    for source in State:
+        for target in State:
+            if target in MOVES[source]:
+                metrics.transition(source, target, 2)
+                assert value(metrics, "p2p_state_transitions_total", **{"from": source, "to": target}) == 2
+            else:
+                with pytest.raises(KeyError):
+                    metrics.transition(source, target)
+
+
+def test_reasons_are_few() -> None:
+    assert len({"none", *Reason}) <= 12
+
+
+def test_an_unknown_carrier_and_an_unknown_code_are_counted_as_such(metrics: Metrics) -> None:
+    metrics.segments(None, "GSM-7", 3)
+    metrics.blocked(31_337, 2)
+    assert value(metrics, "p2p_segments_total", carrier="unknown", encoding="GSM-7", channel="sms") == 3
+    assert value(metrics, "p2p_safeguard_blocks_total", code="other") == 2
+
+
+def test_a_value_without_a_place_is_refused(metrics: Metrics) -> None:
+    with pytest.raises(KeyError, match="p2p_inbound_total"):
+        metrics.inbound("shouting")
+
+
+def test_batches_count_with_one_call(metrics: Metrics) -> None:
+    metrics.final("att", State.UNDELIVERED, Reason.FILTERED, 40)
+    labels = {"carrier": "att", "status": "undelivered", "reason": "filtered"}
+    assert value(metrics, "p2p_messages_final_total", **labels) == 40
+
+
+def test_a_breaker_is_in_one_state(metrics: Metrics) -> None:
+    metrics.breaker("carrier", "open")
+    metrics.breaker("carrier", "half_open")
+    states = {
+        each: value(metrics, "p2p_breaker_state", scope="carrier", state=each)
+        for each in ("open", "half_open")
+    }
+    assert states == {"open": 0, "half_open": 1}
+
+
+def test_every_method_reaches_its_series(metrics: Metrics) -> None:
+    metrics.queue("reply", "att", messages=7, segments=9, oldest_age_s=1.5, drain_eta_s=0.5)
+    metrics.queue_wait("reply", 0.3)
+    metrics.rate_limit("campaign", 0.8, 4)
+    metrics.daily_cap("tmobile", 1999, 2000)
+    metrics.numbers("active", 12)
+    metrics.number_selected("rotation")
+    metrics.webhooks("status", "stale", 2)
+    metrics.webhook_lag("status", 3.0)
+    metrics.inbound("stop")
+    metrics.opt_outs("keyword")
+    metrics.opt_out_applied(0.02)
+    metrics.invariant_violated("ledger")
+    metrics.stuck(State.UNKNOWN, 3)
+    metrics.outbox_lag(0.25)
+    metrics.pool_in_use(5)
+    metrics.pool_wait(0.01)
+    metrics.event_loop_lag(0.002)
+    metrics.cost("verizon", "surcharge", 0.004)
+    expected = {
+        ("p2p_queue_segments", ("reply", "att")): 9,
+        ("p2p_queue_drain_eta_seconds", ("reply", "att")): 0.5,
+        ("p2p_queue_wait_seconds_count", ("reply",)): 1,
+        ("p2p_rate_limit_waits_total", ("campaign",)): 4,
+        ("p2p_daily_cap_limit_segments", ("tmobile",)): 2000,
+        ("p2p_numbers", ("active",)): 12,
+        ("p2p_number_selection_total", ("fallback",)): 1,
+        ("p2p_webhooks_total", ("status", "stale")): 2,
+        ("p2p_webhook_lag_seconds_sum", ("status",)): 3.0,
+        ("p2p_inbound_total", ("stop",)): 1,
+        ("p2p_optouts_total", ("keyword",)): 1,
+        ("p2p_optout_apply_seconds_count", ()): 1,
+        ("p2p_invariant_violations_total", ("ledger",)): 1,
+        ("p2p_stuck_messages", ("unknown",)): 3,
+        ("p2p_outbox_lag_seconds", ()): 0.25,
+        ("p2p_db_pool_in_use", ("main",)): 5,
+        ("p2p_db_pool_wait_seconds_count", ("main",)): 1,
+        ("p2p_event_loop_lag_seconds_count", ()): 1,
+        ("p2p_cost_dollars_total", ("verizon", "surcharge")): 0.004,
+    }
+    found = {
+        (sample.name, frozenset(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(metrics.exposition().decode())
+        for sample in family.samples
+    }
+    assert {(name, values): found.get((name, frozenset(values))) for name, values in expected} == expected
+
+
+def test_two_of_them_do_not_share_anything(metrics: Metrics) -> None:
+    other = Metrics()
+    other.inbound("help")
+    assert value(metrics, "p2p_inbound_total", intent="help") == 0
