@@ -33,8 +33,9 @@ format: $(MADE) ## put every file into shape
 	$(BIN)/ruff check --fix-only --exit-zero .
 	$(BIN)/ruff format .
 
-bench: $(MADE) ## measure the hot paths
+bench: $(MADE) ## measure the hot paths and a whole bank of 250,000 contacts (about 5 minutes)
 	$(BIN)/python -m pytest -q benchmarks $(ARGS)
+	$(BIN)/python -m benchmarks.rehearsal
 
 clean: ## remove the environment and everything built
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks

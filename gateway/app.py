@@ -15,8 +15,10 @@ from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.recovery import Recovery
 from gateway.pipeline.road import DispatchOptions
 from gateway.providers.base import InboundText, Provider, StatusReport
-from gateway.store.database import Database
+from gateway.store.database import Database, DatabaseGone
 from gateway.store.ownership import Ownership
+
+_OWN_EVERY_S = 30.0
 
 
 class Undurable(NamedTuple):
@@ -61,6 +63,7 @@ class Gateway:
                 horizon_s=dispatch.horizon_s,
                 look_ahead=dispatch.look_ahead,
                 poll_s=dispatch.poll_s,
+                idle_poll_s=dispatch.idle_poll_s,
                 concurrency=dispatch.concurrency,
                 closing_margin_s=dispatch.closing_margin_s,
             ),
@@ -94,7 +97,7 @@ class Gateway:
         self.bank = TextBank(
             database, self.campaigns, self.admission, clock, self.dispatch.hand_over.stop_phones
         )
-        self._recovering: asyncio.Task[None] | None = None
+        self._tending: list[asyncio.Task[None]] = []
 
     # the provider's sink
 
@@ -110,15 +113,32 @@ class Gateway:
         """Reads the campaigns, becomes the owner of those that are free, and settles what was left."""
         await self.campaigns.load()
         self.provider.listen(self)
+        await self._own_what_is_free()
+        loop = asyncio.get_running_loop()
+        self._tending = [
+            loop.create_task(self.recovery.run(), name="recovery"),
+            loop.create_task(self._keep_owning(), name="ownership"),
+        ]
+
+    async def _own_what_is_free(self) -> None:
         for campaign_id in self.campaigns.ids():
-            if await self.dispatch.own(campaign_id):
+            if campaign_id not in self.dispatch.roads and await self.dispatch.own(campaign_id):
                 await self.recovery.adopt(campaign_id)
-        self._recovering = asyncio.get_running_loop().create_task(self.recovery.run(), name="recovery")
+
+    async def _keep_owning(self) -> None:
+        """Takes up campaigns that are new, or whose owner is gone, ourselves after a lost connection included."""
+        while True:
+            await asyncio.sleep(_OWN_EVERY_S)
+            try:
+                await self.campaigns.load()
+                await self._own_what_is_free()
+            except DatabaseGone:
+                continue
 
     async def drain(self) -> None:
         """Takes nothing new, finishes what is under way, and leaves no message `sending`."""
-        if self._recovering is not None:
-            self._recovering.cancel()
+        for task in self._tending:
+            task.cancel()
         await self.admission.drain()
         await self.dispatch.drain()
         await self.delivery.window.drain()
@@ -126,8 +146,8 @@ class Gateway:
 
     def crash(self) -> "Undurable":
         """Stops as kill -9 would; returns the callbacks that were never acknowledged."""
-        if self._recovering is not None:
-            self._recovering.cancel()
+        for task in self._tending:
+            task.cancel()
         self.admission.close()
         self.dispatch.close()
         return Undurable(self.delivery.close(), self.inbound_station.close())

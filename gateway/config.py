@@ -67,6 +67,9 @@ class Dispatch(Section, frozen=True):
     poll_s: Annotated[
         float, Meta(gt=0, description="longest wait before the queue is read again, seconds")
     ] = 1.0
+    idle_poll_s: Annotated[
+        float, Meta(gt=0, description="how late messages of other workers may be seen, seconds")
+    ] = 1.0
     concurrency: Annotated[int, Meta(ge=1, description="calls to the provider at once, per campaign")] = 100
     submit_timeout_s: Annotated[
         float, Meta(gt=0, description="when a call without an answer becomes unknown, seconds")

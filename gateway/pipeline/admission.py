@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -40,13 +40,15 @@ _SHUT = {
 
 
 class _Pending(msgspec.Struct, gc=False):
-    """A request on its way into the books. `tried`: a write of it may have been carried out."""
+    """A request on its way into the books. `tried`: the decision whose write may have been carried out;
+    `conflicts`: how often the person had changed under our hands."""
 
     request: Request
     script: str | None
     idempotency_key: str | None
     message_id: int = 0
-    tried: bool = False
+    tried: "_Decided | None" = None
+    conflicts: int = 0
     outcome: "Outcome | None" = None
 
 
@@ -167,12 +169,11 @@ class Admission:
         """
         campaign = self._campaigns[campaign_id]
         await self._name(items)
-        await self._look_back(campaign, [item for item in items if item.tried and item.outcome is None])
-        for turn in range(len(items) + _ROUNDS):
-            todo = [item for item in items if item.outcome is None]
-            if not todo:
-                break
-            await self._round(campaign, _one_a_person(todo), locked=turn >= _ROUNDS)
+        await self._look_back(
+            campaign, [item for item in items if item.tried is not None and item.outcome is None]
+        )
+        while todo := [item for item in items if item.outcome is None]:
+            await self._round(self._campaigns[campaign_id], _one_a_person(todo))
         return [item.outcome for item in items if item.outcome is not None]
 
     async def _name(self, items: Sequence[_Pending]) -> None:
@@ -189,19 +190,18 @@ class Admission:
                 connection, campaign.campaign_id, [item.message_id for item in items]
             )
         for item in items:
-            if (there := found.get(item.message_id)) is not None:
-                item.outcome = Outcome(there.message_id, State(there.state), there.code)
+            if item.message_id in found and item.tried is not None:
+                item.outcome = self._entered(campaign.campaign_id, item.tried)
 
-    async def _round(self, campaign: Campaign, items: Sequence[_Pending], *, locked: bool) -> None:
+    async def _round(self, campaign: Campaign, items: Sequence[_Pending]) -> None:
         """Decides and writes; an item whose person had changed meanwhile is left without outcome."""
         known = await self._recipients(campaign, [item.request for item in items])
         now = self._clock.now()
         decided = [
-            self._decide(campaign, item, recipient, now, locked=locked)
-            for item, recipient in zip(items, known, strict=True)
+            self._decide(campaign, item, recipient, now) for item, recipient in zip(items, known, strict=True)
         ]
-        for item in items:
-            item.tried = True
+        for each in decided:
+            each.pending.tried = each
         async with self._database.connection() as connection:
             written = await messages.admit(
                 connection, campaign.campaign_id, campaign.opt_out_scope, [each.row for each in decided]
@@ -209,10 +209,14 @@ class Admission:
         for each in decided:
             if each.row.message_id in written:
                 each.pending.outcome = self._entered(campaign.campaign_id, each)
-            elif each.straight is not None:
+                continue
+            each.pending.conflicts += 1
+            each.pending.tried = None
+            if each.straight is not None:
                 self._road.forget(campaign.campaign_id, each.queued, each.straight)
         if len(written) < len(decided):
             await self._answer_repeats(campaign, [item for item in items if item.outcome is None])
+            await self._campaigns.load()  # an admin may have paused the campaign
 
     async def _recipients(self, campaign: Campaign, requests: Sequence[Request]) -> list[Recipient]:
         """What is remembered, and for the rest one read."""
@@ -237,17 +241,11 @@ class Admission:
                 texts_since=self._clock.now() - campaign.settings.safeguards.same_text_s,
             )
 
-    def _decide(
-        self, campaign: Campaign, item: _Pending, recipient: Recipient, now: float, *, locked: bool
-    ) -> _Decided:
+    def _decide(self, campaign: Campaign, item: _Pending, recipient: Recipient, now: float) -> _Decided:
         request = item.request
-        in_conversation = request.kind is Kind.REPLY and recipient.last_inbound_at is not None
-        hours = verdict(
-            now, campaign.settings.hours, recipient.hours_group, "reply" if in_conversation else "initial"
-        )
-        shut = None if isinstance(hours, Open) else _SHUT[hours.why]
+        until, shut = self._hours(campaign, request, recipient, now)
         text_hash = _text_hash(request.body)
-        facts = _facts(campaign, recipient, text_hash, now, shut=shut, locked=locked)
+        facts = _facts(campaign, recipient, text_hash, now, shut=shut, locked=item.conflicts >= _ROUNDS)
         answer = safeguards.check(request, facts, campaign.settings.safeguards, now)
         queued = Queued(
             message_id=item.message_id,
@@ -255,7 +253,7 @@ class Admission:
             lane=LANE_REPLY if request.kind is Kind.REPLY else LANE_INITIAL,
             due_at=now,
             segments=measure(request.body).segments,
-            not_after=hours.until if isinstance(hours, Open) else now,
+            not_after=until,
             phone=recipient.phone or "",
             carrier=recipient.carrier,
             hours_group=recipient.hours_group,
@@ -267,6 +265,17 @@ class Admission:
         straight = None if blocked else self._road.straight_on(campaign.campaign_id, queued)
         row = _row(item, recipient, queued, blocked, straight, text_hash)
         return _Decided(item, row, queued, straight)
+
+    def _hours(
+        self, campaign: Campaign, request: Request, recipient: Recipient, now: float
+    ) -> tuple[float, SubReason | None]:
+        """Until when the person may be texted, or why not now."""
+        if recipient.phone is None:
+            return now, None
+        in_conversation = request.kind is Kind.REPLY and recipient.last_inbound_at is not None
+        kind: Literal["initial", "reply"] = "reply" if in_conversation else "initial"
+        hours = verdict(now, campaign.settings.hours, recipient.hours_group, kind)
+        return (hours.until, None) if isinstance(hours, Open) else (now, _SHUT[hours.why])
 
     async def _answer_repeats(self, campaign: Campaign, items: Sequence[_Pending]) -> None:
         """A request whose key was used before gets the first one's outcome."""

@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from gateway.clock import Clock
-from gateway.core.errors import consequence
+from gateway.core.errors import Reason, consequence
 from gateway.core.lifecycle import TERMINAL, State, fold, provider_word
 from gateway.core.pacing import next_cap_reset
 from gateway.core.retry import Again, Ended, after_failure
@@ -24,7 +24,7 @@ from gateway.providers.base import StatusReport
 from gateway.store import receipts
 from gateway.store.database import Database
 from gateway.store.group_commit import CommitWindow
-from gateway.store.receipts import Moved, Requeue, Word
+from gateway.store.receipts import InFlight, Moved, Requeue, Word
 
 _FOREVER = float("inf")
 
@@ -48,6 +48,14 @@ class News(msgspec.Struct, frozen=True, gc=False):
 _ENDED = {State.FAILED: Ended.FAILED, State.UNDELIVERED: Ended.UNDELIVERED}
 
 
+class Requeued(msgspec.Struct, frozen=True, gc=False):
+    """A failed attempt, from which number, and whether the next must come from another."""
+
+    news: News
+    number_id: int | None
+    other_number: bool
+
+
 class Listener(Protocol):
     """Who learns from the provider's words: pacing and the number pool."""
 
@@ -55,7 +63,7 @@ class Listener(Protocol):
         """Messages were told something; before == after when it changed nothing."""
         ...
 
-    def requeued(self, campaign_id: int, news: Sequence[News]) -> None:
+    def requeued(self, campaign_id: int, failures: Sequence[Requeued]) -> None:
         """Attempts failed and their messages wait for another."""
         ...
 
@@ -162,8 +170,7 @@ class Delivery:
             before, after = State(each.before), State(each.after)
             self._metrics.transition(before, after)
             if after in TERMINAL:
-                reason = None if each.code is None else consequence(each.code).reason
-                self._metrics.final(each.carrier, after, reason)
+                self._metrics.final(each.carrier, after, _reason(after, each.code))
 
     def _may_follow(self, campaign: Campaign, news: News) -> bool:
         """Whether the catalogue allows another attempt at all; most failures end here."""
@@ -186,27 +193,43 @@ class Delivery:
     async def _decide(self, campaign: Campaign, failures: Sequence[News]) -> None:
         """With the messages locked: another attempt, or the end."""
         now = self._clock.now()
-        words, again = [], []
+        words, again, failed = [], [], []
         async with self._database.transaction() as connection:
             there = await receipts.lock(
                 connection, campaign.campaign_id, [news.message_id for news in failures]
             )
             for news in failures:
                 message = there.get(news.message_id)
-                if message is None or message.attempt != news.attempt or State(message.state) in TERMINAL:
+                if message is None or not _applies(news, message):
                     continue
                 follows = self._after(campaign, news, spent=message.spent, not_after=message.not_after)
-                if isinstance(follows, Again) and message.state != State.QUEUED:
+                if isinstance(follows, Again):
                     again.append(_requeue(news, follows))
+                    failed.append(Requeued(news, message.number_id, follows.other_number))
                     self._metrics.transition(State(message.state), State.QUEUED)
-                elif not isinstance(follows, Again):
+                else:
                     words.append(_word([news], news))
             moved = await receipts.tell(connection, campaign.campaign_id, campaign.opt_out_scope, words, now)
             await receipts.requeue(connection, campaign.campaign_id, again, now)
         self._learn(campaign, moved)
-        if again and self._listener is not None:
-            ids = {row.message_id for row in again}
-            self._listener.requeued(campaign.campaign_id, [n for n in failures if n.message_id in ids])
+        if failed and self._listener is not None:
+            self._listener.requeued(campaign.campaign_id, failed)
+
+
+def _applies(news: News, message: InFlight) -> bool:
+    """Whether a failure still speaks of the message: of its attempt, and nothing has proved it wrong."""
+    state = State(message.state)
+    if message.attempt != news.attempt or state in TERMINAL or state is State.QUEUED:
+        return False
+    never_left = news.ended in (Ended.NOT_SENT, Ended.RECALLED)
+    return not never_left or state in (State.SENDING, State.UNKNOWN)
+
+
+def _reason(after: State, code: int | None) -> str | None:
+    """The class of a final word for the metrics; None when it is good."""
+    if code is not None:
+        return consequence(code).reason
+    return None if after is State.DELIVERED else Reason.UNKNOWN
 
 
 def _by_attempt(items: Iterable[News]) -> list[list[News]]:

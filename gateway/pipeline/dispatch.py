@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 
 import msgspec
@@ -14,15 +15,17 @@ from gateway.core.pacing import Pacer, last_cap_reset
 from gateway.metrics import Metrics
 from gateway.pipeline.admission import StraightOn
 from gateway.pipeline.campaigns import Campaign, Campaigns
-from gateway.pipeline.delivery import Delivery, News
+from gateway.pipeline.delivery import Delivery, Requeued
 from gateway.pipeline.hand_over import HandOver
 from gateway.pipeline.road import CampaignRoad, DispatchOptions
 from gateway.providers.base import Provider
-from gateway.store import numbers
+from gateway.store import conversations, numbers
 from gateway.store.database import Database
 from gateway.store.messages import Queued
 from gateway.store.ownership import Ownership, OwnershipLost
 from gateway.store.receipts import Moved
+
+_log = logging.getLogger(__name__)
 
 
 class Dispatch:
@@ -51,6 +54,7 @@ class Dispatch:
             delivery,
             clock,
             metrics,
+            opted_out=self._opted_out,
             concurrency=options.concurrency,
             closing_margin_s=options.closing_margin_s,
         )
@@ -83,10 +87,19 @@ class Dispatch:
         return pacer
 
     async def _run(self, road: CampaignRoad) -> None:
+        """A road that ends, whatever the reason, is open to the next owner, ourselves included."""
         try:
             await road.run()
         except OwnershipLost:
-            self.roads.pop(road.campaign.campaign_id, None)
+            _log.warning("campaign %s is not ours any more", road.campaign.campaign_id)
+        except Exception:  # noqa: BLE001 - a defect must not end a campaign's day
+            _log.exception("the road of campaign %s broke", road.campaign.campaign_id)
+        if self.roads.get(road.campaign.campaign_id) is road:
+            del self.roads[road.campaign.campaign_id]
+
+    async def _opted_out(self, campaign_id: int, phones: Sequence[str]) -> set[str]:
+        scope = self._campaigns[campaign_id].opt_out_scope
+        return await conversations.opted_out(self.database, scope, phones)
 
     # admission's side of the road
 
@@ -95,10 +108,14 @@ class Dispatch:
         return None if road is None else road.straight_on(message)
 
     def go(self, campaign_id: int, message: Queued, straight: StraightOn) -> None:
-        self.roads[campaign_id].go(message, straight.number_id, straight.slot_at)
+        road = self.roads.get(campaign_id)
+        if road is not None:  # else the next owner adopts it
+            road.go(message, straight.number_id, straight.slot_at)
 
     def forget(self, campaign_id: int, message: Queued, straight: StraightOn) -> None:
-        self.roads[campaign_id].forget(message, straight)
+        road = self.roads.get(campaign_id)
+        if road is not None:
+            road.forget(message, straight)
 
     def waits(self, campaign_id: int, message: Queued) -> None:
         road = self.roads.get(campaign_id)
@@ -112,17 +129,18 @@ class Dispatch:
         if road is not None:
             road.moved(moved)
 
-    def requeued(self, campaign_id: int, news: Sequence[News]) -> None:
+    def requeued(self, campaign_id: int, failures: Sequence[Requeued]) -> None:
         road = self.roads.get(campaign_id)
         if road is not None:
-            road.requeued(news)
+            road.requeued(failures)
 
     async def drain(self) -> None:
         """Claims nothing more and waits for the calls under way."""
-        for road in self.roads.values():
-            road.close()
+        roads = dict(self.roads)
+        for road in roads.values():
+            await road.stop()
         await self.hand_over.drain()
-        for campaign_id, road in list(self.roads.items()):
+        for campaign_id, road in roads.items():
             await road.save_numbers()
             await self.ownership.give_up(campaign_id)
         self.roads.clear()

@@ -5,26 +5,39 @@ it was claimed, is not handed over and goes back to the queue, where the second 
 """
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 
 from gateway.clock import Clock
-from gateway.core.errors import Kind, consequence
+from gateway.core.errors import Kind, Retry, consequence
 from gateway.core.lifecycle import State
 from gateway.core.retry import Ended
 from gateway.metrics import Metrics
 from gateway.pipeline.delivery import Delivery, News
 from gateway.providers.base import Accepted, AnswerLost, NotSent, OutboundText, Provider, Refused
+from gateway.store.database import DatabaseGone
 
+_log = logging.getLogger(__name__)
 _LONGEST_VALIDITY_S = 36_000.0  # Twilio's most
-_SHORTEST_VALIDITY_S = 6.0  # Twilio advises against 5 and less
+SHORTEST_VALIDITY_S = 6.0  # Twilio advises against 5 and less
+_REMEMBER_STOPS_S = 5.0  # a STOP may overtake the answer to the claim of its person's text
+_LOOK_AGAIN_S = (
+    0.25  # a text that waited longer for its slot is looked at once more: STOPs reach other workers
+)
 _SLOWER = frozenset({Kind.THROTTLE, Kind.QUEUE_FULL})
 
 
+OptedOut = Callable[[int, Sequence[str]], Awaitable[set[str]]]
+
+
 class HandOver:
-    """Calls under way and slots to come, at most `concurrency` calls at once."""
+    """Calls under way and slots to come, at most `concurrency` calls at once.
+
+    `opted_out(campaign_id, phones)` asks the store: the last look at texts that waited for their slot.
+    """
 
     def __init__(
         self,
@@ -33,6 +46,7 @@ class HandOver:
         clock: Clock,
         metrics: Metrics,
         *,
+        opted_out: OptedOut,
         concurrency: int,
         closing_margin_s: float,
     ) -> None:
@@ -40,39 +54,57 @@ class HandOver:
         self._delivery = delivery
         self._clock = clock
         self._metrics = metrics
+        self._opted_out = opted_out
         self._concurrency = concurrency
         self._closing_margin_s = closing_margin_s
         self._slots: dict[int, tuple[asyncio.TimerHandle, OutboundText, float]] = {}
         self._ready: deque[tuple[OutboundText, float]] = deque()
         self._calls: dict[int, asyncio.Task[None]] = {}
+        self._looks: dict[int, asyncio.Task[None]] = {}
+        self._stops: dict[str, float] = {}
         self.unsettled: dict[int, tuple[OutboundText, float]] = {}  # answers lost: (text, handed at)
 
     def at(self, slot_at: float, text: OutboundText, not_after: float) -> None:
         """Hands the text over at its slot, or at once when that has come."""
-        delay_s = slot_at - self._clock.now()
-        if delay_s <= 0:
+        now = self._clock.now()
+        if text.phone in self._stops and now - self._stops[text.phone] < _REMEMBER_STOPS_S:
+            self._not_sent(text)
+        elif slot_at <= now:
             self._start(text, not_after)
-            return
-        timer = asyncio.get_running_loop().call_later(delay_s, self._due, text.message_id)
-        self._slots[text.message_id] = timer, text, not_after
+        else:
+            waits_long = slot_at - now > _LOOK_AGAIN_S
+            timer = asyncio.get_running_loop().call_later(
+                slot_at - now, self._due, text.message_id, waits_long
+            )
+            self._slots[text.message_id] = timer, text, not_after
 
     def stop_phones(self, phones: Iterable[str]) -> None:
         """These people have opted out: what is claimed for them but not on the wire is not sent."""
-        stopped = frozenset(phones)
+        now = self._clock.now()
+        stopped = dict.fromkeys(phones, now)
+        if not stopped:
+            return
+        self._stops = {phone: at for phone, at in self._stops.items() if now - at < _REMEMBER_STOPS_S}
+        self._stops.update(stopped)
         for message_id, (timer, text, _) in list(self._slots.items()):
             if text.phone in stopped:
                 timer.cancel()
                 del self._slots[message_id]
                 self._not_sent(text)
-        kept = deque(waiting for waiting in self._ready if waiting[0].phone not in stopped)
-        for text, _ in self._ready:
+        waiting, self._ready = self._ready, deque()
+        for text, not_after in waiting:
             if text.phone in stopped:
                 self._not_sent(text)
-        self._ready = kept
+            else:
+                self._ready.append((text, not_after))
+
+    def knows(self, message_id: int) -> bool:
+        """Whether the message is claimed here and not answered yet."""
+        return message_id in self._slots or message_id in self._calls or message_id in self._looks
 
     def __len__(self) -> int:
         """Messages claimed and not answered yet."""
-        return len(self._slots) + len(self._ready) + len(self._calls)
+        return len(self._slots) + len(self._ready) + len(self._calls) + len(self._looks)
 
     async def drain(self) -> None:
         """Gives up the slots to come and waits for the calls under way."""
@@ -82,26 +114,42 @@ class HandOver:
         self._slots.clear()
         while self._ready:
             self._not_sent(self._ready.popleft()[0])
-        while self._calls:
-            await asyncio.wait(list(self._calls.values()))
+        while self._calls or self._looks:
+            await asyncio.wait([*self._calls.values(), *self._looks.values()])
 
     def close(self) -> None:
         """Stops at once, as a crash would."""
         for timer, _, _ in self._slots.values():
             timer.cancel()
-        for task in self._calls.values():
+        for task in (*self._calls.values(), *self._looks.values()):
             task.cancel()
 
-    def _due(self, message_id: int) -> None:
+    def _due(self, message_id: int, waited_long: bool) -> None:
         _, text, not_after = self._slots.pop(message_id)
-        self._start(text, not_after)
+        if waited_long:
+            look = asyncio.get_running_loop().create_task(self._look_again(text, not_after))
+            self._looks[message_id] = look
+        else:
+            self._start(text, not_after)
+
+    async def _look_again(self, text: OutboundText, not_after: float) -> None:
+        try:
+            gone = await self._opted_out(text.campaign_id, [text.phone])
+        except DatabaseGone:
+            gone = {text.phone}  # unsure is no
+        finally:
+            del self._looks[text.message_id]
+        if gone:
+            self._not_sent(text)
+        else:
+            self._start(text, not_after)
 
     def _start(self, text: OutboundText, not_after: float) -> None:
         if len(self._calls) >= self._concurrency:
             self._ready.append((text, not_after))
             return
         left_s = not_after - self._closing_margin_s - self._clock.now()
-        if left_s < _SHORTEST_VALIDITY_S:
+        if left_s < SHORTEST_VALIDITY_S:
             self._not_sent(text)
             return
         valid = msgspec.structs.replace(text, validity_s=min(left_s, _LONGEST_VALIDITY_S))
@@ -113,21 +161,23 @@ class HandOver:
         try:
             answer = await self._provider.send(text)
         except Refused as error:
-            outcome, news = "rejected", self._refused(text, error)
+            outcome, news = "rejected", self._refused(text, error, handed_at)
             if news.ended is Ended.THROTTLED:
                 outcome = "throttled"
         except NotSent:
             outcome, news = "error", self._news(text, State.FAILED, ended=Ended.NOT_SENT)
         except AnswerLost:
-            outcome, news = "timeout", self._news(text, State.UNKNOWN, reason="the answer was lost")
-            self.unsettled[text.message_id] = text, handed_at
+            outcome, news = "timeout", self._lost(text, handed_at)
+        except Exception:  # noqa: BLE001 - whatever it is, the text may be on its way
+            _log.exception("the provider failed in a way nobody foresaw")
+            outcome, news = "error", self._lost(text, handed_at)
         else:
             outcome, news = "ok", self._accepted(text, answer)
         finally:
             del self._calls[text.message_id]
         self._metrics.provider_request("other", outcome, self._clock.now() - handed_at)
         self._delivery.answer(news)
-        if self._ready:
+        while self._ready and len(self._calls) < self._concurrency:
             self._start(*self._ready.popleft())
 
     def _accepted(self, text: OutboundText, answer: Accepted) -> News:
@@ -141,8 +191,16 @@ class HandOver:
             is_answer=True,
         )
 
-    def _refused(self, text: OutboundText, error: Refused) -> News:
-        slower = error.code is not None and consequence(error.code).kind in _SLOWER
+    def _lost(self, text: OutboundText, handed_at: float) -> News:
+        """The text may be on its way: to be asked about, never to be sent again."""
+        self.unsettled[text.message_id] = text, handed_at
+        return self._news(text, State.UNKNOWN, reason="the answer was lost")
+
+    def _refused(self, text: OutboundText, error: Refused, handed_at: float) -> News:
+        means = None if error.code is None else consequence(error.code)
+        if means is not None and means.retry is Retry.RECONCILE:
+            return self._lost(text, handed_at)
+        slower = means is not None and means.kind in _SLOWER
         return self._news(
             text, State.FAILED, code=error.code, ended=Ended.THROTTLED if slower else Ended.REFUSED
         )

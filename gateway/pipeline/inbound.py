@@ -79,14 +79,9 @@ class Inbound:
 
     async def _write_campaign(self, campaign_id: int, arrived: Sequence[_Arrived]) -> None:
         scope = self._campaigns[campaign_id].opt_out_scope if campaign_id in self._campaigns else campaign_id
-        last = {
-            item.text.phone: item for item in arrived if item.reading.intent in (Intent.STOP, Intent.START)
-        }
         async with self._database.connection() as connection:
-            new = await conversations.hear(
-                connection, campaign_id, scope, [_heard(item, last.get(item.text.phone)) for item in arrived]
-            )
-        self._stopped([phone for phone, item in last.items() if item.reading.intent is Intent.STOP])
+            new = await conversations.hear(connection, campaign_id, scope, [_heard(item) for item in arrived])
+        self._stopped([item.text.phone for item in arrived if item.reading.intent is Intent.STOP])
         self._count(arrived, {stored.inbound_id for stored in new})
 
     def _count(self, arrived: Sequence[_Arrived], new: set[int]) -> None:
@@ -99,8 +94,7 @@ class Inbound:
                 self._metrics.opt_outs("keyword")
 
 
-def _heard(item: _Arrived, decides: _Arrived | None) -> Heard:
-    """`decides`: the batch's last STOP or START of this person."""
+def _heard(item: _Arrived) -> Heard:
     text, reading = item.text, item.reading
     return Heard(
         inbound_id=item.inbound_id,
@@ -111,7 +105,5 @@ def _heard(item: _Arrived, decides: _Arrived | None) -> Heard:
         intent=reading.intent,
         suggests_opt_out=reading.suggest_opt_out,
         wrong_number=reading.wrong_number,
-        stops=item is decides and reading.intent is Intent.STOP,
-        starts=item is decides and reading.intent is Intent.START,
         received_at=text.at,
     )

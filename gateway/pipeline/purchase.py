@@ -1,6 +1,7 @@
 """Buying a number: the pool says where and why, the provider sells, the store remembers (F015, C7)."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 import msgspec
@@ -10,7 +11,9 @@ from gateway.core.numbers import Number, NumberPool
 from gateway.core.purchases import BuyOne
 from gateway.providers.base import BoughtNumber, Provider, ProviderError
 from gateway.store import numbers
-from gateway.store.database import Database, DatabaseGone
+from gateway.store.database import Database
+
+_log = logging.getLogger(__name__)
 
 
 class Buyer:
@@ -47,11 +50,13 @@ class Buyer:
             task.cancel()
 
     async def _buy(self, buy: BuyOne) -> None:
+        number, sold_out = None, list(buy.area_codes[:1])
         try:
             bought, sold_out = await self._ask(buy)
             number = None if bought is None else await self._keep(buy, bought)
-        except DatabaseGone:
-            number, sold_out = None, list(buy.area_codes[:1])
+        except Exception:  # noqa: BLE001 - bought or not, it can't be used; somebody else's number must do
+            _log.exception("a number for %s could not be kept", buy.reason)
+            sold_out = list(buy.area_codes[:1])
         finally:
             del self._under_way[buy.reason]
         for area_code in sold_out:

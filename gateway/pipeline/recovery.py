@@ -35,20 +35,32 @@ class Recovery:
         self._clock = clock
         self._provider = provider
         self._delivery = delivery
-        self._unsettled = hand_over.unsettled
+        self._hand_over = hand_over
+        self._look_again_at: dict[int, float] = {}
         self._on_the_wire_s = on_the_wire_s
         self._ask_every_s = ask_every_s
 
     async def adopt(self, campaign_id: int) -> int:
-        """Takes over what an earlier owner left unsettled; returns how many messages."""
+        """Takes over what an earlier owner left unsettled; returns how many messages.
+
+        Looks once more when the earlier owner's last statements must have ended.
+        """
+        self._look_again_at[campaign_id] = self._clock.now() + self._on_the_wire_s
+        return await self._take_over(campaign_id)
+
+    async def _take_over(self, campaign_id: int) -> int:
         now = self._clock.now()
-        left = await receipts.unsettled(self._database, campaign_id, now)
+        left = [
+            each
+            for each in await receipts.unsettled(self._database, campaign_id)
+            if each.message_id not in self._hand_over.unsettled and not self._hand_over.knows(each.message_id)
+        ]
         for each in left:
             text = OutboundText(
                 campaign_id, each.message_id, each.attempt, each.phone, each.number_phone, "", 0, 0.0
             )
             # its request may have left just before the crash, whatever its slot was
-            self._unsettled[each.message_id] = text, max(each.slot_at, now)
+            self._hand_over.unsettled[each.message_id] = text, now
         return len(left)
 
     async def run(self) -> None:
@@ -61,10 +73,15 @@ class Recovery:
 
     async def run_once(self) -> None:
         """Settles what can be settled now."""
-        due = self._clock.now() - self._on_the_wire_s
-        for message_id, (text, handed_at) in list(self._unsettled.items()):
-            if handed_at <= due and await self._settle(text, handed_at):
-                self._unsettled.pop(message_id, None)
+        now = self._clock.now()
+        for campaign_id, look_at in list(self._look_again_at.items()):
+            if look_at <= now:
+                await self._take_over(campaign_id)
+                del self._look_again_at[campaign_id]
+        unsettled = self._hand_over.unsettled
+        for message_id, (text, handed_at) in list(unsettled.items()):
+            if handed_at <= now - self._on_the_wire_s and await self._settle(text, handed_at):
+                unsettled.pop(message_id, None)
 
     async def _settle(self, text: OutboundText, handed_at: float) -> bool:
         try:

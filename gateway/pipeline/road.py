@@ -5,6 +5,7 @@ a second time; then the message has an owner, a number, a slot and a durable int
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -20,8 +21,8 @@ from gateway.core.waiting import Lane, Picked, Waiting, WaitingLine
 from gateway.metrics import Metrics
 from gateway.pipeline.admission import LANE_REPLY, StraightOn
 from gateway.pipeline.campaigns import Campaign
-from gateway.pipeline.delivery import News
-from gateway.pipeline.hand_over import HandOver
+from gateway.pipeline.delivery import Requeued
+from gateway.pipeline.hand_over import SHORTEST_VALIDITY_S, HandOver
 from gateway.pipeline.purchase import Buyer
 from gateway.providers.base import OutboundText, Provider
 from gateway.store import messages, numbers
@@ -33,6 +34,8 @@ from gateway.store.receipts import Moved
 _OPTED_OUT, _NOT_ALLOWED, _NO_NUMBER = 1302, 1202, 1203
 _SAVE_NUMBERS_S = 60.0
 _SWEEP_S = 60.0
+_NUMBERS_REMEMBERED = 10_000
+_URGENT, _INITIALS = (Lane.REPLY, Lane.RETRY), (Lane.INITIAL, Lane.INITIAL)
 
 
 class DispatchOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +43,8 @@ class DispatchOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     horizon_s: float = 2.0
     look_ahead: int = 5000
-    poll_s: float = 1.0
+    poll_s: float = 1.0  # while the store is known to hold more than memory
+    idle_poll_s: float = 1.0  # else: how late another worker's messages may be seen
     concurrency: int = 100
     closing_margin_s: float = 60.0
 
@@ -71,8 +75,13 @@ class CampaignRoad:
             parts.provider, parts.database, parts.clock, campaign.campaign_id, pool, self.wake
         )
         self._woken = asyncio.Event()
-        self._more_in_store = True
+        self._number_given: OrderedDict[int, int] = (
+            OrderedDict()
+        )  # contact -> number, until the store says so
+        self._more_in_store = True  # messages that are due and not in hand
+        self._left_in_store = 0  # how often a message was left there
         self._next_poll_at = self._next_sweep_at = self._next_save_at = 0.0
+        self._stopping = False
         self.task: asyncio.Task[None] | None = None
 
     # ------------------------------------------------------------ doors
@@ -82,9 +91,9 @@ class CampaignRoad:
         if message.lane != LANE_REPLY and (self._in_hand or self._more_in_store):
             return None
         now = self._parts.clock.now()
-        if message.not_after - now <= self._parts.options.closing_margin_s:
+        if self._stopping or not self._in_time(message, now):
             return None
-        chosen = self._choose(_waiting(message), now)
+        chosen = self._choose(_waiting(message), now, message.contact_id)
         if isinstance(chosen, NoNumber):
             return None
         self._buyer.consider(chosen.buy)
@@ -92,7 +101,10 @@ class CampaignRoad:
 
     def go(self, message: Queued, number_id: int, slot_at: float) -> None:
         """The intent is durable: hand over at the slot."""
-        text = OutboundText(
+        self._parts.hand_over.at(slot_at, self._text(message, number_id), message.not_after)
+
+    def _text(self, message: Queued, number_id: int) -> OutboundText:
+        return OutboundText(
             self.campaign.campaign_id,
             message.message_id,
             message.attempt,
@@ -102,19 +114,23 @@ class CampaignRoad:
             message.segments,
             0.0,
         )
-        self._parts.hand_over.at(slot_at, text, message.not_after)
 
     def forget(self, message: Queued, straight: StraightOn) -> None:
         self.pacer.give_back(straight.slot_at, message.carrier, message.segments)
 
+    def lost(self, message: Queued, number_id: int, slot_at: float) -> None:
+        """Whether the claim was carried out is not known: recovery asks, and nothing is sent meanwhile."""
+        handed_at = max(slot_at, self._parts.clock.now())
+        self._parts.hand_over.unsettled[message.message_id] = self._text(message, number_id), handed_at
+
     def waits(self, message: Queued) -> None:
         """A durable message to be picked up; beyond `look_ahead` it stays in the store only."""
-        if len(self._in_hand) >= self._parts.options.look_ahead or self._more_in_store:
+        full = len(self._in_hand) >= self._parts.options.look_ahead
+        if message.lane != LANE_REPLY and (full or self._more_in_store):
+            self._left_in_store += 1
             self._more_in_store = True
-            if message.lane != LANE_REPLY:
-                self.wake()
-                return
-        self._push(message)
+        else:
+            self._push(message)
         self.wake()
 
     def wake(self) -> None:
@@ -145,25 +161,45 @@ class CampaignRoad:
         if means.kind is Kind.DAILY_CAP:
             self.pacer.daily_cap_reached(now)
 
-    def requeued(self, news: Sequence[News]) -> None:
+    def requeued(self, failures: Sequence[Requeued]) -> None:
         now = self._parts.clock.now()
-        if any(each.ended is Ended.THROTTLED for each in news):
+        if any(each.news.ended is Ended.THROTTLED for each in failures):
             self.pacer.slow_down(now)
-        for each in news:
-            if each.code is not None and consequence(each.code).kind is Kind.DAILY_CAP:
+        for each in failures:
+            if each.news.code is None:
+                continue
+            means = consequence(each.news.code)
+            if means.kind is Kind.DAILY_CAP:
                 self.pacer.daily_cap_reached(now)
+            if each.other_number and each.number_id is not None:
+                self._blame(now, each.number_id, means.kind)
         self.look_in_store()
+
+    def _blame(self, now: float, number_id: int, kind: Kind) -> None:
+        """A number that can't send at all is retired, so that its conversations move for good."""
+        if kind is Kind.BAD_SENDER:
+            self.pool.retire(number_id)
+        else:
+            self.pool.number_error(now, number_id, True)
 
     # ------------------------------------------------------------ the loop
 
     async def run(self) -> None:
         """Picks, claims and hands over until cancelled; ends with OwnershipLost when the lock is gone."""
-        while True:
+        while not self._stopping:
             try:
                 wait_until = await self._step()
             except DatabaseGone:
                 wait_until = self._parts.clock.now() + 0.5
             await self._sleep(wait_until)
+
+    async def stop(self) -> None:
+        """Finishes the step under way and claims nothing more."""
+        self._stopping = True
+        self._buyer.close()
+        self.wake()
+        if self.task is not None:
+            await asyncio.wait([self.task])
 
     async def _sleep(self, until: float) -> None:
         delay_s = until - self._parts.clock.now()
@@ -183,42 +219,47 @@ class CampaignRoad:
         if now >= self._next_save_at:
             self._next_save_at = now + _SAVE_NUMBERS_S
             await self.save_numbers()
-        if self._more_in_store and now >= self._next_poll_at:
+        if now >= self._next_poll_at:
             await self._refill(now)
         wake_at = await self._dispatch() if self._in_hand else float("inf")
-        poll_at = self._next_poll_at if self._more_in_store else float("inf")
-        return min(wake_at, poll_at, self._next_sweep_at)
+        return min(wake_at, self._next_poll_at, self._next_sweep_at)
 
     async def _refill(self, now: float) -> None:
-        """Reads on in the queue, as far as memory may hold."""
-        options = self._parts.options
-        self._next_poll_at = now + options.poll_s
-        room = options.look_ahead - len(self._in_hand)
-        if room <= 0:
-            return
+        """Reads on in the queue: what is urgent at once, initials when half of what memory may hold is gone."""
+        options, left_before = self._parts.options, self._left_in_store
+        self._next_poll_at = now + (options.poll_s if self._more_in_store else options.idle_poll_s)
+        due_until = now + options.horizon_s
+        more = await self._read(_URGENT, due_until, options.look_ahead)
+        if len(self._in_hand) <= options.look_ahead // 2:
+            more = await self._read(_INITIALS, due_until, options.look_ahead) or more
+        else:
+            more = True
+        later = await messages.next_due(self._parts.database, self.campaign.campaign_id, due_until)
+        self._more_in_store = more or self._left_in_store != left_before
+        if self._more_in_store:
+            self._next_poll_at = now + options.poll_s
+        elif later is not None:
+            self._next_poll_at = min(self._next_poll_at, max(now + 0.1, later - options.horizon_s))
+
+    async def _read(self, lanes: tuple[int, int], due_until: float, limit: int) -> bool:
+        """Takes the first `limit` messages of the lanes in hand; True when there may be more."""
         found = await messages.waiting(
-            self._parts.database,
-            self.campaign.campaign_id,
-            now + options.horizon_s,
-            sorted(self._in_hand),
-            room,
+            self._parts.database, self.campaign.campaign_id, lanes, due_until, limit
         )
         for message in found:
             self._push(message)
-        later = await messages.next_due(
-            self._parts.database, self.campaign.campaign_id, sorted(self._in_hand)
-        )
-        self._more_in_store = later is not None
-        if later is not None:
-            self._next_poll_at = max(self._next_poll_at, later)
+        return len(found) == limit
 
     async def _dispatch(self) -> float:
         now = self._parts.clock.now()
-        taken = self._line.take(now, self._parts.options.horizon_s, self.pacer, self._choose)
+        taken = self._line.take(now, self._parts.options.horizon_s, self.pacer, self._choose_waiting)
         for buy in taken.buys:
             self._buyer.consider(buy)
-        picked = [each for each in taken.picked if self._in_time(each, now)]
-        over = [each for each in taken.picked if not self._in_time(each, now)]
+        picked: list[Picked] = []
+        over: list[Picked] = []
+        for each in taken.picked:
+            slot = max(each.chosen.slot, now)
+            (picked if self._in_time(self._in_hand[each.item.message_id], slot) else over).append(each)
         refusals = [
             Refusal(each.item.message_id, _NOT_ALLOWED, SubReason.EXPIRED_IN_QUEUE) for each in over
         ] + [Refusal(item.message_id, _NO_NUMBER, "") for item in taken.refused]
@@ -230,14 +271,18 @@ class CampaignRoad:
             await self._refuse(refusals)
         return taken.wake_at
 
-    def _in_time(self, picked: Picked, now: float) -> bool:
-        message = self._in_hand[picked.item.message_id]
-        return max(picked.chosen.slot, now) < message.not_after - self._parts.options.closing_margin_s
+    def _in_time(self, message: Queued, slot_at: float) -> bool:
+        """Whether the provider would still have time for it before the window closes."""
+        return slot_at + SHORTEST_VALIDITY_S <= message.not_after - self._parts.options.closing_margin_s
 
-    def _choose(self, item: Waiting, at: float) -> Chosen | Wait | NoNumber:
-        return self.pool.choose(
+    def _choose_waiting(self, item: Waiting, at: float) -> Chosen | Wait | NoNumber:
+        return self._choose(item, at, self._in_hand[item.message_id].contact_id)
+
+    def _choose(self, item: Waiting, at: float, contact_id: int) -> Chosen | Wait | NoNumber:
+        """Two texts to one new contact may wait together: the second goes from the first one's number."""
+        chosen = self.pool.choose(
             at,
-            sticky=item.sticky,
+            sticky=item.sticky if item.sticky is not None else self._number_given.get(contact_id),
             area_code=item.area_code,
             carrier=item.carrier,
             segments=item.segments,
@@ -245,6 +290,11 @@ class CampaignRoad:
             preferred=item.preferred,
             due_at=item.due_at,
         )
+        if isinstance(chosen, Chosen):
+            self._number_given[contact_id] = chosen.number.number_id
+            if len(self._number_given) > _NUMBERS_REMEMBERED:
+                self._number_given.popitem(last=False)
+        return chosen
 
     async def _claim(self, picked: Sequence[Picked]) -> None:
         claims = [
@@ -263,8 +313,10 @@ class CampaignRoad:
                     connection, self.campaign.campaign_id, self.campaign.opt_out_scope, claims
                 )
         except DatabaseGone:
-            for each in picked:  # whether it was carried out is seen when the queue is read again
-                del self._in_hand[each.item.message_id]
+            for claim in claims:
+                message = self._in_hand.pop(claim.message_id)
+                message.attempt += 1
+                self.lost(message, claim.number_id, claim.slot_at)
             self.look_in_store()
             raise
         stopped = []
@@ -302,17 +354,22 @@ class CampaignRoad:
 
     async def _refuse(self, refusals: Sequence[Refusal]) -> None:
         now = self._parts.clock.now()
-        blocked = await messages.block(self._parts.database, self.campaign.campaign_id, refusals, now)
         for refusal in refusals:
             self._line.remove(refusal.message_id)
             self._in_hand.pop(refusal.message_id, None)
+        try:
+            blocked = await messages.block(self._parts.database, self.campaign.campaign_id, refusals, now)
+        except DatabaseGone:
+            self.look_in_store()
+            raise
+        for refusal in refusals:
             if refusal.message_id in blocked:
                 self._parts.metrics.blocked(refusal.code)
                 self._parts.metrics.transition(State.QUEUED, State.BLOCKED)
 
     async def _sweep(self, now: float) -> None:
         """Messages whose lawful window is over are blocked, whether or not they were ever picked."""
-        end = now + self._parts.options.closing_margin_s
+        end = now + self._parts.options.closing_margin_s + SHORTEST_VALIDITY_S
         over = await messages.over(self._parts.database, self.campaign.campaign_id, end)
         if over:
             await self._refuse([Refusal(each, _NOT_ALLOWED, SubReason.EXPIRED_IN_QUEUE) for each in over])

@@ -9,7 +9,7 @@ from gateway.store.rows import as_rows
 
 
 class Heard(msgspec.Struct, gc=False):
-    """A person's text as consent reads it. `stops`/`starts`: it is the batch's last word on the opt-out."""
+    """A person's text as consent reads it."""
 
     inbound_id: int
     provider_sid: str
@@ -19,8 +19,6 @@ class Heard(msgspec.Struct, gc=False):
     intent: str
     suggests_opt_out: bool
     wrong_number: bool
-    stops: bool
-    starts: bool
     received_at: float
 
 
@@ -31,12 +29,13 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     contact_id: int | None
 
 
+# The last new STOP or START of a person decides; one that came before and comes again is not new.
 # F125: after an opt-out no reply needs attention. C5: only the person's own START clears an opt-out.
 _HEAR = """
 WITH heard AS (
     SELECT * FROM json_to_recordset($3::json) AS h (
         inbound_id bigint, provider_sid text, phone text, number_phone text, body text, intent text,
-        suggests_opt_out boolean, wrong_number boolean, stops boolean, starts boolean, received_at float8)
+        suggests_opt_out boolean, wrong_number boolean, received_at float8)
 ), stored AS (
     INSERT INTO inbound_texts (campaign_id, inbound_id, provider_sid, contact_id, phone, number_phone, body,
         intent, suggests_opt_out, wrong_number, received_at)
@@ -47,19 +46,25 @@ WITH heard AS (
     ON CONFLICT (campaign_id, provider_sid) DO NOTHING
     RETURNING inbound_id, contact_id
 ), fresh AS (
-    SELECT h.*, stored.contact_id FROM heard h JOIN stored USING (inbound_id)
+    SELECT h.*, stored.contact_id,
+           (SELECT o.phone FROM opt_outs o WHERE o.scope = $2 AND o.phone = h.phone) IS NOT NULL AS had_left
+    FROM heard h JOIN stored USING (inbound_id)
+), last_word AS (
+    SELECT DISTINCT ON (phone) phone, intent, body, received_at FROM fresh
+    WHERE intent IN ('stop', 'start') ORDER BY phone, inbound_id DESC
 ), stopped AS (
     INSERT INTO opt_outs (scope, phone, source, words, opted_out_at)
-    SELECT $2, phone, 'keyword', body, to_timestamp(received_at) FROM fresh WHERE stops
+    SELECT $2, phone, 'keyword', body, to_timestamp(received_at) FROM last_word WHERE intent = 'stop'
     ON CONFLICT DO NOTHING
 ), started AS (
-    DELETE FROM opt_outs o USING fresh WHERE fresh.starts AND o.scope = $2 AND o.phone = fresh.phone
+    DELETE FROM opt_outs
+    WHERE scope = $2 AND phone = ANY (ARRAY(SELECT phone FROM last_word WHERE intent = 'start'))
 ), talk AS (
     INSERT INTO conversations AS v (campaign_id, contact_id, last_inbound_at, unread, attention_at)
     SELECT $1, f.contact_id, to_timestamp(max(f.received_at)), count(*),
-           CASE WHEN bool_or(f.stops) OR (bool_or(o.phone IS NOT NULL) AND NOT bool_or(f.starts)) THEN NULL
+           CASE WHEN coalesce(max(w.intent) = 'stop', bool_or(f.had_left)) THEN NULL
                 ELSE to_timestamp(min(f.received_at)) END
-    FROM fresh f LEFT JOIN opt_outs o ON o.scope = $2 AND o.phone = f.phone
+    FROM fresh f LEFT JOIN last_word w USING (phone)
     WHERE f.contact_id IS NOT NULL GROUP BY f.contact_id ORDER BY f.contact_id
     ON CONFLICT (campaign_id, contact_id) DO UPDATE SET
         revision = v.revision + 1,
@@ -132,6 +137,14 @@ async def import_opt_outs(database: Database, opt_out_scope: int, phones: Sequen
         phones,
         now,
     )
+
+
+async def opted_out(database: Database, opt_out_scope: int, phones: Sequence[str]) -> set[str]:
+    """Those of the phones that have opted out."""
+    rows = await database.fetch(
+        "SELECT phone FROM opt_outs WHERE scope = $1 AND phone = ANY ($2::text[])", opt_out_scope, phones
+    )
+    return {row[0] for row in rows}
 
 
 class Attention(msgspec.Struct, frozen=True, gc=False):

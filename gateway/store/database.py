@@ -55,7 +55,7 @@ class Database:
         self._dsn = dsn
         self._size = connections
         self._idle: deque[Connection] = deque()
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         self._open = 0
         self.in_flight = 0
         self.generation = 0  # counts the connections ever made
@@ -106,40 +106,49 @@ class Database:
             self.in_flight -= 1
 
     async def _take(self) -> Connection:
-        while True:
-            if self._idle:
-                return self._idle.popleft()
-            if self._open < self._size:
-                self._open += 1
-                try:
-                    return await self._connect()
-                except BaseException as error:
-                    self._open -= 1
-                    if isinstance(error, _GONE):
-                        raise DatabaseGone(str(error)) from error
-                    raise
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """The next connection for this caller; one given back goes straight to whoever waits longest."""
+        if self._idle:
+            return self._idle.popleft()
+        if self._open >= self._size:
+            turn: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
             try:
-                await turn
+                handed = await turn
             except asyncio.CancelledError:
                 if turn.done() and not turn.cancelled():
-                    self._wake_next()
+                    self._pass_on(turn.result())
                 raise
+            if handed is not None:
+                return handed
+        return await self._open_one()
+
+    async def _open_one(self) -> Connection:
+        self._open += 1
+        try:
+            return await self._connect()
+        except BaseException as error:
+            self._open -= 1
+            self._pass_on(None)
+            if isinstance(error, _GONE):
+                raise DatabaseGone(str(error)) from error
+            raise
 
     def _give_back(self, connection: Connection) -> None:
         if connection.is_closed():
             self._open -= 1
+            self._pass_on(None)
         else:
-            self._idle.append(connection)
-        self._wake_next()
+            self._pass_on(connection)
 
-    def _wake_next(self) -> None:
+    def _pass_on(self, connection: Connection | None) -> None:
+        """To the next in line; None lets it open one of its own."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
-                turn.set_result(None)
+                turn.set_result(connection)
                 return
+        if connection is not None:
+            self._idle.append(connection)
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

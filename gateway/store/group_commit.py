@@ -37,6 +37,7 @@ class CommitWindow(Generic[Item, Result]):
         self._items: list[Item] = []
         self._futures: list[asyncio.Future[Result]] = []
         self._writing: list[Item] = []
+        self._writing_futures: list[asyncio.Future[Result]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._writer: asyncio.Task[None] | None = None
 
@@ -65,7 +66,9 @@ class CommitWindow(Generic[Item, Result]):
             self._timer.cancel()
         if self._writer is not None:
             self._writer.cancel()
-        undurable, self._items = self._writing + self._items, []
+        for future in (*self._writing_futures, *self._futures):
+            future.cancel()
+        undurable, self._items, self._futures = self._writing + self._items, [], []
         return undurable
 
     def __len__(self) -> int:
@@ -82,9 +85,9 @@ class CommitWindow(Generic[Item, Result]):
         try:
             items, futures = self._items[: self._max_items], self._futures[: self._max_items]
             del self._items[: self._max_items], self._futures[: self._max_items]
-            self._writing = items
+            self._writing, self._writing_futures = items, futures
             await self._commit(items, futures)
-            self._writing = []
+            self._writing, self._writing_futures = [], []
         finally:
             self._writer = None
             if self._items:  # came while we wrote: their window is over or nearly so

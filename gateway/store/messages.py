@@ -40,6 +40,8 @@ class Admission(msgspec.Struct, gc=False):
     script: str | None = None
 
 
+# Opt-outs are looked up by a scalar subquery, which no planner turns into a scan of the whole list.
+#
 # A message enters the books in one statement. The conversation's row is the lock: it is written only
 # if nobody changed it since the decision, and the message only if its conversation was. A message
 # whose number and slot are known already enters as `sending`; others wait in the queue.
@@ -57,7 +59,11 @@ WITH decided AS (
            CASE WHEN kind = 'initial' THEN to_timestamp(requested_at) END,
            to_timestamp(requested_at), action_id, sender_id
     FROM decided d
-    WHERE state <> 'blocked' AND NOT EXISTS (SELECT FROM opt_outs o WHERE o.scope = $2 AND o.phone = d.phone)
+    WHERE state <> 'blocked'
+      AND (SELECT o.phone FROM opt_outs o WHERE o.scope = $2 AND o.phone = d.phone) IS NULL
+      AND (idempotency_key IS NULL OR (SELECT m.message_id FROM messages m WHERE m.campaign_id = $1
+                                       AND m.idempotency_key = d.idempotency_key) IS NULL)
+      AND NOT (SELECT paused FROM campaigns WHERE campaign_id = $1)
     ORDER BY contact_id
     ON CONFLICT (campaign_id, contact_id) DO UPDATE SET
         revision = excluded.revision,
@@ -73,19 +79,18 @@ WITH decided AS (
 ), written AS (
     INSERT INTO messages (campaign_id, message_id, contact_id, action_id, kind, sender_id, body, segments,
         text_hash, idempotency_key, state, code, reason, requested_at, not_after, final_at, number_id, slot_at,
-        attempt, spent, script)
+        attempt, spent, script, lane)
     SELECT $1, message_id, contact_id, action_id, kind, sender_id, body, segments, text_hash, idempotency_key, state,
            code, reason, to_timestamp(requested_at), to_timestamp(not_after),
            CASE WHEN state = 'blocked' THEN to_timestamp(requested_at) END, number_id, to_timestamp(slot_at),
-           (state = 'sending')::int, (state = 'sending')::int, script
+           (state = 'sending')::int, (state = 'sending')::int, script, lane
     FROM decided WHERE state = 'blocked' OR contact_id IN (SELECT contact_id FROM talk)
     ORDER BY message_id
     ON CONFLICT DO NOTHING
-    RETURNING message_id, state
+    RETURNING message_id, state, lane, requested_at
 ), waiting AS (
     INSERT INTO queue (campaign_id, message_id, lane, due_at)
-    SELECT $1, message_id, lane, to_timestamp(requested_at)
-    FROM decided JOIN written USING (message_id) WHERE written.state = 'queued'
+    SELECT $1, message_id, lane, requested_at FROM written WHERE state = 'queued'
 )
 SELECT message_id FROM written
 """
@@ -159,28 +164,28 @@ FROM queue q
 JOIN messages m USING (campaign_id, message_id)
 JOIN contacts c USING (campaign_id, contact_id)
 LEFT JOIN conversations v USING (campaign_id, contact_id)
-WHERE q.campaign_id = $1 AND q.due_at <= to_timestamp($2) AND q.message_id <> ALL ($3::bigint[])
-ORDER BY q.lane, q.due_at, q.message_id LIMIT $4
+WHERE q.campaign_id = $1 AND q.lane BETWEEN $2 AND $3 AND q.due_at <= to_timestamp($4)
+ORDER BY q.lane, q.due_at, q.message_id LIMIT $5
 """
 
 
 async def waiting(
-    database: Database, campaign_id: int, due_until: float, in_hand: Sequence[int], limit: int
+    database: Database, campaign_id: int, lanes: tuple[int, int], due_until: float, limit: int
 ) -> list[Queued]:
-    """The next messages to send: replies first, then oldest due, without those already in hand."""
-    rows = await database.fetch(_WAITING, campaign_id, due_until, in_hand, limit)
+    """The first messages of the queue within (lowest, highest) lane: replies first, then oldest due."""
+    rows = await database.fetch(_WAITING, campaign_id, *lanes, due_until, limit)
     return [Queued(*row) for row in rows]
 
 
-async def next_due(database: Database, campaign_id: int, in_hand: Sequence[int]) -> float | None:
-    """When the next queued message that is not in hand is due; None: there is none."""
+async def next_due(database: Database, campaign_id: int, after: float) -> float | None:
+    """When the next queued message of later than `after` is due; None: there is none."""
     due: float | None = await database.fetch_value(
         """
         SELECT extract(epoch FROM min(due_at))::float8 FROM queue
-        WHERE campaign_id = $1 AND message_id <> ALL ($2::bigint[])
+        WHERE campaign_id = $1 AND due_at > to_timestamp($2)
         """,
         campaign_id,
-        in_hand,
+        after,
     )
     return due
 
@@ -207,7 +212,7 @@ WITH chosen AS (
            accepted_at = NULL, sent_at = NULL
     FROM chosen p
     WHERE m.campaign_id = $1 AND m.message_id = p.message_id AND m.state = 'queued'
-      AND NOT EXISTS (SELECT FROM opt_outs o WHERE o.scope = $2 AND o.phone = p.phone)
+      AND (SELECT o.phone FROM opt_outs o WHERE o.scope = $2 AND o.phone = p.phone) IS NULL
       AND NOT EXISTS (SELECT FROM campaigns WHERE campaign_id = $1 AND paused)
     RETURNING m.message_id, m.attempt, p.contact_id, p.number_id, p.slot_at
 ), dequeued AS (

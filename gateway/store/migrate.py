@@ -30,7 +30,9 @@ def shipped() -> Iterator[tuple[int, str, str]]:
 
 async def migrate(database: Database, now: float) -> list[str]:
     """Applies what is missing, each in a transaction of its own; returns the names applied."""
-    await database.script(_LEDGER)
+    async with database.transaction() as connection:
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        await connection.execute(_LEDGER)
     applied: list[str] = []
     for number, name, sql in shipped():
         async with database.transaction() as connection:

@@ -29,6 +29,9 @@ class Ownership:
         """Tries to become the owner; False when another worker is."""
         async with self._database.connection() as connection:
             self._renew()
+            if campaign_id in self._owned:  # PostgreSQL would count a second lock; is the first still there?
+                await connection.fetchval("SELECT 1")
+                return True
             taken: bool = await connection.fetchval(
                 "SELECT pg_try_advisory_lock($1, $2)", _SPACE, campaign_id % 2**31
             )

@@ -69,11 +69,13 @@ WITH told AS (
               t.opts_out
 ), known AS (
     SELECT moved.*, c.phone, c.carrier FROM moved
-    JOIN contacts c ON c.campaign_id = $1 AND c.contact_id = moved.contact_id
+    LEFT JOIN LATERAL (SELECT phone, carrier FROM contacts c
+                       WHERE c.campaign_id = $1 AND c.contact_id = moved.contact_id LIMIT 1) c ON true
 ), memory AS (
     UPDATE conversations v SET revision = v.revision + 1, failure_code = known.code,
         failure_until = CASE WHEN known.permanent THEN 'infinity' ELSE to_timestamp(known.memory_until) END
     FROM known WHERE v.campaign_id = $1 AND v.contact_id = known.contact_id
+     AND v.contact_id = ANY (ARRAY(SELECT contact_id FROM known WHERE code IS NOT NULL))
      AND (known.permanent OR known.memory_until IS NOT NULL) AND known.before <> known.after
 ), stopped AS (
     INSERT INTO opt_outs (scope, phone, source, opted_out_at)
@@ -111,10 +113,11 @@ WITH told AS (
     FROM told t WHERE a.campaign_id = $1 AND a.message_id = t.message_id AND a.attempt = t.attempt
      AND a.state NOT IN ('delivered', 'undelivered')
 ), arrived AS (
-    UPDATE messages m SET state = 'delivered', code = NULL, reason = 'an earlier attempt arrived after all',
-           final_at = to_timestamp($3)
-    FROM told t
-    WHERE m.campaign_id = $1 AND m.message_id = t.message_id AND t.state = 'delivered' AND m.state = 'queued'
+    UPDATE messages m SET state = t.state, code = NULL, reason = 'an earlier attempt arrived after all',
+           final_at = CASE WHEN t.state = 'delivered' THEN to_timestamp($3) END
+    FROM told t JOIN attempts a ON a.campaign_id = $1 AND a.message_id = t.message_id AND a.attempt = t.attempt
+    WHERE m.campaign_id = $1 AND m.message_id = t.message_id AND m.state = 'queued'
+      AND (t.state = 'delivered' OR t.state = 'sent' AND a.code IS NULL)
     RETURNING m.message_id
 ), dequeued AS (
     DELETE FROM queue q USING arrived WHERE q.campaign_id = $1 AND q.message_id = arrived.message_id
@@ -124,7 +127,8 @@ SELECT message_id FROM arrived ORDER BY message_id
 
 
 async def late(connection: Connection, campaign_id: int, words: Sequence[Word], now: float) -> set[int]:
-    """Words about attempts that are over; a late `delivered` takes its message out of the queue."""
+    """Words about attempts that are over. One that arrived after all takes its message out of the queue:
+    `delivered`, or `sent` of an attempt that was thought never to have reached the provider."""
     rows = await connection.fetch(_LATE, campaign_id, as_rows(words), now)
     return {row[0] for row in rows}
 
@@ -137,13 +141,14 @@ class InFlight(msgspec.Struct, frozen=True):
     attempt: int
     spent: int
     not_after: float
-    kind: str
+    number_id: int | None
 
 
 async def lock(connection: Connection, campaign_id: int, message_ids: Sequence[int]) -> dict[int, InFlight]:
     rows = await connection.fetch(
         """
-        SELECT message_id, state, attempt, spent, extract(epoch FROM not_after)::float8, kind FROM messages
+        SELECT message_id, state, attempt, spent, extract(epoch FROM not_after)::float8, number_id
+        FROM messages
         WHERE campaign_id = $1 AND message_id = ANY ($2::bigint[]) ORDER BY message_id FOR UPDATE
         """,
         campaign_id,
@@ -204,21 +209,19 @@ class Unsettled(msgspec.Struct, frozen=True):
     state: str
     phone: str
     number_phone: str
-    slot_at: float
 
 
-async def unsettled(database: Database, campaign_id: int, handed_before: float) -> list[Unsettled]:
-    """`sending` and `unknown` messages whose request can no longer be on the wire."""
+async def unsettled(database: Database, campaign_id: int) -> list[Unsettled]:
+    """All `sending` and `unknown` messages: for a new owner of the campaign."""
     rows = await database.fetch(
         """
-        SELECT m.message_id, m.attempt, m.state, c.phone, n.phone, extract(epoch FROM m.slot_at)::float8
+        SELECT m.message_id, m.attempt, m.state, c.phone, n.phone
         FROM messages m
         JOIN contacts c USING (campaign_id, contact_id)
         JOIN numbers n ON n.campaign_id = m.campaign_id AND n.number_id = m.number_id
-        WHERE m.campaign_id = $1 AND m.state IN ('sending', 'unknown') AND m.slot_at <= to_timestamp($2)
+        WHERE m.campaign_id = $1 AND m.state IN ('sending', 'unknown')
         ORDER BY m.message_id
         """,
         campaign_id,
-        handed_before,
     )
     return [Unsettled(*row) for row in rows]

@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.store.database import Connection
 
+# LATERAL with LIMIT 1: one look-up by key for each person, whatever the planner thinks of the tables' sizes.
 _LOAD = """
 SELECT wanted.contact_id, c.phone, c.line_type, c.carrier, coalesce(c.hours_group, ''),
        coalesce(v.revision, 0), v.number_id,
@@ -13,17 +14,18 @@ SELECT wanted.contact_id, c.phone, c.line_type, c.carrier, coalesce(c.hours_grou
        v.failure_code, CASE WHEN v.failure_until = 'infinity' THEN 'infinity'::float8
                             ELSE extract(epoch FROM v.failure_until)::float8 END,
        extract(epoch FROM v.last_inbound_at)::float8,
-       o.phone IS NOT NULL, a.volunteer_id,
+       (SELECT o.phone FROM opt_outs o WHERE o.scope = $2 AND o.phone = c.phone) IS NOT NULL, a.volunteer_id,
        EXISTS (SELECT FROM messages m WHERE m.campaign_id = $1 AND m.contact_id = wanted.contact_id
                AND m.action_id = wanted.action_id AND m.kind = 'initial' AND m.state <> 'blocked'),
        ARRAY(SELECT m.text_hash FROM messages m WHERE m.campaign_id = $1 AND m.contact_id = wanted.contact_id
              AND m.requested_at > to_timestamp($5) AND m.state <> 'blocked')
 FROM unnest($3::bigint[], $4::bigint[]) WITH ORDINALITY AS wanted (contact_id, action_id, place)
-LEFT JOIN contacts c ON c.campaign_id = $1 AND c.contact_id = wanted.contact_id
-LEFT JOIN conversations v ON v.campaign_id = $1 AND v.contact_id = wanted.contact_id
-LEFT JOIN opt_outs o ON o.scope = $2 AND o.phone = c.phone
-LEFT JOIN assignments a ON a.campaign_id = $1 AND a.action_id = wanted.action_id
-                       AND a.contact_id = wanted.contact_id
+LEFT JOIN LATERAL (SELECT * FROM contacts c WHERE c.campaign_id = $1 AND c.contact_id = wanted.contact_id
+                   LIMIT 1) c ON true
+LEFT JOIN LATERAL (SELECT * FROM conversations v WHERE v.campaign_id = $1 AND v.contact_id = wanted.contact_id
+                   LIMIT 1) v ON true
+LEFT JOIN LATERAL (SELECT * FROM assignments a WHERE a.campaign_id = $1 AND a.action_id = wanted.action_id
+                   AND a.contact_id = wanted.contact_id LIMIT 1) a ON true
 ORDER BY wanted.place
 """
 

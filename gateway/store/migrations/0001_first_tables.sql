@@ -86,6 +86,7 @@ CREATE TABLE messages (
     text_hash       bigint NOT NULL,            -- 1001(a): exactly this copy
     idempotency_key text,
     state           text NOT NULL,
+    lane            smallint NOT NULL,          -- 0 reply, 1 retry, 2 initial: where it queues
     code            integer,                    -- of a safeguard or of the provider
     reason          text,
     number_id       bigint,
@@ -106,7 +107,7 @@ CREATE UNIQUE INDEX messages_idempotency ON messages (campaign_id, idempotency_k
 CREATE TABLE queue (                            -- messages that wait; a row leaves when its message is claimed
     campaign_id     bigint NOT NULL,
     message_id      bigint NOT NULL,
-    lane            smallint NOT NULL,          -- 0 reply, 1 retry, 2 initial
+    lane            smallint NOT NULL,
     due_at          timestamptz NOT NULL,
     PRIMARY KEY (campaign_id, message_id)
 );

@@ -1,0 +1,220 @@
+"""Handing over: what each of the provider's answers leads to."""
+
+import math
+
+import msgspec
+import pytest
+
+from gateway.core.campaign import CampaignSettings
+from gateway.core.registration import Registration
+from gateway.core.retry import RetryPolicy
+from gateway.providers.base import NotSent, Refused
+from gateway.store import contacts
+from gateway.store.contacts import ContactRow
+from tests.pipeline.scripted_provider import Hangs, Lost
+from tests.pipeline.world import CAMPAIGN, FIVE, ON_THE_WIRE_S, SETTINGS, SETTLED_S, START_AT, World, phone
+
+FIRST_DELAY_S, MOST_ATTEMPTS = RetryPolicy().first_delay_s, RetryPolicy().max_attempts
+
+
+def one_call_at_a_time():
+    return msgspec.structs.replace(
+        SETTINGS, dispatch=msgspec.structs.replace(SETTINGS.dispatch, concurrency=1)
+    )
+
+
+# ---------------------------------------------------------------- refused
+
+
+@pytest.mark.parametrize(
+    ("code", "memory_s"),
+    [(21211, math.inf), (21614, math.inf), (21635, math.inf), (30005, 90 * 86_400.0), (21617, None)],
+)
+def test_a_refusal_for_good(play, code: int, memory_s: float | None):
+    async def story(world: World) -> None:
+        world.provider.answers.append(Refused(code))
+        outcome = await world.submit(1)
+        refused_at = world.clock.now()
+        await world.wait(3600)
+        row = await world.message(outcome.message_id)
+        assert (row["state"], row["code"], row["attempt"]) == ("failed", code, 1)
+        assert row["final_at"] is not None
+        assert len(world.handed) == 1
+        sql = """
+            SELECT failure_code, CASE WHEN failure_until = 'infinity' THEN 'infinity'::float8
+                ELSE extract(epoch FROM failure_until)::float8 END FROM conversations
+            """
+        failure_code, until = await world.store.fetch_row(sql)
+        if memory_s is None:
+            assert failure_code is None
+        else:
+            assert failure_code == code
+            assert until == pytest.approx(refused_at + memory_s, abs=1)
+
+    play(story)
+
+
+def test_an_outcome_that_the_refusal_leaves_open_is_asked_about(play):
+    """The catalogue says of 20500: ask the provider, never resend."""
+
+    async def story(world: World) -> None:
+        world.provider.answers.append(Refused(20500))
+        outcome = await world.submit(1)
+        await world.wait(5)
+        assert await world.state(outcome.message_id) == "unknown"
+        await world.wait(SETTLED_S)
+        assert len(world.provider.finds) == 1
+
+    play(story)
+
+
+def test_a_number_to_blame_is_not_used_again_for_that_text(play):
+    """The catalogue says of 21606: from another number."""
+
+    async def story(world: World) -> None:
+        world.provider.answers.append(Refused(21606))
+        await world.submit(1)
+        await world.wait(5 * FIRST_DELAY_S)
+        numbers = [each.text.number_phone for each in world.texts_to(1)]
+        assert len(numbers) == len(set(numbers)) == 2
+
+    play(story, own_numbers=2)
+
+
+# ---------------------------------------------------------------- slower
+
+
+@pytest.mark.parametrize("code", [429, 20429, 21611])
+def test_told_to_slow_down_a_message_spends_no_attempt_and_goes_later(play, code: int):
+    async def story(world: World) -> None:
+        times = MOST_ATTEMPTS + 2
+        world.provider.answers.extend(Refused(code) for _ in range(times))
+        outcome = await world.submit(1)
+        await world.wait(1200)
+        row = await world.message(outcome.message_id)
+        assert (row["state"], row["attempt"], row["spent"]) == ("sent", times + 1, 1)
+        world.nobody_got_a_text_twice()
+        past = await world.store.fetch("SELECT attempt, state, code FROM attempts ORDER BY attempt")
+        assert [tuple(each) for each in past] == [(n, "failed", code) for n in range(1, times + 1)]
+        waits = [after.at - before.at for before, after in zip(world.handed, world.handed[1:], strict=False)]
+        assert min(waits) >= RetryPolicy().throttled_delay_s
+
+    play(story)
+
+
+def test_told_to_slow_down_the_campaign_slows_down(play):
+    async def story(world: World) -> None:
+        await world.wait(1)
+        world.provider.answers.append(Refused(429))
+        await world.submit(20)
+        await world.wait(0.5)
+        asked_at = world.clock.now()
+        await world.send_all(range(1, 6))
+        await world.wait(20)
+        after = [each.at for each in world.handed[1:6]]
+        assert after[-1] - asked_at > 4 * 0.5 * 1.2  # at the full rate of 2/s it would be 2 s
+
+    play(story, campaign=CampaignSettings(registration=Registration(total_per_s=2)))
+
+
+# ---------------------------------------------------------------- certainly not sent
+
+
+def test_not_sent_is_tried_again(play):
+    async def story(world: World) -> None:
+        world.provider.answers.extend([NotSent(), NotSent()])
+        outcome = await world.submit(1)
+        await world.wait(10 * FIRST_DELAY_S)
+        row = await world.message(outcome.message_id)
+        assert (row["state"], row["attempt"]) == ("sent", 3)
+        assert world.handed[1].at - world.handed[0].at >= FIRST_DELAY_S
+        assert [each.text.attempt for each in world.handed] == [1, 2, 3]
+
+    play(story)
+
+
+def test_not_sent_until_the_window_ends_is_blocked_or_failed_never_left(play):
+    async def story(world: World) -> None:
+        await world.wait(FIVE - START_AT - 600)
+        world.provider.answers.extend(NotSent() for _ in range(100))
+        outcome = await world.submit(1)
+        await world.wait(3600)
+        row = await world.message(outcome.message_id)
+        assert row["state"] in ("blocked", "failed")
+        assert max(each.at for each in world.handed) < FIVE
+        assert await world.queued() == []
+
+    play(story)
+
+
+# ---------------------------------------------------------------- the answer is lost
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_lost_answer_is_unknown_and_never_sent_again_unasked(play, taken: bool):
+    async def story(world: World) -> None:
+        world.provider.answers.append(Lost(taken))
+        outcome = await world.submit(1)
+        await world.wait(ON_THE_WIRE_S - 5)
+        assert await world.state(outcome.message_id) == "unknown"
+        assert len(world.handed) == 1
+        assert world.provider.finds == []
+
+    play(story)
+
+
+def test_a_failure_nobody_foresaw_is_a_lost_answer(play):
+    async def story(world: World) -> None:
+        world.provider.answers.append(RuntimeError("a bug in the provider"))
+        outcome = await world.submit(1)
+        await world.wait(10)
+        assert await world.state(outcome.message_id) == "unknown"
+        await world.wait(SETTLED_S)
+        assert await world.state(outcome.message_id) in ("sent", "queued")
+
+    play(story)
+
+
+# ---------------------------------------------------------------- concurrency
+
+
+def test_calls_at_once_are_limited_and_nobody_is_left(play):
+    async def story(world: World) -> None:
+        world.provider.takes_s = 1.0
+        await world.send_all(range(1, 11))
+        await world.wait(30)
+        assert len(world.handed) == 10
+        gaps = [after.at - before.at for before, after in zip(world.handed, world.handed[1:], strict=False)]
+        assert min(gaps) >= 1.0
+
+    play(story, settings=one_call_at_a_time())
+
+
+def test_a_call_that_hangs_holds_up_nobody_else(play):
+    async def story(world: World) -> None:
+        world.provider.answers.append(Hangs())
+        await world.send_all(range(1, 6))
+        await world.wait(30)
+        assert len(world.handed) == 5
+
+    play(story)
+
+
+def test_one_whose_time_is_over_holds_up_nobody_behind_it(play):
+    """Two wait for a free call; the first may not go any more, the second may."""
+
+    async def story(world: World) -> None:
+        west = [ContactRow(30, phone(30), "CA@America/Los_Angeles")]
+        await contacts.add(world.store, CAMPAIGN, west)
+        await world.wait(FIVE - START_AT - SETTINGS.dispatch.closing_margin_s - 20)
+        world.provider.takes_s = 30.0
+        slow = world.submit(1)
+        await world.wait(1)
+        later = world.submit(2), world.submit(3)
+        await slow
+        await world.wait(120)
+        states = [await world.state((await each).message_id) for each in later]
+        assert states == ["blocked", "blocked"]
+        assert [await world.state((await slow).message_id)] == ["sent"]
+
+    play(story, settings=one_call_at_a_time())

@@ -1,0 +1,143 @@
+"""What people write: each text once, and the last word on the opt-out is in force when it is acknowledged."""
+
+import asyncio
+
+import pytest
+
+from gateway.core.safeguards import Kind
+from gateway.providers.base import InboundText
+from tests.pipeline.world import CAMPAIGN, World, number_phone, phone
+
+
+async def opted_out(world: World) -> list[str]:
+    return [row[0] for row in await world.store.fetch("SELECT phone FROM opt_outs ORDER BY phone")]
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["one by one", "in one window"])
+@pytest.mark.parametrize(
+    ("texts", "out"),
+    [
+        (["STOP"], True),
+        (["stop please"], True),
+        (["STOP", "START"], False),
+        (["START", "STOP"], True),
+        (["STOP", "START", "Unsubscribe"], True),
+        (["STOP", "who is this?"], True),
+        (["What?", "STOP", "STOP"], True),
+        (["Yes"], False),
+    ],
+)
+def test_the_last_stop_or_start_decides(play, texts: list[str], out: bool, at_once: bool):
+    async def story(world: World) -> None:
+        if at_once:
+            await asyncio.gather(*(world.write(1, text) for text in texts))
+        else:
+            for text in texts:
+                await world.write(1, text)
+        assert await opted_out(world) == ([phone(1)] if out else [])
+        outcome = await world.submit(1)
+        assert outcome.code == (1302 if out else None)
+        assert await world.store.fetch_value("SELECT count(*) FROM inbound_texts") == len(texts)
+
+    play(story)
+
+
+@pytest.mark.parametrize("again", ["before", "after"])
+def test_an_old_start_that_comes_again_lifts_no_newer_stop(play, again: str):
+    """A webhook is delivered at least once: an old one may fall into the window of a new STOP."""
+
+    async def story(world: World) -> None:
+        await world.write(1, "START", sid="IN-start")
+        new, old = ("STOP", "IN-stop"), ("START", "IN-start")
+        order = [old, new] if again == "before" else [new, old]
+        await asyncio.gather(*(world.write(1, text, sid=sid) for text, sid in order))
+        assert await opted_out(world) == [phone(1)]
+
+    play(story)
+
+
+def test_an_old_stop_that_comes_again_takes_back_no_newer_start(play):
+    async def story(world: World) -> None:
+        await world.write(1, "STOP", sid="IN-stop")
+        await world.write(1, "START", sid="IN-start")
+        await world.write(1, "STOP", sid="IN-stop")
+        assert await opted_out(world) == []
+        assert (await world.submit(1)).admitted
+
+    play(story)
+
+
+def test_a_webhook_twice_is_one_text(play):
+    async def story(world: World) -> None:
+        await asyncio.gather(*(world.write(1, "Hi", sid="IN-1") for _ in range(3)))
+        await world.write(1, "Hi", sid="IN-1")
+        assert await world.store.fetch_value("SELECT count(*) FROM inbound_texts") == 1
+        assert (await world.conversation(1))["unread"] == 1
+
+    play(story)
+
+
+def test_each_text_is_in_the_right_conversation(play):
+    async def story(world: World) -> None:
+        await asyncio.gather(*(world.write(each, f"I am {each}") for each in range(1, 11)))
+        rows = await world.store.fetch(
+            "SELECT contact_id, phone, body, campaign_id FROM inbound_texts ORDER BY 1"
+        )
+        assert [tuple(row) for row in rows] == [(n, phone(n), f"I am {n}", CAMPAIGN) for n in range(1, 11)]
+
+    play(story)
+
+
+def test_a_stranger_is_kept_and_their_stop_counts(play):
+    async def story(world: World) -> None:
+        await world.write(77, "STOP")
+        assert await opted_out(world) == [phone(77)]
+        assert await world.store.fetch_value("SELECT contact_id FROM inbound_texts") is None
+
+    play(story)
+
+
+def test_a_text_to_a_number_we_do_not_know_is_kept(play):
+    async def story(world: World) -> None:
+        text = InboundText("IN-1", phone(1), "+16105550199", "Hello?", world.clock.now())
+        await world.provider.write(text)
+        row = await world.store.fetch_row("SELECT campaign_id, body FROM inbound_texts")
+        assert tuple(row) == (0, "Hello?")
+        assert await opted_out(world) == []
+
+    play(story)
+
+
+def test_one_bad_text_harms_only_itself(play):
+    async def story(world: World) -> None:
+        told = await asyncio.gather(
+            world.write(1, "STOP"), world.write(2, "\x00"), world.write(3, "STOP"), return_exceptions=True
+        )
+        assert [told[0], told[2]] == [None, None]
+        assert await opted_out(world) == [phone(1), phone(3)]
+
+    play(story)
+
+
+def test_a_stop_is_in_force_when_it_is_acknowledged(play):
+    async def story(world: World) -> None:
+        await world.write(1, "STOP")
+        world.crash()
+        assert await opted_out(world) == [phone(1)]
+
+    play(story)
+
+
+def test_a_text_opens_attention_and_the_answer_closes_it(play):
+    async def story(world: World) -> None:
+        await world.submit(1)
+        await world.wait(5)
+        await world.write(1, "When?", number_id=1)
+        talk = await world.conversation(1)
+        assert talk["attention_at"] is not None
+        assert (await world.submit(1, "On Tuesday", kind=Kind.REPLY)).admitted
+        assert (await world.conversation(1))["attention_at"] is None
+        await world.wait(5)
+        assert world.handed[-1].text.number_phone == number_phone(1)
+
+    play(story)

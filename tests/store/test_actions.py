@@ -1,0 +1,146 @@
+"""Actions: published whole, and each contact with at most one volunteer at a time."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from gateway.core.errors import BadInput
+from gateway.store import actions, contacts
+from gateway.store.actions import ActionRow, Assigned
+from gateway.store.contacts import ContactRow
+from gateway.store.database import Database
+from tests.store.rows import ACTION, CAMPAIGN, GROUP, NOW, admission, admit, people, phone
+
+ROW = ActionRow(CAMPAIGN, ACTION, "Get out the vote", '{"initials": ["Hi"]}')
+WEST = "CA@America/Los_Angeles"
+
+
+async def claim(
+    database: Database, volunteer_id: int, size: int = 10, groups: tuple[str, ...] = (GROUP,)
+) -> list[int]:
+    bucket = await actions.claim_bucket(
+        database, CAMPAIGN, ACTION, volunteer_id, open_groups=groups, size=size, now=NOW
+    )
+    return [each.contact_id for each in bucket]
+
+
+async def published(database: Database, count: int, seed: int = 1) -> None:
+    await people(database, count)
+    assert await actions.publish(database, ROW, seed, NOW) == count
+
+
+async def test_a_published_action_is_read_again(database: Database):
+    await published(database, 3)
+    assert await actions.load(database, CAMPAIGN, ACTION) == ROW
+    assert await actions.remaining(database, CAMPAIGN, ACTION) == 3
+
+
+async def test_an_action_that_does_not_exist_is_bad_input(database: Database):
+    await people(database)
+    with pytest.raises(BadInput, match="no such action: campaign 1, action 9"):
+        await actions.load(database, CAMPAIGN, 9)
+
+
+async def test_publishing_twice_is_refused_and_assigns_nobody_twice(database: Database):
+    await published(database, 3)
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await actions.publish(database, ROW, 2, NOW)
+    assert await actions.remaining(database, CAMPAIGN, ACTION) == 3
+
+
+async def test_a_bucket_brings_the_person_with_it(database: Database):
+    await people(database, 0)
+    person = ContactRow(
+        1,
+        phone(1),
+        GROUP,
+        first_name="Ann",
+        last_name="Lee",
+        email="a@example.org",
+        zip="19103",
+        state="PA",
+        fields='{"ward": "5"}',
+    )
+    await contacts.add(database, CAMPAIGN, [person])
+    await actions.publish(database, ROW, 1, NOW)
+    bucket = await actions.claim_bucket(
+        database, CAMPAIGN, ACTION, 7, open_groups=[GROUP], size=5, now=NOW + 1
+    )
+    assert bucket == [Assigned(1, phone(1), "Ann", "Lee", "a@example.org", "19103", "PA", '{"ward": "5"}')]
+    row = await database.fetch_row(
+        "SELECT volunteer_id, extract(epoch FROM assigned_at)::float8 FROM assignments"
+    )
+    assert tuple(row) == (7, NOW + 1)
+
+
+async def test_buckets_have_their_size_until_nobody_is_left(database: Database):
+    await published(database, 25)
+    buckets = [await claim(database, volunteer) for volunteer in range(4)]
+    assert [len(bucket) for bucket in buckets] == [10, 10, 5, 0]
+    assert sorted(each for bucket in buckets for each in bucket) == list(range(1, 26))
+    assert await actions.remaining(database, CAMPAIGN, ACTION) == 0
+
+
+async def test_the_order_is_drawn_from_the_seed(database: Database):
+    orders = []
+    for seed in (1, 1, 2):
+        await database.script("TRUNCATE campaigns CASCADE; TRUNCATE assignments")
+        await published(database, 40, seed)
+        orders.append(await claim(database, 7, 40))
+    assert orders[0] == orders[1] != orders[2]
+    assert orders[0] != sorted(orders[0])
+
+
+async def test_only_people_whose_window_is_open_are_given(database: Database):
+    await people(database, 4)
+    west = [ContactRow(each, phone(each), WEST) for each in range(5, 9)]
+    await contacts.add(database, CAMPAIGN, west)
+    await actions.publish(database, ROW, 1, NOW)
+    assert sorted(await claim(database, 7, 3, (WEST,))) != []
+    assert set(await claim(database, 7, 50, (WEST,))) <= {5, 6, 7, 8}
+    assert sorted(await claim(database, 8, 50, (WEST, GROUP))) == [1, 2, 3, 4]
+    assert await claim(database, 9, 50, ()) == []
+
+
+@pytest.mark.parametrize("round_number", range(10))
+async def test_two_volunteers_at_once_never_share(database: Database, other: Database, round_number: int):
+    """Two connections, two statements on their way at one time."""
+    await published(database, 15, round_number)
+    both = await asyncio.gather(claim(database, 1), claim(other, 2))
+    given = [each for bucket in both for each in bucket]
+    assert len(given) == len(set(given))
+    assert len(given) >= 10
+
+
+async def test_many_volunteers_at_once_share_nobody_and_forget_nobody(database: Database):
+    await published(database, 60)
+    given: list[int] = []
+    while await actions.remaining(database, CAMPAIGN, ACTION):
+        for bucket in await asyncio.gather(*(claim(database, volunteer, 5) for volunteer in range(8))):
+            given += bucket
+    assert sorted(given) == list(range(1, 61))
+
+
+async def test_release_gives_back_what_was_not_texted(database: Database):
+    await published(database, 4)
+    mine = await claim(database, 7, 4)
+    await admit(database, admission(1, mine[0]))
+    assert await actions.release(database, CAMPAIGN, ACTION, 7, mine[:3]) == 2
+    assert await actions.remaining(database, CAMPAIGN, ACTION) == 2
+    assert sorted(await claim(database, 8)) == sorted(mine[1:3])
+
+
+async def test_nobody_releases_what_is_anothers(database: Database):
+    await published(database, 2)
+    mine = await claim(database, 7, 2)
+    assert await actions.release(database, CAMPAIGN, ACTION, 8, mine) == 0
+    assert await actions.release(database, CAMPAIGN, ACTION, 7, []) == 0
+    assert await actions.remaining(database, CAMPAIGN, ACTION) == 0
+
+
+async def test_a_text_of_another_action_does_not_hold_a_contact(database: Database):
+    await published(database, 1)
+    await claim(database, 7)
+    await admit(database, admission(1, 1, action_id=ACTION + 1))
+    assert await actions.release(database, CAMPAIGN, ACTION, 7, [1]) == 1

@@ -1,0 +1,153 @@
+"""Contacts, campaigns and numbers: what is put in comes out, and duplicates harm nobody."""
+
+import asyncpg
+import pytest
+
+from gateway.store import books, campaigns, contacts, numbers
+from gateway.store.campaigns import CampaignRow
+from gateway.store.contacts import ContactRow
+from gateway.store.database import Database
+from gateway.store.numbers import NumberRow
+from tests.store.rows import (
+    CAMPAIGN,
+    GROUP,
+    NOW,
+    OUR_PHONE,
+    SCOPE,
+    admission,
+    admit,
+    claim,
+    claiming,
+    opt_out,
+    own_number,
+    people,
+    phone,
+)
+
+
+async def test_every_column_of_a_contact_is_kept(database: Database):
+    await people(database, 0)
+    full = ContactRow(
+        1,
+        phone(1),
+        GROUP,
+        first_name="Zoë",
+        last_name="O'Hara",
+        email="z@example.org",
+        zip="19103",
+        state="PA",
+        line_type="mobile",
+        carrier="att",
+        fields='{"polling_place": "Städtisches “Haus”"}',
+    )
+    assert await contacts.add(database, CAMPAIGN, [full, ContactRow(2, phone(2), GROUP)]) == 2
+    columns = (
+        "contact_id, phone, hours_group, first_name, last_name, email, zip, state, line_type, carrier, fields"
+    )
+    rows = await database.fetch(f"SELECT {columns} FROM contacts ORDER BY contact_id")
+    assert ContactRow(*rows[0]) == full
+    assert ContactRow(*rows[1]) == ContactRow(2, phone(2), GROUP)
+
+
+async def test_a_phone_that_is_there_keeps_its_row(database: Database):
+    await people(database, 2)
+    again = [ContactRow(3, phone(1), GROUP, first_name="Bob"), ContactRow(4, phone(4), GROUP)]
+    assert await contacts.add(database, CAMPAIGN, again) == 1
+    assert await contacts.count(database, CAMPAIGN) == 3
+    assert await database.fetch_value("SELECT first_name FROM contacts WHERE phone = $1", phone(1)) == "Ann"
+
+
+async def test_of_a_phone_that_comes_twice_the_first_is_kept(database: Database):
+    await people(database, 0)
+    twice = [ContactRow(8, phone(1), GROUP, first_name="Second"), ContactRow(7, phone(1), GROUP)]
+    assert await contacts.add(database, CAMPAIGN, twice) == 1
+    assert await database.fetch_value("SELECT contact_id FROM contacts") == 7
+
+
+async def test_two_campaigns_may_know_the_same_person(database: Database):
+    await people(database, 1)
+    await people(database, 1, campaign_id=2)
+    assert [await contacts.count(database, each) for each in (1, 2, 3)] == [1, 1, 0]
+
+
+async def test_nobody_is_added_twice_by_the_same_batch_again(database: Database):
+    await people(database, 3)
+    rows = [ContactRow(each, phone(each), GROUP) for each in (1, 2, 3)]
+    assert await contacts.add(database, CAMPAIGN, rows) == 0
+    assert await contacts.add(database, CAMPAIGN, []) == 0
+
+
+async def test_hours_groups_are_those_of_the_campaign(database: Database):
+    await people(database, 1)
+    await contacts.add(database, CAMPAIGN, [ContactRow(9, phone(9), "CA@America/Los_Angeles")])
+    assert await contacts.hours_groups(database, CAMPAIGN) == ["CA@America/Los_Angeles", GROUP]
+    assert await contacts.hours_groups(database, 2) == []
+
+
+async def test_a_campaign_is_read_as_it_was_written(database: Database):
+    one = CampaignRow(1, SCOPE, "One", '{"keep_assignments": true}', paused=False)
+    two = CampaignRow(2, SCOPE, "Two", "{}", paused=True)
+    await campaigns.create(database, two, NOW)
+    await campaigns.create(database, one, NOW)
+    assert await campaigns.load(database) == [one, two]
+    assert await campaigns.load(database, [2]) == [two]
+    await campaigns.pause(database, 1, True)
+    assert [row.paused for row in await campaigns.load(database)] == [True, True]
+
+
+async def test_numbers_are_kept_changed_and_found(database: Database):
+    await people(database, 0)
+    await people(database, 0, campaign_id=2)
+    first = NumberRow(1, OUR_PHONE, "PN1", "active", "first_number", '{"errors": 0}')
+    await numbers.add(database, CAMPAIGN, first, NOW)
+    await numbers.add(database, 2, NumberRow(1, "+12675550101", "PN2", "active", "capacity", "{}"), NOW)
+    assert await numbers.load(database, CAMPAIGN) == [first]
+    await numbers.save(database, CAMPAIGN, [(1, "retired", '{"errors": 5}')])
+    assert await numbers.load(database, CAMPAIGN) == [
+        NumberRow(1, OUR_PHONE, "PN1", "retired", "first_number", '{"errors": 5}')
+    ]
+    assert (await numbers.load(database, 2))[0].state == "active"
+    asked = [OUR_PHONE, "+12675550101", "+12675550199"]
+    assert await numbers.campaigns_of(database, asked) == {OUR_PHONE: 1, "+12675550101": 2}
+
+
+async def test_a_number_belongs_to_one_campaign_only(database: Database):
+    await people(database, 0)
+    await people(database, 0, campaign_id=2)
+    await own_number(database)
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await numbers.add(database, 2, NumberRow(1, OUR_PHONE, "PN9", "active", "capacity", "{}"), NOW)
+
+
+async def test_the_days_segments_are_counted_by_carrier(database: Database):
+    await people(database, 0)
+    rows = [ContactRow(1, phone(1), GROUP, carrier="tmobile"), ContactRow(2, phone(2), GROUP)]
+    await contacts.add(database, CAMPAIGN, rows)
+    await admit(database, admission(1, segments=3), admission(2, segments=2))
+    await claim(database, claiming(1), claiming(2))
+    assert await numbers.segments_since(database, CAMPAIGN, NOW) == {"tmobile": 3, None: 2}
+    assert await numbers.segments_since(database, CAMPAIGN, NOW + 2) == {}
+
+
+async def test_the_books_are_read_out_in_order(database: Database):
+    await people(database, 3)
+    await own_number(database)
+    await admit(
+        database, admission(2), admission(1), admission(3, state="blocked", code=1202, reason="hours")
+    )
+    await claim(database, claiming(2))
+    await opt_out(database, 3)
+
+    async def read(sql: str) -> list[tuple[object, ...]]:
+        return [tuple(row) async for rows in books.read(database, sql, CAMPAIGN) for row in rows]
+
+    told = await read(books.MESSAGES)
+    assert [row[:8] for row in told] == [
+        (1, 12155550101, 0, "initial", "queued", False, 0, 0),
+        (2, 12155550102, 12675550100, "initial", "sending", False, 0, 1),
+        (3, 12155550103, 0, "initial", "blocked", True, 1202, 0),
+    ]
+    assert await read(books.OPT_OUTS) == [(12155550103, NOW, "import")]
+    assert [row[:2] for row in await read(books.NUMBERS)] == [(12675550100, "active")]
+    assert await read(books.PAST_ATTEMPTS) == []
+    assert await read(books.INBOUND) == []

@@ -1,0 +1,185 @@
+"""Group commit: order, one bad row, the database away, drain and close."""
+
+import asyncio
+
+import pytest
+import simpy
+
+from gateway.store.database import DatabaseGone
+from gateway.store.group_commit import CommitWindow
+from simulator.loop import VirtualLoop, run
+
+
+class BadRow(Exception):
+    """What the store says of a row that it can't take."""
+
+
+class Table:
+    """Keeps what is written; refuses a batch that holds a bad row; may be away for some calls."""
+
+    def __init__(self, *, takes_s: float = 0.0, away: int = 0) -> None:
+        self.takes_s = takes_s
+        self.away = away
+        self.batches: list[list[int]] = []
+        self.rows: list[int] = []
+
+    async def write(self, items: list[int]) -> list[str]:
+        self.batches.append(list(items))
+        await asyncio.sleep(self.takes_s)
+        if self.away:
+            self.away -= 1
+            raise DatabaseGone("away")
+        if any(item < 0 for item in items):
+            raise BadRow(min(items))
+        self.rows += items
+        return [f"row {item}" for item in items]
+
+
+def play(story, **window):
+    """Runs `story(table, window)` in virtual time."""
+
+    async def begin(loop: VirtualLoop):
+        table = window.pop("table", None) or Table()
+        return await story(table, CommitWindow(table.write, **{"window_s": 1.0, **window}))
+
+    return run(simpy.Environment(), begin)
+
+
+def test_what_comes_within_a_window_is_one_batch_in_order():
+    async def story(table, window):
+        first = window.put(1)
+        await asyncio.sleep(0.9)
+        second = window.put(2)
+        assert len(window) == 2
+        assert await asyncio.gather(first, second) == ["row 1", "row 2"]
+        assert asyncio.get_running_loop().time() == pytest.approx(1.0)
+        assert table.batches == [[1, 2]]
+
+    play(story)
+
+
+def test_a_caller_resumes_only_when_its_row_is_written():
+    async def story(table, window):
+        future = window.put(1)
+        future.add_done_callback(lambda _: seen.append(list(table.rows)))
+        seen: list[list[int]] = []
+        await future
+        assert seen == [[1]]
+
+    play(story, table=Table(takes_s=0.5))
+
+
+def test_a_full_window_does_not_wait():
+    async def story(table, window):
+        futures = [window.put(each) for each in range(5)]
+        await asyncio.gather(*futures[:4])
+        assert asyncio.get_running_loop().time() == 0.0
+        await futures[4]
+        assert table.batches == [[0, 1], [2, 3], [4]]
+
+    play(story, max_items=2)
+
+
+def test_batches_never_overlap_and_keep_the_order():
+    async def story(table, window):
+        futures = []
+        for each in range(20):
+            futures.append(window.put(each))
+            await asyncio.sleep(0.3)
+        assert await asyncio.gather(*futures) == [f"row {each}" for each in range(20)]
+        assert table.rows == list(range(20))
+
+    play(story, table=Table(takes_s=2.5), max_items=4)
+
+
+def test_one_bad_row_harms_only_itself():
+    async def story(table, window):
+        results = await asyncio.gather(*map(window.put, [1, -2, 3]), return_exceptions=True)
+        assert results[0] == "row 1"
+        assert isinstance(results[1], BadRow)
+        assert results[2] == "row 3"
+        assert table.rows == [1, 3]
+        assert await window.put(4) == "row 4"
+
+    play(story)
+
+
+def test_while_the_database_is_away_the_batch_waits_and_nobody_is_told():
+    async def story(table, window):
+        futures = [window.put(1), window.put(2)]
+        await asyncio.sleep(1.25)
+        assert len(table.batches) == 2
+        assert not futures[0].done()
+        assert await asyncio.gather(*futures) == ["row 1", "row 2"]
+        assert table.batches == [[1, 2]] * 6
+        assert table.rows == [1, 2]
+
+    play(story, table=Table(away=5))
+
+
+def test_the_wait_for_the_database_grows_to_a_most():
+    async def story(table, window):
+        await window.put(1)
+        # 1 s window, then 0.1 + 0.2 + … + 3.2 s and four times the most, 5 s
+        assert asyncio.get_running_loop().time() == pytest.approx(1 + 6.3 + 4 * 5)
+
+    play(story, table=Table(away=10))
+
+
+def test_drain_writes_what_is_left_at_once():
+    async def story(table, window):
+        futures = [window.put(each) for each in range(7)]
+        await window.drain()
+        assert all(future.done() for future in futures)
+        assert table.rows == list(range(7))
+        assert len(window) == 0
+        assert asyncio.get_running_loop().time() < 1.0
+
+    play(story, max_items=50)
+
+
+def test_drain_waits_for_what_comes_while_it_writes():
+    async def story(table, window):
+        first = window.put(1)
+        draining = asyncio.ensure_future(window.drain())
+        await asyncio.sleep(0.1)
+        second = window.put(2)
+        await draining
+        assert (first.done(), second.done()) == (True, True)
+
+    play(story, table=Table(takes_s=0.5))
+
+
+def test_close_forgets_what_is_not_written_yet():
+    async def story(table, window):
+        future = window.put(1)
+        window.close()
+        await asyncio.sleep(60)
+        assert table.batches == []
+        assert future.cancelled()  # its caller is not left waiting for ever, and was told nothing
+
+    play(story)
+
+
+def test_close_while_a_batch_is_written_starts_no_other():
+    """A crash: what waits behind the batch under way is not written by the dead."""
+
+    async def story(table, window):
+        window.put(1)
+        await asyncio.sleep(1.1)  # the first batch is being written
+        window.put(2)
+        window.close()
+        await asyncio.sleep(60)
+        assert table.batches == [[1]]
+
+    play(story, table=Table(takes_s=0.5))
+
+
+def test_a_caller_that_gave_up_harms_nobody():
+    async def story(table, window):
+        given_up, other = window.put(1), window.put(2)
+        given_up.cancel()
+        assert await other == "row 2"
+        assert table.rows == [1, 2]
+
+    play(story)

@@ -1,0 +1,92 @@
+"""Migrations: run twice they change nothing; one that fails leaves nothing half done."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from gateway.store import migrate as migrations
+from gateway.store.database import Database
+from gateway.store.migrate import MigrationFailed, migrate, shipped
+from tests.store.cluster import EMPTY, MIGRATED_AT, Cluster
+from tests.store.rows import NOW
+
+
+@pytest.fixture
+def empty_dsn(cluster: Cluster) -> Iterator[str]:
+    with cluster.fresh(EMPTY) as fresh:
+        yield fresh
+
+
+@pytest.fixture
+async def empty(empty_dsn: str) -> AsyncIterator[Database]:
+    opened = Database(empty_dsn, connections=1)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def migrated(own_dsn: str) -> AsyncIterator[Database]:
+    opened = Database(own_dsn, connections=1)
+    yield opened
+    await opened.close()
+
+
+async def tables(database: Database) -> list[str]:
+    rows = await database.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+    return [row[0] for row in rows]
+
+
+def shipping(monkeypatch: pytest.MonkeyPatch, *extra: tuple[int, str, str]) -> None:
+    real = list(shipped())
+
+    def with_extra() -> Iterator[tuple[int, str, str]]:
+        yield from [*real, *extra]
+
+    monkeypatch.setattr(migrations, "shipped", with_extra)
+
+
+def test_the_shipped_migrations_are_numbered_without_gap_or_repeat():
+    numbers = [number for number, _, _ in shipped()]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+async def test_all_are_applied_in_order_to_an_empty_database(empty: Database):
+    assert await migrate(empty, NOW) == [f"{number:04d}_{name}" for number, name, _ in shipped()]
+    assert {"campaigns", "contacts", "messages", "queue", "schema_migrations"} <= set(await tables(empty))
+
+
+async def test_a_second_run_changes_nothing(migrated: Database):
+    before = await migrated.fetch("SELECT number, name, applied_at FROM schema_migrations ORDER BY number")
+    assert await migrate(migrated, MIGRATED_AT + 60) == []
+    after = await migrated.fetch("SELECT number, name, applied_at FROM schema_migrations ORDER BY number")
+    assert after == before
+    assert before[0]["applied_at"].timestamp() == MIGRATED_AT
+
+
+async def test_a_failing_one_leaves_nothing_half_done(migrated: Database, monkeypatch: pytest.MonkeyPatch):
+    broken = "CREATE TABLE half_done (one integer); INSERT INTO half_done VALUES ('not a number')"
+    before = await tables(migrated)
+    shipping(monkeypatch, (9000, "good", "CREATE TABLE whole (one integer)"), (9001, "broken", broken))
+    with pytest.raises(MigrationFailed, match=r"9001_broken: .*not a number"):
+        await migrate(migrated, NOW)
+    assert set(await tables(migrated)) - set(before) == {"whole"}
+    assert await migrated.fetch_value("SELECT max(number) FROM schema_migrations") == 9000
+    assert migrated.in_flight == 0
+
+
+async def test_a_failed_one_is_applied_once_it_is_mended(migrated: Database, monkeypatch: pytest.MonkeyPatch):
+    shipping(monkeypatch, (9000, "broken", "CREATE TABLE"))
+    with pytest.raises(MigrationFailed):
+        await migrate(migrated, NOW)
+    shipping(monkeypatch, (9000, "mended", "CREATE TABLE mended (one integer)"))
+    assert await migrate(migrated, NOW) == ["9000_mended"]
+
+
+async def test_workers_that_start_together_migrate_once(empty_dsn: str):
+    workers = [Database(empty_dsn, connections=1) for _ in range(4)]
+    applied = await asyncio.gather(*(migrate(worker, NOW) for worker in workers), return_exceptions=True)
+    for worker in workers:
+        await worker.close()
+    everything = [f"{number:04d}_{name}" for number, name, _ in shipped()]
+    assert sorted(applied, key=str) == sorted([everything, [], [], []], key=str)

@@ -1,0 +1,157 @@
+"""What waits: its order, the claim with its second look, the block, and what is over."""
+
+import pytest
+
+from gateway.store import campaigns, contacts, messages
+from gateway.store.contacts import ContactRow
+from gateway.store.database import Database
+from gateway.store.messages import Queued, Refusal, Standing
+from tests.store.rows import (
+    CAMPAIGN,
+    GROUP,
+    NOW,
+    SCOPE,
+    admission,
+    admit,
+    claim,
+    claiming,
+    conversation,
+    message,
+    opt_out,
+    people,
+    phone,
+    queue,
+    states,
+)
+
+
+async def test_replies_come_first_then_retries_then_the_oldest(database: Database):
+    await people(database, 6)
+    rows = [
+        admission(1, lane=2, requested_at=NOW),
+        admission(2, lane=2, requested_at=NOW - 9),
+        admission(3, lane=0, requested_at=NOW + 1),
+        admission(4, lane=1, requested_at=NOW),
+        admission(5, lane=0, requested_at=NOW + 0.5),
+        admission(6, lane=2, requested_at=NOW),
+    ]
+    await admit(database, *rows)
+
+    async def waiting(due_until: float, lanes: tuple[int, int] = (0, 2), limit: int = 10) -> list[int]:
+        found = await messages.waiting(database, CAMPAIGN, lanes, due_until, limit)
+        return [each.message_id for each in found]
+
+    assert await waiting(NOW + 9) == [5, 3, 4, 2, 1, 6]
+    assert await waiting(NOW + 9, limit=3) == [5, 3, 4]
+    assert await waiting(NOW + 9, (1, 2), 2) == [4, 2]
+    assert await waiting(NOW + 9, (0, 0)) == [5, 3]
+    assert await waiting(NOW + 0.5) == [5, 4, 2, 1, 6]
+    assert await messages.waiting(database, 2, (0, 2), NOW + 9, 10) == []
+
+
+async def test_a_waiting_message_brings_all_that_sending_it_needs(database: Database):
+    await people(database, 0)
+    await contacts.add(database, CAMPAIGN, [ContactRow(1, phone(1), GROUP, carrier="att")])
+    await admit(database, admission(1, segments=2, number_id=8, body="Hi", lane=0, kind="reply"))
+    assert await messages.waiting(database, CAMPAIGN, (0, 2), NOW, 10) == [
+        Queued(
+            message_id=1,
+            contact_id=1,
+            lane=0,
+            due_at=NOW,
+            segments=2,
+            not_after=NOW + 3600,
+            phone=phone(1),
+            carrier="att",
+            hours_group=GROUP,
+            number_id=8,
+            body="Hi",
+            kind="reply",
+            attempt=0,
+        )
+    ]
+
+
+async def test_next_due(database: Database):
+    await people(database)
+    assert await messages.next_due(database, CAMPAIGN, NOW) is None
+    await admit(database, admission(1, requested_at=NOW + 5), admission(2, requested_at=NOW + 2, lane=2))
+    assert await messages.next_due(database, CAMPAIGN, NOW) == NOW + 2
+    assert await messages.next_due(database, CAMPAIGN, NOW + 2) == NOW + 5
+    assert await messages.next_due(database, CAMPAIGN, NOW + 5) is None
+
+
+async def test_a_claim_writes_the_intent_and_takes_it_out_of_the_queue(database: Database):
+    await people(database)
+    await admit(database, admission(1), admission(2))
+    assert await claim(database, claiming(1, number_id=6)) == {1: 1}
+    row = await message(database, 1)
+    assert (row["state"], row["number_id"], row["attempt"], row["spent"]) == ("sending", 6, 1, 1)
+    assert row["slot_at"].timestamp() == NOW + 1
+    assert await queue(database) == [2]
+    talk = await conversation(database, 1)
+    assert talk is not None
+    assert talk["number_id"] == 6
+
+
+async def test_nothing_is_claimed_twice(database: Database):
+    await people(database)
+    await admit(database, admission(1))
+    assert await claim(database, claiming(1)) == {1: 1}
+    assert await claim(database, claiming(1)) == {}
+    assert (await message(database, 1))["attempt"] == 1
+
+
+async def test_the_second_look_of_a_claim(database: Database):
+    await people(database, 4)
+    rows = [admission(1), admission(2), admission(3, state="blocked", code=1002), admission(4)]
+    await admit(database, *rows)
+    await opt_out(database, 2)
+    assert await claim(database, *map(claiming, [1, 2, 3, 4, 99])) == {1: 1, 4: 1}
+    assert await queue(database) == [2]
+    assert await states(database) == {1: "sending", 2: "queued", 3: "blocked", 4: "sending"}
+    standings = await messages.standings(database, CAMPAIGN, SCOPE, [1, 2, 3, 99])
+    assert standings == [
+        Standing(1, "sending", opted_out=False, paused=False),
+        Standing(2, "queued", opted_out=True, paused=False),
+        Standing(3, "blocked", opted_out=False, paused=False),
+    ]
+
+
+async def test_a_paused_campaign_claims_nothing(database: Database):
+    await people(database)
+    await admit(database, admission(1))
+    await campaigns.pause(database, CAMPAIGN, True)
+    assert await claim(database, claiming(1)) == {}
+    standings = await messages.standings(database, CAMPAIGN, SCOPE, [1])
+    assert standings == [Standing(1, "queued", opted_out=False, paused=True)]
+    await campaigns.pause(database, CAMPAIGN, False)
+    assert await claim(database, claiming(1)) == {1: 1}
+
+
+async def test_an_opt_out_of_another_scope_stops_no_claim(database: Database):
+    await people(database)
+    await admit(database, admission(1))
+    await database.execute("INSERT INTO opt_outs VALUES ($1, $2, 'x', '', now())", SCOPE + 1, phone(1))
+    assert await claim(database, claiming(1)) == {1: 1}
+
+
+@pytest.mark.parametrize("state", ["sending", "blocked"])
+async def test_only_what_is_queued_is_blocked(database: Database, state: str):
+    await people(database)
+    await admit(database, admission(1), admission(2, state=state, number_id=1, slot_at=NOW))
+    refusals = [Refusal(each, 1203, "none to be had") for each in (1, 2, 99)]
+    assert await messages.block(database, CAMPAIGN, refusals, NOW + 3) == {1}
+    row = await message(database, 1)
+    assert (row["state"], row["code"], row["reason"]) == ("blocked", 1203, "none to be had")
+    assert row["final_at"].timestamp() == NOW + 3
+    assert await queue(database) == []
+    assert (await message(database, 2))["state"] == state
+
+
+async def test_what_is_over(database: Database):
+    await people(database, 4)
+    rows = [admission(each, not_after=NOW + 100 * each) for each in (1, 2, 3)]
+    await admit(database, *rows, admission(4, not_after=NOW, state="sending", number_id=1, slot_at=NOW))
+    assert await messages.over(database, CAMPAIGN, NOW + 50) == []
+    assert await messages.over(database, CAMPAIGN, NOW + 200) == [1, 2]

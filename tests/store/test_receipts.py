@@ -1,0 +1,279 @@
+"""The provider's words: the SQL moves along the table of core.lifecycle, and nowhere else."""
+
+import itertools
+import math
+
+import msgspec
+import pytest
+
+from gateway.core.lifecycle import MOVES, TERMINAL, State
+from gateway.store import receipts
+from gateway.store.database import Database
+from gateway.store.receipts import Moved, Requeue, Word
+from tests.store.rows import (
+    CAMPAIGN,
+    NOW,
+    NUMBER,
+    OUR_PHONE,
+    SCOPE,
+    admission,
+    admit,
+    conversation,
+    message,
+    opted_out,
+    people,
+    phone,
+    queue,
+    sending,
+    states,
+)
+
+PAIRS = list(itertools.product(State, State))
+NEVER_TOLD = {State.QUEUED, State.BLOCKED}  # no attempt is under way: a word about one is late
+
+
+async def tell(database: Database, *words: Word) -> list[Moved]:
+    async with database.connection() as connection:
+        return await receipts.tell(connection, CAMPAIGN, SCOPE, words, NOW + 100)
+
+
+async def late(database: Database, *words: Word) -> set[int]:
+    async with database.connection() as connection:
+        return await receipts.late(connection, CAMPAIGN, words, NOW + 100)
+
+
+async def requeue(database: Database, *rows: Requeue) -> None:
+    async with database.transaction() as connection:
+        ids = [row.message_id for row in rows]
+        await receipts.lock(connection, CAMPAIGN, ids)
+        await receipts.requeue(connection, CAMPAIGN, rows, NOW + 50)
+
+
+def again(message_id: int, *, attempt: int = 1, spends: bool = True) -> Requeue:
+    return Requeue(message_id, attempt, "failed", 30001, "SM1", 1, NOW + 90, spends)
+
+
+async def test_the_sql_agrees_with_the_table_for_every_state_and_word(database: Database):
+    await sending(database, len(PAIRS))
+    before = {number: pair[0] for number, pair in enumerate(PAIRS, start=1)}
+    await database.execute(
+        """
+        UPDATE messages m SET state = t.state
+        FROM unnest($1::bigint[], $2::text[]) AS t (message_id, state) WHERE m.message_id = t.message_id
+        """,
+        list(before),
+        list(before.values()),
+    )
+    words = [Word(number, 1, word) for number, (_, word) in enumerate(PAIRS, start=1)]
+    moved = {each.message_id: each for each in await tell(database, *words)}
+    after = await states(database)
+    for number, (state, word) in enumerate(PAIRS, start=1):
+        legal = word in MOVES[state] and state not in NEVER_TOLD
+        assert after[number] == (word if legal else state), (state, word)
+        if state in NEVER_TOLD:
+            assert number not in moved
+        else:
+            assert (moved[number].before, moved[number].after) == (state, after[number])
+    assert list(moved) == sorted(moved)
+
+
+async def test_a_legal_word_is_written_with_all_it_says(database: Database):
+    await sending(database)
+    told = Word(1, 1, "undelivered", 30003, "off", "SM9", NOW + 1, NOW + 2, NOW + 3, NOW + 999)
+    assert await tell(database, told) == [
+        Moved(1, 1, "sending", "undelivered", 30003, 1, NUMBER, None, 1, "initial", None)
+    ]
+    row = await message(database, 1)
+    assert (row["state"], row["code"], row["reason"], row["provider_sid"]) == (
+        "undelivered",
+        30003,
+        "off",
+        "SM9",
+    )
+    times = [row[name].timestamp() for name in ("accepted_at", "sent_at", "final_at")]
+    assert times == [NOW + 1, NOW + 2, NOW + 3]
+
+
+async def test_an_illegal_word_changes_neither_state_code_nor_end(database: Database):
+    await sending(database)
+    await tell(database, Word(1, 1, "delivered", provider_sid="SM1", final_at=NOW + 3))
+    before = await message(database, 1)
+    moved = await tell(database, Word(1, 1, "failed", 30008, "late", "SM2", final_at=NOW + 9))
+    assert (moved[0].before, moved[0].after) == ("delivered", "delivered")
+    assert await message(database, 1) == before
+
+
+async def test_the_answer_after_the_callback_still_says_when_it_was_accepted(database: Database):
+    await sending(database)
+    await tell(database, Word(1, 1, "delivered", provider_sid="SM1", sent_at=NOW + 2, final_at=NOW + 3))
+    await tell(database, Word(1, 1, "sent", provider_sid="SM1", accepted_at=NOW + 1))
+    row = await message(database, 1)
+    assert (row["state"], row["accepted_at"].timestamp()) == ("delivered", NOW + 1)
+    assert row["sent_at"].timestamp() == NOW + 2
+
+
+@pytest.mark.parametrize("attempt", [0, 2, 7])
+async def test_a_word_about_another_attempt_is_not_for_this_one(database: Database, attempt: int):
+    await sending(database)
+    assert await tell(database, Word(1, attempt, "delivered")) == []
+    assert await states(database) == {1: "sending"}
+
+
+async def test_unknown_messages_and_campaigns_are_not_told(database: Database):
+    await sending(database)
+    assert await tell(database, Word(99, 1, "delivered")) == []
+    async with database.connection() as connection:
+        assert await receipts.tell(connection, 2, SCOPE, [Word(1, 1, "delivered")], NOW) == []
+    assert await states(database) == {1: "sending"}
+
+
+@pytest.mark.parametrize(
+    ("word", "until"),
+    [
+        (Word(1, 1, "undelivered", 30003, memory_until=NOW + 500), NOW + 500),
+        (Word(1, 1, "undelivered", 30006, permanent=True), math.inf),
+    ],
+    ids=["for a while", "for good"],
+)
+async def test_a_failure_is_remembered(database: Database, word: Word, until: float):
+    await sending(database)
+    before = await conversation(database, 1)
+    await tell(database, word)
+    after = await conversation(database, 1)
+    assert before is not None
+    assert after is not None
+    assert after["failure_code"] == word.code
+    assert after["revision"] == before["revision"] + 1  # what was remembered of the person is stale
+    stored = await database.fetch_value(
+        "SELECT CASE WHEN failure_until = 'infinity' THEN 'infinity' ELSE extract(epoch FROM failure_until) END"
+        " FROM conversations"
+    )
+    assert float(stored) == until
+
+
+async def test_a_word_that_moves_nothing_is_not_remembered(database: Database):
+    await sending(database)
+    await tell(database, Word(1, 1, "delivered"))
+    await tell(database, Word(1, 1, "undelivered", 30006, permanent=True))
+    talk = await conversation(database, 1)
+    assert talk is not None
+    assert talk["failure_until"] is None
+
+
+async def test_the_providers_opt_out_becomes_ours(database: Database):
+    await sending(database, 2)
+    stopped = Word(1, 1, "failed", 21610, opts_out=True)
+    await tell(database, stopped, Word(2, 1, "failed", 21211))
+    assert await opted_out(database) == [phone(1)]
+    await tell(database, stopped)
+    assert await opted_out(database) == [phone(1)]
+    assert await database.fetch_value("SELECT scope FROM opt_outs") == SCOPE
+
+
+# ---------------------------------------------------------------- another attempt
+
+
+async def test_requeue_ends_the_attempt_and_the_message_waits_again(database: Database):
+    await sending(database)
+    await requeue(database, again(1))
+    row = await message(database, 1)
+    assert (row["state"], row["attempt"], row["spent"], row["code"]) == ("queued", 1, 1, 30001)
+    past = await database.fetch_row("SELECT * FROM attempts")
+    assert past is not None
+    assert (past["attempt"], past["state"], past["code"], past["number_id"]) == (1, "failed", 30001, NUMBER)
+    assert (past["provider_sid"], past["slot_at"].timestamp()) == ("SM1", NOW + 1)
+    waiting = await database.fetch_row("SELECT lane, extract(epoch FROM due_at)::float8 FROM queue")
+    assert tuple(waiting) == (1, NOW + 90)
+
+
+async def test_an_attempt_that_was_not_the_messages_fault_is_not_spent(database: Database):
+    await sending(database)
+    await requeue(database, again(1, spends=False))
+    row = await message(database, 1)
+    assert (row["attempt"], row["spent"]) == (1, 0)
+
+
+@pytest.mark.parametrize("state", sorted(TERMINAL | {State.QUEUED}))
+async def test_what_may_not_wait_again_does_not(database: Database, state: State):
+    await people(database)
+    await admit(database, admission(1, state="sending", number_id=NUMBER, slot_at=NOW))
+    await database.execute("UPDATE messages SET state = $1", state)
+    await requeue(database, again(1))
+    assert await states(database) == {1: state}
+    assert await queue(database) == []
+
+
+async def test_requeue_of_an_earlier_attempt_changes_nothing(database: Database):
+    await sending(database)
+    await requeue(database, again(1, attempt=4))
+    assert await states(database) == {1: "sending"}
+    assert await queue(database) == []
+
+
+async def test_requeue_twice_is_once(database: Database):
+    await sending(database)
+    await requeue(database, again(1))
+    await requeue(database, again(1))
+    assert await queue(database) == [1]
+    assert (await message(database, 1))["spent"] == 1
+    assert await database.fetch_value("SELECT count(*) FROM attempts") == 1
+
+
+async def test_lock_reads_what_the_decision_needs(database: Database):
+    await sending(database, 2)
+    async with database.transaction() as connection:
+        there = await receipts.lock(connection, CAMPAIGN, [2, 99])
+    assert list(there) == [2]
+    assert msgspec.structs.astuple(there[2]) == (2, "sending", 1, 1, NOW + 3600, NUMBER)
+
+
+# ---------------------------------------------------------------- late words
+
+
+async def test_a_late_delivery_takes_the_message_out_of_the_queue(database: Database):
+    """Never twice: the phone has the text, whatever was thought of that attempt."""
+    await sending(database)
+    await requeue(database, again(1))
+    word = Word(1, 1, "delivered", provider_sid="SM7")
+    assert await tell(database, word) == []
+    assert await late(database, word) == {1}
+    assert await queue(database) == []
+    row = await message(database, 1)
+    assert (row["state"], row["code"], row["final_at"].timestamp()) == ("delivered", None, NOW + 100)
+    assert await database.fetch_value("SELECT state FROM attempts") == "delivered"
+
+
+@pytest.mark.parametrize("word", ["sent", "failed", "undelivered"])
+async def test_any_other_late_word_is_written_to_its_attempt_only(database: Database, word: str):
+    await sending(database)
+    await requeue(database, again(1))
+    assert await late(database, Word(1, 1, word, 30005)) == set()
+    assert await queue(database) == [1]
+    assert await states(database) == {1: "queued"}
+    past = await database.fetch_row("SELECT state, code FROM attempts")
+    assert tuple(past) == (word, 30005)
+
+
+async def test_a_receipt_of_an_attempt_is_its_last_word(database: Database):
+    await sending(database)
+    await requeue(database, again(1))
+    await late(database, Word(1, 1, "undelivered", 30005))
+    await late(database, Word(1, 1, "sent"))
+    assert await database.fetch_value("SELECT state FROM attempts") == "undelivered"
+
+
+# ---------------------------------------------------------------- what a crash left
+
+
+async def test_unsettled_are_those_that_may_have_left(database: Database):
+    """Whatever their slot was: a new owner hands nothing of them over."""
+    await sending(database, 5)
+    for state, message_id in (("unknown", 2), ("sent", 3), ("queued", 4)):
+        await database.execute("UPDATE messages SET state = $1 WHERE message_id = $2", state, message_id)
+    await database.execute("UPDATE messages SET slot_at = to_timestamp($1) WHERE message_id = 5", NOW + 500)
+    left = await receipts.unsettled(database, CAMPAIGN)
+    assert [msgspec.structs.astuple(each) for each in left] == [
+        (1, 1, "sending", phone(1), OUR_PHONE),
+        (2, 1, "unknown", phone(2), OUR_PHONE),
+        (5, 1, "sending", phone(5), OUR_PHONE),
+    ]
