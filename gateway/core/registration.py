@@ -8,9 +8,10 @@ The table, in SMS segments per second (`data/registration.json`, with its source
 | score 50-74                          | 120   | 40   | 40       | 40      | 40,000                |
 | score 25-49 / 0-24 or none           | 12    | 4    | 4        | 4       | 10,000 / 2,000        |
 | low-volume standard brand            | 12    | 4    | 4        | 4       | 2,000                 |
-| low volume mixed campaign            | 3.75  | 1.25 | 1.25     | 1.25    | as the brand          |
+| low volume mixed campaign            | 3.75  | 1.25 | 1.25     | 1.25    | 2,000 at most         |
 | sole proprietor, one number          | 2.25  | 0.25 | 1        | 1       | 1,000                 |
-| political campaign (AT&T class K)    | 225   | 75   | 75       | 75      | 527: none, else score |
+| political campaign of a verified 527 | 225   | 75   | 75       | 75      | none (AT&T class K)   |
+| political campaign of a non-profit   | by score                        || by score              |
 | charity campaign (AT&T class P)      | 120   | 40   | 40       | 40      | by score              |
 | toll-free, verified                  | 3     | -    | -        | -       | none                  |
 | short code                           | 100   | -    | -        | -       | none                  |
@@ -20,7 +21,7 @@ Governments have no daily cap, Russell 3000 companies the highest. A campaign ha
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from importlib.resources import files
 from types import MappingProxyType
@@ -73,6 +74,8 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """What was registered, and what was granted beyond the tables (`None`: as the tables say).
 
     `verified` is the Campaign Verify token of a 527 organisation, or the verification of a toll-free number.
+    `registered` False: the campaign is not approved yet, and carriers refuse its texts (30034). A carrier missing
+    from a granted `carrier_per_s` is small: it has `small_carrier_number_per_s` for each number.
     """
 
     sender: SenderKind = SenderKind.LONG_CODE
@@ -80,8 +83,11 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     campaign_kind: CampaignKind = CampaignKind.POLITICAL
     score: int | None = None
     verified: bool = True
+    registered: bool = True
     total_per_s: float | None = None
+    carrier_per_s: dict[str, float] | None = None
     number_per_s: float | None = None
+    small_carrier_number_per_s: float | None = None
     tmobile_daily_cap: int | None = None
     max_numbers: int | None = None
 
@@ -184,22 +190,24 @@ def _single_rate_limits(registration: Registration) -> Limits:
 
 
 def _with_overrides(granted: Limits, registration: Registration) -> Limits:
-    changes: dict[str, float] = {}
-    if registration.total_per_s is not None:
-        changes["total_per_s"] = registration.total_per_s
-        changes["number_per_s"] = registration.total_per_s
-    if registration.number_per_s is not None:
-        changes["number_per_s"] = registration.number_per_s
-    if registration.tmobile_daily_cap is not None:
-        changes["tmobile_daily_segments"] = registration.tmobile_daily_cap
-    if registration.max_numbers is not None:
-        changes["max_numbers"] = registration.max_numbers
-    return msgspec.structs.replace(granted, **changes)
+    total_per_s, number_per_s = registration.total_per_s, registration.number_per_s
+    carrier_per_s = registration.carrier_per_s
+    changes = {
+        "total_per_s": total_per_s,
+        "carrier_per_s": None if carrier_per_s is None else MappingProxyType(carrier_per_s),
+        "number_per_s": total_per_s if number_per_s is None else number_per_s,
+        "small_carrier_number_per_s": registration.small_carrier_number_per_s,
+        "tmobile_daily_segments": registration.tmobile_daily_cap,
+        "max_numbers": registration.max_numbers,
+    }
+    return msgspec.structs.replace(
+        granted, **{name: value for name, value in changes.items() if value is not None}
+    )
 
 
 def _rates(registration: Registration) -> _Rates:
     match registration.campaign_kind:
-        case CampaignKind.POLITICAL:
+        case CampaignKind.POLITICAL if registration.brand_kind is BrandKind.POLITICAL_527:
             return _TABLES.political
         case CampaignKind.CHARITY:
             return _TABLES.charity
@@ -207,7 +215,7 @@ def _rates(registration: Registration) -> _Rates:
             return _TABLES.low_volume_mixed
         case CampaignKind.SOLE_PROPRIETOR:
             return _TABLES.sole_proprietor
-        case CampaignKind.DECLARED | CampaignKind.MIXED:
+        case CampaignKind.POLITICAL | CampaignKind.DECLARED | CampaignKind.MIXED:
             if registration.brand_kind is BrandKind.LOW_VOLUME:
                 return _TABLES.low_volume
             score = 100 if registration.brand_kind is BrandKind.RUSSELL_3000 else registration.score or 0
@@ -215,6 +223,14 @@ def _rates(registration: Registration) -> _Rates:
 
 
 def _tmobile_daily_segments(registration: Registration) -> int | None:
+    of_brand = _tmobile_daily_of_brand(registration)
+    if registration.campaign_kind is CampaignKind.LOW_VOLUME_MIXED:
+        low_volume = _TABLES.tmobile_daily_low_volume
+        return low_volume if of_brand is None else min(of_brand, low_volume)
+    return of_brand
+
+
+def _tmobile_daily_of_brand(registration: Registration) -> int | None:
     match registration.brand_kind:
         case BrandKind.GOVERNMENT:
             return None
@@ -249,9 +265,8 @@ def _check_figures(registration: Registration) -> None:
         raise BadRegistration(
             f"{registration.score} is no brand score", "registration.score", "give 0 to 100, or leave it out"
         )
-    for name in ("total_per_s", "number_per_s", "max_numbers"):
-        figure = getattr(registration, name)
-        if figure is not None and not figure > 0:
+    for name, figure in _granted_figures(registration):
+        if not figure > 0:
             raise BadRegistration(
                 f"{figure} is not above 0", f"registration.{name}", "leave it out or raise it"
             )
@@ -259,6 +274,16 @@ def _check_figures(registration: Registration) -> None:
         raise BadRegistration(
             "a daily cap below 0", "registration.tmobile_daily_cap", "leave it out or raise it"
         )
+
+
+def _granted_figures(registration: Registration) -> Iterator[tuple[str, float]]:
+    """Name and value of each rate or number that was granted beyond the tables."""
+    for name in ("total_per_s", "number_per_s", "small_carrier_number_per_s", "max_numbers"):
+        figure = getattr(registration, name)
+        if figure is not None:
+            yield name, figure
+    for carrier, rate_per_s in (registration.carrier_per_s or {}).items():
+        yield f"carrier_per_s.{carrier}", rate_per_s
 
 
 def _check_use(registration: Registration) -> None:

@@ -30,6 +30,17 @@ _LOOK_AGAIN_S = (
 _SLOWER = frozenset({Kind.THROTTLE, Kind.QUEUE_FULL})
 
 
+class Unsettled(msgspec.Struct, frozen=True):
+    """A text of which we do not know whether the provider has it.
+
+    It left no earlier than `earliest_at` and no later than `latest_at`, if it left at all.
+    """
+
+    text: OutboundText
+    earliest_at: float
+    latest_at: float
+
+
 OptedOut = Callable[[int, Sequence[str]], Awaitable[set[str]]]
 
 
@@ -62,7 +73,7 @@ class HandOver:
         self._calls: dict[int, asyncio.Task[None]] = {}
         self._looks: dict[int, asyncio.Task[None]] = {}
         self._stops: dict[str, float] = {}
-        self.unsettled: dict[int, tuple[OutboundText, float]] = {}  # answers lost: (text, handed at)
+        self.unsettled: dict[int, Unsettled] = {}
 
     def at(self, slot_at: float, text: OutboundText, not_after: float) -> None:
         """Hands the text over at its slot, or at once when that has come."""
@@ -193,7 +204,7 @@ class HandOver:
 
     def _lost(self, text: OutboundText, handed_at: float) -> News:
         """The text may be on its way: to be asked about, never to be sent again."""
-        self.unsettled[text.message_id] = text, handed_at
+        self.unsettled[text.message_id] = Unsettled(text, handed_at, handed_at)
         return self._news(text, State.UNKNOWN, reason="the answer was lost")
 
     def _refused(self, text: OutboundText, error: Refused, handed_at: float) -> News:

@@ -11,7 +11,7 @@ from gateway.clock import Clock
 from gateway.core.lifecycle import State
 from gateway.core.retry import Ended
 from gateway.pipeline.delivery import Delivery, News
-from gateway.pipeline.hand_over import HandOver
+from gateway.pipeline.hand_over import HandOver, Unsettled
 from gateway.providers.base import OutboundText, Provider, ProviderError, StatusReport
 from gateway.store import receipts
 from gateway.store.database import Database, DatabaseGone
@@ -57,10 +57,10 @@ class Recovery:
         ]
         for each in left:
             text = OutboundText(
-                campaign_id, each.message_id, each.attempt, each.phone, each.number_phone, "", 0, 0.0
+                campaign_id, each.message_id, each.attempt, each.phone, each.number_phone, each.body, 0, 0.0
             )
-            # its request may have left just before the crash, whatever its slot was
-            self._hand_over.unsettled[each.message_id] = text, now
+            # its request left at its slot, or just before the crash
+            self._hand_over.unsettled[each.message_id] = Unsettled(text, min(each.slot_at, now), now)
         return len(left)
 
     async def run(self) -> None:
@@ -79,13 +79,14 @@ class Recovery:
                 await self._take_over(campaign_id)
                 del self._look_again_at[campaign_id]
         unsettled = self._hand_over.unsettled
-        for message_id, (text, handed_at) in list(unsettled.items()):
-            if handed_at <= now - self._on_the_wire_s and await self._settle(text, handed_at):
+        for message_id, each in list(unsettled.items()):
+            if each.latest_at <= now - self._on_the_wire_s and await self._settle(each):
                 unsettled.pop(message_id, None)
 
-    async def _settle(self, text: OutboundText, handed_at: float) -> bool:
+    async def _settle(self, unsettled: Unsettled) -> bool:
+        text = unsettled.text
         try:
-            found = await self._provider.find(text, since=handed_at - self._on_the_wire_s)
+            found = await self._provider.find(text, since=unsettled.earliest_at - self._on_the_wire_s)
         except ProviderError:
             return False
         now = self._clock.now()

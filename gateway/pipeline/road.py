@@ -22,7 +22,7 @@ from gateway.metrics import Metrics
 from gateway.pipeline.admission import LANE_REPLY, StraightOn
 from gateway.pipeline.campaigns import Campaign
 from gateway.pipeline.delivery import Requeued
-from gateway.pipeline.hand_over import SHORTEST_VALIDITY_S, HandOver
+from gateway.pipeline.hand_over import SHORTEST_VALIDITY_S, HandOver, Unsettled
 from gateway.pipeline.purchase import Buyer
 from gateway.providers.base import OutboundText, Provider
 from gateway.store import messages, numbers
@@ -120,8 +120,9 @@ class CampaignRoad:
 
     def lost(self, message: Queued, number_id: int, slot_at: float) -> None:
         """Whether the claim was carried out is not known: recovery asks, and nothing is sent meanwhile."""
-        handed_at = max(slot_at, self._parts.clock.now())
-        self._parts.hand_over.unsettled[message.message_id] = self._text(message, number_id), handed_at
+        now = self._parts.clock.now()
+        text = self._text(message, number_id)
+        self._parts.hand_over.unsettled[message.message_id] = Unsettled(text, min(slot_at, now), now)
 
     def waits(self, message: Queued) -> None:
         """A durable message to be picked up; beyond `look_ahead` it stays in the store only."""

@@ -209,13 +209,15 @@ class Unsettled(msgspec.Struct, frozen=True):
     state: str
     phone: str
     number_phone: str
+    body: str
+    slot_at: float
 
 
 async def unsettled(database: Database, campaign_id: int) -> list[Unsettled]:
     """All `sending` and `unknown` messages: for a new owner of the campaign."""
     rows = await database.fetch(
         """
-        SELECT m.message_id, m.attempt, m.state, c.phone, n.phone
+        SELECT m.message_id, m.attempt, m.state, c.phone, n.phone, m.body, extract(epoch FROM m.slot_at)::float8
         FROM messages m
         JOIN contacts c USING (campaign_id, contact_id)
         JOIN numbers n ON n.campaign_id = m.campaign_id AND n.number_id = m.number_id
