@@ -20,8 +20,10 @@ help: ## list the targets
 rehearse: $(MADE) ## run a whole text bank in virtual time: make rehearse ARGS="--contacts 1000 --seed 7"
 	@$(BIN)/textbank rehearse $(ARGS)
 
+# The door's tests start and stop servers and take signals: they have a process of their own.
 test: $(MADE) ## run the tests: make test ARGS="tests/core -k hours"
-	$(BIN)/python -m pytest -q $(TEST_ARGS) $(ARGS)
+	$(BIN)/python -m pytest -q $(TEST_ARGS) $(or $(ARGS),--ignore tests/http)
+	$(if $(ARGS),,$(BIN)/python -m pytest -q tests/http)
 
 check: $(MADE) ## lint, format, types, imports
 	$(BIN)/ruff check .

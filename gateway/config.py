@@ -52,7 +52,7 @@ class Database(Section, frozen=True):
 
 class Windows(Section, frozen=True):
     admission_s: Annotated[float, Meta(ge=0, le=5, description="commit window of admission, seconds")] = 0.01
-    delivery_s: Annotated[float, Meta(ge=0, le=5, description="commit window of delivery, seconds")] = 0.01
+    delivery_s: Annotated[float, Meta(ge=0, le=60, description="commit window of delivery, seconds")] = 0.01
     inbound_s: Annotated[float, Meta(ge=0, le=5, description="commit window of inbound texts, seconds")] = (
         0.01
     )

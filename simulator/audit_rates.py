@@ -2,6 +2,10 @@
 
 A rate of r segments a second without bursts lets at most r x W segments and one message more pass in any window
 of W seconds; windows of 1 and of 60 seconds are judged, at the moments of handing over.
+
+No lookup names a carrier for a number out of service, and no small carrier's switch ever sees a text to it: such
+texts count in the total, toward the big three and in the daily cap, where the gateway counts every text of
+unknown carrier, and not toward small carriers.
 """
 
 from collections.abc import Iterator
@@ -30,9 +34,11 @@ def _meters(evidence: Evidence, order: Integers) -> Iterator[tuple[str, float, I
     world, submissions = evidence.world, evidence.submissions
     yield "the campaign", world.registration.total_per_s, order
     carriers = submissions["carrier"][order]
+    is_served = ~np.isin(evidence.to[order], world.out_of_service)
     for index, name in enumerate(CARRIERS):
         rate_per_s = world.registration.carrier_per_s.get(name)
-        members = order[carriers == index]
+        is_small = name not in _BIG or rate_per_s is None
+        members = order[(carriers == index) & is_served if is_small else carriers == index]
         if not world.carriers_known and name not in _BIG:
             continue
         if rate_per_s is not None:

@@ -65,6 +65,9 @@ INBOUND = np.dtype(
 NUMBER = np.dtype([("phone", "<i8"), ("state", "<U12"), ("retired_at", "<f8")])  # nan: time not known
 CLAIM = np.dtype([("at", "<f8"), ("volunteer", "<i8"), ("phone", "<i8"), ("change", "i1")])  # +1 or -1
 REQUEST = np.dtype([("message_id", "<i8"), ("state", "u1")])
+ANSWER = np.dtype(
+    [("message_id", "<i8"), ("at", "<f8"), ("volunteer", "<i8"), ("phone", "<i8"), ("state", "u1")]
+)
 
 Rows = NDArray[Any]
 
@@ -77,8 +80,9 @@ def no_rows(dtype: np.dtype[Any]) -> Rows:
 class Books(msgspec.Struct, kw_only=True):
     """One campaign's store at the end of the world, and what its clients were told.
 
-    `requests` are the acknowledged requests with the state that was answered; `claims` are in the order in
-    which they happened; `numbers` are all numbers the campaign ever had.
+    `requests` are the acknowledged requests with the state that was answered, `answers` tells the same with who
+    was told when and whom it was for (for the stories); `claims` are in the order in which they happened;
+    `numbers` are all numbers the campaign ever had.
     """
 
     campaign_id: int
@@ -89,6 +93,7 @@ class Books(msgspec.Struct, kw_only=True):
     numbers: Rows = msgspec.field(default_factory=lambda: no_rows(NUMBER))
     claims: Rows = msgspec.field(default_factory=lambda: no_rows(CLAIM))
     requests: Rows = msgspec.field(default_factory=lambda: no_rows(REQUEST))
+    answers: Rows = msgspec.field(default_factory=lambda: no_rows(ANSWER))
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +103,8 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     `commit_window_s` is the longest time from a webhook's arrival to its being in force; `ended_at` (seconds
     since the start) is when the books were read, infinite when everything was written before. `addresses` are
     (ZIP, state) by phone, empty where not known. `carriers_known` False: the gateway cannot know who is with
-    a small carrier, and only the total, the big three and the daily cap are judged.
+    a small carrier, and only the total, the big three and the daily cap are judged. `out_of_service` are the
+    phones that no carrier serves.
     """
 
     start_at: float
@@ -110,6 +116,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     commit_window_s: float = 1.0
     ended_at: float = inf
     carriers_known: bool = True
+    out_of_service: NDArray[np.int64] = msgspec.field(default_factory=lambda: np.empty(0, np.int64))
     addresses: Mapping[int, tuple[str, str]] = msgspec.field(default_factory=dict)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from simulator.audit_clock import Integers, clock_text
 from simulator.audit_evidence import Evidence
-from simulator.audit_records import KINDS, STATES
+from simulator.audit_records import KINDS, STATES, Rows
 from simulator.carriers import CARRIERS
 from simulator.ledger import STATUSES, inbound_sid_of
 
@@ -29,11 +29,18 @@ class Stories:
         """One message: the request, every attempt, and what its person said and wished."""
         evidence = self._evidence
         sent = evidence.submissions["message_id"] == message_id
-        events = [*self._stored(message_id), *self._attempts(np.flatnonzero(sent))]
+        answers = evidence.books.answers[evidence.books.answers["message_id"] == message_id]
+        events = [*self._told(answers), *self._stored(message_id), *self._attempts(np.flatnonzero(sent))]
         phones = {*evidence.messages["phone"][evidence.message_ids == message_id].tolist()}
-        for phone in sorted(phones | {*evidence.to[sent].tolist()}):
+        for phone in sorted(phones | {*evidence.to[sent].tolist()} | {*answers["phone"].tolist()}):
             events += self._said(phone)
         return self._lines(events)
+
+    def _told(self, answers: Rows) -> Iterator[Event]:
+        """What volunteers were told of a message."""
+        for row in answers:
+            what = f"message {row['message_id']} to +{row['phone']} is {STATES[row['state']]}"
+            yield self._at(row["at"]), f"volunteer {row['volunteer']} is told: {what}"
 
     def of_submission(self, n: int) -> tuple[str, ...]:
         """One message by its row in the ledger; without a message id only that attempt."""

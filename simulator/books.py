@@ -8,6 +8,7 @@ import numpy as np
 from gateway.store import books as store
 from gateway.store.database import Database
 from simulator.audit_records import (
+    ANSWER,
     CLAIM,
     INBOUND,
     KINDS,
@@ -39,6 +40,7 @@ async def read_books(database: Database, campaign_id: int, population: Populatio
         numbers=await _table(database, store.NUMBERS, campaign_id, NUMBER),
         claims=_claims(witness, population),
         requests=_requests(witness),
+        answers=_answers(witness, population),
     )
 
 
@@ -72,6 +74,21 @@ def _claims(witness: Witness, population: Population) -> Rows:
 def _requests(witness: Witness) -> Rows:
     requests = np.empty(len(witness.message_id), REQUEST)
     requests["message_id"] = witness.message_id
-    meaning = np.array([_STATE[name] for name in WITNESSED_STATES], np.uint8)
-    requests["state"] = meaning[np.array(witness.message_state, np.uint8)]
+    requests["state"] = _states(witness)
     return requests
+
+
+def _answers(witness: Witness, population: Population) -> Rows:
+    answers = np.empty(len(witness.message_id), ANSWER)
+    answers["message_id"] = witness.message_id
+    answers["at"] = witness.message_at
+    answers["volunteer"] = witness.message_volunteer
+    answers["phone"] = population.phones[np.array(witness.message_contact, np.int64) - 1]
+    answers["state"] = _states(witness)
+    return answers
+
+
+def _states(witness: Witness) -> Rows:
+    meaning = np.array([_STATE[name] for name in WITNESSED_STATES], np.uint8)
+    states: Rows = meaning[np.array(witness.message_state, np.uint8)]
+    return states

@@ -104,6 +104,7 @@ _TMOBILE_DAY = (
     (0, 2_000),
 )  # by score, segments per Pacific day [P]
 
+CampaignKind = Literal["political", "charity", "declared", "mixed", "low_volume_mixed", "sole_proprietor"]
 BrandKind = Literal["political_527", "standard", "nonprofit", "low_volume", "sole_proprietor", "government"]
 
 

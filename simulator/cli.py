@@ -1,7 +1,11 @@
 """`textbank rehearse`: flags in, a summary and a report out. What is heavy is imported when it is needed."""
 
 import shlex
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +17,7 @@ if TYPE_CHECKING:
     from simulator.scenario import Scenario
 
 BROKEN_RULE = 1
+TERMINATED = 143  # 128 + SIGTERM, as the shell has it
 _MOST_CONTACTS = 5_000_000
 
 
@@ -89,12 +94,14 @@ def rehearse(
     SCENARIO is a name or the path of a TOML file; the default is election-day. The status is 0 when every rule
     held, whatever the verdict, 1 when one was broken, 2 on bad input.
     """
+    from simulator import campaign_setup
     from simulator.scenario import load
 
     _check(contacts, list_path, script, rejects)
     world = load(scenario)
     folder = report or Path("reports") / f"{world.name}-{seed}"
     plan = _plan(world, contacts, list_path, script, seed, rejects or folder / "rejects.csv")
+    campaign_setup.check(plan)
     for place in (folder, *([rejects.parent] if rejects else [])):
         _make_writable(place)
     rehearsed, progress = _run(plan)
@@ -150,18 +157,33 @@ def _unwritable(error: OSError, place: Path) -> Unwritable:
 
 
 def _run(plan: "Plan") -> tuple["Rehearsed", "Progress"]:
-    from gateway.core.errors import BadInput
-    from gateway.core.scripts import ScriptFault
     from simulator import rehearsal
     from simulator.progress import Progress
 
     _log_to_standard_error()
+    with (
+        _ended_by_sigterm(),
+        Progress(plan.scenario.title, plan.scenario.campaign.zone, sys.stderr) as progress,
+    ):
+        return rehearsal.rehearse(plan, progress), progress
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the run as an exception, so that its PostgreSQL and its folder go too; a second one at once."""
+
+    def end(number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise SystemExit(TERMINATED)
+
+    if threading.current_thread() is not threading.main_thread():  # only there a handler may be set
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
     try:
-        with Progress(plan.scenario.title, plan.scenario.campaign.zone, sys.stderr) as progress:
-            return rehearsal.rehearse(plan, progress), progress
-    except ScriptFault as fault:
-        where = "--script" if plan.script else f"{plan.scenario.name}: campaign"
-        raise BadInput("a script can't be read", f"{where}: {fault}", "correct it") from fault
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _log_to_standard_error() -> None:

@@ -14,7 +14,7 @@ from phonenumbers.timezone import time_zones_for_number
 
 from simulator.carriers import TMOBILE
 from simulator.ledger import DELIVERED, QUEUED, SENT, Ledger
-from simulator.messages import Population
+from simulator.messages import DEAD, Population
 from simulator.scenario import Scenario
 
 FILTERED = 30007
@@ -65,6 +65,17 @@ def ends(ledger: Ledger) -> Ends:
     return Ends(status, code, departed_at, accepted_at, ended_at)
 
 
+class Presses(msgspec.Struct, frozen=True):
+    """Presses of Send that were never acknowledged: by nobody at all, or with an error of the gateway's."""
+
+    unanswered: int = 0
+    failed: int = 0
+    first_error: str = ""
+
+
+NO_PRESSES = Presses()
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What the verdict rests on besides the result; counts of texts unless said otherwise."""
 
@@ -79,10 +90,13 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     capped: int  # turned away by T-Mobile's daily cap
     tmobile_cap: int | None = None  # segments per Pacific day
     tmobile_busiest_day: int = 0  # segments
+    tmobile_counted: int = 0  # segments of the busiest day, those to numbers out of service included
+    tmobile_held_back: int = 0  # texts that wait at the end, or met the end of the hours; likewise
     untexted: int = 0  # people
     untexted_by_zone: Mapping[str, int] = {}  # people by IANA zone
     purchases_failed: int = 0
     unanswered: int = 0  # conversations that still need attention
+    presses: Presses = NO_PRESSES
     script_findings: tuple[str, ...] = ()
 
 
@@ -92,16 +106,22 @@ def gather(
     scenario: Scenario,
     *,
     excused: NDArray[np.int64] | None = None,
+    held_back: NDArray[np.int64] | None = None,
     unanswered: int = 0,
+    presses: Presses = NO_PRESSES,
     script_findings: tuple[str, ...] = (),
 ) -> Facts:
-    """Count the facts. `excused` are phones rightly never texted; the last two only the gateway knows."""
+    """Count the facts. `excused` are phones rightly never texted, `held_back` one for each text that waited in
+    vain; the last three only the gateway and its volunteers know.
+    """
     end = ends(ledger)
     accepted = end.accepted
     codes = Counter(end.code[end.code > 0].tolist())
     asked = ledger.submissions.columns()
     untexted = _untexted(population, asked, excused)
     totals = ledger.counts()
+    to_tmobile = asked["carrier"] == TMOBILE
+    out_of_service = np.isin(asked["to"], population.phones[np.flatnonzero(population.line == DEAD)])
     return Facts(
         people_texted=len(np.unique(asked["to"])),
         accepted=int(accepted.sum()),
@@ -113,11 +133,14 @@ def gather(
         suspended=codes[SUSPENDED],
         capped=codes[TMOBILE_CAPPED],
         tmobile_cap=scenario.campaign.registration().tmobile_daily_segments,
-        tmobile_busiest_day=_busiest_day(asked, end, scenario.start_at),
+        tmobile_busiest_day=_busiest_day(asked, end, scenario.start_at, to_tmobile),
+        tmobile_counted=_busiest_day(asked, end, scenario.start_at, to_tmobile | out_of_service),
+        tmobile_held_back=0 if held_back is None else int(np.isin(held_back, _counted(population)).sum()),
         untexted=len(untexted),
         untexted_by_zone=_by_zone(untexted),
         purchases_failed=int((ledger.purchases.columns()["code"] > 0).sum()),
         unanswered=unanswered,
+        presses=presses,
         script_findings=script_findings,
     )
 
@@ -145,9 +168,15 @@ def _zone_of(area_code: int) -> str:
     return str(time_zones_for_number(number)[-1])
 
 
-def _busiest_day(asked: NDArray[Any], end: Ends, start_at: float) -> int:
-    """The most segments T-Mobile took in one Pacific day."""
-    taken = end.accepted & (asked["carrier"] == TMOBILE)
+def _counted(population: Population) -> NDArray[np.int64]:
+    """Whose texts the gateway counts in T-Mobile's cap: its people's, and those of whom no carrier is known."""
+    phones: NDArray[np.int64] = population.phones[(population.carrier == TMOBILE) | (population.line == DEAD)]
+    return phones
+
+
+def _busiest_day(asked: NDArray[Any], end: Ends, start_at: float, chosen: NDArray[np.bool_]) -> int:
+    """The most segments of the chosen texts that were taken in one Pacific day."""
+    taken = end.accepted & chosen
     if not taken.any():
         return 0
     local = datetime.fromtimestamp(start_at, _PACIFIC)

@@ -14,6 +14,7 @@ from simulator.stopwatch import Stopwatch, peak_rss_bytes
 from simulator.verdict import judged as with_verdict
 
 _RIGHTLY_BLOCKED = (9000, 1205, 1204, 1302)
+_HOURS_OVER = 1202
 _BY_CODE = ("blocked", "undelivered", "failed")
 
 
@@ -86,4 +87,13 @@ def excused_phones(books: Books) -> NDArray[np.int64]:
     rows = books.messages
     rightly = (rows["state"] == STATES.index("blocked")) & np.isin(rows["code"], _RIGHTLY_BLOCKED)
     phones: NDArray[np.int64] = rows["phone"][rightly]
+    return phones
+
+
+def held_back_phones(books: Books) -> NDArray[np.int64]:
+    """To whom a message still waits, or met the end of the texting hours while it waited."""
+    rows = books.messages
+    waits = rows["state"] == STATES.index("queued")
+    late = (rows["state"] == STATES.index("blocked")) & (rows["code"] == _HOURS_OVER)
+    phones: NDArray[np.int64] = rows["phone"][waits | late]
     return phones

@@ -43,12 +43,14 @@ class Progress:
         )
 
     def __enter__(self) -> Self:
+        return self
+
+    def _begin(self) -> None:
+        """Not before the first snapshot: what can't be rehearsed gets one line, and only that."""
         if self._live:
             self._live.start()
-            self._live.update(Text(f"{self._title}: setting up …"), refresh=True)
         else:
             self._console.print(f"{self._title}: setting up …")
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -60,6 +62,8 @@ class Progress:
             self._console.print(self._line(last, last.sent / max(last.wall_s, 1e-9)))
 
     def __call__(self, snapshot: Snapshot) -> None:
+        if self._last is None:
+            self._begin()
         self._keep(snapshot)
         self._last = snapshot
         if snapshot.wall_s < self._next_s:

@@ -5,7 +5,9 @@ sequence of events and one ledger.
 """
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import simpy
@@ -13,43 +15,37 @@ import simpy
 from gateway.app import Gateway
 from gateway.clock import Clock
 from gateway.config import Dispatch, Settings, Windows
-from gateway.core.campaign import CampaignSettings
 from gateway.core.errors import BadInput
-from gateway.core.hours import CampaignHours
-from gateway.core.lint import lint
-from gateway.core.numbers import PoolPolicy
-from gateway.core.registration import BrandKind, CampaignKind, Registration
-from gateway.core.segments import measure, normalise
-from gateway.p2p.bank import Scripts
 from gateway.p2p.lists import ListReader, read_list
 from gateway.store import campaigns, conversations
 from gateway.store.campaigns import CampaignRow
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
 from gateway.store.embedded import EmbeddedServer
-from gateway.store.migrate import migrate
+from gateway.store.migrate import make_throwaway, migrate
 from simulator import contact_import
 from simulator.audit_records import Audit, World
 from simulator.auditor import audit
 from simulator.bank import BankOfVolunteers
 from simulator.books import read_books
+from simulator.campaign_setup import campaign_settings, lint_of, scripts_of
 from simulator.draws import Draws
 from simulator.evidence import gather
 from simulator.faults import Faults
 from simulator.ledger import Ledger
 from simulator.loop import VirtualLoop, run
 from simulator.market import Market
-from simulator.outcome import excused_phones, result_of
+from simulator.outcome import excused_phones, held_back_phones, result_of
 from simulator.people import People
-from simulator.population import Population
+from simulator.population import Line, Population
 from simulator.provider import SimulatedProvider
 from simulator.result import ContactList, Plan, Rehearsed, Snapshot
-from simulator.scenario import Scenario
 from simulator.stopwatch import Stopwatch
 from simulator.volunteers import Volunteers
 
 CAMPAIGN, ACTION = 1, 1
 _SNAPSHOT_EVERY_S = 120.0
+_GARBAGE_THRESHOLD = 5_000  # objects; a rehearsal makes few cycles
 _RESTART_S = 20.0  # a supervisor starts a crashed gateway again
 _SENDERS = ("Sam", "Maria", "Alex", "Jordan", "Taylor", "Chris", "Ana", "Pat", "Lee", "Robin")
 
@@ -57,8 +53,8 @@ OnProgress = Callable[[Snapshot], None]
 
 # "No window shorter than anybody waits for": a STOP is in force within a second, nobody waits for a receipt.
 SETTINGS = Settings(
-    windows=Windows(admission_s=1.0, delivery_s=5.0, inbound_s=1.0, max_rows=5000),
-    dispatch=Dispatch(horizon_s=1.0, poll_s=5.0, concurrency=1000, closing_margin_s=60.0),
+    windows=Windows(admission_s=1.0, delivery_s=20.0, inbound_s=1.0, max_rows=5000),
+    dispatch=Dispatch(horizon_s=1.0, poll_s=5.0, idle_poll_s=60.0, concurrency=1000, closing_margin_s=60.0),
 )
 
 
@@ -74,7 +70,20 @@ def rehearse_on(
 ) -> Rehearsed:
     """The same over an empty database of the caller's."""
     env = simpy.Environment()
-    return run(env, lambda loop: _Rehearsal(env, loop, dsn, plan, watch or Stopwatch()).run(on_progress))
+    with _little_garbage():
+        return run(env, lambda loop: _Rehearsal(env, loop, dsn, plan, watch or Stopwatch()).run(on_progress))
+
+
+@contextmanager
+def _little_garbage() -> Iterator[None]:
+    """Collects seldom, and hands back what a world has frozen."""
+    before = gc.get_threshold()
+    gc.set_threshold(_GARBAGE_THRESHOLD)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 class _Rehearsal:
@@ -95,26 +104,49 @@ class _Rehearsal:
         self.database = Database(dsn, connections=1)
         loop.hold_while(lambda: self.database.in_flight > 0)
         self.reader: ListReader | None = None
-        self.gateway: Gateway
+        self.gateway: Gateway | None = None
+        self.tasks: list[asyncio.Task[None]] = []
         self.setup_s = 0.0
 
     async def run(self, on_progress: OnProgress | None) -> Rehearsed:
         await self.database.open()
         try:
-            await self._set_up()
+            await self._set_up(on_progress)
             self.setup_s = self.watch.wall_s()
             await self._live(on_progress)
             return await self._finish()
+        except BaseException:
+            await self._abandon()
+            raise
         finally:
+            await self._stop_tasks()
             await self.database.close()
+
+    async def _abandon(self) -> None:
+        """A run that failed leaves nobody at work: who holds the database's connection must give it back first."""
+        if self.gateway is not None:
+            self.provider.hang_up()
+            self.gateway.crash()
+        at_work = asyncio.all_tasks(self.loop) - {asyncio.current_task()}
+        for task in at_work:
+            task.cancel()
+        await asyncio.gather(*at_work, return_exceptions=True)
+
+    async def _stop_tasks(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
 
     # ------------------------------------------------------------ before the day
 
-    async def _set_up(self) -> None:
-        await migrate(self.database, self.clock.now())
+    async def _set_up(self, on_progress: OnProgress | None) -> None:
         people = self._people()
+        if on_progress is not None:
+            on_progress(self._outset())
+        await migrate(self.database, self.clock.now())
+        await make_throwaway(self.database)
         self._build_market()
-        settings = _campaign_settings(self.scenario)
+        settings = campaign_settings(self.scenario)
         await campaigns.create(
             self.database,
             CampaignRow(CAMPAIGN, CAMPAIGN, self.scenario.campaign.name, settings.to_json(), paused=False),
@@ -126,12 +158,13 @@ class _Rehearsal:
                 self.database, CAMPAIGN, self.reader.opted_out, self.clock.now()
             )
         await self.database.script("ANALYZE")
-        self.gateway = self._new_gateway()
-        await self.gateway.start()
+        self.gateway = await self._start_gateway()
         await self.gateway.bank.publish(
-            CAMPAIGN, ACTION, self.scenario.title, self._scripts(), seed=self.plan.seed
+            CAMPAIGN, ACTION, self.scenario.title, scripts_of(self.plan), seed=self.plan.seed
         )
         self._build_volunteers()
+        gc.collect()
+        gc.freeze()  # what lives as long as the world need not be looked through again and again
 
     def _people(self) -> Iterator[list[ContactRow]]:
         """The batches of contacts to import; makes the population on the way.
@@ -184,23 +217,16 @@ class _Rehearsal:
             timeout_s=SETTINGS.dispatch.submit_timeout_s,
         )
 
-    def _new_gateway(self) -> Gateway:
-        return Gateway(SETTINGS, self.database, self.database, self.provider, self.clock)
-
-    def _scripts(self) -> Scripts:
-        campaign = self.scenario.campaign
-        return Scripts(
-            initials=(self.plan.script,) if self.plan.script else campaign.scripts,
-            responses=tuple(response.text for response in campaign.responses),
-            opt_out_suffix=campaign.opt_out_suffix,
-            contact_fallback=campaign.first_name_fallback,
-        )
+    async def _start_gateway(self) -> Gateway:
+        gateway = Gateway(SETTINGS, self.database, self.database, self.provider, self.clock)
+        await gateway.start()
+        return gateway
 
     def _build_volunteers(self) -> None:
         parameters = self.scenario.volunteers
         self.bank = BankOfVolunteers(
             self.loop,
-            lambda: self.gateway.bank,
+            lambda: self.gateway.bank if self.gateway is not None else None,
             self.draws,
             campaign_id=CAMPAIGN,
             action_id=ACTION,
@@ -224,32 +250,52 @@ class _Rehearsal:
 
     async def _live(self, on_progress: OnProgress | None) -> None:
         self.volunteers.start()
-        others = [self.loop.create_task(self._crash(at_s), name="crash") for at_s in self.faults.crashes_at_s]
+        crashes = self.loop.create_task(self._supervise(), name="supervisor")
+        self.tasks.append(crashes)
         if on_progress is not None:
-            others.append(self.loop.create_task(self._report(on_progress), name="progress"))
+            self.tasks.append(self.loop.create_task(self._report(on_progress), name="progress"))
         await asyncio.sleep(self.scenario.duration_s - self.loop.time())
-        for task in others:
-            task.cancel()
-        await self.gateway.drain()
+        await crashes  # a gateway that crashed in the last seconds comes back, and drains
+        await self._stop_tasks()
+        if self.gateway is not None:
+            await self.gateway.drain()
 
-    async def _crash(self, at_s: float) -> None:
+    async def _supervise(self) -> None:
+        """The crashes one after the other; one that falls into a restart finds nothing that could crash."""
+        for at_s in self.faults.crashes_at_s:
+            if self.loop.time() <= at_s < self.scenario.duration_s and self.gateway is not None:
+                await asyncio.sleep(at_s - self.loop.time())
+                await self._crash(self.gateway)
+
+    async def _crash(self, gateway: Gateway) -> None:
         """kill -9, and a supervisor that starts the gateway again; unanswered callbacks come again."""
-        await asyncio.sleep(max(0.0, at_s - self.loop.time()))
         self.provider.hang_up()
-        unanswered = self.gateway.crash()
+        self.gateway = None
+        unanswered = gateway.crash()
         await asyncio.sleep(_RESTART_S)
-        self.gateway = self._new_gateway()
-        await self.gateway.start()
-        await self.gateway.bank.open(CAMPAIGN, ACTION)
+        gateway = await self._start_gateway()
+        await gateway.bank.open(CAMPAIGN, ACTION)
+        self.gateway = gateway
+        self.bank.reconnect()
         for report in unanswered.statuses:
-            self.gateway.status(report)
+            gateway.status(report)
         for text in unanswered.texts:
-            self.gateway.inbound(text)
+            gateway.inbound(text)
 
     async def _report(self, on_progress: OnProgress) -> None:
         while True:
             await asyncio.sleep(_SNAPSHOT_EVERY_S)
             on_progress(self._snapshot())
+
+    def _outset(self) -> Snapshot:
+        scenario = self.scenario
+        return Snapshot(
+            virtual_s=0.0,
+            duration_s=scenario.duration_s,
+            start_at=scenario.start_at,
+            wall_s=0.0,
+            contacts=len(self.population),
+        )
 
     def _snapshot(self) -> Snapshot:
         counts = self.ledger.counts()
@@ -281,8 +327,10 @@ class _Rehearsal:
             self.population,
             self.scenario,
             excused=excused_phones(books),
+            held_back=held_back_phones(books),
             unanswered=await conversations.waiting(self.database, CAMPAIGN),
-            script_findings=self._lint(),
+            presses=self.bank.presses(),
+            script_findings=lint_of(scripts_of(self.plan)),
         )
         result = result_of(
             plan=self.plan,
@@ -299,23 +347,6 @@ class _Rehearsal:
         )
         return Rehearsed(self.plan, result, self.ledger, self.population, judged.violations)
 
-    def _lint(self) -> tuple[str, ...]:
-        """What an author would have been told about the initial scripts."""
-        scripts = self._scripts()
-        findings = [
-            finding
-            for source in scripts.initials
-            for finding in lint(
-                source,
-                fields={},
-                opt_out_suffix=scripts.opt_out_suffix,
-                measure=lambda text: measure(normalise(text)).segments,
-                contact_fallback=scripts.contact_fallback,
-                sender_fallback=scripts.sender_fallback,
-            )
-        ]
-        return tuple(dict.fromkeys(f"{finding.rule}: {finding.message}" for finding in findings))
-
     def _list(self) -> ContactList | None:
         if self.reader is None:
             return None
@@ -326,35 +357,11 @@ class _Rehearsal:
         campaign = self.scenario.campaign
         return World(
             start_at=self.scenario.start_at,
-            start_minute=campaign.hours_start.hour * 60 + campaign.hours_start.minute,
-            end_minute=campaign.hours_end.hour * 60 + campaign.hours_end.minute,
+            start_minute=campaign.start_minute,
+            end_minute=campaign.end_minute,
             zone=campaign.zone,
             registration=campaign.registration(),
             other_per_number_per_s=self.scenario.carriers.other_per_number_per_s,
             commit_window_s=SETTINGS.windows.inbound_s,
+            out_of_service=self.population.phones[self.population.line == Line.DEAD],
         )
-
-
-def _campaign_settings(scenario: Scenario) -> CampaignSettings:
-    """What the campaign's admins would have entered for this scenario."""
-    campaign = scenario.campaign
-    overrides = campaign.overrides
-    registration = Registration(
-        brand_kind=BrandKind(campaign.brand_kind),
-        campaign_kind=CampaignKind(campaign.campaign_kind),
-        score=campaign.score or None,
-        total_per_s=overrides.total_per_s,
-        tmobile_daily_cap=overrides.tmobile_daily_segments,
-        max_numbers=overrides.max_numbers,
-    )
-    return CampaignSettings(
-        hours=CampaignHours(
-            campaign.hours_start.hour * 60 + campaign.hours_start.minute,
-            campaign.hours_end.hour * 60 + campaign.hours_end.minute,
-            campaign.zone,
-        ),
-        registration=registration,
-        pool=PoolPolicy(
-            preferred_area_codes=campaign.preferred_area_codes, rotate_after=campaign.rotate_after
-        ),
-    )

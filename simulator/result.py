@@ -124,14 +124,14 @@ class Snapshot(msgspec.Struct):
     start_at: float
     wall_s: float
     contacts: int
-    requested: int
-    blocked: int
-    sent: int  # handed to the provider
-    delivered: int
-    filtered: int
-    replies: int
-    opt_outs: int
-    waiting: int  # in the gateway's and the provider's queues
+    requested: int = 0
+    blocked: int = 0
+    sent: int = 0  # handed to the provider
+    delivered: int = 0
+    filtered: int = 0
+    replies: int = 0
+    opt_outs: int = 0
+    waiting: int = 0  # in the gateway's and the provider's queues
 
 
 class Plan(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from datetime import datetime, time
 from difflib import get_close_matches
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -21,6 +22,7 @@ from msgspec import Meta
 from simulator.blocking import BlockScope
 from simulator.carriers import (
     BrandKind,
+    CampaignKind,
     CampaignRegistration,
     Carrier,
     CarrierParameters,
@@ -40,6 +42,8 @@ from simulator.webhooks import WebhookParameters
 
 Text = Annotated[str, Meta(min_length=1)]
 LocalTime = Annotated[time, Meta(tz=False)]
+_LONGEST_S = 31 * 86_400.0
+_FIRST_YEAR, _LAST_YEAR = 2000, 2099  # what clocks, time zones and the database agree about
 AreaCode = Annotated[str, Meta(pattern="^[2-9][0-9]{2}$")]
 
 
@@ -83,7 +87,7 @@ class CampaignParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     responses: Annotated[tuple[Response, ...], Meta(min_length=1)]
     brand_kind: BrandKind = "political_527"
     score: Annotated[int, Meta(ge=0, le=100)] = 0  # vetting score; a 527 has none
-    campaign_kind: str = "political"
+    campaign_kind: CampaignKind = "political"
     overrides: Overrides = Overrides()
     preferred_area_codes: tuple[AreaCode, ...] = ()  # none: any (F027)
     rotate_after: Annotated[int, Meta(ge=1)] = 300  # new conversations per number (F016, C7)
@@ -92,8 +96,21 @@ class CampaignParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     def __post_init__(self) -> None:
         _zone(self.zone)
+        for name, moment in (("hours_start", self.hours_start), ("hours_end", self.hours_end)):
+            if moment.second or moment.microsecond:
+                raise ValueError(f"{name} {moment} is not a whole minute")
         if self.hours_end <= self.hours_start:
             raise ValueError("hours_end is not after hours_start")
+
+    @property
+    def start_minute(self) -> int:
+        """The hours' start in minutes after midnight."""
+        return self.hours_start.hour * 60 + self.hours_start.minute
+
+    @property
+    def end_minute(self) -> int:
+        """The hours' end in minutes after midnight, excluded."""
+        return self.hours_end.hour * 60 + self.hours_end.minute
 
     def registration(self) -> CampaignRegistration:
         """What the carriers grant: by brand kind and score, then as overridden."""
@@ -134,7 +151,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     question: Text  # what the rehearsal is to answer
     zone: str  # IANA, of `start`
     start: Annotated[datetime, Meta(tz=False)]  # local time at which the world starts
-    duration_s: Positive  # how long the world lasts
+    duration_s: Annotated[float, Meta(gt=0, le=_LONGEST_S)]  # how long the world lasts
     contacts: Annotated[int, Meta(ge=1, le=5_000_000)]  # unless a list or a number is given
     campaign: CampaignParameters
     name: str = ""
@@ -153,6 +170,8 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     _LATEST_H: ClassVar[float] = 1 / 3600  # a second of rounding
 
     def __post_init__(self) -> None:
+        if not _FIRST_YEAR <= self.start.year <= _LAST_YEAR:
+            raise ValueError(f"start {self.start} is not in the years {_FIRST_YEAR} to {_LAST_YEAR}")
         local = self.start.replace(tzinfo=_zone(self.zone))
         if datetime.fromtimestamp(local.timestamp(), local.tzinfo).replace(tzinfo=None) != self.start:
             raise ValueError(f"start {self.start} does not exist in {self.zone}: the clocks go forward then")
@@ -189,6 +208,9 @@ def load(name_or_path: str | Path) -> Scenario:
     """A shipped scenario by name, or any by the path of its TOML file. Raises BadScenario."""
     source = _find(str(name_or_path), None)
     content = {**_read_with_base(source, ()), "name": source.name.removesuffix(".toml")}
+    for key, value in _figures(content):
+        if not isfinite(value):
+            raise BadScenario(f"{value} is no figure", f"{source}: {key}", "give a number")
     try:
         return msgspec.convert(content, Scenario)
     except msgspec.ValidationError as error:
@@ -249,6 +271,18 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         below = both.get(key)
         both[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return both
+
+
+def _figures(content: object, key: str = "") -> Iterator[tuple[str, float]]:
+    """Every fraction of a file with its key: TOML has inf and nan, a world has not."""
+    if isinstance(content, dict):
+        for name, value in content.items():
+            yield from _figures(value, _path(key, name))
+    elif isinstance(content, list):
+        for position, value in enumerate(content):
+            yield from _figures(value, f"{key}[{position}]")
+    elif isinstance(content, float):
+        yield key, content
 
 
 _PLACE = re.compile(r"(?P<what>.*?)(?: - at `(?:key in )?\$\.?(?P<key>.*)`)?", re.DOTALL)

@@ -11,6 +11,7 @@ from simulator.scenario import Scenario
 
 _WORTH_SAYING = 0.01  # share of messages from which a trouble limits a bank; assumption
 _CAP_REACHED = 0.99  # of the daily cap: the last text may not have fitted
+_CAP_NEAR = 0.90  # of the daily cap, when texts were left: the gateway keeps some for the edge of the day
 
 Weight = Literal["stop", "limit"]
 
@@ -48,6 +49,7 @@ def _reasons(result: Result, scenario: Scenario, facts: Facts) -> Iterator[Reaso
     yield from _opt_outs(result, scenario, facts)
     yield from _late(result, facts)
     yield from _limits(result, facts)
+    yield from _presses(facts)
     yield from _people(result, facts)
     for finding in facts.script_findings:
         yield Reason("limit", f"Script: {finding}")
@@ -132,11 +134,11 @@ def _late(result: Result, facts: Facts) -> Iterator[Reason]:
 
 
 def _limits(result: Result, facts: Facts) -> Iterator[Reason]:
-    cap = facts.tmobile_cap
-    if facts.capped or (cap is not None and facts.tmobile_busiest_day >= cap * _CAP_REACHED > 0):
+    if _cap_bound(facts):
         yield Reason(
             "limit",
-            f"T-Mobile's daily cap of {cap or 0:,} segments was reached; {facts.capped:,} texts were turned away. "
+            f"T-Mobile's daily cap of {facts.tmobile_cap or 0:,} segments was reached; {facts.capped:,} texts were "
+            f"turned away and {facts.tmobile_held_back:,} held back. "
             "Spread the bank over more days, or raise the brand's vetting score.",
         )
     without = _count(result.messages.blocked, 1203)
@@ -145,6 +147,32 @@ def _limits(result: Result, facts: Facts) -> Iterator[Reason]:
             "limit",
             f"{facts.purchases_failed:,} purchases of a number failed and {without:,} messages found no number. "
             "Allow more area codes, or buy numbers beforehand.",
+        )
+
+
+def _cap_bound(facts: Facts) -> bool:
+    """Whether the daily cap turned texts away, was used up, or nearly so while texts waited for it."""
+    cap = facts.tmobile_cap
+    if facts.capped or cap is None:
+        return facts.capped > 0
+    if facts.tmobile_held_back and facts.tmobile_counted >= cap * _CAP_NEAR:
+        return True
+    return facts.tmobile_busiest_day >= cap * _CAP_REACHED > 0
+
+
+def _presses(facts: Facts) -> Iterator[Reason]:
+    presses = facts.presses
+    if presses.failed:
+        yield Reason(
+            "stop",
+            f"{presses.failed:,} presses of Send ended in an error of the gateway, the first with "
+            f'"{presses.first_error}". Do not send: report this defect.',
+        )
+    if presses.unanswered:
+        yield Reason(
+            "limit",
+            f"{presses.unanswered:,} presses of Send were never answered: the gateway was down. "
+            "Press again when it is back.",
         )
 
 

@@ -192,6 +192,7 @@ class Admission:
         for item in items:
             if item.message_id in found and item.tried is not None:
                 item.outcome = self._entered(campaign.campaign_id, item.tried)
+                item.tried = None
 
     async def _round(self, campaign: Campaign, items: Sequence[_Pending]) -> None:
         """Decides and writes; an item whose person had changed meanwhile is left without outcome."""
@@ -209,6 +210,7 @@ class Admission:
         for each in decided:
             if each.row.message_id in written:
                 each.pending.outcome = self._entered(campaign.campaign_id, each)
+                each.pending.tried = None  # the two hold each other, and nobody collects such circles
                 continue
             each.pending.conflicts += 1
             each.pending.tried = None

@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import signal
 import tempfile
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -46,7 +48,11 @@ class EmbeddedServer:
         self._server: PostgresServer | None = None
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:  # a signal in the middle of it: nothing may be left behind
+            self.stop()
+            raise
         return self
 
     def __exit__(
@@ -92,8 +98,18 @@ class EmbeddedServer:
         if self._server is not None:
             self._server.stop()
             self._server = None
+        else:
+            self._stop_half_started()
         if self._throwaway:
             shutil.rmtree(self._root, ignore_errors=True)
+
+    def _stop_half_started(self) -> None:
+        """A start that was interrupted may have left a server of which nobody has the handle."""
+        if not self._throwaway:
+            return
+        with suppress(OSError, ValueError, IndexError):  # no such file, or no such process any more
+            lines = (self._root / "cluster" / "postmaster.pid").read_text().splitlines()
+            os.kill(abs(int(lines[0])), signal.SIGQUIT)  # at once; a throwaway has nothing to save
 
     def dsn(self, database: str = "postgres") -> str:
         """The DSN of one of the cluster's databases, over its Unix socket."""

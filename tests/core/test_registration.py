@@ -30,10 +30,10 @@ STANDARD, DECLARED = BrandKind.STANDARD, CampaignKind.DECLARED
         (STANDARD, DECLARED, None, (12, 4, 4, 4, 2_000)),
         (BrandKind.LOW_VOLUME, DECLARED, None, (12, 4, 4, 4, 2_000)),
         (BrandKind.LOW_VOLUME, CampaignKind.LOW_VOLUME_MIXED, None, (3.75, 1.25, 1.25, 1.25, 2_000)),
-        (STANDARD, CampaignKind.LOW_VOLUME_MIXED, 80, (3.75, 1.25, 1.25, 1.25, 200_000)),
+        (STANDARD, CampaignKind.LOW_VOLUME_MIXED, 80, (3.75, 1.25, 1.25, 1.25, 2_000)),
         (BrandKind.SOLE_PROPRIETOR, CampaignKind.SOLE_PROPRIETOR, None, (2.25, 0.25, 1, 1, 1_000)),
         (BrandKind.POLITICAL_527, CampaignKind.POLITICAL, None, (225, 75, 75, 8, None)),
-        (BrandKind.NONPROFIT, CampaignKind.POLITICAL, 30, (225, 75, 75, 8, 10_000)),
+        (BrandKind.NONPROFIT, CampaignKind.POLITICAL, 30, (12, 4, 4, 4, 10_000)),
         (BrandKind.CHARITY, CampaignKind.CHARITY, 60, (120, 40, 40, 8, 40_000)),
         (BrandKind.GOVERNMENT, DECLARED, 80, (225, 75, 75, 8, None)),
         (BrandKind.RUSSELL_3000, DECLARED, None, (225, 75, 75, 8, 200_000)),
@@ -66,6 +66,8 @@ def test_what_was_granted_beyond_the_tables_wins() -> None:
     assert (granted.total_per_s, granted.number_per_s) == (30.0, 1.0)
     assert (granted.tmobile_daily_segments, granted.max_numbers) == (0, 400)
     assert limits(Registration(total_per_s=30.0)).number_per_s == 30.0
+    granted = limits(Registration(carrier_per_s={"att": 5.0}, small_carrier_number_per_s=0.5))
+    assert (dict(granted.carrier_per_s), granted.small_carrier_number_per_s) == ({"att": 5.0}, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +88,7 @@ def test_what_was_granted_beyond_the_tables_wins() -> None:
         (Registration(total_per_s=0), "registration.total_per_s"),
         (Registration(number_per_s=math.nan), "registration.number_per_s"),
         (Registration(max_numbers=0), "registration.max_numbers"),
+        (Registration(carrier_per_s={"att": 0.0}), "registration.carrier_per_s.att"),
         (Registration(tmobile_daily_cap=-1), "registration.tmobile_daily_cap"),
     ],
 )

@@ -10,7 +10,6 @@ import pytest
 import simulator.cli
 from gateway import cli
 from gateway.core.errors import BadInput
-from gateway.core.scripts import ScriptFault
 from simulator.result import Violation
 from simulator.scenario import shipped
 from tests.simulator.sample_rehearsal import rehearsed, snapshot
@@ -156,10 +155,11 @@ def test_what_the_run_finds_wrong_is_status_2_too(runs: Runs, capsys: pytest.Cap
 
 
 def test_a_script_that_cannot_be_read_is_status_2(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
-    runs.error = ScriptFault("expected '}}'", 1, 4)
     assert cli.run(["rehearse", "--script", "Hi {{first_name"]) == 2
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert last == "textbank: a script can't be read: --script: expected '}}' (line 1, column 4); correct it"
+    assert capsys.readouterr().err == (
+        "textbank: a script can't be read: --script: expected '}}', found end of file (line 1, column 4); correct it\n"
+    )
+    assert runs.plans == []
 
 
 def test_the_scenarios_are_listed(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,218 @@
+"""`textbank serve`, `textbank migrate` and `textbank keys`: flags in, one line out. What is heavy loads when needed."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from gateway.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from gateway.config import Settings
+    from gateway.store.database import Database
+
+Value = TypeVar("Value")
+_HELP = {"help_option_names": ["-h", "--help"]}
+
+_config = click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Settings as TOML; TEXTBANK_CONFIG names it too.",
+)
+_set = click.option(
+    "--set",
+    "given",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="One setting, such as windows.admission_s=0.02; wins over file and environment.",
+)
+
+
+@click.command(context_settings=_HELP)
+@_config
+@click.option("--host", metavar="ADDRESS", help="Where to listen.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65_535), help="Where to listen.  [default: 8800]")
+@click.option("--public-url", metavar="URL", help="How the provider reaches us for callbacks.")
+@_set
+@click.option("--check", is_flag=True, help="Say what is wrong, start nothing, and leave: 0 or 2.")
+def serve(
+    config: Path | None,
+    host: str | None,
+    port: int | None,
+    public_url: str | None,
+    given: tuple[str, ...],
+    check: bool,
+) -> int:
+    """Run the gateway: the API, the provider's callbacks, and the hand-over of every campaign nobody else has.
+
+    SIGTERM and SIGINT drain it: what is under way is finished, and no message is left sending.
+    """
+    flags: dict[str, object] = {"http.host": host, "http.port": port, "http.public_url": public_url}
+    settings = _settings(config, given, flags)
+    from gateway import logs
+    from gateway import serve as serving
+
+    logs.configure(settings.log)
+    if check:
+        return _told(_run(serving.faults(settings)))
+    serving.provider_factory(settings.provider.url)  # before a database is started in vain
+    dsn = serving.database_dsn(settings)
+    _run(serving.serve(settings, dsn), fast=True)
+    return 0
+
+
+def _told(faults: list[str]) -> int:
+    for fault in faults:
+        click.echo(f"textbank: {fault}", err=True)
+    if not faults:
+        click.echo("nothing is wrong")
+    return 2 if faults else 0
+
+
+@click.command(context_settings=_HELP)
+@_config
+@_set
+def migrate(config: Path | None, given: tuple[str, ...]) -> None:
+    """Bring the database's tables up to date; done twice, it changes nothing."""
+    from gateway.store.migrate import MigrationFailed
+    from gateway.store.migrate import migrate as bring_up_to_date
+
+    async def work(database: "Database", now: float) -> list[str]:
+        try:
+            return await bring_up_to_date(database, now)
+        except MigrationFailed as error:
+            raise BadInput(str(error), "database.dsn", "give a database that is ours alone") from error
+
+    applied = _with_database(_settings(config, given), work, migrated=False)
+    click.echo("\n".join(applied) if applied else "the database is up to date")
+
+
+@click.group(context_settings=_HELP)
+def keys() -> None:
+    """Make, list and revoke API keys."""
+
+
+@keys.command()
+@click.argument("name")
+@click.option(
+    "--role",
+    type=click.Choice(["reader", "sender", "admin"]),
+    default="sender",
+    show_default=True,
+    help="A reader reads, a sender also sends, an admin also makes and pauses campaigns.",
+)
+@click.option(
+    "--campaign", type=click.IntRange(1, 2**63 - 1), metavar="ID", help="The only campaign it is for."
+)
+@_config
+@_set
+def create(name: str, role: str, campaign: int | None, config: Path | None, given: tuple[str, ...]) -> None:
+    """Make a key and print it: it is shown this once and never again."""
+    from gateway.http.access import RANDOM_BYTES, Role, new_key
+    from gateway.store import api_keys, campaigns
+
+    async def work(database: "Database", now: float) -> str:
+        if campaign is not None and not await campaigns.load(database, [campaign]):
+            raise BadInput(
+                "there is no such campaign", str(campaign), "make it first, or leave --campaign out"
+            )
+        random = os.urandom(RANDOM_BYTES)  # noqa: TID251 - the one place where secrets are drawn
+        text, row = new_key(random, name, Role.named(role), campaign, now)
+        await api_keys.create(database, row)
+        return text
+
+    click.echo(_with_database(_settings(config, given), work))
+
+
+@keys.command("list")
+@_config
+@_set
+def list_keys(config: Path | None, given: tuple[str, ...]) -> None:
+    """The keys, without their secrets."""
+    from gateway.store import api_keys
+
+    async def work(database: "Database", _now: float) -> list[api_keys.KeyRow]:
+        return await api_keys.load(database)
+
+    for key in _with_database(_settings(config, given), work):
+        campaign = "every campaign" if key.campaign_id is None else f"campaign {key.campaign_id}"
+        ended = "" if key.revoked_at is None else f"  revoked {_day(key.revoked_at)}"
+        click.echo(f"{key.key_id}  {key.role:<6}  {campaign}  {_day(key.created_at)}  {key.name}{ended}")
+
+
+@keys.command()
+@click.argument("key_id")
+@_config
+@_set
+def revoke(key_id: str, config: Path | None, given: tuple[str, ...]) -> None:
+    """End a key, by its id or by the key itself; workers notice within 5 seconds."""
+    from gateway.store import api_keys
+
+    bare = key_id.split("_")[1] if key_id.startswith("tb_") and key_id.count("_") > 1 else key_id
+
+    async def work(database: "Database", now: float) -> bool:
+        return await api_keys.revoke(database, bare, now)
+
+    if not _with_database(_settings(config, given), work):
+        raise BadInput("there is no such key", bare, "see `textbank keys list`")
+    click.echo(f"{bare} is revoked")
+
+
+# ---------------------------------------------------------------- what they share
+
+
+def _settings(
+    config: Path | None, given: tuple[str, ...], flags: "dict[str, object] | None" = None
+) -> "Settings":
+    from gateway.config import load
+
+    named = dict(flags or {})
+    for each in given:
+        name, separator, value = each.partition("=")
+        if not separator:
+            raise BadInput(f"'{each}' is no setting", "--set", "write it as name=value")
+        named[name] = value
+    return load(config, os.environ, named)
+
+
+def _with_database(
+    settings: "Settings", work: "Callable[[Database, float], Awaitable[Value]]", *, migrated: bool = True
+) -> Value:
+    """Runs `work(database, now)` over the database of the settings, its tables up to date."""
+    from gateway.clock import Clock
+    from gateway.serve import database_dsn
+    from gateway.store.database import Database
+    from gateway.store.migrate import migrate as bring_up_to_date
+
+    dsn = database_dsn(settings)
+
+    async def worked() -> Value:
+        now = Clock.of_the_system(asyncio.get_running_loop()).now()
+        database = Database(dsn, connections=1)
+        await database.open()
+        try:
+            if migrated:
+                await bring_up_to_date(database, now)
+            return await work(database, now)
+        finally:
+            await database.close()
+
+    return _run(worked())
+
+
+def _run(work: Coroutine[Any, Any, Value], *, fast: bool = False) -> Value:
+    """On uvloop when it is to be fast."""
+    if not fast:
+        return asyncio.run(work)
+    import uvloop
+
+    return uvloop.run(work)
+
+
+def _day(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,183 @@
+"""The OpenAPI 3.1 document, made from the table of operations and the records' types, and a page of it."""
+
+from collections.abc import Iterator
+from html import escape
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+
+from gateway.http.access import Role
+from gateway.http.bodies import JSON
+from gateway.http.operations import OPERATIONS, Operation
+from gateway.http.problems import Problem
+from gateway.http.records import MOST_ROWS
+
+_PROBLEM: Final = "application/problem+json"
+_REF: Final = "#/components/schemas/{name}"
+_ABOUT: Final = (
+    "A peer-to-peer texting gateway. Every answer to a send comes after it is durable. What goes wrong is an "
+    "RFC 9457 problem. Times are Unix seconds; phones are E.164."
+)
+Json = dict[str, Any]
+
+
+def document(version: str) -> Json:
+    """The OpenAPI 3.1 document as JSON values."""
+    types = [Problem, *_types()]
+    schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
+    by_type = dict(zip(types, schemas, strict=True))
+    paths: dict[str, Json] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, by_type)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Textbank", "version": version, "description": _ABOUT},
+        "tags": [{"name": name} for name in dict.fromkeys(each.tag for each in OPERATIONS)],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": "An API key, tb_…"}
+            },
+        },
+    }
+
+
+def _types() -> list[Any]:
+    """Every record that an operation takes or gives, once."""
+    named = [kind for each in OPERATIONS for kind in (each.takes, *each.gives.values())]
+    return list(dict.fromkeys(kind for kind in named if isinstance(kind, type)))
+
+
+def _operation(operation: Operation, schemas: dict[Any, Json]) -> Json:
+    described: Json = {
+        "operationId": operation.handler.replace(".", "_"),
+        "summary": operation.summary,
+        "tags": [operation.tag],
+        "parameters": list(_parameters(operation)),
+        "responses": dict(_responses(operation, schemas)),
+    }
+    if operation.takes is not None:
+        content: Json = {JSON: {"schema": schemas[operation.takes]}}
+        if operation.also_takes:
+            content[operation.also_takes] = {"schema": {"type": "string"}}
+        described["requestBody"] = {"required": True, "content": content}
+    if operation.role is not None:
+        described["security"] = [{"key": []}]
+        described["description"] = f"Needs a key of the role {_role(operation.role)}."
+    return described
+
+
+def _parameters(operation: Operation) -> Iterator[Json]:
+    for name in operation.ids:
+        schema = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
+    for name, meaning in operation.query.items():
+        yield {"name": name, "in": "query", "description": meaning, "schema": {"type": "boolean"}}
+    for name, meaning in operation.headers.items():
+        schema = {"type": "string", "minLength": 1, "maxLength": 250}
+        yield {"name": name, "in": "header", "description": meaning, "schema": schema}
+
+
+def _responses(operation: Operation, schemas: dict[Any, Json]) -> Iterator[tuple[str, Json]]:
+    denied = () if operation.role is None else (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+    for status in sorted({*operation.gives, *operation.refuses, *denied}):
+        content: Json = {}
+        given = operation.gives.get(status)
+        if isinstance(given, str):
+            content[given] = {"schema": {"type": "string"}}
+        elif given is not None:
+            content[JSON] = {"schema": schemas[given]}
+        if status in operation.refuses or status in denied:
+            content[_PROBLEM] = {"schema": schemas[Problem]}
+        yield str(int(status)), {"description": HTTPStatus(status).phrase, "content": content}
+
+
+def _role(role: Role) -> str:
+    return role.name.lower()
+
+
+# ---------------------------------------------------------------- the page
+
+_STYLE: Final = """
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b}
+code,pre{font:14px/1.4 ui-monospace,monospace}h2{margin-top:2.5rem;border-bottom:1px solid #ccc}
+.path{background:#f3f4f6;padding:.4rem .6rem;border-radius:.3rem}.method{font-weight:700}
+table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.2rem .6rem .2rem 0;vertical-align:top}
+section{margin:1.2rem 0}
+@media (prefers-color-scheme:dark){body{background:#16181c;color:#e6e6e6}.path{background:#24272d}}
+"""
+
+
+def page(described: Json) -> str:
+    """The document for people: one HTML file that loads nothing else."""
+    tags = [tag["name"] for tag in described["tags"]]
+    body = "".join(f"<h2>{escape(tag)}</h2>{''.join(_sections(described, tag))}" for tag in tags)
+    records = "".join(_record(*each) for each in sorted(described["components"]["schemas"].items()))
+    about = escape(described["info"]["description"])
+    return (
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Textbank API</title>"
+        "<meta name='viewport' content='width=device-width,initial-scale=1'>"
+        f"<style>{_STYLE}</style></head><body><h1>Textbank API</h1><p>{about}</p>"
+        "<p>Send your key with every request: <code>Authorization: Bearer tb_…</code>. A batch has at most "
+        f"{MOST_ROWS} rows. For machines: <a href='/openapi.json'>openapi.json</a>.</p>"
+        f"{body}<h2>Records</h2>{records}</body></html>"
+    )
+
+
+def _sections(described: Json, tag: str) -> Iterator[str]:
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            if tag in operation["tags"]:
+                yield _section(method.upper(), path, operation)
+
+
+def _section(method: str, path: str, operation: Json) -> str:
+    takes = operation.get("requestBody", {}).get("content", {})
+    rows = [("Takes", _contents(takes))] if takes else []
+    rows += [
+        (parameter["name"], escape(parameter.get("description", parameter["in"])))
+        for parameter in operation["parameters"]
+    ]
+    rows += [
+        (f"{status} {answer['description']}", _contents(answer["content"]))
+        for status, answer in operation["responses"].items()
+    ]
+    table = "".join(f"<tr><th>{escape(name)}</th><td>{words}</td></tr>" for name, words in rows)
+    return (
+        f"<section><p class='path'><code><span class='method'>{method}</span> {escape(path)}</code></p>"
+        f"<p>{escape(operation['summary'])} {escape(operation.get('description', ''))}</p>"
+        f"<table>{table}</table></section>"
+    )
+
+
+def _contents(content: Json) -> str:
+    return ", ".join(_link(each["schema"]) or escape(media) for media, each in content.items())
+
+
+def _link(schema: Json) -> str:
+    name = schema.get("$ref", "").rpartition("/")[2]
+    return f"<a href='#{escape(name)}'>{escape(name)}</a>" if name else ""
+
+
+def _record(name: str, schema: Json) -> str:
+    required = schema.get("required", [])
+    rows = "".join(
+        f"<tr><th><code>{escape(field)}</code>{'' if field in required else ' (optional)'}</th>"
+        f"<td>{_kind(kind)}</td></tr>"
+        for field, kind in schema.get("properties", {}).items()
+    )
+    values = ", ".join(escape(str(value)) for value in schema.get("enum", []))
+    about = escape(schema.get("description", ""))
+    return f"<section id='{escape(name)}'><h3>{escape(name)}</h3><p>{about} {values}</p><table>{rows}</table></section>"
+
+
+def _kind(schema: Json) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_kind(each) for each in schema["anyOf"])
+    if "items" in schema and isinstance(schema["items"], dict):
+        return f"list of {_kind(schema['items'])}"
+    if "enum" in schema:
+        return escape(", ".join(map(str, schema["enum"])))
+    return _link(schema) or escape(str(schema.get("type", "anything")))

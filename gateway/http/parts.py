@@ -1,0 +1,62 @@
+"""What the door stands on, handed in by the composition root."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+import msgspec
+
+from gateway.clock import Clock
+from gateway.core.numbers import NumberPool
+from gateway.http.access import Keys
+from gateway.metrics import Metrics
+from gateway.pipeline.admission import Admission
+from gateway.pipeline.campaigns import Campaigns
+from gateway.providers.base import InboundText, Provider, Sink, StatusReport
+from gateway.store.database import Database
+
+Ping = Callable[[], Awaitable[object]]
+
+
+class Signed(Protocol):
+    def __call__(self, url: str, form: list[tuple[str, str]], given: str) -> bool: ...
+
+
+class ReadStatus(Protocol):
+    def __call__(self, form: Mapping[str, str], query: Mapping[str, str], *, at: float) -> StatusReport: ...
+
+
+class ReadText(Protocol):
+    def __call__(self, form: Mapping[str, str], *, at: float) -> InboundText: ...
+
+
+class WebhookDoor(msgspec.Struct, frozen=True, kw_only=True):
+    """How a provider calls us back: `/webhooks/{name}/status` and `/webhooks/{name}/inbound`.
+
+    The readers raise BadInput for a form that is none of ours. `public_url` is what the provider calls, and
+    signs: a proxy may show another host and path than we listen on.
+    """
+
+    name: str
+    public_url: str
+    signature_header: str
+    is_signed: Signed
+    status_report: ReadStatus
+    inbound_text: ReadText
+    inbound_answer: str = ""
+
+
+class Parts(msgspec.Struct, kw_only=True):
+    """The gateway as the door sees it. `closing` is set when a drain begins."""
+
+    database: Database
+    clock: Clock
+    metrics: Metrics
+    campaigns: Campaigns
+    admission: Admission
+    provider: Provider
+    sink: Sink
+    keys: Keys
+    adopt: Callable[[int], Awaitable[None]]  # a new campaign gets its dispatcher
+    pool: Callable[[int], NumberPool | None]  # the live pool, when this worker dispatches the campaign
+    pings: dict[str, Ping]  # who must answer before we call ourselves ready
+    closing: bool = False

@@ -1,0 +1,79 @@
+"""What goes wrong at the door, as RFC 9457 says it: `application/problem+json`, never a traceback."""
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from gateway.core.errors import BadInput
+from gateway.providers.base import ProviderError
+from gateway.store.database import DatabaseGone
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+RETRY_AFTER_S = "2"
+_log = structlog.get_logger("textbank.http")
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An RFC 9457 body: `title` is the status in words, `detail` what, where, and what to do."""
+
+    title: str
+    status: int
+    detail: str = ""
+    type: str = "about:blank"
+
+
+class Refusal(Exception):
+    """Ends a request with a problem."""
+
+    def __init__(self, status: HTTPStatus, detail: str, **headers: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    def response(self) -> web.Response:
+        return answer(self.status, self.detail, self.headers)
+
+
+def answer(status: HTTPStatus, detail: str, headers: dict[str, str] | None = None) -> web.Response:
+    problem = Problem(status.phrase, status.value, detail)
+    return web.Response(
+        status=status.value,
+        body=msgspec.json.encode(problem),
+        content_type="application/problem+json",
+        headers=headers,
+    )
+
+
+@web.middleware
+async def explained(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every failure becomes a problem; only a defect is logged with its traceback."""
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        return refusal.response()
+    except web.HTTPException as error:
+        return _of_aiohttp(error)
+    except BadInput as error:
+        return answer(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+    except DatabaseGone:
+        detail = "the database is away; nothing that was acknowledged is lost, repeat with the same key"
+        return answer(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": RETRY_AFTER_S})
+    except ProviderError as error:
+        return answer(HTTPStatus.BAD_GATEWAY, f"the provider did not do it: {error}")
+    except Exception:  # noqa: BLE001 - a defect: logged whole, told in one line
+        _log.exception("a request met a defect", method=request.method, path=request.path)
+        return answer(HTTPStatus.INTERNAL_SERVER_ERROR, "this is a defect of ours; it is in the log")
+
+
+def _of_aiohttp(error: web.HTTPException) -> web.Response:
+    status = HTTPStatus(error.status)
+    if status < HTTPStatus.BAD_REQUEST:
+        raise error
+    allow = error.headers.get("Allow")
+    detail = f"allowed are {allow}" if allow else error.reason
+    return answer(status, detail, {"Allow": allow} if allow else None)

@@ -1,0 +1,179 @@
+"""POST /v1/messages and /v1/messages:batch: rows in, one admission each, the answer when all are durable."""
+
+import asyncio
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from gateway.core.errors import SubReason, consequence
+from gateway.core.lifecycle import State
+from gateway.core.phone import PhoneFault, parse
+from gateway.core.safeguards import Kind, Request
+from gateway.http.access import Grant
+from gateway.http.bodies import decoded, json_answer, json_body
+from gateway.http.parts import Parts
+from gateway.http.problems import RETRY_AFTER_S, Refusal
+from gateway.http.records import LONGEST_KEY, Batch, BatchResult, NewMessage, RawBatch, Result, SingleMessage
+from gateway.pipeline.admission import Outcome
+from gateway.store import directory
+
+PATIENCE_S: Final = 30.0
+_KINDS: Final = {"initial": Kind.INITIAL, "reply": Kind.REPLY}
+_SUB_REASONS: Final = {each.value: each for each in SubReason}
+_single = msgspec.json.Decoder(SingleMessage)
+_batch = msgspec.json.Decoder(Batch)
+_raw_batch = msgspec.json.Decoder(RawBatch)
+_row = msgspec.json.Decoder(NewMessage)
+_log = structlog.get_logger("textbank.sending")
+
+Row = NewMessage | Result  # a Result: rejected already
+
+
+class Sending:
+    """The two ways to send."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def one(self, request: web.Request, grant: Grant) -> web.Response:
+        """202 once the message is in the books, admitted or blocked."""
+        message = decoded(_single, await json_body(request))
+        self._may_send(grant, message.campaign_id)
+        key = message.idempotency_key or _header_key(request)
+        result = (await self._submit(message.campaign_id, [message], key))[0]
+        if result.error is not None:
+            raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, result.error)
+        _log.debug(
+            "message", campaign_id=message.campaign_id, message_id=result.message_id, state=result.state
+        )
+        where = f"/v1/messages/{message.campaign_id}/{result.message_id}"
+        return json_answer(result, HTTPStatus.ACCEPTED, Location=where)
+
+    async def many(self, request: web.Request, grant: Grant) -> web.Response:
+        """202 once every good row is in the books; 422 when there was none."""
+        campaign_id, rows = _rows(await json_body(request))
+        self._may_send(grant, campaign_id)
+        results = await self._submit(campaign_id, rows, _header_key(request), is_batch=True)
+        rejected = sum(result.error is not None for result in results)
+        blocked = sum(result.state == State.BLOCKED for result in results)
+        _log.info("batch", campaign_id=campaign_id, rows=len(rows), blocked=blocked, rejected=rejected)
+        status = HTTPStatus.ACCEPTED if rejected < len(results) else HTTPStatus.UNPROCESSABLE_ENTITY
+        answer = BatchResult(
+            accepted=len(results) - blocked - rejected, blocked=blocked, rejected=rejected, results=results
+        )
+        return json_answer(answer, status)
+
+    def _may_send(self, grant: Grant, campaign_id: int) -> None:
+        grant.require(campaign_id)
+        if self._parts.closing:
+            raise Refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE, "this worker is stopping", Retry_After=RETRY_AFTER_S
+            )
+        if campaign_id not in self._parts.campaigns:
+            raise Refusal(HTTPStatus.NOT_FOUND, f"there is no campaign {campaign_id}")
+
+    async def _submit(
+        self, campaign_id: int, rows: Sequence[Row], key: str | None, *, is_batch: bool = False
+    ) -> list[Result]:
+        known = await self._known(campaign_id, rows)
+        by_key: dict[str, asyncio.Future[Outcome] | Result] = {}
+        waiting: list[asyncio.Future[Outcome] | Result] = []
+        for place, row in enumerate(rows):
+            if isinstance(row, Result):
+                waiting.append(row)
+                continue
+            own = row.idempotency_key or (f"{key}:{place}" if key and is_batch else key)
+            entered = by_key.get(own) if own else None
+            if entered is None:
+                entered = self._enter(campaign_id, row, own, known)
+                if own:
+                    by_key[own] = entered
+            waiting.append(entered)
+        return await _outcomes(waiting)
+
+    def _enter(
+        self, campaign_id: int, row: NewMessage, key: str | None, known: dict[str, int]
+    ) -> "asyncio.Future[Outcome] | Result":
+        contact_id = row.contact_id
+        if contact_id is None:
+            phone = parse(row.to or "")
+            if isinstance(phone, PhoneFault):
+                return Result(error=f"to: {phone.reason}" if row.to else "give contact_id or to")
+            contact_id = known.get(phone.e164)
+            if contact_id is None:
+                return Result(error="to: this is no contact of the campaign; upload it first")
+        request = Request(
+            campaign_id=campaign_id,
+            contact_id=contact_id,
+            kind=_KINDS[row.kind],
+            body=row.body,
+            action_id=row.action_id,
+            sender_id=row.sender_id,
+        )
+        return self._parts.admission.submit(request, script=row.script, idempotency_key=key)
+
+    async def _known(self, campaign_id: int, rows: Sequence[Row]) -> dict[str, int]:
+        """The contact ids of the phones that rows name."""
+        named = {row.to for row in rows if isinstance(row, NewMessage) and row.contact_id is None and row.to}
+        if not named:
+            return {}
+        phones = {phone.e164 for phone in map(parse, named) if not isinstance(phone, PhoneFault)}
+        return await directory.contact_ids(self._parts.database, campaign_id, sorted(phones))
+
+
+def _header_key(request: web.Request) -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    if not key.isprintable() or not 0 < len(key) <= LONGEST_KEY - 5:
+        raise Refusal(HTTPStatus.BAD_REQUEST, "Idempotency-Key: give 1 to 250 printable characters")
+    return key
+
+
+def _rows(body: bytes) -> tuple[int, Sequence[Row]]:
+    """All rows at once; one by one when one of them is bad, so that it harms only itself."""
+    try:
+        batch = _batch.decode(body)
+    except msgspec.DecodeError:
+        raw = decoded(_raw_batch, body)
+        return raw.campaign_id, [_one_row(each) for each in raw.messages]
+    return batch.campaign_id, batch.messages
+
+
+def _one_row(raw: msgspec.Raw) -> Row:
+    try:
+        return _row.decode(raw)
+    except msgspec.DecodeError as error:
+        return Result(error=str(error).replace("`", ""))
+
+
+async def _outcomes(waiting: "Sequence[asyncio.Future[Outcome] | Result]") -> list[Result]:
+    """Each row's result when all are durable. The database may be away for longer than a client waits."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            return [each if isinstance(each, Result) else await _outcome(each) for each in waiting]
+    except TimeoutError as error:
+        detail = "the database is away, the outcome is open: repeat with the same Idempotency-Key"
+        raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, detail, Retry_After=RETRY_AFTER_S) from error
+
+
+async def _outcome(entered: "asyncio.Future[Outcome]") -> Result:
+    try:
+        outcome = await entered
+    except Exception:  # noqa: BLE001 - it harms this row only
+        _log.exception("a row met a defect")
+        return Result(error="this row met a defect of ours; it is in the log")
+    if outcome.code is None:
+        return Result(message_id=outcome.message_id, state=outcome.state)
+    means = consequence(outcome.code, _SUB_REASONS.get(outcome.reason or ""))
+    return Result(
+        message_id=outcome.message_id,
+        state=outcome.state,
+        code=outcome.code,
+        reason=outcome.reason,
+        explanation=means.volunteer_reads,
+    )

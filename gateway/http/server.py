@@ -1,0 +1,76 @@
+"""The door put together: one aiohttp application from the table of operations and the providers' webhooks."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+from aiohttp import web
+
+from gateway.http.access import Grant
+from gateway.http.bodies import JSON, MOST_BYTES
+from gateway.http.campaigns import CampaignDesk
+from gateway.http.health import HealthDesk
+from gateway.http.openapi import document, page
+from gateway.http.operations import OPERATIONS, Operation
+from gateway.http.parts import Parts, WebhookDoor
+from gateway.http.problems import Handler, explained
+from gateway.http.reading import Reading
+from gateway.http.sending import Sending
+from gateway.http.uploads import Uploads
+from gateway.http.webhooks import Webhooks
+
+Keyed = Callable[[web.Request, Grant], Awaitable[web.StreamResponse]]
+
+
+def application(parts: Parts, doors: Sequence[WebhookDoor], version: str) -> web.Application:
+    """Routes, bodies bounded, every failure a problem."""
+    app = web.Application(middlewares=[explained], client_max_size=MOST_BYTES)
+    desks = {
+        "campaigns": CampaignDesk(parts),
+        "health": HealthDesk(parts),
+        "reading": Reading(parts),
+        "sending": Sending(parts),
+        "uploads": Uploads(parts),
+    }
+    for door in doors:
+        app.add_routes(Webhooks(parts, door).routes())
+    for operation in OPERATIONS:
+        desk, _, method = operation.handler.partition(".")
+        handler = getattr(desks[desk], method)
+        app.router.add_route(
+            operation.method,
+            _pattern(operation),
+            handler if operation.role is None else _keyed(parts, operation, handler),
+        )
+    app.add_routes(_pages(version))
+    return app
+
+
+def _pattern(operation: Operation) -> str:
+    """Only digits are an id: another path leads nowhere."""
+    pattern = operation.path
+    for name in operation.ids:
+        pattern = pattern.replace(f"{{{name}}}", f"{{{name}:[0-9]{{1,19}}}}")
+    return pattern
+
+
+def _keyed(parts: Parts, operation: Operation, handler: Keyed) -> Handler:
+    role = operation.role
+    assert role is not None
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        return await handler(request, await parts.keys.grant(request, role))
+
+    return guarded
+
+
+def _pages(version: str) -> list[web.RouteDef]:
+    described = document(version)
+    encoded, text = msgspec.json.encode(described), page(described)
+
+    async def openapi(_request: web.Request) -> web.Response:
+        return web.Response(body=encoded, content_type=JSON)
+
+    async def docs(_request: web.Request) -> web.Response:
+        return web.Response(text=text, content_type="text/html")
+
+    return [web.get("/openapi.json", openapi), web.get("/docs", docs)]

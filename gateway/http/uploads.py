@@ -1,0 +1,183 @@
+"""POST /v1/campaigns/{id}/contacts: a CSV as campaigns have them, or rows of JSON."""
+
+import asyncio
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from gateway.core.hours import group_key
+from gateway.core.phone import PhoneFault, parse, place
+from gateway.http.access import Grant
+from gateway.http.bodies import JSON, decoded, json_answer, json_body
+from gateway.http.parts import Parts
+from gateway.http.problems import Refusal
+from gateway.http.reading import campaign_of
+from gateway.http.records import Contacts, NewContact, NewContacts
+from gateway.p2p.lists import ListReader, ListRow
+from gateway.pipeline.campaigns import Campaign
+from gateway.store import contacts, conversations, directory
+from gateway.store.contacts import ContactRow
+from gateway.store.ids import Ids
+
+CSV: Final = "text/csv"
+MOST_CSV_BYTES: Final = 512 * 1024 * 1024
+_CHUNK = 1024 * 1024
+_MANY_LOOK_UPS = 500
+_rows = msgspec.json.Decoder(NewContacts)
+_log = structlog.get_logger("textbank.contacts")
+
+
+class Uploads:
+    """Contacts coming in. With `?look_up=true` the provider tells each one's line type and carrier."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._ids = Ids(parts.database)
+
+    async def contacts(self, request: web.Request, grant: Grant) -> web.Response:
+        campaign = campaign_of(self._parts, request, grant)
+        look_up = request.query.get("look_up", "false")
+        if look_up not in ("true", "false"):
+            raise Refusal(HTTPStatus.BAD_REQUEST, "look_up: write true or false")
+        if request.content_type == CSV:
+            done = await self._csv(campaign, request, look_up=look_up == "true")
+        elif request.content_type == JSON:
+            done = await self._json(campaign, await json_body(request), look_up=look_up == "true")
+        else:
+            raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send {CSV} or {JSON}")
+        _log.info("contacts", campaign_id=campaign.campaign_id, rows=done.rows, new=done.new)
+        return json_answer(done)
+
+    async def _json(self, campaign: Campaign, body: bytes, *, look_up: bool) -> Contacts:
+        given = decoded(_rows, body).contacts
+        rejected: Counter[str] = Counter()
+        good: dict[str, ContactRow] = {}
+        phones: list[str | None] = []
+        for each in given:
+            phone = parse(each.phone)
+            if isinstance(phone, PhoneFault):
+                rejected[phone.value] += 1
+                phones.append(None)
+            else:
+                phones.append(phone.e164)
+                good.setdefault(phone.e164, _of_json(phone.e164, each))
+        new = await self._keep(campaign, list(good.values()), look_up=look_up)
+        ids = await directory.contact_ids(self._parts.database, campaign.campaign_id, list(good))
+        return Contacts(
+            rows=len(given),
+            new=new,
+            known=len(given) - rejected.total() - new,
+            rejected=dict(sorted(rejected.items())),
+            contact_ids=[None if phone is None else ids.get(phone) for phone in phones],
+        )
+
+    async def _csv(self, campaign: Campaign, request: web.Request, *, look_up: bool) -> Contacts:
+        with tempfile.TemporaryDirectory(prefix="textbank-list-") as folder:
+            path = Path(folder) / "contacts.csv"
+            await _received(request, path)
+            reader = await asyncio.to_thread(ListReader, path)
+            new, honoured, batches = 0, 0, iter(reader)
+            while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+                honoured = await self._honour(campaign, reader, honoured)
+                new += await self._keep(campaign, [_of_list(row) for row in batch], look_up=look_up)
+            await self._honour(campaign, reader, honoured)
+            summary = reader.summary
+        return Contacts(
+            rows=summary.rows,
+            new=new,
+            known=summary.used - new,
+            rejected=summary.rejected,
+            columns=summary.columns,
+            warnings=list(summary.warnings),
+        )
+
+    async def _honour(self, campaign: Campaign, reader: ListReader, already: int) -> int:
+        """Opt-outs that the list brings along, in force before the people after them are stored."""
+        phones = reader.opted_out[already:]
+        if phones:
+            await conversations.import_opt_outs(
+                self._parts.database, campaign.opt_out_scope, phones, self._parts.clock.now()
+            )
+            self._parts.metrics.opt_outs("import", len(phones))
+        return already + len(phones)
+
+    async def _keep(self, campaign: Campaign, rows: Sequence[ContactRow], *, look_up: bool) -> int:
+        """Stores who is new; returns how many."""
+        if not rows:
+            return 0
+        known = await self._looked_up(rows) if look_up else rows
+        ids = await self._ids.take(len(known))
+        named = [msgspec.structs.replace(row, contact_id=each) for row, each in zip(known, ids, strict=True)]
+        return await contacts.add(self._parts.database, campaign.campaign_id, named)
+
+    async def _looked_up(self, rows: Sequence[ContactRow]) -> list[ContactRow]:
+        known: list[ContactRow] = []
+        for some in _slices(rows, _MANY_LOOK_UPS):
+            lines = await self._parts.provider.look_up([row.phone for row in some])
+            known += [
+                msgspec.structs.replace(row, line_type=line.line_type, carrier=line.carrier)
+                for row, line in zip(some, lines, strict=True)
+            ]
+        return known
+
+
+def _slices(rows: Sequence[ContactRow], size: int) -> Iterator[Sequence[ContactRow]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+async def _received(request: web.Request, path: Path) -> None:
+    """The body into a file, since a list may be larger than memory; raises Refusal 413."""
+    received = 0
+    with path.open("wb") as file:  # a megabyte at a time, into the page cache
+        async for chunk in request.content.iter_chunked(_CHUNK):
+            received += len(chunk)
+            if received > MOST_CSV_BYTES:
+                raise Refusal(
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a list may have {MOST_CSV_BYTES} bytes at most"
+                )
+            file.write(chunk)
+
+
+def _of_json(phone: str, given: NewContact) -> ContactRow:
+    return ContactRow(
+        contact_id=0,
+        phone=phone,
+        hours_group=_group(phone, given.zip, given.state.upper()),
+        first_name=given.first_name,
+        last_name=given.last_name,
+        email=given.email,
+        zip=given.zip,
+        state=given.state.upper(),
+        line_type=given.line_type,
+        carrier=given.carrier,
+        fields=msgspec.json.encode(given.fields).decode() if given.fields else None,
+    )
+
+
+def _of_list(row: ListRow) -> ContactRow:
+    return ContactRow(
+        contact_id=0,
+        phone=row.phone,
+        hours_group=_group(row.phone, row.zip, row.state),
+        first_name=row.first_name,
+        last_name=row.last_name,
+        email=row.email,
+        zip=row.zip,
+        state=row.state,
+        line_type=row.line_type,
+        carrier=row.carrier,
+        fields=msgspec.json.encode(row.fields).decode() if row.fields else None,
+    )
+
+
+def _group(phone: str, zip_code: str, state: str) -> str:
+    where = place(phone)
+    return group_key(where.state, where.zones, zip_code=zip_code, address_state=state)

@@ -1,0 +1,102 @@
+"""The provider's callbacks: proved by their signature, durable before the 2xx, harmless when repeated.
+
+What is not signed is counted and forgotten: nothing of it is parsed further, stored or logged.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final, Literal
+from urllib.parse import parse_qsl
+
+import structlog
+from aiohttp import web
+
+from gateway.core.errors import BadInput
+from gateway.core.phone import masked
+from gateway.http.bodies import bounded
+from gateway.http.parts import Parts, WebhookDoor
+from gateway.http.problems import Refusal
+
+MOST_BYTES: Final = 64 * 1024
+_MOST_FIELDS: Final = 200
+_FORM: Final = "application/x-www-form-urlencoded"
+_EMPTY: Final = HTTPStatus.NO_CONTENT.value
+_log = structlog.get_logger("textbank.webhooks")
+
+Type = Literal["status", "inbound"]
+
+
+class Webhooks:
+    """The two doors of one provider."""
+
+    def __init__(self, parts: Parts, door: WebhookDoor) -> None:
+        self._parts = parts
+        self._door = door
+        self._public_url = door.public_url.rstrip("/")
+
+    def routes(self) -> list[web.RouteDef]:
+        path = f"/webhooks/{self._door.name}"
+        return [web.post(f"{path}/status", self.status), web.post(f"{path}/inbound", self.inbound)]
+
+    async def status(self, request: web.Request) -> web.Response:
+        """204 once the report is durable; also for one that is about nothing of ours, or it would come again."""
+        form = await self._signed(request, "status")
+        try:
+            report = self._door.status_report(form, request.query, at=self._parts.clock.now())
+        except BadInput as error:
+            return self._none_of_ours("status", error)
+        await self._parts.sink.status(report)
+        self._parts.metrics.webhooks("status", "ok")
+        _log.debug(
+            "receipt",
+            campaign_id=report.campaign_id,
+            message_id=report.message_id,
+            status=report.status,
+            code=report.code,
+        )
+        return web.Response(status=_EMPTY)
+
+    async def inbound(self, request: web.Request) -> web.Response:
+        """The provider's empty answer once the text is durable and an opt-out in it is in force."""
+        form = await self._signed(request, "inbound")
+        try:
+            text = self._door.inbound_text(form, at=self._parts.clock.now())
+        except BadInput as error:
+            return self._none_of_ours("inbound", error)
+        await self._parts.sink.inbound(text)
+        self._parts.metrics.webhooks("inbound", "ok")
+        _log.info("inbound", provider_sid=text.provider_sid, phone=masked(text.phone))
+        if not self._door.inbound_answer:
+            return web.Response(status=_EMPTY)
+        return web.Response(text=self._door.inbound_answer, content_type="text/xml")
+
+    async def _signed(self, request: web.Request, type_: Type) -> Mapping[str, str]:
+        """The form, its blank values kept; raises Refusal 403, 413 or 415."""
+        if request.content_type != _FORM:
+            self._parts.metrics.webhooks(type_, "error")
+            raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send {_FORM}")
+        try:
+            pairs = _pairs(await bounded(request, MOST_BYTES))
+        except (Refusal, ValueError) as error:
+            self._parts.metrics.webhooks(type_, "error")
+            if isinstance(error, Refusal):
+                raise
+            raise Refusal(HTTPStatus.BAD_REQUEST, "this is no form") from error
+        given = request.headers.get(self._door.signature_header, "")
+        if not self._door.is_signed(self._public_url + request.raw_path, pairs, given):
+            self._parts.metrics.webhooks(type_, "bad_signature")
+            _log.warning("bad signature", type=type_, provider=self._door.name, remote=request.remote)
+            raise Refusal(HTTPStatus.FORBIDDEN, "the signature is not the provider's")
+        return {name: value.replace("\x00", "") for name, value in pairs}  # PostgreSQL keeps no NUL
+
+    def _none_of_ours(self, type_: Type, error: BadInput) -> web.Response:
+        self._parts.metrics.webhooks(type_, "unknown")
+        _log.warning("a callback about nothing of ours", type=type_, why=error.what)
+        return web.Response(status=_EMPTY)
+
+
+def _pairs(body: bytes) -> list[tuple[str, str]]:
+    """Names and values in the order of the body; ValueError when there are too many or they are not UTF-8."""
+    return parse_qsl(
+        body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS
+    )

@@ -1,0 +1,355 @@
+"""`textbank serve` put together: database, provider, gateway and door, from the start to a clean stop."""
+
+import asyncio
+import contextlib
+import gc
+import hashlib
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from importlib.metadata import entry_points, version
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import structlog
+from aiohttp import web
+
+from gateway.app import Gateway
+from gateway.clock import Clock
+from gateway.config import Http, Settings
+from gateway.core.errors import BadInput
+from gateway.http.access import Keys
+from gateway.http.parts import Parts, Ping, WebhookDoor
+from gateway.http.server import application
+from gateway.providers import twilio_webhooks
+from gateway.providers.base import Provider, ProviderError, Refused
+from gateway.store.database import Database, DatabaseGone
+from gateway.store.embedded import EmbeddedServer
+from gateway.store.migrate import MigrationFailed, migrate
+
+PROVIDERS: Final = "textbank.providers"
+"""The entry-point group in which a provider registers the scheme of its URLs."""
+
+_LAG_PROBE_S: Final = 1.0
+_DRAIN_S: Final = 60.0
+_AGAIN_S: Final = 0.5
+_PING_KEPT_S: Final = 15.0  # a provider's answer is good for so long: probes come every few seconds
+_log = structlog.get_logger("textbank.serve")
+
+
+# ---------------------------------------------------------------- the parts
+
+
+def database_dsn(settings: Settings) -> str:
+    """The DSN given, or that of a PostgreSQL of our own, started here. Raises BadInput.
+
+    It is not stopped here: other commands may use it, and the last process to end stops it.
+    """
+    if settings.database.dsn is not None:
+        return settings.database.dsn
+    server = EmbeddedServer(data_folder(settings))
+    server.start()
+    return server.dsn()
+
+
+def data_folder(settings: Settings) -> Path:
+    """Where a PostgreSQL of our own keeps its data; by default the user's data folder (XDG)."""
+    if settings.database.data_dir is not None:
+        return Path(settings.database.data_dir).expanduser()
+    home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(home).expanduser() / "textbank"
+
+
+def provider_factory(url: str | None) -> Callable[..., Provider]:
+    """Who makes the provider of a URL's scheme; raises BadInput when nobody does."""
+    if url is None:
+        raise BadInput("no provider is given", "provider.url", "write it as twilio://account:token@")
+    scheme = urlsplit(url).scheme
+    known = {entry.name: entry for entry in entry_points(group=PROVIDERS)}
+    if scheme not in known:
+        names = ", ".join(sorted(known)) or "none"
+        raise BadInput(f"there is no provider '{scheme}'", "provider.url", f"known are: {names}")
+    try:
+        factory: Callable[..., Provider] = known[scheme].load()
+    except ImportError as error:
+        raise BadInput(
+            f"the provider '{scheme}' can't be loaded ({error})", "provider.url", "reinstall what provides it"
+        ) from error
+    return factory
+
+
+def provider_of(settings: Settings) -> Provider:
+    """The provider that the settings name. Raises BadInput."""
+    factory = provider_factory(settings.provider.url)
+    return factory(
+        settings.provider.url,
+        public_url=settings.http.public_url,
+        timeout_s=settings.dispatch.submit_timeout_s,
+    )
+
+
+async def ask_provider(provider: Provider) -> None:
+    """Raises ProviderError when the provider does not answer, or says what is wrong with our account."""
+    check: Callable[[], Awaitable[Sequence[str]]] | None = getattr(provider, "check", None)
+    if check is not None and (wrong := await check()):
+        raise Refused(text="; ".join(wrong))
+
+
+def webhook_doors(provider: Provider, public_url: str | None) -> list[WebhookDoor]:
+    """How this provider calls back; a provider that signs like Twilio has `signing_tokens`."""
+    tokens: Sequence[str] | None = getattr(provider, "signing_tokens", None)
+    if tokens is None or public_url is None:
+        return []
+
+    def is_signed(url: str, form: list[tuple[str, str]], given: str) -> bool:
+        return twilio_webhooks.is_signed(url, form, given, tokens)
+
+    return [
+        WebhookDoor(
+            name="twilio",
+            public_url=public_url,
+            signature_header="X-Twilio-Signature",
+            is_signed=is_signed,
+            status_report=twilio_webhooks.status_report,
+            inbound_text=twilio_webhooks.inbound_text,
+            inbound_answer='<?xml version="1.0" encoding="UTF-8"?><Response/>',
+        )
+    ]
+
+
+# ---------------------------------------------------------------- the worker
+
+
+class Worker:
+    """One gateway behind one door. `start`, then `stop`: no message is left `sending`."""
+
+    def __init__(
+        self, settings: Settings, dsn: str, provider: Provider, clock: Clock, doors: Sequence[WebhookDoor]
+    ) -> None:
+        self.settings = settings
+        self.provider = provider
+        self.clock = clock
+        self.database = Database(dsn, connections=settings.database.connections)
+        self._claims = Database(dsn, connections=1)
+        self.gateway = Gateway(settings, self.database, self._claims, provider, clock)
+        self._parts = self._door_parts()
+        self._runner = web.AppRunner(
+            application(self._parts, doors, version("textbank")), access_log=None, handle_signals=False
+        )
+        self._probe: asyncio.Task[None] | None = None
+        self.url = ""
+
+    def _door_parts(self) -> Parts:
+        gateway = self.gateway
+        pings: dict[str, Ping] = {"database": self._ask_database}
+        if hasattr(self.provider, "check"):
+            pings["provider"] = _kept(lambda: ask_provider(self.provider), _PING_KEPT_S)
+        return Parts(
+            database=self.database,
+            clock=self.clock,
+            metrics=gateway.metrics,
+            campaigns=gateway.campaigns,
+            admission=gateway.admission,
+            provider=self.provider,
+            sink=gateway,
+            keys=Keys(self.database),
+            adopt=self._adopt,
+            pool=lambda campaign: road.pool if (road := gateway.dispatch.roads.get(campaign)) else None,
+            pings=pings,
+        )
+
+    async def _ask_database(self) -> None:
+        await self.database.fetch_value("SELECT 1")
+
+    async def start(self) -> None:
+        """Schema, gateway, door, in this order: what is asked at the door can be done. Raises BadInput."""
+        await self.database.open()
+        try:
+            await self._claims.open()
+            applied = await migrate(self.database, self.clock.now())
+            if applied:
+                _log.info("migrated", applied=applied)
+            await self.gateway.start()
+            await self._listen()
+        except MigrationFailed as error:
+            raise BadInput(str(error), "database.dsn", "give a database that is ours alone") from error
+        except BaseException:
+            await self._close()
+            raise
+        settings_hash = hashlib.sha256(repr(self.settings).encode()).hexdigest()[:12]
+        self.gateway.metrics.running(version("textbank"), "", settings_hash)
+        self._probe = asyncio.get_running_loop().create_task(self._probe_lag(), name="loop lag")
+        _log.info("serving", url=self.url, campaigns=len(self.gateway.campaigns.ids()))
+
+    async def _listen(self) -> None:
+        http = self.settings.http
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, http.host, http.port, backlog=1024)
+        try:
+            await site.start()
+        except OSError as error:
+            raise _cannot_listen(http, error) from error
+        port = self._runner.addresses[0][1]
+        self.url = f"http://{f'[{http.host}]' if ':' in http.host else http.host}:{port}"
+
+    async def stop(self) -> None:
+        """Refuses new work, finishes what is under way with the webhooks still open, then closes; once."""
+        if self._parts.closing:
+            return
+        _log.info("stopping")
+        self._parts.closing = True
+        if self._probe is not None:
+            self._probe.cancel()
+        await self._drain()
+        await self._runner.cleanup()
+        await self._drain()  # what came in meanwhile
+        await self._close()
+        _log.info("stopped")
+
+    async def _drain(self) -> None:
+        """Tries until the database lets it; when that takes too long, recovery settles the rest at the next start."""
+        try:
+            async with asyncio.timeout(_DRAIN_S):
+                while not await self._drained():  # noqa: ASYNC110 - nobody tells when a database is back
+                    await asyncio.sleep(_AGAIN_S)
+        except TimeoutError:
+            _log.error("stopped without a whole drain: the database is away")
+
+    async def _drained(self) -> bool:
+        try:
+            await self.gateway.drain()
+        except DatabaseGone:
+            return False
+        return True
+
+    async def _close(self) -> None:
+        await self._runner.cleanup()
+        await self.provider.close()
+        for database in (self._claims, self.database):
+            with contextlib.suppress(OSError):  # its connections may be broken
+                await database.close()
+
+    async def _adopt(self, campaign_id: int) -> None:
+        """Becomes the campaign's dispatcher if nobody is, and settles what an earlier one left."""
+        dispatch = self.gateway.dispatch
+        if campaign_id not in dispatch.roads and not self._parts.closing and await dispatch.own(campaign_id):
+            left = await self.gateway.recovery.adopt(campaign_id)
+            _log.info("dispatching", campaign_id=campaign_id, unsettled=left)
+
+    async def _probe_lag(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _LAG_PROBE_S
+            await asyncio.sleep(_LAG_PROBE_S)
+            self.gateway.metrics.event_loop_lag(max(0.0, loop.time() - due))
+
+
+def _cannot_listen(http: Http, error: OSError) -> BadInput:
+    number = error.errno or 0  # below 0 for an unknown host, which has words of its own
+    why = os.strerror(number) if number > 0 else error.strerror or str(error)
+    do = "stop what listens there, or give another http.host or http.port"
+    return BadInput(f"can't listen ({why})", f"{http.host}:{http.port}", do)
+
+
+def _kept(ping: Ping, kept_s: float) -> Ping:
+    """The ping, asked again only when its last good answer is old."""
+    good_until = 0.0
+
+    async def kept() -> None:
+        nonlocal good_until
+        now = asyncio.get_running_loop().time()
+        if now >= good_until:
+            await ping()
+            good_until = now + kept_s
+
+    return kept
+
+
+@contextlib.asynccontextmanager
+async def running(
+    settings: Settings,
+    dsn: str,
+    provider: Provider,
+    doors: Sequence[WebhookDoor] = (),
+    clock: Clock | None = None,
+) -> AsyncIterator[Worker]:
+    """A worker for the block, drained at its end."""
+    clock = clock or Clock.of_the_system(asyncio.get_running_loop())
+    worker = Worker(settings, dsn, provider, clock, doors)
+    await worker.start()
+    try:
+        yield worker
+    finally:
+        await worker.stop()
+
+
+async def serve(settings: Settings, dsn: str) -> None:
+    """Serves until SIGTERM or SIGINT, then drains. Raises BadInput for what keeps it from starting."""
+    asked_to_stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked_to_stop.set)
+    provider = provider_of(settings)
+    async with running(settings, dsn, provider, webhook_doors(provider, settings.http.public_url)):
+        gc.collect()
+        gc.freeze()  # what lives as long as the worker is not looked through again
+        await asked_to_stop.wait()
+
+
+# ---------------------------------------------------------------- --check
+
+
+async def faults(settings: Settings) -> list[str]:
+    """What would keep this worker from serving, one line each; nothing is started or changed."""
+    checks = (_check_provider, _check_public_url, _check_port, _check_database)
+    found: list[str] = []
+    for check in checks:
+        try:
+            await check(settings)
+        except BadInput as error:
+            found.append(str(error))
+    return found
+
+
+async def _check_provider(settings: Settings) -> None:
+    provider = provider_of(settings)
+    try:
+        await ask_provider(provider)
+    except ProviderError as error:
+        raise BadInput(
+            f"the provider says no ({error})", "provider.url", "correct its credentials"
+        ) from error
+    finally:
+        await provider.close()
+
+
+async def _check_public_url(settings: Settings) -> None:
+    if settings.http.public_url is None:
+        do = "give the address under which the provider reaches us: https://texts.example.org"
+        raise BadInput("callbacks can't come: no public address", "http.public_url", do)
+
+
+async def _check_port(settings: Settings) -> None:
+    http = settings.http
+    try:
+        where: Any = socket.getaddrinfo(http.host, http.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(where[0], where[1]) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(where[4])
+    except OSError as error:
+        raise _cannot_listen(http, error) from error
+
+
+async def _check_database(settings: Settings) -> None:
+    """A PostgreSQL of our own is not started for a check: only its folder is looked at."""
+    if settings.database.dsn is None:
+        folder = data_folder(settings)
+        nearest = next(each for each in (folder, *folder.parents) if each.exists())
+        if not os.access(nearest, os.W_OK):
+            raise BadInput("can't write here", str(folder), "give database.data_dir or database.dsn")
+        return
+    database = Database(settings.database.dsn, connections=1)
+    await database.open()
+    await database.close()

@@ -1,0 +1,63 @@
+"""API keys: who may use the door, of which campaign, in which role. The secret itself is never stored."""
+
+import msgspec
+
+from gateway.store.database import Database
+
+
+class KeyRow(msgspec.Struct, frozen=True):
+    """A key as stored; `campaign_id` None is every campaign, times are Unix seconds."""
+
+    key_id: str
+    secret_hash: str
+    name: str
+    role: str
+    campaign_id: int | None
+    created_at: float
+    revoked_at: float | None = None
+
+
+_COLUMNS = """
+key_id, secret_hash, name, role, campaign_id, extract(epoch FROM created_at)::float8,
+extract(epoch FROM revoked_at)::float8
+"""
+
+
+async def create(database: Database, key: KeyRow) -> None:
+    await database.execute(
+        """
+        INSERT INTO api_keys (key_id, secret_hash, name, role, campaign_id, created_at)
+        VALUES ($1, $2, $3, $4, $5, to_timestamp($6))
+        """,
+        key.key_id,
+        key.secret_hash,
+        key.name,
+        key.role,
+        key.campaign_id,
+        key.created_at,
+    )
+
+
+async def find(database: Database, key_id: str) -> KeyRow | None:
+    """The key, revoked or not."""
+    row = await database.fetch_row(f"SELECT {_COLUMNS} FROM api_keys WHERE key_id = $1", key_id)  # noqa: S608 - our own column names
+    return None if row is None else KeyRow(*row)
+
+
+async def load(database: Database) -> list[KeyRow]:
+    """Every key, oldest first."""
+    rows = await database.fetch(f"SELECT {_COLUMNS} FROM api_keys ORDER BY created_at, key_id")  # noqa: S608 - our own column names
+    return [KeyRow(*row) for row in rows]
+
+
+async def revoke(database: Database, key_id: str, now: float) -> bool:
+    """Ends a key; False when there is no such key. A key that had ended keeps its first end."""
+    found = await database.fetch_value(
+        """
+        UPDATE api_keys SET revoked_at = coalesce(revoked_at, to_timestamp($2)) WHERE key_id = $1
+        RETURNING key_id
+        """,
+        key_id,
+        now,
+    )
+    return found is not None

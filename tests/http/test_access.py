@@ -1,0 +1,108 @@
+"""Keys: hashed, of a role, of a campaign, revocable."""
+
+import hashlib
+
+import pytest
+
+from gateway.http.access import Keys, Role
+from gateway.store import api_keys
+from tests.http.house import CAMPAIGN, OTHER_CAMPAIGN, START_AT, House
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer tb_",
+        "Basic dXNlcjpwYXNz",
+        f"Bearer tb_{'0' * 12}_{'0' * 64}",
+        "Bearer tb_' OR 1=1 --",
+    ],
+)
+async def test_without_a_known_key_nothing_is_told(house: House, given: str | None) -> None:
+    headers = {} if given is None else {"Authorization": given}
+    answer = await house.call("GET", "/v1/campaigns", key=None, headers=headers)
+    assert answer.status == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+async def test_a_secret_must_be_the_keys_own(house: House) -> None:
+    good = house.keys[Role.READER]
+    changed = good[:-1] + ("0" if good[-1] != "0" else "1")
+    assert (await house.call("GET", "/v1/campaigns", key=good)).status == 200
+    assert (await house.call("GET", "/v1/campaigns", key=changed)).status == 401
+
+
+MESSAGE = {"campaign_id": CAMPAIGN, "contact_id": 1, "body": "x"}
+CALLS = {
+    "read": (Role.READER, "GET", f"/v1/campaigns/{CAMPAIGN}/numbers", None),
+    "send": (Role.SENDER, "POST", "/v1/messages", MESSAGE),
+    "pause": (Role.ADMIN, "PATCH", f"/v1/campaigns/{CAMPAIGN}", {"paused": True}),
+    "make": (Role.ADMIN, "POST", "/v1/campaigns", {"name": "Another"}),
+}
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("call", CALLS)
+async def test_a_role_may_what_it_may(house: House, role: Role, call: str) -> None:
+    needed, method, path, body = CALLS[call]
+    answer = await house.call(method, path, body, key=role)
+    assert (answer.status == 403) == (role < needed)
+    assert answer.status in (200, 201, 202, 403)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/v1/campaigns/1", None),
+        ("GET", "/v1/campaigns/1/numbers", None),
+        ("GET", "/v1/messages/1/1", None),
+        ("GET", "/v1/messages/1/1/story", None),
+        ("PATCH", "/v1/campaigns/1", {"paused": True}),
+        ("POST", "/v1/campaigns/1/contacts", {"contacts": [{"phone": "2155550101"}]}),
+        ("POST", "/v1/messages", MESSAGE),
+        ("POST", "/v1/messages:batch", {"campaign_id": 1, "messages": [{"contact_id": 1, "body": "x"}]}),
+        ("POST", "/v1/campaigns", {"name": "Another"}),
+    ],
+)
+async def test_a_campaigns_key_is_for_that_campaign(
+    house: House, method: str, path: str, body: object
+) -> None:
+    key = await house.key(Role.ADMIN, OTHER_CAMPAIGN)
+    assert (await house.call(method, path, body, key=key)).status == 403
+    listed = (await house.call("GET", "/v1/campaigns", key=key)).body["campaigns"]
+    assert [each["campaign_id"] for each in listed] == [OTHER_CAMPAIGN]
+
+
+async def test_a_revoked_key_ends(house: House) -> None:
+    key = await house.key(Role.READER)
+    assert await api_keys.revoke(house.store, key.split("_")[1], START_AT)
+    assert (await house.call("GET", "/v1/campaigns", key=key)).status == 401
+
+
+async def test_a_verified_key_is_remembered_for_seconds_only(house: House) -> None:
+    key = await house.key(Role.READER)
+    assert (await house.call("GET", "/v1/campaigns", key=key)).status == 200
+    await api_keys.revoke(house.store, key.split("_")[1], START_AT)
+    house.worker._parts.keys = Keys(house.worker.database, remembered_s=0)
+    assert (await house.call("GET", "/v1/campaigns", key=key)).status == 401
+
+
+async def test_only_a_hash_is_stored(house: House) -> None:
+    _, key_id, secret = house.keys[Role.ADMIN].split("_")
+    row = await api_keys.find(house.store, key_id)
+    assert row is not None
+    assert row.secret_hash == hashlib.sha256(secret.encode()).hexdigest()
+    assert secret not in repr(await api_keys.load(house.store))
+
+
+async def test_revoking_twice_keeps_the_first_end(house: House) -> None:
+    key_id = (await house.key(Role.READER)).split("_")[1]
+    assert await api_keys.revoke(house.store, key_id, START_AT + 1)
+    assert await api_keys.revoke(house.store, key_id, START_AT + 9)
+    row = await api_keys.find(house.store, key_id)
+    assert row is not None
+    assert row.revoked_at == START_AT + 1
+    assert not await api_keys.revoke(house.store, "nobody", START_AT)

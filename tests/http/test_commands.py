@@ -1,0 +1,206 @@
+"""The commands as a person meets them: keys shown once, faults in one line each, a clean stop."""
+
+import asyncio
+import logging
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from gateway import cli
+from gateway.http.access import Role
+from gateway.http.parts import WebhookDoor
+from gateway.serve import webhook_doors
+from gateway.store.database import Database
+from tests.http.house import CAMPAIGN, SETTINGS, furnish
+from tests.http.signing_provider import PATIENCE_S, SigningProvider
+
+TWILIO = f"twilio://AC{'0' * 32}:twin@127.0.0.1:9?scheme=http"  # nobody listens at port 9
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No settings from outside; the logs of other tests as they were."""
+    for name in [name for name in os.environ if name.startswith("TEXTBANK_")]:
+        monkeypatch.delenv(name)
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    structlog.reset_defaults()
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+
+
+@pytest.fixture
+def config(tmp_path: Path, dsn: str) -> Path:
+    path = tmp_path / "textbank.toml"
+    path.write_text(
+        f'[database]\ndsn = "{dsn}"\n[provider]\nurl = "{TWILIO}"\n'
+        '[http]\nport = 0\npublic_url = "https://texts.example.org"\n[log]\nformat = "json"\n'
+    )
+    return path
+
+
+def run(*words: object) -> int:
+    return cli.run([str(word) for word in words])
+
+
+def furnished(dsn: str) -> None:
+    async def work() -> None:
+        database = Database(dsn, connections=1)
+        await furnish(database)
+        await database.close()
+
+    asyncio.run(work())
+
+
+# ---------------------------------------------------------------- keys, migrate
+
+
+def test_a_key_is_shown_once(config: Path, dsn: str, capsys: pytest.CaptureFixture[str]) -> None:
+    furnished(dsn)
+    assert (
+        run("keys", "create", "phones", "--role", "reader", "--campaign", CAMPAIGN, "--config", config) == 0
+    )
+    key = capsys.readouterr().out.strip()
+    assert re.fullmatch(r"tb_[0-9a-f]{12}_[0-9a-f]{64}", key)
+    assert run("keys", "list", "--config", config) == 0
+    listed = capsys.readouterr().out
+    assert key.split("_")[1] in listed
+    assert key.split("_")[2] not in listed
+    assert all(word in listed for word in ("reader", "campaign 1", "phones"))
+
+
+def test_two_keys_differ(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        run("keys", "create", "a", "--config", config)
+    first, second = capsys.readouterr().out.split()
+    assert first != second
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_key_is_revoked(config: Path, capsys: pytest.CaptureFixture[str], whole: bool) -> None:
+    run("keys", "create", "a", "--config", config)
+    key = capsys.readouterr().out.strip()
+    assert run("keys", "revoke", key if whole else key.split("_")[1], "--config", config) == 0
+    capsys.readouterr()
+    run("keys", "list", "--config", config)
+    assert "revoked" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("keys", "revoke", "000000000000"), "there is no such key"),
+        (("keys", "create", "a", "--campaign", "77"), "there is no such campaign"),
+        (("keys", "create", "a", "--role", "king"), "king"),
+        (("migrate", "--set", "nonsense"), "is no setting"),
+        (("migrate", "--set", "database.dns=x"), "did you mean 'database.dsn'"),
+        (("migrate", "--set", "database.dsn=postgresql://127.0.0.1:9/x"), "the database does not answer"),
+        (("serve", "--set", "database.dsn=postgresql://127.0.0.1:9/x"), "the database does not answer"),
+        (("serve", "--set", "provider.url=pigeon://roof"), "there is no provider 'pigeon'"),
+        (("serve", "--port", "99999"), "99999"),
+    ],
+)
+def test_bad_input_is_one_line(
+    config: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
+) -> None:
+    assert run(*words, "--config", config) == 2
+    error = capsys.readouterr().err.strip()
+    assert said in error
+    assert len([line for line in error.splitlines() if line.startswith("textbank: ")]) == 1
+    assert "Traceback" not in error
+
+
+def test_migrate_twice_changes_nothing(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert [run("migrate", "--config", config) for _ in range(2)] == [0, 0]
+    assert capsys.readouterr().out == "the database is up to date\n" * 2
+
+
+# ---------------------------------------------------------------- serve
+
+
+def test_a_check_tells_everything_that_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        path = tmp_path / "textbank.toml"
+        path.write_text(
+            f'[http]\nport = {port}\n[database]\ndsn = "postgresql://127.0.0.1:9/x"\n'
+            '[provider]\nurl = "pigeon://roof"\n'
+        )
+        assert run("serve", "--check", "--config", path) == 2
+    said = capsys.readouterr().err
+    for words in (
+        "no provider 'pigeon'",
+        "no public address",
+        f"127.0.0.1:{port}",
+        "database does not answer",
+    ):
+        assert words in said
+    assert len(said.splitlines()) == 4
+
+
+def test_a_port_in_use_is_one_line(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert run("serve", "--config", config, "--port", port) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("textbank: ")]
+    assert len(said) == 1
+    assert f"can't listen (Address already in use): 127.0.0.1:{port}" in said[0]
+
+
+def test_no_provider_is_told_before_anything_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("serve", "--set", f"database.data_dir={tmp_path}/data") == 2
+    assert "no provider is given" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_stops_a_served_worker_cleanly(config: Path, number: signal.Signals) -> None:
+    program = "from gateway import cli; cli.main()"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", program, "serve", "--config", str(config)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    lines: list[str] = []
+    async with asyncio.timeout(PATIENCE_S):
+        while not (lines and '"serving"' in lines[-1]):
+            line = await process.stderr.readline()
+            assert line, lines
+            lines.append(line.decode())
+        process.send_signal(number)
+        rest = (await process.stderr.read()).decode()
+        assert await process.wait() == 0
+    assert '"stopped"' in rest
+    assert "twin" not in "".join(lines) + rest
+    assert "Traceback" not in rest
+
+
+# ---------------------------------------------------------------- small
+
+
+def test_a_provider_that_does_not_sign_has_no_door() -> None:
+    doors = webhook_doors(SigningProvider(), "https://texts.example.org")
+    assert [isinstance(door, WebhookDoor) for door in doors] == [True]
+    assert webhook_doors(SigningProvider(), None) == []
+    assert webhook_doors(object(), "https://texts.example.org") == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_roles_have_names(role: Role) -> None:
+    assert Role.named(role.name.lower()) is role
+    assert SETTINGS.http.port == 0

@@ -1,0 +1,77 @@
+"""Health, and the database going away: not ready, nothing lost, and on with the work."""
+
+import asyncio
+
+import pytest
+
+from gateway.providers.base import NotSent, Refused
+from tests.http.house import House
+from tests.http.signing_provider import PATIENCE_S
+
+
+async def test_a_worker_that_works(house: House) -> None:
+    assert (await house.call("GET", "/healthz", key=None)).body == {"status": "ok", "parts": {}}
+    ready = await house.call("GET", "/readyz", key=None)
+    assert (ready.status, ready.body["parts"]) == (200, {"database": "ok", "provider": "ok"})
+
+
+@pytest.mark.parametrize("wrong", [["the account is suspended"], NotSent(), Refused(20003)], ids=str)
+async def test_a_provider_that_says_no(house: House, wrong: list[str] | Exception) -> None:
+    house.provider.wrong = wrong
+    ready = await house.call("GET", "/readyz", key=None)
+    assert (ready.status, ready.body["status"]) == (503, "unavailable")
+    assert ready.body["parts"]["database"] == "ok"
+    assert (await house.call("GET", "/healthz", key=None)).status == 200
+
+
+async def test_metrics_are_prometheus_text(house: House) -> None:
+    answer = await house.call("GET", "/metrics", key=None)
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    await house.send(1)
+    accepted = await house.metric('p2p_messages_accepted_total{channel="sms",kind="initial"}')
+    assert accepted == 1
+    assert await house.metric("p2p_build_info") == 1
+
+
+async def test_a_broken_connection_loses_nothing(house: House) -> None:
+    """As in a failover: every connection of the worker breaks, then the database is there again."""
+    await house.send(1)
+    await house.provider.next_text()
+    await house.store.fetch(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'textbank'"
+    )
+    answers = await asyncio.gather(*(house.send(each, f"Hello {each}") for each in range(2, 8)))
+    assert {answer.status for answer in answers} == {202}
+    await house.worker._adopt(1)  # the next round, at once
+    async with asyncio.timeout(PATIENCE_S):
+        handed = {(await house.provider.next_text()).message_id for _ in range(6)}
+    assert handed == {answer.body["message_id"] for answer in answers}
+
+
+async def test_while_the_database_is_away_we_are_not_ready(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused() -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(house.worker.database, "_connect", refused)
+    while house.worker.database._idle:
+        await house.worker.database._idle.pop().close()
+        house.worker.database._open -= 1
+    ready = await house.call("GET", "/readyz", key=None)
+    assert (ready.status, ready.body["parts"]["database"]) == (503, "DatabaseGone")
+    asked = await house.call("GET", "/v1/campaigns")  # the key can't be looked up
+    assert (asked.status, asked.headers["Retry-After"]) == (503, "2")
+    monkeypatch.undo()
+    assert (await house.call("GET", "/readyz", key=None)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nowhere", 404), ("DELETE", "/v1/messages", 405), ("GET", "/v1/messages/a/b", 404)],
+)
+async def test_what_is_not_there_is_a_problem_too(house: House, method: str, path: str, status: int) -> None:
+    answer = await house.call(method, path)
+    assert (answer.status, answer.body["status"]) == (status, status)
+    assert ("Allow" in answer.headers) == (status == 405)

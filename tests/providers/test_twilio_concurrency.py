@@ -1,0 +1,138 @@
+"""The gate: never wider than allowed, halved by a 429, widened again, and nobody forgotten."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.providers.base import ProviderError, Refused
+from gateway.providers.twilio import TwilioProvider
+from gateway.providers.twilio_concurrency import Concurrency
+from tests.providers.conftest import MakeProvider, outbound
+from tests.providers.fake_twilio import FakeTwilio, Says
+from tests.providers.payloads import classic, created
+
+
+async def turn() -> None:
+    """Lets those who were woken run."""
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+async def test_one_too_many_waits_for_a_place() -> None:
+    gate = Concurrency(2, patience_s=60)
+    await gate.enter()
+    await gate.enter()
+    third = asyncio.create_task(gate.enter())
+    await turn()
+    assert (gate.busy, third.done()) == (2, False)
+    gate.leave()
+    await third
+    assert gate.busy == 2
+
+
+async def test_impatience_is_a_refusal_that_costs_nothing() -> None:
+    gate = Concurrency(1, patience_s=0)
+    await gate.enter()
+    with pytest.raises(Refused) as raised:
+        await gate.enter()
+    assert raised.value.code == 20429
+    gate.leave()
+    await gate.enter()
+    assert gate.busy == 1
+
+
+async def test_a_place_given_to_somebody_who_left_is_given_on() -> None:
+    gate = Concurrency(1, patience_s=60)
+    await gate.enter()
+    gone, next_one = asyncio.create_task(gate.enter()), asyncio.create_task(gate.enter())
+    await turn()
+    gate.leave()  # gives the place to `gone`, who is cancelled before it can take it
+    gone.cancel()
+    await asyncio.wait_for(next_one, 5)
+    assert gate.busy == 1
+
+
+async def test_a_429_halves_once_for_all_that_was_under_way() -> None:
+    gate = Concurrency(64, patience_s=60)
+    epochs = [await gate.enter() for _ in range(16)]
+    for epoch in epochs:
+        gate.pushed_back(epoch)
+    assert gate.width == 8
+    gate.pushed_back(gate._epoch)
+    assert gate.width == 4
+
+
+async def test_it_widens_by_one_a_round() -> None:
+    gate = Concurrency(64, patience_s=60)
+    gate.width = 10.0
+    for _ in range(10):
+        gate.went_well(None)
+    assert 10.9 < gate.width < 11
+    gate.went_well(64)  # others fill the account
+    assert gate.width < 11
+
+
+async def test_retry_after_holds_everybody() -> None:
+    gate = Concurrency(8, patience_s=0)
+    epoch = await gate.enter()
+    gate.pushed_back(epoch, retry_after_s=3600)
+    gate.leave()
+    with pytest.raises(Refused):
+        await gate.enter()
+
+
+@given(st.lists(st.sampled_from(["enter", "leave", "good", "bad", "cancel"]), max_size=60), st.integers(1, 5))
+def test_places_are_neither_lost_nor_invented(steps: list[str], most: int) -> None:
+    asyncio.run(_play(steps, most))
+
+
+async def _play(steps: list[str], most: int) -> None:
+    gate = Concurrency(most, patience_s=60)
+    inside = 0
+    waiting: list[asyncio.Task[int]] = []
+    for step in steps:
+        if step == "enter":
+            waiting.append(asyncio.create_task(gate.enter()))
+        elif step == "leave" and inside:
+            inside -= 1
+            gate.leave()
+        elif step == "good":
+            gate.went_well(None)
+        elif step == "bad":
+            gate.pushed_back(gate._epoch)
+        elif step == "cancel" and waiting:
+            waiting.pop().cancel()
+        await turn()
+        inside += sum(task.done() and not task.cancelled() for task in waiting)
+        waiting = [task for task in waiting if not task.done()]
+        assert gate.busy == inside
+        assert 1 <= gate.width <= most
+        assert inside <= most
+    while inside:
+        gate.leave()
+        inside -= 1
+        await turn()
+        inside += sum(task.done() for task in waiting)
+        waiting = [task for task in waiting if not task.done()]
+    assert (gate.busy, waiting) == (0, [])
+
+
+async def test_a_429_over_the_wire_narrows_the_gate(twilio: FakeTwilio, make_provider: MakeProvider) -> None:
+    provider = make_provider(concurrency=8)
+    twilio.says(Says(429, classic(20429, 429), {"Twilio-Concurrent-Requests": "8"}))
+    with pytest.raises(Refused):
+        await provider.send(outbound())
+    assert provider._wire.concurrency.width == 1
+    twilio.says(Says(201, created(), {"Twilio-Concurrent-Requests": "1"}))
+    await provider.send(outbound(2))
+    assert provider._wire.concurrency.width == 2
+
+
+async def test_a_failed_request_leaves_its_place(twilio: FakeTwilio, provider: TwilioProvider) -> None:
+    twilio.says(Says(hangs_up=True), Says(500), Says(400))
+    for nth in range(3):
+        with pytest.raises(ProviderError):
+            await provider.send(outbound(nth))
+    assert provider._wire.concurrency.busy == 0

@@ -1,0 +1,84 @@
+"""Safeguards switched off on purpose: what a planted bug is, and how to tell that the auditor saw it."""
+
+import re
+from collections.abc import Callable
+from types import ModuleType
+
+import msgspec
+import pytest
+
+from simulator import rehearsal
+from simulator.people import People
+from simulator.replies import Intent
+from simulator.result import Rehearsed
+from simulator.scenario import Scenario
+from tests.rehearsal.small_worlds import broken, told
+
+Change = Callable[[pytest.MonkeyPatch], None]
+
+
+def nothing(_: pytest.MonkeyPatch) -> None:
+    """A world that needs no help."""
+
+
+class World(msgspec.Struct, frozen=True):
+    """A scenario in which the safeguard is needed; `provoke` makes it more likely, and breaks nothing."""
+
+    scenario: Scenario
+    provoke: Change = nothing
+
+
+class Plant(msgspec.Struct, frozen=True):
+    """A bug, the invariant that it must break in its world, and those that it may break with it."""
+
+    bug: Change
+    world: str
+    breaks: str
+    with_it: frozenset[str] = frozenset()
+
+
+def assert_seen(done: Rehearsed, plant: Plant) -> None:
+    """The auditor names the rule, nothing unrelated, and tells a story; nobody gets a GO."""
+    found = broken(done)
+    assert plant.breaks in found, f"the auditor saw nothing: {done.result.messages}"
+    assert found <= {plant.breaks} | plant.with_it, told(done)
+    assert not done.result.held
+    assert done.result.verdict == "NO-GO"
+    stories = [each.story for each in done.violations if each.invariant == plant.breaks and each.story]
+    assert stories, "a violation without a story explains nothing"
+    assert all(re.match(r"\w{3} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", line) for line in stories[0][:3])
+
+
+def rewrite(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, pattern: str, instead: str
+) -> None:
+    """Changes a statement; fails when there is nothing to change, lest the test lose its point."""
+    statement = getattr(module, name)
+    changed = re.sub(pattern, instead, statement, flags=re.DOTALL)
+    assert changed != statement, f"{name} has no {pattern!r} any more: plant this bug in another way"
+    monkeypatch.setattr(module, name, changed)
+
+
+def blind_to_opt_outs(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> None:
+    """The statement finds no opt-out."""
+    rewrite(monkeypatch, module, name, r"FROM opt_outs o WHERE ", "FROM opt_outs o WHERE false AND ")
+
+
+def longer_waits(monkeypatch: pytest.MonkeyPatch, **changes: dict[str, float]) -> None:
+    """The rehearsal's settings, changed: `longer_waits(patch, dispatch={"horizon_s": 60.0})`."""
+    settings = rehearsal.SETTINGS
+    parts = {part: msgspec.structs.replace(getattr(settings, part), **new) for part, new in changes.items()}
+    monkeypatch.setattr(rehearsal, "SETTINGS", msgspec.structs.replace(settings, **parts))
+
+
+def people_change_their_minds(monkeypatch: pytest.MonkeyPatch, after_s: float) -> None:
+    """Whoever has written sends STOP a while later, whether or not an answer came."""
+    text_back = People._text_back
+
+    def text_back_and_leave(people: People, due: object) -> None:
+        text_back(people, due)
+        reply = due.value
+        if reply.intent not in {Intent.KEYWORD, Intent.START}:
+            people._later(after_s, reply._replace(intent=Intent.KEYWORD))
+
+    monkeypatch.setattr(People, "_text_back", text_back_and_leave)

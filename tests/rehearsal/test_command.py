@@ -1,0 +1,143 @@
+"""`textbank rehearse` from end to end, as a process: what it prints, writes and returns."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway import cli
+from gateway.core.numbers import NumberPool
+from simulator.result import INVARIANTS
+
+FIELDS = [
+    "scenario",
+    "seed",
+    "contacts",
+    "virtual_seconds",
+    "wall_seconds",
+    "peak_rss_bytes",
+    "trace_hash",
+    "messages",
+    "segments",
+    "cost_usd",
+    "replies",
+    "opt_outs",
+    "numbers",
+    "invariants",
+    "verdict",
+]
+MESSAGES = [
+    "requested",
+    "blocked",
+    "queued",
+    "sending",
+    "sent",
+    "delivered",
+    "undelivered",
+    "failed",
+    "unknown",
+]
+SHORT = """
+base = "election-day"
+duration_s = 3600
+[volunteers]
+count = 4
+desk_until_h = 1.0
+shifts = [{ from_h = 0.0, to_h = 0.8, share = 1.0 }]
+"""
+
+
+@pytest.fixture
+def short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("short.toml").write_text(SHORT, encoding="utf-8")
+    return tmp_path
+
+
+def textbank(*words: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", "from gateway.cli import main; main()", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_one_json_object_on_standard_output(short: Path) -> None:
+    done = textbank("rehearse", "short.toml", "--contacts", "60", "--seed", "3", "--json", "--report", "out")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1
+    result = json.loads(done.stdout)
+    assert [name for name in FIELDS if name not in result] == []
+    assert "list" not in result
+    assert (result["scenario"], result["seed"], result["contacts"]) == ("short", 3, 60)
+    assert result["virtual_seconds"] == 3600
+    assert len(result["trace_hash"]) >= 32
+    assert result["peak_rss_bytes"] > 10_000_000
+    assert result["invariants"] == dict.fromkeys(INVARIANTS, 0)
+    assert result["verdict"] in {"GO", "GO with limits", "NO-GO"}
+    messages = result["messages"]
+    assert list(messages) == MESSAGES
+    assert set(result["opt_outs"]) == {"keyword", "manual"}
+    assert set(result["numbers"]) == {"bought", "in_use", "retired"}
+    counted = [sum(n.values()) if isinstance(n, dict) else n for n in messages.values()]
+    assert counted[0] == sum(counted[1:])
+    assert {path.name for path in (short / "out").iterdir()} == {"report.html", "report.json"}
+    assert json.loads((short / "out" / "report.json").read_text(encoding="utf-8"))
+
+
+def test_a_summary_for_people(short: Path) -> None:
+    done = textbank("rehearse", "short.toml", "--contacts", "40")
+    assert done.returncode == 0, done.stderr
+    assert "Verdict:" in done.stdout
+    assert "All 10 rules held." in done.stdout
+    assert (short / "reports" / "short-1" / "report.html").exists()
+
+
+def test_a_broken_rule_is_status_1_with_its_story(
+    short: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process, with a planted bug: the real command, database, world and auditor."""
+    choose = NumberPool.choose
+    monkeypatch.setattr(
+        NumberPool, "choose", lambda self, now, **k: choose(self, now, **{**k, "sticky": None})
+    )
+    crowd = "[people]\nreply_share = 0.6\nreply_median_s = 30\n[campaign]\nrotate_after = 5\n"
+    (short / "crowd.toml").write_text(SHORT + crowd, encoding="utf-8")
+    status = cli.run(["rehearse", "crowd.toml", "--contacts", "80", "--json", "--report", "out"])
+    result = json.loads(capsys.readouterr().out)
+    assert status == 1
+    assert result["verdict"] == "NO-GO"
+    assert {name for name, count in result["invariants"].items() if count} == {"one_number_a_contact"}
+    story = (short / "out" / "violations.txt").read_text(encoding="utf-8")
+    assert "texted from a second number while the first was in use" in story
+    assert "handed over: +1" in story
+
+
+def test_sigterm_takes_the_database_along(short: Path) -> None:
+    """The signal comes when the first line says that the run has begun; 143 is the shell's word for it."""
+    places = short / "temporary"
+    places.mkdir(mode=0o755)
+    command = [sys.executable, "-c", "from gateway.cli import main; main()", "rehearse", "election-day"]
+    environment = {**os.environ, "TMPDIR": str(places)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment) as run:
+        assert run.stderr is not None
+        assert b"setting up" in run.stderr.readline()
+        [server] = places.glob("textbank-pg-*")
+        pid = int((server / "cluster" / "postmaster.pid").read_text().split()[0])
+        run.send_signal(signal.SIGTERM)
+        rest = run.stderr.read()
+    assert run.returncode == 143, rest
+    assert b"Traceback" not in rest
+    assert b"Task was destroyed" not in rest
+    assert list(places.glob("textbank-pg-*")) == []
+    assert not is_at_work(pid)
+
+
+def is_at_work(pid: int) -> bool:
+    """A process that has ended may stand in the table until somebody asks for its status."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in {"Z", "X"}

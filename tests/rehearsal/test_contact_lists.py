@@ -1,0 +1,134 @@
+"""A rehearsal with a real list: every row is used or told, and who had opted out is never texted."""
+
+import csv
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from gateway import cli
+from gateway.p2p.lists import read_list
+from tests.rehearsal.conftest import Rehearse
+from tests.rehearsal.small_worlds import ELECTION_DAY, broken, small, told
+
+# A spreadsheet's export as campaigns have it: a semicolon, odd headers, a title line's worth of trouble a row.
+UGLY = """\
+VANID;Last Name;First Name;Cell Phone;Zip5;State;Do Not Text
+1;Doe;Ana;(215) 555-0123;19104;PA;
+2;"O'Neil; Jr.";Bob;1.215.555.0124;08540;New Jersey;
+3;Poe;;"+1 215 555 0125";19104;pa;no
+4;Roe;Dee;215-555-0123;19104;PA;
+5;Low;Eve;215-555-0126;19104;PA;yes
+6;Moe;Flo;+44 20 7946 0018;19104;PA;
+7;Noe;Gus;;19104;PA;
+8;Coe;Hal;5550127;19104;PA;
+9;Hoe;Ida;800-555-0128;19104;PA;
+10;Zoë;José;2155550129.0;191041234;Penn.;
+11;Voe;Max;215 555 0130 x12;19104;PA;
+12;Woe;Ned;212-555-0131;10001;NY;TRUE
+13;Yoe;Pat;not a phone;19104;PA;
+14;Bad;Row;215-555-0132;19104;PA;;;;extra
+15;Low;Eve;215-555-0126;19104;PA;
+"""
+OPTED_OUT = {12155550126, 12125550131}
+USABLE = {12155550123, 12155550124, 12155550125, 12155550129}
+
+
+@pytest.fixture
+def ugly(tmp_path: Path) -> Path:
+    path = tmp_path / "ugly.csv"
+    path.write_text(UGLY, encoding="cp1252")
+    return path
+
+
+def rejects_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_an_ugly_list_through_the_command(
+    ugly: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ugly.parent)
+    words = [
+        "rehearse",
+        "--list",
+        ugly.name,
+        "--json",
+        "--report",
+        "out",
+        "--script",
+        "Hi {{first_name}}. STOP to end",
+    ]
+    assert cli.run(words) == 0
+    result = json.loads(capsys.readouterr().out)
+    told_of = result["list"]
+    assert told_of["rows"] == 15
+    assert told_of["used"] == len(USABLE) == result["contacts"]
+    assert told_of["used"] + sum(told_of["rejected"].values()) == told_of["rows"]
+    rejects = rejects_of(ugly.parent / "out" / "rejects.csv")
+    assert Counter(row["reason"] for row in rejects) == told_of["rejected"]
+    assert all(row["text"] and row["column"] and int(row["line"]) > 1 for row in rejects)
+    assert [row["reason"] for row in rejects if row["line"] == "6"] == ["opted_out"]
+
+
+def test_who_opted_out_is_never_texted(rehearse: Rehearse, ugly: Path) -> None:
+    world = small(ELECTION_DAY, hours=2.0)
+    done = rehearse(world, contacts=None, list_path=ugly, rejects=ugly.parent / "rejects.csv")
+    assert broken(done) == set(), told(done)
+    texted = set(done.ledger.submissions.columns()["to"].tolist())
+    assert texted
+    assert texted <= USABLE
+    assert texted.isdisjoint(OPTED_OUT)
+    assert set(done.population.phones.tolist()) == USABLE
+
+
+def test_another_order_of_rows_changes_no_voter_and_revives_no_opt_out(
+    rehearse: Rehearse, ugly: Path
+) -> None:
+    """Upside down, Eve's row without a mark comes before the one that says she has opted out."""
+    head, *rows = UGLY.splitlines()
+    other = ugly.parent / "other.csv"
+    other.write_text("\n".join([head, *reversed(rows)]) + "\n", encoding="cp1252")
+    world = small(ELECTION_DAY, hours=2.0)
+    first, second = (rehearse(world, contacts=None, list_path=path) for path in (ugly, other))
+    lines = [
+        dict(zip(done.population.phones.tolist(), done.population.line.tolist(), strict=True))
+        for done in (first, second)
+    ]
+    assert {phone: lines[1][phone] for phone in USABLE} == lines[0]
+    assert set(second.ledger.submissions.columns()["to"].tolist()).isdisjoint(OPTED_OUT)
+    assert second.result.messages.blocked.get("1302", 0) == len(lines[1].keys() - USABLE) == 1
+
+
+def test_twenty_thousand_rows_are_counted_right(tmp_path: Path) -> None:
+    """Every tenth is a duplicate of the row before, every hundredth has opted out, every thousandth is no phone."""
+    path = tmp_path / "long.csv"
+    exchanges = (555, 958)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["phone", "first_name", "opted out"])
+        expected: Counter[str] = Counter()
+        for row in range(20_000):
+            number = row - 1 if row % 10 == 9 else row
+            phone = (
+                f"{(215, 412, 610)[number % 3]}{exchanges[number // 12_000]}{200 + number // 3 % 9_000:04d}"
+            )
+            if row % 1000 == 500:
+                phone, expected["too_short"] = "555", expected["too_short"] + 1
+            elif row % 10 == 9:
+                expected["duplicate"] += 1
+            elif row % 100 == 50:
+                expected["opted_out"] += 1
+            else:
+                expected["used"] += 1
+            writer.writerow([phone, f"Ann{row}", "yes" if row % 100 == 50 else ""])
+    reader = read_list(path, rejects=tmp_path / "rejects.csv")
+    used = [row.phone for batch in reader for row in batch]
+    summary = reader.summary
+    counted = Counter(summary.rejected)
+    assert (summary.rows, summary.used) == (20_000, len(used))
+    assert len(set(used)) == len(used)
+    assert counted + Counter(used=summary.used) == expected
+    assert len(rejects_of(tmp_path / "rejects.csv")) == 20_000 - summary.used
