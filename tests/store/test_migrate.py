@@ -89,4 +89,4 @@ async def test_workers_that_start_together_migrate_once(empty_dsn: str):
     for worker in workers:
         await worker.close()
     everything = [f"{number:04d}_{name}" for number, name, _ in shipped()]
-    assert sorted(applied, key=str) == sorted([everything, [], [], []], key=str)
+    assert sorted(name for names in applied for name in names) == everything  # each once, whoever it was
