@@ -97,7 +97,6 @@ class BankOfVolunteers:
         self._holder = array("i", [-1]) * (contacts + 1)
         self._free = contacts
         self.texting = 0
-        self.off_duty: set[int] = set()
         self.witness = Witness()
         self.opt_outs_manual = 0
 
@@ -133,7 +132,6 @@ class BankOfVolunteers:
         return self._loop.event_of(self._release(volunteer, [i for i in items if isinstance(i, Item)]))
 
     async def _release(self, volunteer: int, items: Sequence[Item]) -> int:
-        self.off_duty.add(volunteer)
         if not items:
             return 0
         for item in items:  # before the gateway knows: it must not give them to others earlier

@@ -6,9 +6,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.core.hours import group_key
-from gateway.core.phone import place
-from gateway.p2p.lists import ListReader, ListRow
+from gateway.p2p.contact_rows import contact_of, hours_group_of
+from gateway.p2p.lists import ListReader
 from gateway.providers.base import Provider
 from gateway.store import contacts
 from gateway.store.contacts import ContactRow
@@ -26,7 +25,7 @@ def from_population(population: Population) -> Iterator[list[ContactRow]]:
             ContactRow(
                 contact_id=start + offset + 1,
                 phone=person.phone,
-                hours_group=_group(person.phone, person.zip, person.state),
+                hours_group=hours_group_of(person.phone, person.zip, person.state),
                 first_name=person.first_name,
                 last_name=person.last_name,
                 zip=person.zip,
@@ -40,29 +39,8 @@ def from_list(reader: ListReader) -> Iterator[list[ContactRow]]:
     """Batches of a list's good rows; contact ids are positions from 1."""
     seen = 0
     for rows in reader:
-        yield [_contact(seen + offset + 1, row) for offset, row in enumerate(rows)]
+        yield [contact_of(seen + offset + 1, row) for offset, row in enumerate(rows)]
         seen += len(rows)
-
-
-def _contact(contact_id: int, row: ListRow) -> ContactRow:
-    return ContactRow(
-        contact_id=contact_id,
-        phone=row.phone,
-        hours_group=_group(row.phone, row.zip, row.state),
-        first_name=row.first_name,
-        last_name=row.last_name,
-        email=row.email,
-        zip=row.zip,
-        state=row.state,
-        line_type=row.line_type,
-        carrier=row.carrier,
-        fields=msgspec.json.encode(row.fields).decode() if row.fields else None,
-    )
-
-
-def _group(phone: str, zip_code: str, state: str) -> str:
-    where = place(phone)
-    return group_key(where.state, where.zones, zip_code=zip_code, address_state=state)
 
 
 async def put(

@@ -12,15 +12,15 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from gateway.core.hours import group_key
-from gateway.core.phone import PhoneFault, parse, place
+from gateway.core.phone import PhoneFault, parse
 from gateway.http.access import Grant
 from gateway.http.bodies import JSON, decoded, json_answer, json_body
 from gateway.http.parts import Parts
 from gateway.http.problems import Refusal
 from gateway.http.reading import campaign_of
 from gateway.http.records import Contacts, NewContact, NewContacts
-from gateway.p2p.lists import ListReader, ListRow
+from gateway.p2p.contact_rows import contact_of, hours_group_of
+from gateway.p2p.lists import ListReader
 from gateway.pipeline.campaigns import Campaign
 from gateway.store import contacts, conversations, directory
 from gateway.store.contacts import ContactRow
@@ -86,7 +86,7 @@ class Uploads:
             new, honoured, batches = 0, 0, iter(reader)
             while (batch := await asyncio.to_thread(next, batches, None)) is not None:
                 honoured = await self._honour(campaign, reader, honoured)
-                new += await self._keep(campaign, [_of_list(row) for row in batch], look_up=look_up)
+                new += await self._keep(campaign, [contact_of(0, row) for row in batch], look_up=look_up)
             await self._honour(campaign, reader, honoured)
             summary = reader.summary
         return Contacts(
@@ -150,7 +150,7 @@ def _of_json(phone: str, given: NewContact) -> ContactRow:
     return ContactRow(
         contact_id=0,
         phone=phone,
-        hours_group=_group(phone, given.zip, given.state.upper()),
+        hours_group=hours_group_of(phone, given.zip, given.state.upper()),
         first_name=given.first_name,
         last_name=given.last_name,
         email=given.email,
@@ -160,24 +160,3 @@ def _of_json(phone: str, given: NewContact) -> ContactRow:
         carrier=given.carrier,
         fields=msgspec.json.encode(given.fields).decode() if given.fields else None,
     )
-
-
-def _of_list(row: ListRow) -> ContactRow:
-    return ContactRow(
-        contact_id=0,
-        phone=row.phone,
-        hours_group=_group(row.phone, row.zip, row.state),
-        first_name=row.first_name,
-        last_name=row.last_name,
-        email=row.email,
-        zip=row.zip,
-        state=row.state,
-        line_type=row.line_type,
-        carrier=row.carrier,
-        fields=msgspec.json.encode(row.fields).decode() if row.fields else None,
-    )
-
-
-def _group(phone: str, zip_code: str, state: str) -> str:
-    where = place(phone)
-    return group_key(where.state, where.zones, zip_code=zip_code, address_state=state)
