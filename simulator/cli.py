@@ -170,11 +170,18 @@ def _run(plan: "Plan") -> tuple["Rehearsed", "Progress"]:
 
 @contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the run as an exception, so that its PostgreSQL and its folder go too; a second one at once."""
+    """SIGTERM ends the run as Ctrl-C does, so that its PostgreSQL and its folder go too; a second one at once.
+
+    Ctrl-C is what asyncio's Runner knows how to take: it cancels the main task instead of raising somewhere in the
+    middle of a database answer.
+    """
+    asked = False
 
     def end(number: int, _frame: object) -> None:
+        nonlocal asked
+        asked = True
         signal.signal(number, signal.SIG_DFL)
-        raise SystemExit(TERMINATED)
+        signal.raise_signal(signal.SIGINT)
 
     if threading.current_thread() is not threading.main_thread():  # only there a handler may be set
         yield
@@ -182,6 +189,10 @@ def _ended_by_sigterm() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, end)
     try:
         yield
+    except KeyboardInterrupt:
+        if asked:
+            raise SystemExit(TERMINATED) from None
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
 

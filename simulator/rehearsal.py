@@ -131,6 +131,7 @@ class _Rehearsal:
         for task in at_work:
             task.cancel()
         await asyncio.gather(*at_work, return_exceptions=True)
+        self.database.hang_up()  # with the driver's own task that would have asked the server to stop
 
     async def _stop_tasks(self) -> None:
         for task in self.tasks:

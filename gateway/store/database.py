@@ -37,6 +37,7 @@ _SERVER_SETTINGS = {
 _GONE = (
     OSError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # between the server's farewell and the end of the stream
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
@@ -83,6 +84,12 @@ class Database:
             finally:
                 self.in_flight -= 1
 
+    def hang_up(self) -> None:
+        """Drops the idle connections without a word, whatever the server is still doing for them."""
+        while self._idle:
+            self._open -= 1
+            self._idle.popleft().terminate()
+
     async def _connect(self) -> Connection:
         connection: Connection = await asyncpg.connect(
             self._dsn, timeout=None, server_settings=_SERVER_SETTINGS
@@ -99,6 +106,7 @@ class Database:
             try:
                 yield held
             except _GONE as error:
+                held.terminate()
                 raise DatabaseGone(str(error)) from error
             finally:
                 self._give_back(held)

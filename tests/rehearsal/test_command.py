@@ -114,8 +114,9 @@ def test_a_broken_rule_is_status_1_with_its_story(
     assert "handed over: +1" in story
 
 
-def test_sigterm_takes_the_database_along(short: Path) -> None:
-    """The signal comes when the first line says that the run has begun; 143 is the shell's word for it."""
+@pytest.mark.parametrize("after_s", [0.0, 0.03, 0.2])
+def test_sigterm_takes_the_database_along(short: Path, after_s: float) -> None:
+    """The signal comes after the first line says that the run has begun; 143 is the shell's word for it."""
     places = short / "temporary"
     places.mkdir(mode=0o755)
     command = [sys.executable, "-c", "from gateway.cli import main; main()", "rehearse", "election-day"]
