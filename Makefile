@@ -1,6 +1,6 @@
 # Everything a person or a machine does here. The first target makes its own environment in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help rehearse test check format bench clean
+.PHONY: help rehearse test check format bench bench-http bench-correctness clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -15,15 +15,15 @@ ARGS ?=
 TEST_ARGS ?= -n 2 --dist loadfile
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
 rehearse: $(MADE) ## run a whole text bank in virtual time: make rehearse ARGS="--contacts 1000 --seed 7"
 	@$(BIN)/textbank rehearse $(ARGS)
 
 # The door's tests start and stop servers and take signals: they have a process of their own.
 test: $(MADE) ## run the tests: make test ARGS="tests/core -k hours"
-	$(BIN)/python -m pytest -q $(TEST_ARGS) $(or $(ARGS),--ignore tests/http)
-	$(if $(ARGS),,$(BIN)/python -m pytest -q tests/http)
+	$(BIN)/python -m pytest -q $(TEST_ARGS) $(or $(ARGS),--ignore tests/http --ignore tests/end_to_end)
+	$(if $(ARGS),,$(BIN)/python -m pytest -q tests/http tests/end_to_end)
 
 check: $(MADE) ## lint, format, types, imports
 	$(BIN)/ruff check .
@@ -38,6 +38,12 @@ format: $(MADE) ## put every file into shape
 bench: $(MADE) ## measure the hot paths and a whole bank of 250,000 contacts (about 5 minutes)
 	$(BIN)/python -m pytest -q benchmarks $(ARGS)
 	$(BIN)/python -m benchmarks.rehearsal
+
+bench-http: $(MADE) ## measure gateway and carrier over real HTTP (about 10 minutes): ARGS="--only whole-life,bare"
+	$(BIN)/python -m benchmarks.http $(ARGS)
+
+bench-correctness: $(MADE) ## numbers bought, duplicates, losses, judged by the carrier's ledger (about 2 minutes)
+	$(BIN)/python -m benchmarks.correctness $(ARGS)
 
 clean: ## remove the environment and everything built
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks

@@ -1,6 +1,8 @@
 """The composition root: the only file that names concrete parts."""
 
 import asyncio
+import contextlib
+import logging
 from typing import NamedTuple
 
 from gateway.clock import Clock
@@ -9,16 +11,22 @@ from gateway.metrics import Metrics
 from gateway.p2p.bank import TextBank
 from gateway.pipeline.admission import Admission
 from gateway.pipeline.campaigns import Campaigns
+from gateway.pipeline.chores import Chore
+from gateway.pipeline.confirmations import Confirmations
 from gateway.pipeline.delivery import Delivery
 from gateway.pipeline.dispatch import Dispatch
 from gateway.pipeline.inbound import Inbound
+from gateway.pipeline.inbound_poll import InboundPoll
+from gateway.pipeline.reconciliation import Reconciliation
 from gateway.pipeline.recovery import Recovery
 from gateway.pipeline.road import DispatchOptions
-from gateway.providers.base import InboundText, Provider, StatusReport
+from gateway.providers.base import History, InboundText, Provider, StatusReport
 from gateway.store.database import Database, DatabaseGone
 from gateway.store.ownership import Ownership
 
 _OWN_EVERY_S = 30.0
+_ASK_EVERY_S = 30.0
+_log = logging.getLogger(__name__)
 
 
 class Undurable(NamedTuple):
@@ -78,6 +86,12 @@ class Gateway:
             window_s=windows.admission_s,
             max_rows=windows.max_rows,
         )
+        opt_outs = settings.opt_outs
+        self.confirmations = None
+        if not opt_outs.provider_replies:
+            self.confirmations = Confirmations(
+                database, self.campaigns, clock, self.admission, opt_outs.confirmation
+            )
         self.inbound_station = Inbound(
             database,
             self.campaigns,
@@ -85,6 +99,7 @@ class Gateway:
             window_s=windows.inbound_s,
             max_rows=windows.max_rows,
             stopped=self.dispatch.hand_over.stop_phones,
+            confirm=self.confirmations.confirm if self.confirmations is not None else None,
         )
         self.recovery = Recovery(
             database,
@@ -93,11 +108,13 @@ class Gateway:
             self.delivery,
             self.dispatch.hand_over,
             on_the_wire_s=2 * dispatch.submit_timeout_s,
+            ask_every_s=min(_ASK_EVERY_S, 2 * dispatch.submit_timeout_s),
         )
         self.bank = TextBank(
             database, self.campaigns, self.admission, clock, self.dispatch.hand_over.stop_phones
         )
         self._tending: list[asyncio.Task[None]] = []
+        self._stopping = False
 
     # the provider's sink
 
@@ -122,21 +139,45 @@ class Gateway:
 
     async def _own_what_is_free(self) -> None:
         for campaign_id in self.campaigns.ids():
-            if campaign_id not in self.dispatch.roads and await self.dispatch.own(campaign_id):
-                await self.recovery.adopt(campaign_id)
+            await self.adopt(campaign_id)
+
+    async def adopt(self, campaign_id: int) -> None:
+        """Becomes the campaign's dispatcher if nobody is, and settles what an earlier one left."""
+        if self._stopping or campaign_id in self.dispatch.roads or not await self.dispatch.own(campaign_id):
+            return
+        left = await self.recovery.adopt(campaign_id)
+        if self.confirmations is not None:
+            await self.confirmations.adopt(campaign_id)
+        _log.log(
+            logging.WARNING if left else logging.INFO,
+            "campaign %s is ours to dispatch, %d messages unsettled",
+            campaign_id,
+            left,
+        )
 
     async def _keep_owning(self) -> None:
         """Takes up campaigns that are new, or whose owner is gone, ourselves after a lost connection included."""
         while True:
-            await asyncio.sleep(_OWN_EVERY_S)
+            await self._until_time_to_own()
             try:
                 await self.campaigns.load()
                 await self._own_what_is_free()
             except DatabaseGone:
-                continue
+                self.dispatch.lost.set()
+            except Exception:  # noqa: BLE001 - a defect must not leave campaigns without an owner for good
+                _log.exception("taking up campaigns failed")
+
+    async def _until_time_to_own(self) -> None:
+        """Every half a minute, and soon when campaigns of ours went with their connection."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_OWN_EVERY_S):
+                await self.dispatch.lost.wait()
+                self.dispatch.lost.clear()
+                await asyncio.sleep(self.dispatch.options.horizon_s)  # the slots that it gave have passed
 
     async def drain(self) -> None:
         """Takes nothing new, finishes what is under way, and leaves no message `sending`."""
+        self._stopping = True
         for task in self._tending:
             task.cancel()
         await self.admission.drain()
@@ -151,3 +192,27 @@ class Gateway:
         self.admission.close()
         self.dispatch.close()
         return Undurable(self.delivery.close(), self.inbound_station.close())
+
+
+def reconciliation_of(gateway: Gateway, history: History) -> Reconciliation:
+    """The comparison of the provider's list with the books; its late receipts take the webhooks' way."""
+    return Reconciliation(
+        gateway.database, gateway.campaigns, gateway.clock, gateway.metrics, history, gateway
+    )
+
+
+def chores_of(settings: Settings, gateway: Gateway) -> list[Chore]:
+    """What one of all workers does now and then: none with a provider that keeps no history."""
+    history = gateway.provider
+    if not isinstance(history, History):
+        return []
+    poll = InboundPoll(gateway.database, gateway.campaigns, gateway.clock, gateway.metrics, history, gateway)
+    works = {
+        "inbound_poll": (settings.catch_up.inbound_poll_s, poll.poll),
+        "reconciliation": (settings.catch_up.reconcile_s, reconciliation_of(gateway, history).catch_up),
+    }
+    return [
+        Chore(gateway.database, gateway.clock, gateway.metrics, name, every_s, work)
+        for name, (every_s, work) in works.items()
+        if every_s > 0
+    ]

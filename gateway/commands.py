@@ -13,6 +13,7 @@ from gateway.core.errors import BadInput
 
 if TYPE_CHECKING:
     from gateway.config import Settings
+    from gateway.pipeline.reconciliation import Differences
     from gateway.store.database import Database
 
 Value = TypeVar("Value")
@@ -90,6 +91,43 @@ def migrate(config: Path | None, given: tuple[str, ...]) -> None:
 
     applied = _with_database(_settings(config, given), work, migrated=False)
     click.echo("\n".join(applied) if applied else "the database is up to date")
+
+
+@click.command(context_settings=_HELP)
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]),
+    metavar="DATE",
+    help="Compare what was sent since then, UTC.  [default: three days ago]",
+)
+@_config
+@_set
+def reconcile(since: datetime | None, config: Path | None, given: tuple[str, ...]) -> int:
+    """Compare the provider's list of our texts with the books, take in late receipts, and name what only one has.
+
+    Ends with 1 when there is such a difference. Workers do this by themselves every day.
+    """
+    settings = _settings(config, given)
+    from gateway import logs, serve
+
+    logs.configure(settings.log)
+    provider = serve.provider_of(settings)
+
+    async def work(database: "Database", now: float) -> "Differences":
+        from gateway.pipeline.reconciliation import RECEIPTS_TAKE_S
+
+        since_at = now - RECEIPTS_TAKE_S if since is None else since.replace(tzinfo=UTC).timestamp()
+        try:
+            return await serve.reconcile(settings, database, provider, since_at)
+        finally:
+            await provider.close()
+
+    found = _with_database(settings, work)
+    click.echo(
+        f"{found.listed} texts at the provider: {found.told} late receipts taken in, {found.unknown} not in the"
+        f" books, {found.missing} only in the books, {found.disagrees} ended differently"
+    )
+    return 1 if found.unknown or found.missing or found.disagrees else 0
 
 
 @click.group(context_settings=_HELP)

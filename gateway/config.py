@@ -84,6 +84,10 @@ class Provider(Section, frozen=True):
         str | None,
         Meta(description="who carries the texts: twilio://account:token@… or another scheme", extra=SECRET),
     ] = None
+    look_up_max_age_s: Annotated[
+        float,
+        Meta(ge=0, description="how long a phone's look-up is good before it is paid for again, seconds"),
+    ] = 90 * 86_400.0
 
 
 class Retry(Section, frozen=True):
@@ -105,6 +109,33 @@ class Retry(Section, frozen=True):
     once_delay_s: Annotated[
         float, Meta(gt=0, description="wait before the only second attempt of a one-retry error, seconds")
     ] = 14_400.0
+
+
+class CatchUp(Section, frozen=True):
+    inbound_poll_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="how often the provider is asked for texts that a webhook lost, seconds; 0: never",
+        ),
+    ] = 60.0
+    reconcile_s: Annotated[
+        float,
+        Meta(ge=0, description="how often the provider's list is compared with the books, seconds; 0: never"),
+    ] = 86_400.0
+
+
+class OptOuts(Section, frozen=True):
+    provider_replies: Annotated[
+        bool,
+        Meta(
+            description="the provider confirms a STOP itself, as Twilio does unless told not to; false: we do"
+        ),
+    ] = True
+    confirmation: Annotated[
+        str,
+        Meta(min_length=1, max_length=320, description="our confirmation; {campaign} is the campaign's name"),
+    ] = "You are unsubscribed from {campaign} and will get no more texts from us. Reply START to resubscribe."
 
 
 class Http(Section, frozen=True):
@@ -132,6 +163,8 @@ class Settings(Section, frozen=True):
     dispatch: Dispatch = field(default_factory=Dispatch)
     provider: Provider = field(default_factory=Provider)
     retry: Retry = field(default_factory=Retry)
+    opt_outs: OptOuts = field(default_factory=OptOuts)
+    catch_up: CatchUp = field(default_factory=CatchUp)
     http: Http = field(default_factory=Http)
     log: Log = field(default_factory=Log)
 

@@ -54,6 +54,26 @@ def _safeguard_codes() -> tuple[str, ...]:
     return tuple(str(code) for code in sorted(CATALOGUE) if CATALOGUE[code].box is Box.SAFEGUARD)
 
 
+ROUTES = (
+    "/v1/messages",
+    "/v1/messages:batch",
+    "/v1/messages/{campaign_id}/{message_id}",
+    "/v1/messages/{campaign_id}/{message_id}/story",
+    "/v1/campaigns",
+    "/v1/campaigns/{campaign_id}",
+    "/v1/campaigns/{campaign_id}/contacts",
+    "/v1/campaigns/{campaign_id}/numbers",
+    "/v1/campaigns/{campaign_id}/registration",
+    "/webhooks/twilio/status",
+    "/webhooks/twilio/inbound",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
+)
+"""The door's route templates; what else is asked for counts as other."""
+
 CARRIERS = ("att", "tmobile", "verizon", "uscellular", "regional", "voip", "unknown")
 SUCCESS = "none"
 _REASONS = tuple(Reason)
@@ -63,7 +83,7 @@ CARRIER = Label("carrier", CARRIERS, "unknown")
 CHANNEL = Label("channel", ("sms", "mms"))
 CODE = Label("code", (*_safeguard_codes(), "other"), "other")
 ENCODING = Label("encoding", ("GSM-7", "UCS-2"))
-KIND = Label("kind", ("initial", "reply", "follow_up", "broadcast", "canvass", "invitation"))
+KIND = Label("kind", ("initial", "reply", "follow_up", "broadcast", "canvass", "invitation", "confirmation"))
 LANE = Label("lane", ("reply", "retry", "initial"))
 PROVIDER = Label("provider", ("twilio", "simulated", "other"), "other")
 OUTCOME = Label("outcome", ("ok", "throttled", "rejected", "error", "timeout"))
@@ -72,6 +92,14 @@ NUMBER_STATE = Label("state", ("active", "cooling", "quarantined", "provisioning
 SELECTION = Label("outcome", ("sticky", "local", "fallback", "none"), "fallback")
 WEBHOOK = Label("type", ("status", "inbound"))
 WEBHOOK_RESULT = Label("result", ("ok", "duplicate", "stale", "bad_signature", "unknown", "error"))
+RECOVERED = Label("what", ("inbound", "receipt"))
+DIFFERENCE = Label("difference", ("unknown", "missing", "disagrees"))
+CHORE = Label("chore", ("inbound_poll", "reconciliation"))
+CHORE_RESULT = Label("result", ("ok", "error"))
+METHOD = Label("method", ("GET", "POST", "PATCH", "other"), "other")
+ROUTE = Label("route", (*ROUTES, "other"), "other")
+STATUS = Label("status", ("2xx", "3xx", "4xx", "5xx"))
+ROW = Label("result", ("accepted", "blocked", "rejected"))
 INTENT = Label("intent", ("stop", "start", "help", "reply"))
 OPT_OUT_SOURCE = Label("source", ("keyword", "manual", "provider", "import"))
 INVARIANT = Label(
@@ -85,6 +113,7 @@ BREAKER_STATE = Label("state", ("closed", "open", "half_open"))
 
 SHORT_WAITS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 CALLS_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
+ANSWERS_S = (15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14_400.0, 86_400.0)
 LAGS_S = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 3600.0)
 QUEUE_WAITS_S = (0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 36_000.0)
 DELIVERIES_S = (
@@ -118,6 +147,9 @@ def _histogram(name: str, meaning: str, buckets: tuple[float, ...], *labels: Lab
 
 
 FAMILIES: tuple[Family, ...] = (
+    _counter("p2p_http_requests_total", "Requests at our door", ROUTE, METHOD, STATUS),
+    _histogram("p2p_http_request_duration_seconds", "From a request to its answer", SHORT_WAITS_S, ROUTE),
+    _counter("p2p_http_batch_rows_total", "Rows of batches, by what became of them", ROW),
     _counter("p2p_messages_accepted_total", "Messages durably accepted", KIND, CHANNEL),
     _counter("p2p_safeguard_blocks_total", "Messages stopped by a safeguard, by our code", CODE),
     _counter("p2p_segments_total", "Segments handed over, as billed", CARRIER, ENCODING, CHANNEL),
@@ -152,7 +184,20 @@ FAMILIES: tuple[Family, ...] = (
         "p2p_webhooks_total", "The provider's callbacks, by what became of them", WEBHOOK, WEBHOOK_RESULT
     ),
     _histogram("p2p_webhook_lag_seconds", "From the event to its being processed", LAGS_S, WEBHOOK),
+    _counter("p2p_recovered_total", "What a lost callback told nobody, fetched later", RECOVERED),
+    _counter(
+        "p2p_reconciliation_differences_total",
+        "Texts that only the provider knows (unknown), only the books (missing), or that end differently",
+        DIFFERENCE,
+    ),
+    _counter(
+        "p2p_chores_total", "Polls and reconciliations that came through, or did not", CHORE, CHORE_RESULT
+    ),
     _counter("p2p_inbound_total", "Texts from people", INTENT),
+    _gauge("p2p_conversations_waiting", "Conversations of this worker's campaigns that wait for an answer"),
+    _histogram("p2p_first_reply_seconds", "From a person's text to our answer", ANSWERS_S),
+    _gauge("p2p_volunteers_active", "Senders of the last 15 minutes, through this worker"),
+    _gauge("p2p_contacts_remaining", "Contacts of this worker's campaigns that nobody has been given yet"),
     _counter("p2p_optouts_total", "Opt-outs that took effect", OPT_OUT_SOURCE),
     _histogram("p2p_optout_apply_seconds", "From receiving an opt-out to its being in force", SHORT_WAITS_S),
     _counter("p2p_invariant_violations_total", "Broken promises: must stay 0", INVARIANT),
@@ -173,6 +218,9 @@ FAMILIES: tuple[Family, ...] = (
     _gauge("p2p_build_info", "1; what runs", Label("version", ()), Label("commit", ())),
     _gauge("p2p_config_info", "1; the settings it runs with", Label("hash", ())),
 )
+
+
+_CLASSES = ("5xx", "2xx", "2xx", "3xx", "4xx", "5xx")  # by the status' first digit
 
 
 class Children(dict[tuple[str | None, ...], Child], Generic[Child]):
@@ -300,6 +348,15 @@ class Metrics:
     def webhook_lag(self, type_: str, lag_s: float) -> None:
         self._histograms["p2p_webhook_lag_seconds"][type_,].observe(lag_s)
 
+    def recovered(self, what: str, n: int = 1) -> None:
+        self._counters["p2p_recovered_total"][what,].inc(n)
+
+    def difference(self, difference: str, n: int = 1) -> None:
+        self._counters["p2p_reconciliation_differences_total"][difference,].inc(n)
+
+    def chore(self, chore: str, result: str) -> None:
+        self._counters["p2p_chores_total"][chore, result].inc()
+
     def inbound(self, intent: str, n: int = 1) -> None:
         self._counters["p2p_inbound_total"][intent,].inc(n)
 
@@ -308,6 +365,27 @@ class Metrics:
 
     def opt_out_applied(self, duration_s: float) -> None:
         self._histograms["p2p_optout_apply_seconds"][()].observe(duration_s)
+
+    # ------------------------------------------------------------ the door
+
+    def http_request(self, route: str, method: str, status: int, duration_s: float) -> None:
+        """`route` is the template, never the path that was asked for."""
+        self._counters["p2p_http_requests_total"][route, method, _CLASSES[status // 100]].inc()
+        self._histograms["p2p_http_request_duration_seconds"][route,].observe(duration_s)
+
+    def batch_rows(self, *, accepted: int, blocked: int, rejected: int) -> None:
+        for result, n in (("accepted", accepted), ("blocked", blocked), ("rejected", rejected)):
+            self._counters["p2p_http_batch_rows_total"][result,].inc(n)
+
+    # ------------------------------------------------------------ people
+
+    def first_reply(self, waited_s: float) -> None:
+        self._histograms["p2p_first_reply_seconds"][()].observe(waited_s)
+
+    def people(self, *, waiting: int, volunteers: int, remaining: int) -> None:
+        self._gauges["p2p_conversations_waiting"][()].set(waiting)
+        self._gauges["p2p_volunteers_active"][()].set(volunteers)
+        self._gauges["p2p_contacts_remaining"][()].set(remaining)
 
     # ------------------------------------------------------------ health
 

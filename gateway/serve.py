@@ -16,15 +16,18 @@ from urllib.parse import urlsplit
 import structlog
 from aiohttp import web
 
-from gateway.app import Gateway
+from gateway.app import Gateway, chores_of, reconciliation_of
 from gateway.clock import Clock
 from gateway.config import Http, Settings
-from gateway.core.errors import BadInput
+from gateway.core.errors import BadInput, Kind, consequence
 from gateway.http.access import Keys
 from gateway.http.parts import Parts, Ping, WebhookDoor
 from gateway.http.server import application
+from gateway.pipeline.headcount import Headcount
+from gateway.pipeline.look_ups import RememberedLookUps
+from gateway.pipeline.reconciliation import Differences
 from gateway.providers import twilio_webhooks
-from gateway.providers.base import Provider, ProviderError, Refused
+from gateway.providers.base import History, NotSent, Provider, ProviderError, Refused
 from gateway.store.database import Database, DatabaseGone
 from gateway.store.embedded import EmbeddedServer
 from gateway.store.migrate import MigrationFailed, migrate
@@ -35,7 +38,9 @@ PROVIDERS: Final = "textbank.providers"
 _LAG_PROBE_S: Final = 1.0
 _DRAIN_S: Final = 60.0
 _AGAIN_S: Final = 0.5
+_GREETING_S: Final = 5.0
 _PING_KEPT_S: Final = 15.0  # a provider's answer is good for so long: probes come every few seconds
+_GC_THRESHOLDS: Final = (20_000, 20, 20)  # a request makes dozens of short-lived objects, in no circles
 _log = structlog.get_logger("textbank.serve")
 
 
@@ -138,7 +143,7 @@ class Worker:
         self._runner = web.AppRunner(
             application(self._parts, doors, version("textbank")), access_log=None, handle_signals=False
         )
-        self._probe: asyncio.Task[None] | None = None
+        self._tending: list[asyncio.Task[None]] = []
         self.url = ""
 
     def _door_parts(self) -> Parts:
@@ -146,16 +151,22 @@ class Worker:
         pings: dict[str, Ping] = {"database": self._ask_database}
         if hasattr(self.provider, "check"):
             pings["provider"] = _kept(lambda: ask_provider(self.provider), _PING_KEPT_S)
+        look_ups = RememberedLookUps(
+            self.database,
+            self.clock,
+            self.provider.look_up,
+            max_age_s=self.settings.provider.look_up_max_age_s,
+        )
         return Parts(
             database=self.database,
             clock=self.clock,
             metrics=gateway.metrics,
             campaigns=gateway.campaigns,
             admission=gateway.admission,
-            provider=self.provider,
+            look_up=look_ups.look_up,
             sink=gateway,
             keys=Keys(self.database),
-            adopt=self._adopt,
+            adopt=gateway.adopt,
             pool=lambda campaign: road.pool if (road := gateway.dispatch.roads.get(campaign)) else None,
             pings=pings,
         )
@@ -180,8 +191,19 @@ class Worker:
             raise
         settings_hash = hashlib.sha256(repr(self.settings).encode()).hexdigest()[:12]
         self.gateway.metrics.running(version("textbank"), "", settings_hash)
-        self._probe = asyncio.get_running_loop().create_task(self._probe_lag(), name="loop lag")
+        self._tend()
         _log.info("serving", url=self.url, campaigns=len(self.gateway.campaigns.ids()))
+
+    def _tend(self) -> None:
+        """What runs beside the road and the door, as long as they do."""
+        loop = asyncio.get_running_loop()
+        headcount = Headcount(self.database, self.clock, self.gateway.metrics, self.gateway.admission)
+        self._tending = [
+            loop.create_task(self._probe_lag(), name="loop lag"),
+            loop.create_task(headcount.run(lambda: sorted(self.gateway.dispatch.roads)), name="headcount"),
+        ]
+        for chore in chores_of(self.settings, self.gateway):
+            self._tending.append(loop.create_task(chore.run(), name=chore.name))
 
     async def _listen(self) -> None:
         http = self.settings.http
@@ -200,8 +222,8 @@ class Worker:
             return
         _log.info("stopping")
         self._parts.closing = True
-        if self._probe is not None:
-            self._probe.cancel()
+        for task in self._tending:
+            task.cancel()
         await self._drain()
         await self._runner.cleanup()
         await self._drain()  # what came in meanwhile
@@ -230,13 +252,6 @@ class Worker:
         for database in (self._claims, self.database):
             with contextlib.suppress(OSError):  # its connections may be broken
                 await database.close()
-
-    async def _adopt(self, campaign_id: int) -> None:
-        """Becomes the campaign's dispatcher if nobody is, and settles what an earlier one left."""
-        dispatch = self.gateway.dispatch
-        if campaign_id not in dispatch.roads and not self._parts.closing and await dispatch.own(campaign_id):
-            left = await self.gateway.recovery.adopt(campaign_id)
-            _log.info("dispatching", campaign_id=campaign_id, unsettled=left)
 
     async def _probe_lag(self) -> None:
         loop = asyncio.get_running_loop()
@@ -292,10 +307,52 @@ async def serve(settings: Settings, dsn: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop.set)
     provider = provider_of(settings)
-    async with running(settings, dsn, provider, webhook_doors(provider, settings.http.public_url)):
-        gc.collect()
-        gc.freeze()  # what lives as long as the worker is not looked through again
-        await asked_to_stop.wait()
+    try:
+        await _greet(provider)
+        async with running(settings, dsn, provider, webhook_doors(provider, settings.http.public_url)):
+            gc.collect()
+            gc.freeze()  # what lives as long as the worker is not looked through again
+            gc.set_threshold(*_GC_THRESHOLDS)
+            await asked_to_stop.wait()
+    finally:
+        await provider.close()
+
+
+async def _greet(provider: Provider) -> None:
+    """Wrong credentials are told at once, not by every text of a bank; an outage keeps no worker from starting."""
+    try:
+        async with asyncio.timeout(_GREETING_S):
+            await ask_provider(provider)
+    except (ProviderError, TimeoutError) as error:
+        code = error.code if isinstance(error, Refused) else None
+        if code is not None and consequence(code).kind is Kind.AUTH:
+            raise _provider_says_no(error) from error
+        _log.warning("the provider does not answer as it should", why=str(error) or "no answer in time")
+
+
+def _provider_says_no(error: Exception) -> BadInput:
+    do = (
+        "start the provider or correct its address"
+        if isinstance(error, NotSent)
+        else "correct its credentials"
+    )
+    return BadInput(f"the provider says no ({error})", "provider.url", do)
+
+
+async def reconcile(settings: Settings, database: Database, provider: Provider, since: float) -> Differences:
+    """Compares the provider's list since an instant (Unix seconds) with the books, and takes in late receipts.
+
+    Workers may run meanwhile. Raises BadInput.
+    """
+    if not isinstance(provider, History):
+        raise BadInput("this provider keeps no list of texts", "provider.url", "there is nothing to compare")
+    clock = Clock.of_the_system(asyncio.get_running_loop())
+    gateway = Gateway(settings, database, database, provider, clock)
+    await gateway.campaigns.load()
+    try:
+        return await reconciliation_of(gateway, provider).run(since)
+    except ProviderError as error:
+        raise BadInput(f"the provider did not tell it all ({error})", "provider.url", "try again") from error
 
 
 # ---------------------------------------------------------------- --check
@@ -318,9 +375,7 @@ async def _check_provider(settings: Settings) -> None:
     try:
         await ask_provider(provider)
     except ProviderError as error:
-        raise BadInput(
-            f"the provider says no ({error})", "provider.url", "correct its credentials"
-        ) from error
+        raise _provider_says_no(error) from error
     finally:
         await provider.close()
 

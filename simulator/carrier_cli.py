@@ -1,6 +1,7 @@
 """`textbank carrier`: the carriers' market behind Twilio's API. What is heavy is imported when it is needed."""
 
 import asyncio
+import gc
 import re
 import signal
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _CREDENTIALS = re.compile(r"(AC[0-9a-fA-F]{32}):(\S+)")
 _MOST_CONTACTS = 5_000_000
+_GC_THRESHOLDS = (20_000, 20, 20)  # a webhook makes dozens of short-lived objects, in no circles
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -104,6 +106,9 @@ async def _serve(
     await server.start(host, port)
     first = server.accounts[0]
     click.echo(f"{scenario.title}: {server.url} at {options.speed:g} x, account {first.sid}", err=True)
+    gc.collect()
+    gc.freeze()  # the market's tables live as long as it does
+    gc.set_threshold(*_GC_THRESHOLDS)
     try:
         await asked_to_stop.wait()
     finally:

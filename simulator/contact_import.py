@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from gateway.p2p.contact_rows import contact_of, hours_group_of
 from gateway.p2p.lists import ListReader
-from gateway.providers.base import Provider
+from gateway.pipeline.look_ups import LookUp, with_lines
 from gateway.store import contacts
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
@@ -47,22 +46,14 @@ async def put(
     database: Database,
     campaign_id: int,
     batches: Iterator[Sequence[ContactRow]],
-    look_up: Provider | None,
+    look_up: LookUp | None,
 ) -> int:
     """Stores the batches, each phone looked up first if asked (line type and carrier); returns how many."""
     stored = 0
     for batch in batches:
-        known = batch if look_up is None else await _looked_up(look_up, batch)
+        known = batch if look_up is None else await with_lines(batch, look_up)
         stored += await contacts.add(database, campaign_id, known)
     return stored
-
-
-async def _looked_up(provider: Provider, batch: Sequence[ContactRow]) -> list[ContactRow]:
-    lines = await provider.look_up([contact.phone for contact in batch])
-    return [
-        msgspec.structs.replace(contact, line_type=line.line_type, carrier=line.carrier)
-        for contact, line in zip(batch, lines, strict=True)
-    ]
 
 
 def phones_of(reader: ListReader) -> NDArray[np.int64]:

@@ -12,6 +12,9 @@ import msgspec
 
 from simulator.carriers import Seconds, Share
 
+TOLL_FREE = ("800", "833", "844", "855", "866", "877", "888")
+"""The area codes of toll-free numbers."""
+
 _IN_USE = frozenset({1212, 4334})  # directory assistance and a relay service
 _EXCHANGES = (555, 550, 551, 552, 553, 554, 556, 557, 558, 559)
 
@@ -81,6 +84,14 @@ class Inventory:
                 return self.own(phone, campaign, ready_at)
         return None
 
+    def sell(self, phone: int, campaign: int, ready_at: float = 0.0) -> Number | None:
+        """Sell one certain number; None when it is not on sale, or not any more."""
+        area_code = str(phone // 10_000_000 % 1000)
+        if phone not in self.on_sale(area_code, self.in_stock(area_code)):
+            return None
+        self._left[area_code] -= 1
+        return self.own(phone, campaign, ready_at)
+
     def own(self, phone: int, campaign: int, ready_at: float = 0.0) -> Number:
         """Enter a number as ours, bought here or brought along."""
         number = Number(phone, number_sid(phone))
@@ -114,6 +125,11 @@ class Inventory:
 def number_sid(phone: int) -> str:
     """The provider's id of a number: PN and 32 hexadecimal digits."""
     return f"PN{phone:032x}"
+
+
+def is_toll_free(phone: int) -> bool:
+    """Whether a US number is toll-free."""
+    return str(phone)[1:4] in TOLL_FREE
 
 
 def is_area_code(text: str) -> bool:

@@ -32,8 +32,8 @@ _WORD = (1 << 64) - 1
 
 
 def sid_of(n: int) -> str:
-    """The provider's id of outbound message `n`: SM and 32 hexadecimal digits."""
-    return f"SM{n:032x}"
+    """The provider's id of outbound message `n`: SM and 32 hexadecimal digits, never all of them zeros."""
+    return f"SM{n + 1:032x}"
 
 
 def inbound_sid_of(n: int) -> str:
@@ -45,8 +45,8 @@ def number_of(sid: str) -> int | None:
     """The `n` of an outbound sid; None for anything else."""
     if not _SID.fullmatch(sid):
         return None
-    n = int(sid.removeprefix("SM"), base=16)
-    return n if n < _INBOUND_SID else None
+    n = int(sid.removeprefix("SM"), base=16) - 1
+    return n if 0 <= n < _INBOUND_SID - 1 else None
 
 
 class Table:

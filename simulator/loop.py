@@ -1,7 +1,8 @@
 """asyncio on SimPy's clock: a rehearsal's event loop.
 
 The stock selector loop with a selector whose way of waiting is to step SimPy. The clock stands
-still while somebody is inside the database (`busy()`); then the real socket is waited for.
+still while somebody waits for the database, and goes no further than to the moment at which its next answer
+is wanted; then the real socket is waited for.
 Tie rule: at one instant SimPy's events come first, then asyncio's timers in heap order.
 """
 
@@ -17,9 +18,27 @@ import simpy
 
 Value = TypeVar("Value")
 
+_READ_BYTES = 16_384
+
 
 class Stalled(RuntimeError):
     """Nothing will ever happen again, and somebody still waits; the text names who and where."""
+
+
+class Outside:
+    """What works in real time beside the world, the database; this one never has anything to do."""
+
+    def stops_the_clock(self) -> bool:
+        """Whether somebody waits for it at this very instant."""
+        return False
+
+    def wanted_at(self) -> float:
+        """The virtual time beyond which the clock may not go before its next answer; inf: none is under way."""
+        return inf
+
+    def in_line(self) -> bool:
+        """Whether an answer is wanted as soon as it is there, so that the next question can be asked."""
+        return False
 
 
 class _SteppingSelector(selectors.DefaultSelector):
@@ -28,32 +47,37 @@ class _SteppingSelector(selectors.DefaultSelector):
     def __init__(self, env: simpy.Environment) -> None:
         super().__init__()
         self.env = env
-        self.busy: Callable[[], bool] = lambda: False
+        self.outside = Outside()
         self.until = inf  # the next timer; a step may set an earlier one
         self.loop: VirtualLoop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is not None and timeout <= 0:
-            return super().select(0) if self.busy() else []
-        if self.busy():
+            return super().select(0) if self.outside.stops_the_clock() else []
+        if self.outside.stops_the_clock():
             return super().select(None)
+        if self.outside.in_line() and (answers := super().select(0)):
+            return answers
         self.until = inf if timeout is None else self.env.now + timeout
-        self._step()
-        return []
+        return [] if self._step() else super().select(None)
 
-    def _step(self) -> None:
-        """Steps SimPy until somebody is woken or the next timer is due."""
+    def _step(self) -> bool:
+        """Steps SimPy until somebody is woken or the next timer is due; False: an answer is wanted first."""
         env = self.env
         ready = self.loop._ready  # type: ignore[attr-defined]  # the one private name: what call_soon has put there
         peek, step = env.peek, env.step
-        while (due := peek()) <= self.until and due != inf:
+        wanted_at = self.outside.wanted_at()
+        while (due := peek()) <= self.until and due < wanted_at:
             step()
             if ready:
-                return
+                return True
+        if wanted_at <= min(due, self.until) and wanted_at < inf:
+            return False
         if self.until == inf:
             raise Stalled(self.loop.who_waits())
         env.timeout(self.until - env.now)
         step()
+        return True
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -65,13 +89,19 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super().__init__(self._stepping)
         self._stepping.loop = self
 
-    def hold_while(self, busy: Callable[[], bool]) -> None:
-        """The clock stands still while `busy()`: somebody is inside the database."""
-        self._stepping.busy = busy
+    def wait_for(self, outside: Outside) -> None:
+        """The clock keeps pace with what works in real time."""
+        self._stepping.outside = outside
 
     def time(self) -> float:
         now: float = self.env.now
         return now
+
+    async def create_unix_connection(self, *args: Any, **options: Any) -> Any:
+        return _small_reads(await super().create_unix_connection(*args, **options))
+
+    async def create_connection(self, *args: Any, **options: Any) -> Any:
+        return _small_reads(await super().create_connection(*args, **options))
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
@@ -97,6 +127,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         task = self.create_task(work)
         task.add_done_callback(lambda done: _settle(event, done))
         return event
+
+
+def _small_reads(connection: Any) -> Any:
+    """asyncio reads into a fresh 256 KiB each time, which costs ten times a small answer's copy."""
+    transport, _ = connection
+    transport.max_size = _READ_BYTES
+    return connection
 
 
 def _settle(event: simpy.Event, task: "asyncio.Task[Any]") -> None:

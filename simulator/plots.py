@@ -47,7 +47,9 @@ _BLUE, _GREEN, _RED, _AMBER, _GREY, _VIOLET = (
 _BIN_STEPS_S = (60, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400)
 _MOST_BINS = 160
 _MOST_NUMBERS = 200
+_FEW = 6
 _FEWEST_FOR_A_CURVE = 20
+_TIMES = {"0.1 s": 0.1, "1 s": 1, "10 s": 10, "1 min": 60, "10 min": 600, "1 h": 3600, "10 h": 36_000}
 
 Floats = NDArray[np.float64]
 Trace = dict[str, Any]
@@ -156,7 +158,10 @@ def _waiting(world: _World) -> Figure:
     )
     if counts:
         answer += f" With those held in the gateway at most {max(counts):,} waited."
-    return Figure("waiting", "How long was the queue?", answer, _time_spec(data, "texts waiting"))
+    spec = _time_spec(data, "texts waiting")
+    if max([*counts, queued[deepest]]) < _FEW:
+        spec["layout"]["yaxis"]["dtick"] = 1  # no half texts
+    return Figure("waiting", "How long was the queue?", answer, spec)
 
 
 def _answers(world: _World) -> Figure:
@@ -286,7 +291,8 @@ def _latency(world: _World) -> Figure:
     if len(together):
         half, most = np.quantile(together, (0.5, 0.99))
         answer = f"Half were on the phone within {_span(float(half))}, 99 % within {_span(float(most))}."
-    x = {"type": "log", "title": {"text": "seconds from the provider to the phone"}}
+    ticks = {"tickvals": list(_TIMES.values()), "ticktext": list(_TIMES)}
+    x = {"type": "log", "title": {"text": "from the provider to the phone"}, **ticks}
     spec = _spec(data, x=x, y={"title": {"text": "% of texts shown"}, "range": [0, 100]})
     spec["layout"]["hovermode"] = "closest"
     return Figure("latency", "How long did a text take to arrive?", answer, spec)
@@ -348,7 +354,7 @@ def _rounded(values: Any) -> list[float]:
 
 
 def _time_spec(data: list[Trace], unit: str) -> dict[str, Any]:
-    return _spec(data, x={"type": "date"}, y={"title": {"text": unit}, "rangemode": "tozero"})
+    return _spec(data, x={"type": "date", "tickangle": 0}, y={"title": {"text": unit}, "rangemode": "tozero"})
 
 
 def _spec(data: list[Trace], *, x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
@@ -356,10 +362,10 @@ def _spec(data: list[Trace], *, x: dict[str, Any], y: dict[str, Any]) -> dict[st
     layout = {
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "margin": {"l": 70, "r": 20, "t": 10, "b": 50},
+        "margin": {"l": 20, "r": 20, "t": 10, "b": 30},
         "height": 340,
         "hovermode": "x unified",
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
         "xaxis": {"automargin": True, **x},
         "yaxis": {"automargin": True, **y},
     }

@@ -20,7 +20,6 @@ from gateway.p2p.lists import ListReader, read_list
 from gateway.store import campaigns, conversations
 from gateway.store.campaigns import CampaignRow
 from gateway.store.contacts import ContactRow
-from gateway.store.database import Database
 from gateway.store.embedded import EmbeddedServer
 from gateway.store.migrate import make_throwaway, migrate
 from simulator import contact_import
@@ -36,6 +35,7 @@ from simulator.ledger import Ledger
 from simulator.loop import VirtualLoop, run
 from simulator.market import Market
 from simulator.outcome import excused_phones, held_back_phones, result_of
+from simulator.paced_database import PacedDatabase
 from simulator.people import People
 from simulator.population import Line, Population
 from simulator.provider import SimulatedProvider
@@ -45,15 +45,17 @@ from simulator.volunteers import Volunteers
 
 CAMPAIGN, ACTION = 1, 1
 _SNAPSHOT_EVERY_S = 120.0
+ANSWER_S = 0.5  # a statement's time at the database: long, so that PostgreSQL works while the world goes on
 _GARBAGE_THRESHOLD = 5_000  # objects; a rehearsal makes few cycles
 _RESTART_S = 20.0  # a supervisor starts a crashed gateway again
 _SENDERS = ("Sam", "Maria", "Alex", "Jordan", "Taylor", "Chris", "Ana", "Pat", "Lee", "Robin")
 
 OnProgress = Callable[[Snapshot], None]
 
-# "No window shorter than anybody waits for": a STOP is in force within a second, nobody waits for a receipt.
+# "No window shorter than anybody waits for": a STOP is in force within a second and the answer's time, a volunteer
+# does not wait for the last press of Send, and nobody waits for a receipt.
 SETTINGS = Settings(
-    windows=Windows(admission_s=1.0, delivery_s=20.0, inbound_s=1.0, max_rows=5000),
+    windows=Windows(admission_s=2.0, delivery_s=20.0, inbound_s=1.0, max_rows=5000),
     dispatch=Dispatch(horizon_s=1.0, poll_s=5.0, idle_poll_s=60.0, concurrency=1000, closing_margin_s=60.0),
 )
 
@@ -101,8 +103,8 @@ class _Rehearsal:
         self.ledger = Ledger(plan.scenario.carriers)
         self.faults = Faults(plan.scenario.faults, self.draws, plan.scenario.duration_s)
         self.clock = Clock(loop, plan.scenario.start_at)
-        self.database = Database(dsn, connections=1)
-        loop.hold_while(lambda: self.database.in_flight > 0)
+        self.database = PacedDatabase(dsn)
+        loop.wait_for(self.database)
         self.reader: ListReader | None = None
         self.gateway: Gateway | None = None
         self.tasks: list[asyncio.Task[None]] = []
@@ -153,7 +155,7 @@ class _Rehearsal:
             CampaignRow(CAMPAIGN, CAMPAIGN, self.scenario.campaign.name, settings.to_json(), paused=False),
             self.clock.now(),
         )
-        self.contacts = await contact_import.put(self.database, CAMPAIGN, people, self.provider)
+        self.contacts = await contact_import.put(self.database, CAMPAIGN, people, self.provider.look_up)
         if self.reader is not None:
             await conversations.import_opt_outs(
                 self.database, CAMPAIGN, self.reader.opted_out, self.clock.now()
@@ -250,6 +252,7 @@ class _Rehearsal:
     # ------------------------------------------------------------ the day
 
     async def _live(self, on_progress: OnProgress | None) -> None:
+        self.database.answer_s = ANSWER_S
         self.volunteers.start()
         crashes = self.loop.create_task(self._supervise(), name="supervisor")
         self.tasks.append(crashes)
@@ -260,6 +263,7 @@ class _Rehearsal:
         await self._stop_tasks()
         if self.gateway is not None:
             await self.gateway.drain()
+        self.database.answer_s = 0.0
 
     async def _supervise(self) -> None:
         """The crashes one after the other; one that falls into a restart finds nothing that could crash."""
@@ -363,6 +367,6 @@ class _Rehearsal:
             zone=campaign.zone,
             registration=campaign.registration(),
             other_per_number_per_s=self.scenario.carriers.other_per_number_per_s,
-            commit_window_s=SETTINGS.windows.inbound_s,
+            commit_window_s=SETTINGS.windows.inbound_s + ANSWER_S,
             out_of_service=self.population.phones[self.population.line == Line.DEAD],
         )

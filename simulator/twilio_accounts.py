@@ -1,9 +1,10 @@
 """What an account has: credentials, numbers, services, messages. Records and their places, no rules."""
 
-from collections.abc import Sequence
 from hashlib import blake2b
 
 import msgspec
+
+from simulator.twilio_history import History
 
 DEFAULT_SID = "AC" + "0" * 32
 DEFAULT_TOKEN = "twin"  # noqa: S105, published: it opens nothing but the twin
@@ -103,37 +104,11 @@ class Account:
         self.by_phone: dict[int, OwnedNumber] = {}
         self.services: dict[str, Service] = {}
         self.keys: dict[str, ApiKey] = {}
-        self.messages: list[Message] = []
-        self.by_sid: dict[str, Message] = {}
-        self.with_phone: dict[int, list[Message]] = {}
+        self.messages = History(self)
         self.open_requests = 0
 
     def __repr__(self) -> str:
         return f"Account({self.sid}, {len(self.numbers)} numbers, {len(self.messages):,} messages)"
-
-    def add(self, message: Message) -> None:
-        """Enter a message into the account's list and its indexes."""
-        message.place = len(self.messages)
-        self.messages.append(message)
-        self.by_sid[message.sid] = message
-        if message.direction == "inbound":
-            self._index(message.sender, message)
-        self._index(message.to, message)
-
-    def _index(self, phone: int, message: Message) -> None:
-        known = self.with_phone.get(phone)
-        if known is None:
-            self.with_phone[phone] = [message]
-        else:
-            known.append(message)
-
-    def candidates(self, to: int | None, sender: int | None) -> Sequence[Message]:
-        """Among these, oldest first, are all messages to, or from, the phones given."""
-        if to is not None:
-            return self.with_phone.get(to, ())
-        if sender is not None and sender not in self.by_phone:
-            return self.with_phone.get(sender, ())
-        return self.messages
 
     def make_sid(self, prefix: str, what: str) -> str:
         """An identifier of 34 characters: the same for the same account and thing."""

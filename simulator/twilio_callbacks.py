@@ -12,13 +12,14 @@ from functools import lru_cache
 from hashlib import blake2b
 from hmac import digest
 from typing import NamedTuple
-from urllib.parse import parse_qsl, quote_plus
+from urllib.parse import parse_qsl, quote_plus, urljoin
 from xml.etree import ElementTree as ET
 
 import msgspec
 from yarl import URL
 
 from simulator.twilio_posts import Answer, CannotConnect, NoAnswer, Posts
+from simulator.twilio_wire import is_url
 
 _TOTAL_MS = 15_000
 _LARGEST_ANSWER = 64 * 1024
@@ -26,6 +27,7 @@ _ALERTS_KEPT = 200
 _FIRST_PAUSE_S = 0.25  # doubled at each further try; five fit into the 15 s
 _POLICIES = frozenset({"4xx", "5xx", "ct", "rt", "all"})
 _XML_TYPES = ("text/xml", "application/xml")
+_MOST_REDIRECTS = 30
 
 
 class Overrides(msgspec.Struct, frozen=True):
@@ -104,6 +106,21 @@ class Reply(msgspec.Struct, frozen=True):
     sender: str = ""
     media: tuple[str, ...] = ()
     callback: str = ""
+
+
+class Redirect(msgspec.Struct, frozen=True):
+    """A <Redirect>: the rest of the answer is to be had there."""
+
+    url: str
+    method: str = "POST"
+
+
+class Twiml(msgspec.Struct, frozen=True):
+    """What an answer says: its messages, where it goes on, and the verbs that are none of messaging's."""
+
+    replies: tuple[Reply, ...] = ()
+    redirect: Redirect | None = None
+    unknown: tuple[str, ...] = ()
 
 
 class Counts(msgspec.Struct):
@@ -210,8 +227,9 @@ class Callbacks:
         token: str,
         method: str,
         answered: Callable[[list[Reply]], object] | None,
+        redirects: int = 0,
     ) -> int:
-        """All tries at one receiver; 0 or the debugger's code."""
+        """All tries at one receiver, and at those it sends us on to; 0 or the debugger's code."""
         target = target_of(url)
         overrides = target.receiver.overrides
         ends_at = self._loop.time() + overrides.total_s
@@ -228,9 +246,19 @@ class Callbacks:
                 self.counts.retried += 1
                 await asyncio.sleep(pause_s)
                 continue
-            if answered is not None and answer.content.strip():
-                self._read_answer(target.signed, answer.content_type, answer.content, answered)
-            return 0
+            if answered is None or not answer.content.strip():
+                return 0
+            goes_on = self._read_answer(target.signed, answer.content_type, answer.content, answered)
+            if goes_on is None:
+                return 0
+            if redirects == _MOST_REDIRECTS:
+                self.alert(14107, target.signed, "a loop of redirects")
+                return 0
+            there = urljoin(target.signed, goes_on.url)
+            if not is_url(there):
+                self.alert(11100, target.signed, f"Invalid URL format: {there[:100]}")
+                return 0
+            return await self._bring(nth, there, parameters, token, goes_on.method, answered, redirects + 1)
         return 11200
 
     async def _try(
@@ -256,7 +284,8 @@ class Callbacks:
 
     def _read_answer(
         self, url: str, content_type: str, content: bytes, answered: Callable[[list[Reply]], object]
-    ) -> None:
+    ) -> Redirect | None:
+        """Hands the messages on; where the rest is to be had, if it is elsewhere."""
         if len(content) > _LARGEST_ANSWER:
             self.alert(11750, url, "TwiML response body too large")
         elif content_type == "text/plain":
@@ -265,9 +294,16 @@ class Callbacks:
             self.alert(12300, url, f"Invalid Content-Type: {content_type}")
         else:
             try:
-                answered(replies_of(content))
+                twiml = twiml_of(content)
             except BadTwiml as error:
                 self.alert(12100, url, str(error))
+                return None
+            for verb in twiml.unknown:
+                self.alert(14110, url, f"Invalid verb for a message: <{verb}>")
+            if twiml.replies:
+                answered(list(twiml.replies))
+            return twiml.redirect
+        return None
 
 
 def _request(nth: int, target: Target, parameters: dict[str, str], token: str, method: str) -> bytes:
@@ -302,8 +338,8 @@ class BadTwiml(ValueError):
     """An answer that is no TwiML."""
 
 
-def replies_of(content: bytes) -> list[Reply]:
-    """The messages of a TwiML document of bounded size; raises BadTwiml. Entities are never expanded."""
+def twiml_of(content: bytes) -> Twiml:
+    """A TwiML document of bounded size; raises BadTwiml. Entities are never expanded."""
     if re.search(rb"<!(?:DOCTYPE|ENTITY)", content, re.IGNORECASE):
         raise BadTwiml("a document type is not allowed")
     try:
@@ -312,7 +348,17 @@ def replies_of(content: bytes) -> list[Reply]:
         raise BadTwiml(f"not well-formed: {error}") from error
     if root.tag != "Response":
         raise BadTwiml(f"expected <Response>, found <{root.tag}>")
-    return [_reply(element) for element in root if element.tag in {"Message", "Sms"}]
+    replies: list[Reply] = []
+    unknown: list[str] = []
+    for element in root:
+        if element.tag in {"Message", "Sms"}:
+            replies.append(_reply(element))
+        elif element.tag == "Redirect":  # what comes after it is never reached
+            method = "GET" if element.get("method", "").upper() == "GET" else "POST"
+            return Twiml(tuple(replies), Redirect((element.text or "").strip(), method), tuple(unknown))
+        else:
+            unknown.append(element.tag)
+    return Twiml(tuple(replies), None, tuple(unknown))
 
 
 def _reply(element: ET.Element) -> Reply:

@@ -7,7 +7,7 @@ import msgspec
 
 from simulator.carriers import CARRIERS, Carrier
 from simulator.faults import Brownout, FaultParameters, StopWave, Window
-from simulator.ledger import STATUSES, Table, sid_of
+from simulator.ledger import STATUSES, Table
 from simulator.twilio_accounts import Message
 from simulator.twilio_errors import ApiError
 from simulator.twilio_wire import Form, date_v1, phone_of
@@ -15,7 +15,7 @@ from simulator.twilio_world import World
 
 _RECENT = 30
 _MOST_ROWS = 100_000
-_TABLES = (
+TABLES = (
     "submissions",
     "refusals",
     "accepts",
@@ -131,14 +131,14 @@ class Control:
     def ledger(self) -> dict[str, object]:
         """Totals, money, and a hash of everything that happened."""
         counts: dict[str, Any] = msgspec.to_builtins(self._world.ledger.counts(), str_keys=True)
-        rows = {name: len(getattr(self._world.ledger, name)) for name in _TABLES}
+        rows = {name: len(getattr(self._world.ledger, name)) for name in TABLES}
         hash_ = self._world.ledger.trace_hash()
         return {"counts": counts, "rows": rows, "webhooks": self._webhooks(), "trace_hash": hash_}
 
     def table(self, name: str, form: Form) -> dict[str, object]:
         """Rows `after` and on of one table, oldest first; `next` is the `after` of the rows that follow."""
-        if name not in _TABLES:
-            raise ApiError(20404, f"there is no table {name}; there are {', '.join(_TABLES)}")
+        if name not in TABLES:
+            raise ApiError(20404, f"there is no table {name}; there are {', '.join(TABLES)}")
         table: Table = getattr(self._world.ledger, name)
         after = form.whole("after", 0)
         upto = min(len(table), after + min(form.whole("limit", 1000), _MOST_ROWS))
@@ -148,11 +148,14 @@ class Control:
         if name == "submissions":
             for n, row in enumerate(shown, after):
                 row.update(self._fate(n))
+        elif name == "inbound":
+            for n, row in enumerate(shown, after):
+                row["text"] = self._world.ledger.inbound_texts[n]
         return {"rows": shown, "next": upto if upto < len(table) else None}
 
     def _fate(self, n: int) -> dict[str, object]:
         status, code = self._world.ledger.state(n)
-        sid = self._world.outbound[n].sid if n < len(self._world.outbound) else sid_of(n)
+        sid = self._world.outbound(n).sid
         return {"n": n, "sid": sid, "status": STATUSES[status], "code": code}
 
     # ------------------------------------------------------------ the page
@@ -182,7 +185,7 @@ class Control:
                 for account in world.accounts.values()
                 for service in account.services.values()
             ],
-            "recent": [self._line(message) for message in islice(reversed(world.outbound), _RECENT)],
+            "recent": [self._line(message) for message in islice(world.recent(), _RECENT)],
             "faults": self.faults(),
         }
 

@@ -17,6 +17,7 @@ _STATUS = {
 }
 
 TEXTS = {
+    14107: "Message rate limit exceeded",
     20001: "Unknown parameter",
     20003: "Authenticate",
     20004: "Method not allowed",

@@ -10,13 +10,15 @@ from simulator.blocking import START_WORDS, STOP_WORDS, BlockList, BlockScope
 from simulator.carriers import CARRIERS, CampaignRegistration, CarrierParameters
 from simulator.draws import Draws
 from simulator.faults import FaultParameters, Faults, NumberBan, Window
-from simulator.inventory import Number, is_area_code
+from simulator.filed_table import FiledTable
+from simulator.inventory import Number, is_area_code, is_toll_free
 from simulator.ledger import Ledger, Table
 from simulator.market import Market
 from simulator.messages import MarketRefusal, Population, Submission
 from simulator.twilio_people import OpenPopulation
 
 HELP_WORDS = frozenset({"HELP", "INFO"})
+_NETWORK_WORDS = frozenset({"STOP", "START", "UNSTOP"})  # of a toll-free number
 _LATER = {21611: 30001}  # with a service, a full queue has another code
 _NEVER = Window(0.0, 1e-9)  # keeps the questions about windows asked, so that one can be opened at any time
 
@@ -33,6 +35,15 @@ class LiveFaults(Faults):
     @property
     def any_brownout(self) -> bool:
         return True
+
+    def slow_factor(self, carrier: int, now: float) -> float:
+        return super().slow_factor(carrier, now) if self.parameters.brownouts else 1.0
+
+    def receipts_held_until(self, now: float) -> float:
+        return super().receipts_held_until(now) if len(self.parameters.receipt_storms) > 1 else now
+
+    def stop_wave_share(self, now: float) -> float:
+        return super().stop_wave_share(now) if self.parameters.stop_waves else 0.0
 
     def change(self, **fields: Any) -> None:
         """Replace fields of the parameters, windows in seconds since the world's start."""
@@ -63,6 +74,9 @@ class Witness(Ledger):
         self.ended_at = array("d")
         self.acknowledged = Table("n:q at:d status:B code:H")
         self.inbound_acknowledged = Table("n:q at:d")
+        for name, table in list(vars(self).items()):
+            if isinstance(table, Table):
+                setattr(self, name, FiledTable(table))
         self.on_receive: Callable[[int, float, int, int, str, int], object] = lambda *_: None
 
     def submit(self, submission: Submission, arrived_at: float, carrier: int) -> int:
@@ -89,7 +103,11 @@ class Witness(Ledger):
 
 
 class KeywordBlocks(BlockList):
-    """A plain number's STOP closes the pair, a service's every sender of it; `on_keyword` hears stop, start, help."""
+    """A plain number's STOP closes the pair, a service's every sender of it; `on_keyword` hears stop, start, help.
+
+    A toll-free number's STOP closes the pair in the network itself: its answers are none of the provider's, and
+    YES does not open it again (help.twilio.com, toll-free opt-out).
+    """
 
     def __init__(self) -> None:
         super().__init__(BlockScope.PAIR)
@@ -99,7 +117,12 @@ class KeywordBlocks(BlockList):
     def hear(self, person: int, number: int, campaign: int, text: str, now: float) -> bool:
         word = text.strip().upper()
         blocked = self.blocks(person, number, campaign)
+        toll_free = is_toll_free(number)
+        if toll_free and word == "YES":
+            return False
         newly = super().hear(person, self._scope(number, campaign), campaign, text, now)
+        if toll_free and (word in _NETWORK_WORDS or blocked):
+            return newly
         if word in STOP_WORDS and not blocked:
             self.on_keyword(person, number, "STOP")
         elif word in START_WORDS and blocked:
@@ -112,7 +135,7 @@ class KeywordBlocks(BlockList):
         return super().blocks(person, self._scope(number, campaign), campaign)
 
     def _scope(self, number: int, campaign: int) -> int:
-        return -campaign if campaign in self.services else number
+        return -campaign if campaign in self.services and not is_toll_free(number) else number
 
 
 class AccountMarket(Market):
@@ -156,17 +179,15 @@ class AccountMarket(Market):
 
     def sell(self, phone: int, campaign: int) -> Number:
         """Buy one number that is on sale. Raises MarketRefusal 21422 when it is not, or not any more."""
-        area_code = str(phone // 10_000_000 % 1000)
-        stock = self.inventory.in_stock(area_code)
         nth, self._purchases = self._purchases, self._purchases + 1
         refused = self._faults.purchase_fails(nth)
-        if refused or phone not in self.inventory.on_sale(area_code, stock):
+        number = None if refused else self.inventory.sell(phone, campaign, self._env.now)
+        if number is None:
             self.ledger.buy(self._env.now, 0, campaign, 21422)
             raise MarketRefusal(21422)
-        self.inventory._left[area_code] -= 1
         self._count_number(campaign, 1)
         self.ledger.buy(self._env.now, phone, campaign)
-        return self.inventory.own(phone, campaign, self._env.now)
+        return number
 
     def next_on_sale(self, area_code: str) -> int:
         """The number a purchase in an area code ("" for any) brings. Raises MarketRefusal 21421 or 21452."""

@@ -1,7 +1,9 @@
 """/2010-04-01/Accounts/{AC}/Messages: create, fetch, list, redact, cancel, delete, media, feedback."""
 
+import mimetypes
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from urllib.parse import urlsplit
 
 from simulator.messages import is_us_number
 from simulator.twilio_accounts import Account, Message, OwnedNumber, Service
@@ -40,11 +42,11 @@ class Messages:
         service = message.service
         if form.text("ScheduleType"):
             world.schedule(message, self._delay_s(form, service), validity_s)
-            account.add(message)
+            account.messages.add(message)
             return self.show(message)
         number = self._sender(account, message)
         world.send(message, number, validity_s)
-        account.add(message)
+        account.messages.add(message)
         shown = self.show(message)
         if service is not None:  # the sender is chosen a moment later
             shown.update({"status": "accepted", "num_segments": "0", "from": None})
@@ -95,7 +97,7 @@ class Messages:
     # ------------------------------------------------------------ one message
 
     def find(self, account: Account, sid: str) -> Message:
-        message = account.by_sid.get(sid)
+        message = account.messages.find(sid)
         if message is None or message.deleted:
             raise ApiError(20404, f"The requested resource {account.base}/Messages/{sid}.json was not found")
         return message
@@ -112,10 +114,11 @@ class Messages:
             self._must_be_final(message)
             message.body = ""
             message.changed_at = self._world.env.now
+            account.messages.keep(message)
         return self.show(message)
 
     def _cancel(self, message: Message) -> None:
-        """Only what is scheduled can be cancelled: the model's queue gives nothing back."""
+        """Only what is still scheduled can be cancelled (error 30409)."""
         if message.status != "scheduled":
             raise ApiError(30409)
         message.status = "canceled"
@@ -127,6 +130,7 @@ class Messages:
         self._must_be_final(message)
         message.deleted = True
         message.body = ""
+        account.messages.keep(message)
 
     def _must_be_final(self, message: Message) -> None:
         if self._world.state(message)[0] not in _FINAL:
@@ -136,18 +140,18 @@ class Messages:
         """The media of a message."""
         message = self.find(account, sid)
         created = date_2010(self._world.start_at + message.created_at)
-        media_sids = [account.make_sid("ME", f"{sid} {url}") for url in message.media]
+        named = [(account.make_sid("ME", f"{sid} {nth} {url}"), url) for nth, url in enumerate(message.media)]
         return [
             {
                 "sid": media_sid,
                 "account_sid": account.sid,
                 "parent_sid": sid,
-                "content_type": "image/jpeg",
+                "content_type": _content_type(url),
                 "date_created": created,
                 "date_updated": created,
                 "uri": f"{account.base}/Messages/{sid}/Media/{media_sid}.json",
             }
-            for media_sid in media_sids
+            for media_sid, url in named
         ]
 
     def feedback(self, account: Account, sid: str, form: Form) -> dict[str, object]:
@@ -182,7 +186,7 @@ class Messages:
         to, sender = form.optional("To"), form.optional("From")
         from_phone, to_phone = _wanted(sender), _wanted(to)
         after, before = self._dates(form)
-        for message in reversed(account.candidates(to_phone, from_phone)):
+        for message in account.messages.newest(to_phone, from_phone):
             sent_at = self._world.start_at + (self._sent_at(message) or message.created_at)
             if (
                 not message.deleted
@@ -317,11 +321,16 @@ def _content(form: Form) -> tuple[str, tuple[str, ...]]:
     return body, media
 
 
+def _content_type(url: str) -> str:
+    """As the end of the URL's path says: nothing is ever fetched."""
+    return mimetypes.guess_type(urlsplit(url).path)[0] or "image/jpeg"
+
+
 def _older(account: Account, page: Page, messages: Iterable[Message]) -> Iterator[Message]:
     """What comes after the message that the token names, else after the pages before."""
     if not page.token:
         return islice(messages, page.number * page.size, None)
-    last = account.by_sid.get(page.token.removeprefix("PA"))
+    last = account.messages.find(page.token.removeprefix("PA"))
     if last is None:
         raise ApiError(20422, "Invalid PageToken")
     place = last.place

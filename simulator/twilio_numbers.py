@@ -3,14 +3,13 @@
 import re
 from collections.abc import Callable, Iterable
 
-from simulator.inventory import is_area_code
+from simulator.inventory import TOLL_FREE, is_area_code, is_toll_free
 from simulator.messages import MarketRefusal, is_us_number
 from simulator.twilio_accounts import Account, OwnedNumber
 from simulator.twilio_errors import ApiError
 from simulator.twilio_wire import Form, Page, date_2010, display, is_url, phone_of
 from simulator.twilio_world import API_VERSION, World
 
-_TOLL_FREE = ("833", "844", "855", "866", "877", "888")
 _MAGIC = 15_005_550_000
 _MAGIC_BUY = {_MAGIC: 21422, _MAGIC + 1: 21421, _MAGIC + 6: 0}
 _URLS = ("sms_url", "sms_fallback_url", "status_callback", "voice_url", "voice_fallback_url")
@@ -61,9 +60,9 @@ class Numbers:
         if asked:
             if not is_area_code(asked):
                 raise ApiError(20422, "Invalid AreaCode")
-            return (asked,) if (asked in _TOLL_FREE) == (kind == "TollFree") else ()
+            return (asked,) if (asked in TOLL_FREE) == (kind == "TollFree") else ()
         if kind == "TollFree":
-            return _TOLL_FREE
+            return TOLL_FREE
         states = self._world.scenario.population.states
         if region := form.text("InRegion"):
             return [str(code) for state in states if state.state == region for code in state.area_codes]
@@ -119,7 +118,7 @@ class Numbers:
         campaign = account.campaign
         try:
             phone = phone_of(form.text("PhoneNumber")) or world.market.next_on_sale(form.text("AreaCode"))
-            if str(phone)[1:4] in _TOLL_FREE:
+            if is_toll_free(phone):
                 campaign = world.new_campaign(toll_free=True)
             world.market.sell(phone, campaign)
         except MarketRefusal as refusal:
@@ -184,7 +183,6 @@ class Numbers:
     def show(self, account: Account, number: OwnedNumber) -> dict[str, object]:
         """The resource; URLs that were never set are empty."""
         start_at = self._world.start_at
-        toll_free = f"{number.phone}"[1:4] in _TOLL_FREE
         return {
             "sid": number.sid,
             "account_sid": account.sid,
@@ -201,7 +199,7 @@ class Numbers:
             "beta": False,
             "origin": "twilio",
             "status": "in-use",
-            "type": "tollfree" if toll_free else "local",
+            "type": "tollfree" if is_toll_free(number.phone) else "local",
             "api_version": API_VERSION,
             "date_created": date_2010(start_at + number.created_at),
             "date_updated": date_2010(start_at + number.updated_at),
@@ -231,7 +229,7 @@ class Numbers:
         return answer
 
     def _line_type(self, phone: int) -> dict[str, object]:
-        if str(phone)[1:4] in _TOLL_FREE:
+        if is_toll_free(phone):
             kind, carrier = "tollFree", ""
         else:
             kind, carrier = self._world.market.lookup(phone)

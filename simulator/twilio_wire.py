@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
 from typing import TypeVar
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 from simulator.twilio_errors import ApiError
 
@@ -41,10 +41,10 @@ class Form:
     __slots__ = ("pairs", "values")
 
     def __init__(self, encoded: str) -> None:
-        try:
-            self.pairs = parse_qsl(encoded, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
-        except ValueError as error:
-            raise ApiError(20422, str(error)) from error
+        if encoded.count("&") >= _MOST_FIELDS:
+            raise ApiError(20422, "Max number of fields exceeded")
+        fields = [each.partition("=") for each in encoded.split("&") if each]
+        self.pairs = [(_plain(name), _plain(value)) for name, _, value in fields]
         self.values = dict(self.pairs)
 
     def text(self, name: str, default: str = "") -> str:
@@ -74,6 +74,13 @@ class Form:
         return int(value)
 
 
+def _plain(text: str) -> str:
+    """A name or value of a form as it was meant; most have nothing to decode."""
+    if "+" in text:
+        text = text.replace("+", " ")
+    return unquote(text) if "%" in text else text
+
+
 def phone_of(text: str) -> int | None:
     """+12155550123 as a number; None for anything else but E.164."""
     return int(text[1:]) if _E164.fullmatch(text) else None
@@ -83,6 +90,12 @@ def is_url(text: str) -> bool:
     """An absolute URL whose host name Twilio would call: ASCII, no blank, no underscore."""
     if not text.isascii() or not text.isprintable() or " " in text:
         return False
+    return _is_base(text.partition("?")[0].partition("#")[0])
+
+
+@lru_cache(maxsize=4096)
+def _is_base(text: str) -> bool:
+    """Of a URL without query and fragment, which differ from message to message."""
     try:
         parts = urlsplit(text)
         port_is_one = parts.port is None or parts.port > 0

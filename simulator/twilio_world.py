@@ -5,7 +5,7 @@ Everything here runs inside the model, at its present moment: callers come throu
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zlib import crc32
@@ -13,7 +13,7 @@ from zlib import crc32
 import simpy
 
 from simulator.draws import Draws
-from simulator.ledger import STATUSES, sid_of
+from simulator.ledger import STATUSES, number_of, sid_of
 from simulator.market import InboundEvent, StatusEvent
 from simulator.messages import MarketRefusal, Submission
 from simulator.population import Population
@@ -22,6 +22,7 @@ from simulator.scenario import Scenario
 from simulator.twilio_accounts import Account, Message, OwnedNumber, Service
 from simulator.twilio_callbacks import Callbacks, Reply
 from simulator.twilio_errors import ApiError
+from simulator.twilio_loops import ReplyLoops
 from simulator.twilio_market import AccountMarket, LiveFaults, Witness
 from simulator.twilio_people import OpenPeople, OpenPopulation
 from simulator.twilio_wire import is_url, phone_of, segments
@@ -67,12 +68,17 @@ class World:
         self.callbacks = Callbacks(loop)
         self.accounts = {account.sid: account for account in accounts}
         self.owners: dict[int, tuple[Account, OwnedNumber]] = {}
-        self.outbound: list[Message] = []  # by their number in the ledger
-        self.inbound: list[Message | None] = []  # None: the account was never told
+        self._outbound: dict[int, Message] = {}  # in memory, by their number in the ledger
+        self._inbound_to: list[Account | None] = []  # by number of the text; None: the account was never told
+        self._state_by_area_code = {
+            code: state.state for state in scenario.population.states for code in state.area_codes
+        }
         self._campaigns = 0
         self._scheduled = 0
+        self._loops = ReplyLoops()
         for account in accounts:
             account.campaign = self.new_campaign()
+            account.messages.filed = self._filed
 
     def _build_market(self, contacts: int) -> None:
         scenario = self.scenario
@@ -154,7 +160,7 @@ class World:
             message.sid = sid_of(message.n)
             if message.media:
                 message.sid = f"MM{message.sid[2:]}"
-        self.outbound.append(message)
+        self._outbound[message.n] = message
         if message.service is not None and number is not None and message.callback:
             self.env.timeout(_CHOSEN_S, message).callbacks.append(self._chosen)
 
@@ -195,9 +201,27 @@ class World:
         self._report(event.value, "queued", 0)
 
     def _status(self, event: StatusEvent) -> None:
-        message = self.outbound[int(event.sid.removeprefix("SM"), base=16)]
+        n = number_of(event.sid)
+        assert n is not None
+        message = self.outbound(n)
         if message.callback:
             self._report(message, event.status, event.code)
+
+    def outbound(self, n: int) -> Message:
+        """An outbound message by its number in the ledger."""
+        message = self._outbound.get(n)
+        if message is None:
+            found = (account.messages.numbered(n) for account in self.accounts.values())
+            message = next(each for each in found if each is not None)
+        return message
+
+    def recent(self) -> Iterator[Message]:
+        """The outbound messages that are in memory, newest first."""
+        return reversed(self._outbound.values())
+
+    def _filed(self, messages: list[Message]) -> None:
+        for message in messages:
+            self._outbound.pop(message.n, None)
 
     def report_cancelled(self, message: Message) -> None:
         """The callback of a message that was cancelled before its time."""
@@ -229,7 +253,11 @@ class World:
             message.callback,
             parameters,
             account.token,
-            done=lambda: acknowledge(message.n, self.pump.now, known, code) if known is not None else None,
+            done=lambda: (
+                acknowledge(message.n, self.pump.now, known, code)
+                if known is not None and message.n >= 0
+                else None
+            ),
         )
 
     def state(self, message: Message) -> tuple[str, int]:
@@ -245,18 +273,19 @@ class World:
         """A person's text has reached one of our numbers."""
         owner = self.owners.get(number)
         if owner is None or (owner[1].service is not None and not _inbound_url(owner[1])[0]):
-            self.inbound.append(None)  # a service without a webhook drops what comes in
+            self._inbound_to.append(None)  # a service without a webhook drops what comes in
             return
         account, owned = owner
         sid = f"SM{_INBOUND + n:032x}"
         message = Message(-1, sid, account, "inbound", person, number, text, count, at, service=owned.service)
         message.status = "received"
-        account.add(message)
-        self.inbound.append(message)
+        account.messages.add(message)
+        self._inbound_to.append(account)
 
     def _inbound(self, event: InboundEvent) -> None:
         n = int(event.sid.removeprefix("SM"), base=16) - _INBOUND
-        message = self.inbound[n]
+        account = self._inbound_to[n]
+        message = account.messages.find(event.sid) if account is not None else None
         if message is None:
             return
         number = message.account.by_phone.get(message.to)
@@ -298,9 +327,7 @@ class World:
 
     def state_of(self, phone: int) -> str:
         """The state of an area code the scenario names, else empty."""
-        area_code = phone // 10_000_000 % 1000
-        states = self.scenario.population.states
-        return next((state.state for state in states if area_code in state.area_codes), "")
+        return self._state_by_area_code.get(phone // 10_000_000 % 1000, "")
 
     def _answer(self, message: Message, replies: list[Reply]) -> None:
         """The messages of a webhook's TwiML."""
@@ -324,8 +351,20 @@ class World:
         callback = reply.callback if is_url(reply.callback) else ""
         message = self.draft(account, number.phone, to, reply.body, direction="outbound-reply")
         message.callback, message.media = callback, reply.media
+        if self._loops.holds(number.phone, to, self.env.now):
+            self._fail_loop(message)
+            return
         self.send(message, number, 36_000.0)
-        account.add(message)
+        account.messages.add(message)
+
+    def _fail_loop(self, message: Message) -> None:
+        """An answer in a loop of answers: failed, free, and never in the market."""
+        account = message.account
+        message.sid = account.make_sid("SM", f"loop {len(account.messages)}")
+        message.status, message.code, message.changed_at = "failed", 14107, self.env.now
+        account.messages.add(message)
+        if message.callback:
+            self._report(message, "failed", 14107)
 
     def draft(
         self, account: Account, sender: int, to: int, body: str, *, direction: str = "outbound-api"
@@ -352,7 +391,7 @@ class World:
         message = self.draft(account, number, person, _KEYWORD_REPLIES[word], direction="outbound-reply")
         message.sid = account.make_sid("SM", f"keyword {len(account.messages)}")
         message.status, message.changed_at = "delivered", self.env.now
-        account.add(message)
+        account.messages.add(message)
 
 
 def _inbound_url(number: OwnedNumber) -> tuple[str, str]:

@@ -113,10 +113,16 @@ def test_nothing_chooses_by_hash() -> None:
 
 
 def test_no_test_sleeps() -> None:
-    """But on the virtual loop, where sleeping takes no time and is what is tested."""
+    """But on the virtual loop, where sleeping takes no time and is what is tested, and between real processes,
+    where an outage has to last."""
     sleeping = re.compile(r"\b(time|asyncio|gevent)\.sleep\((?!0\))")
     tests = {path: path.read_text(encoding="utf-8") for path in sources("tests") if path != Path(__file__)}
-    real_time = {path: text for path, text in tests.items() if "simulator.loop" not in text}
+    processes = ROOT / "tests" / "end_to_end"
+    real_time = {
+        path: text
+        for path, text in tests.items()
+        if "simulator.loop" not in text and processes not in path.parents
+    }
     assert [relative(path) for path, text in real_time.items() if sleeping.search(text)] == []
 
 

@@ -1,17 +1,15 @@
 """What each generated part of a page says."""
 
-import importlib
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from math import isinf
-from pathlib import Path
 from typing import Any
 
-import click
-
+from docs.generate.command_line import command_line, commands
+from docs.generate.door import operations, records
 from docs.generate.parameters import Parameter, parameters
 from docs.generate.result_fields import json_fields
 from docs.generate.tables import code, table
+from docs.generate.twin import fault_orders, ledger_tables
 from gateway import config
 from gateway.core.errors import CATALOGUE, Consequence, Kind, SubReason, consequence
 from gateway.core.hours import STATE_WINDOWS, WEEKDAYS, clock_text
@@ -24,49 +22,7 @@ from gateway.metrics import FAMILIES, Family, Label
 from simulator.result import INVARIANT_RULES
 from simulator.scenario import load, shipped
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 _HOUR_S = 3600
-
-
-def commands() -> dict[str, click.Command]:
-    """The subcommands that this distribution registers, by name."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    found = {}
-    for name, place in sorted(project["entry-points"]["textbank.commands"].items()):
-        module, _, attribute = place.partition(":")
-        found[name] = getattr(importlib.import_module(module), attribute)
-    return found
-
-
-def _commands() -> str:
-    return "\n\n".join(_command(name, command) for name, command in commands().items())
-
-
-def _command(name: str, command: click.Command) -> str:
-    context = click.Context(command, info_name=f"textbank {name}", **command.context_settings)
-    usage = command.get_usage(context).removeprefix("Usage: ")
-    rows = [_flag(each, context) for each in command.get_params(context)]
-    words = " ".join((command.help or "").split())
-    return f"### {name}\n\n    {usage}\n\n{words}\n\n{table(('flag', 'meaning', 'default'), rows)}"
-
-
-def _flag(parameter: click.Parameter, context: click.Context) -> tuple[str, str, str]:
-    if isinstance(parameter, click.Argument):
-        return (
-            code(parameter.make_metavar(context)),
-            "a name or the path of a TOML file",
-            code(parameter.default),
-        )
-    assert isinstance(parameter, click.Option)
-    names = ", ".join((*parameter.secondary_opts, *parameter.opts))
-    metavar = "" if parameter.is_flag else f" {parameter.make_metavar(context).replace('INTEGER RANGE', 'N')}"
-    shown = "" if parameter.is_flag or parameter.default is None else str(parameter.default)
-    meaning, _, told = (parameter.help or "").partition("  [default: ")
-    return code(f"{names}{metavar}"), meaning, code(told.rstrip("]") or _real(shown))
-
-
-def _real(default: str) -> str:
-    return "" if "UNSET" in default.upper() or default == "None" else default
 
 
 def _scenarios() -> str:
@@ -288,7 +244,7 @@ def _rejects() -> str:
 
 
 BLOCKS: Mapping[str, Callable[[], str]] = {
-    "commands": _commands,
+    "commands": command_line,
     "json-fields": json_fields,
     "scenarios": _scenarios,
     "scenario-parameters": _scenario_parameters,
@@ -304,6 +260,10 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "state-windows": _state_windows,
     "prices": _prices,
     "rejects": _rejects,
+    "http-operations": operations,
+    "http-records": records,
+    "fault-orders": fault_orders,
+    "ledger-tables": ledger_tables,
 }
 """Name of a part -> what it says."""
 

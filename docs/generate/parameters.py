@@ -149,7 +149,7 @@ def parameters() -> list[Parameter]:
 
 
 def _of(record: type[msgspec.Struct], path: str, given: Any) -> Iterator[Parameter]:
-    comments = _comments(record)
+    comments = comments_of(record)
     for field in msgspec.structs.fields(record):
         name = f"{path}.{field.name}" if path else field.name
         default = getattr(given, field.name) if isinstance(given, record) else _default(field)
@@ -164,7 +164,7 @@ def _of(record: type[msgspec.Struct], path: str, given: Any) -> Iterator[Paramet
 
 def _parameter(path: str, name: str, kind: Any, default: Any, comment: str) -> Parameter:
     return Parameter(
-        name, _unit(name, kind), _shown(default), _source(path, name, comment), _meaning(name, comment)
+        name, _unit(name, kind), shown(default), _source(path, name, comment), _meaning(name, comment)
     )
 
 
@@ -230,7 +230,7 @@ def _type_name(kind: Any) -> str:
     return names.get(base, str(base.__name__))
 
 
-def _shown(default: Any) -> str:
+def shown(default: Any) -> str:
     match default:
         case msgspec.NODEFAULT:
             return "required"
@@ -241,9 +241,9 @@ def _shown(default: Any) -> str:
         case float():
             return f"{default:,g}" if default < 1e6 else f"{default:,.0f}"
         case tuple():
-            return ", ".join(map(_shown, default))
+            return ", ".join(map(shown, default))
         case dict():
-            return ", ".join(f"{key} {_shown(value)}" for key, value in default.items()) or "none"
+            return ", ".join(f"{key} {shown(value)}" for key, value in default.items()) or "none"
         case _:
             return str(default)
 
@@ -257,7 +257,7 @@ def _source(path: str, name: str, comment: str) -> str:
 
 
 @cache
-def _comments(record: type[msgspec.Struct]) -> dict[str, str]:
+def comments_of(record: type[msgspec.Struct]) -> dict[str, str]:
     """The comment beside each field, also of a base and of a field on several lines."""
     found: dict[str, str] = {}
     for base in reversed(record.__mro__):

@@ -108,6 +108,7 @@ class NumberPool:
         self._purchases = Purchases(policy.restock_s, policy.retry_anywhere_s)
         self._watch = FilteringWatch(policy.filtering)
         self._dirty: set[int] = set()
+        self.must_be_saved = False  # a number changed its state: a crash now must not forget it
         self._unserved: Counter[tuple[str, ...]] = Counter()
         self._bound: dict[str | None, tuple[float, float]] = {}  # first and last time, by carrier
         self._regroup()
@@ -165,6 +166,7 @@ class NumberPool:
         if left is not None:
             left.moved_to = found.number.number_id
             self._dirty.add(leaving)
+            self.must_be_saved = True
         return Chosen(found.number, found.slot, found.how, leaving, found.buy)
 
     def _successor(self, number: Number | None) -> Number | None:
@@ -201,7 +203,7 @@ class NumberPool:
 
     def _without_numbers(self, need: _Need) -> Wait | NoNumber:
         poll_at = need.now + self.policy.purchase_poll_s
-        if self._purchases or self._provisioning:
+        if self._purchases or self._provisioning or self._purchases.are_postponed(need.now):
             return Wait(poll_at)
         buy = self._propose(need, BuyReason.REPLACEMENT if self.numbers else BuyReason.FIRST_NUMBER)
         return NoNumber() if buy is None else Wait(poll_at, buy)
@@ -252,6 +254,10 @@ class NumberPool:
     def purchase_failed(self, buy: BuyOne, area_code: str, now: float) -> None:
         """This area code had none ("": nowhere): the next choice asks without it, for `restock_s`."""
         self._purchases.failed(buy, area_code, now)
+
+    def purchase_postponed(self, buy: BuyOne, now: float) -> None:
+        """The provider could not be asked; messages wait, and it is asked again after `purchase_poll_s`."""
+        self._purchases.postponed(buy, now + self.policy.purchase_poll_s)
 
     # Judging
 
@@ -316,7 +322,13 @@ class NumberPool:
         """The numbers changed since last asked, by id, to be stored."""
         changed = [self.numbers[number_id] for number_id in sorted(self._dirty)]
         self._dirty.clear()
+        self.must_be_saved = False
         return changed
+
+    def not_saved(self, numbers: Iterable[Number]) -> None:
+        """These could not be stored: `changes` gives them again."""
+        self._dirty.update(number.number_id for number in numbers)
+        self.must_be_saved = True
 
     def __repr__(self) -> str:
         states = Counter(number.state.value for number in self.numbers.values())
@@ -325,6 +337,7 @@ class NumberPool:
     def _set_state(self, number: Number, state: NumberState) -> None:
         number.state = state
         self._dirty.add(number.number_id)
+        self.must_be_saved = True
         self._regroup()
 
     def _release_due(self, now: float) -> None:

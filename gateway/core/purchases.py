@@ -4,6 +4,7 @@ At most one purchase per reason is on its way, and an area code out of stock is 
 """
 
 from enum import StrEnum
+from math import inf
 from typing import Final
 
 import msgspec
@@ -38,6 +39,7 @@ class Purchases:
         self._retry_anywhere_s = retry_anywhere_s
         self._under_way: dict[BuyReason, BuyOne] = {}
         self._asked_again_at: dict[str, float] = {}
+        self._postponed_until = -inf
 
     def __len__(self) -> int:
         return len(self._under_way)
@@ -49,7 +51,7 @@ class Purchases:
         self, now: float, reason: BuyReason, area_code: str, preferred: tuple[str, ...]
     ) -> BuyOne | None:
         """What to buy for a recipient in `area_code`; None when under way already or nowhere in stock."""
-        if reason in self._under_way:
+        if reason in self._under_way or self.are_postponed(now):
             return None
         wanted = (*nearest_first(preferred, area_code), ANYWHERE)
         if reason is BuyReason.AREA_CODE:
@@ -62,6 +64,15 @@ class Purchases:
 
     def finished(self, buy: BuyOne) -> None:
         self._under_way.pop(buy.reason, None)
+
+    def postponed(self, buy: BuyOne, until: float) -> None:
+        """The provider could not be asked: nobody knows what is in stock."""
+        self._under_way.pop(buy.reason, None)
+        self._postponed_until = until
+
+    def are_postponed(self, now: float) -> bool:
+        """Whether the provider could not be asked a moment ago."""
+        return now < self._postponed_until
 
     def failed(self, buy: BuyOne, area_code: str, now: float) -> None:
         self._under_way.pop(buy.reason, None)

@@ -66,6 +66,7 @@ class _Failure(msgspec.Struct, frozen=True):
     means: Consequence | None  # None: the attempt never met a provider that could give a code
     ended: Ended
     attempt: int
+    free: int
     now: float
     random: float
     policy: RetryPolicy
@@ -73,6 +74,7 @@ class _Failure(msgspec.Struct, frozen=True):
 
 
 _DEFAULT = RetryPolicy()
+_MOST_DOUBLINGS = 40  # beyond, every wait is the longest, and a power would not fit into a float
 
 
 def after_failure(
@@ -85,16 +87,17 @@ def after_failure(
     random: float,
     policy: RetryPolicy = _DEFAULT,
     daily_reset_at: float | None = None,
+    free: int = 0,
 ) -> Again | GiveUp:
     """What to do after attempt number `attempt` (1 is the first) ended with this code.
 
-    `random` in [0, 1) spreads retries; `not_after` is the end of the message's use (hours, validity);
+    `free` hand-overs before it cost the message no attempt: they lengthen the wait all the same. `random` in [0, 1) spreads retries; `not_after` is the end of the message's use (hours, validity);
     `daily_reset_at` is when the carrier's daily cap starts anew. All instants are Unix seconds.
     """
     if ended is Ended.RECALLED:
         return Again(now, False, False)
     means = None if code is None else consequence(code)
-    failure = _Failure(means, ended, attempt, now, random, policy, daily_reset_at)
+    failure = _Failure(means, ended, attempt, free, now, random, policy, daily_reset_at)
     again = _again(failure)
     if again is None or again.at > not_after or (again.spends_attempt and attempt >= policy.max_attempts):
         return GiveUp(_final(failure))
@@ -105,10 +108,12 @@ def _again(failure: _Failure) -> Again | None:
     """The next attempt as the code allows it, whatever the limits of time and number say."""
     means, ended = failure.means, failure.ended
     if ended is Ended.THROTTLED:
-        least_s = failure.policy.throttled_delay_s
-        return Again(_later(failure, max(least_s, means.retry_after_s if means else 0.0)), False, False)
+        wait_s = _grown(failure, failure.policy.throttled_delay_s, failure.free)
+        return Again(_later(failure, max(wait_s, means.retry_after_s if means else 0.0)), False, False)
     if ended is Ended.NOT_SENT:
-        return Again(_backoff(failure), False, False)
+        spent_before = min(failure.attempt, failure.policy.max_attempts) - 1
+        wait_s = _grown(failure, failure.policy.first_delay_s, spent_before + failure.free)
+        return Again(_later(failure, wait_s), False, False)
     if means is None or _may_have_it(means, failure):
         return None
     return _by_catalogue(means, failure)
@@ -172,8 +177,15 @@ def _fix(means: Consequence, failure: _Failure) -> Again | None:
 
 def _backoff(failure: _Failure) -> float:
     policy = failure.policy
-    growth = policy.factor ** (min(failure.attempt, policy.max_attempts) - 1)
-    return _later(failure, min(policy.first_delay_s * growth, policy.max_delay_s))
+    before = min(failure.attempt, policy.max_attempts) - 1
+    return _later(failure, _grown(failure, policy.first_delay_s, before))
+
+
+def _grown(failure: _Failure, first_s: float, before: int) -> float:
+    """The wait after so many failures before; an outage of the provider is not knocked at ever as often."""
+    policy = failure.policy
+    longest_s = max(first_s, policy.max_delay_s)
+    return min(first_s * policy.factor ** min(before, _MOST_DOUBLINGS), longest_s)
 
 
 def _later(failure: _Failure, delay_s: float) -> float:

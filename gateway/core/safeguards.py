@@ -11,7 +11,7 @@ send it, whether the recipient wants it, whether it can arrive, whether now is t
 |  4 | 1102 | actor               | invitation                 | F042           | sender is not a user               |
 |  5 | 1108 | canvasser           | canvass                    | F048           | sender is not a user               |
 |  6 | 1104 | channel_actor       | initial, reply             | F044           | Twilio channel, sender not a user  |
-|  7 | 1107 | pairing             | all but broadcast          | F047           | not a user to a contact            |
+|  7 | 1107 | pairing             | all but broadcast, conf.   | F047           | not a user to a contact            |
 |  8 | 1105 | campaign_match      | all but canvass            | F045           | sender's campaign is another       |
 |  9 | 1106 | channel_recipient   | initial, reply             | F046           | Twilio channel, not our contact    |
 | 10 | 1109 | canvass_recipient   | canvass                    | F049           | not a contact of the campaign      |
@@ -19,7 +19,7 @@ send it, whether the recipient wants it, whether it can arrive, whether now is t
 | 12 | 1201 | broadcast_set_up    | broadcast                  | F052           | broadcasts not set up              |
 | 13 | 1103 | broadcast_target    | broadcast                  | F043           | a user's own contact               |
 | 14 | 1002 | blank               | all                        | F040           | nothing to read                    |
-| 15 | 1302 | opt_out *           | all                        | F058 F121 F128 | opted out; broadcast unsubscribed  |
+| 15 | 1302 | opt_out *           | all but confirmation       | F058 F121 F128 | opted out; broadcast unsubscribed  |
 | 16 | 1301 | broadcast_consent   | broadcast                  | F057           | never opted in to broadcasts       |
 | 17 | 1205 | valid_mobile *      | all                        | F056 C16       | cannot be texted, or failed for good |
 | 18 | 1204 | failure_memory *    | all                        | F055 C16       | failed lately                      |
@@ -27,11 +27,12 @@ send it, whether the recipient wants it, whether it can arrive, whether now is t
 | 20 | 1303 | assignment          | initial, reply             | F059 F184 F193 | somebody else's contact            |
 | 21 | 1304 | already_canvassed   | initial, canvass           | F060 C23       | has this action's message          |
 | 22 | 1305 | already_invited     | invitation                 | F061           | has an invitation                  |
-| 23 | 1001 | identical_text      | all                        | F037 C2        | same text within 24 h              |
-| 24 | 1001 | outbound_lock       | all but reply              | F038 F039 C2   | texted within 6 h                  |
+| 23 | 1001 | identical_text      | all but confirmation       | F037 C2        | same text within 24 h              |
+| 24 | 1001 | outbound_lock       | all but reply, conf.       | F038 F039 C2   | texted within 6 h                  |
 | 25 | 9001 | message_lock        | all                        | F063 C19       | another send holds the lock        |
 
-An administrator's phone skips rule 24 alone (C12). Rules with a star are looked at again at hand-over, since a
+The confirmation of an opt-out answers the person's own text, so it is no repeat and no solicitation; nothing else
+may follow an opt-out. An administrator's phone skips rule 24 alone (C12). Rules with a star are looked at again at hand-over, since a
 message may have waited (`check_again`). 1203 (F054) is the dispatcher's: only it knows the numbers.
 """
 
@@ -54,6 +55,7 @@ class Kind(StrEnum):
     BROADCAST = "broadcast"
     CANVASS = "canvass"
     INVITATION = "invitation"
+    CONFIRMATION = "confirmation"  # the one text that may follow an opt-out (47 CFR 64.1200(a)(12))
 
 
 class PartyKind(StrEnum):
@@ -77,6 +79,7 @@ class Request(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     sender_campaign_id: int | None = None  # None: the request's campaign
     channel: Literal["twilio", "broadcast"] = "twilio"
     receiver_kind: PartyKind = PartyKind.CONTACT
+    media: tuple[str, ...] = ()  # addresses of pictures: with one it is an MMS (F013)
 
 
 class Facts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -148,7 +151,7 @@ class Rule(msgspec.Struct, frozen=True):
 
 # Names as number look-ups spell them, folded by `_line`.
 _LANDLINES: Final = frozenset({"landline", "fixed", "fixedline"})
-_NOT_MOBILE: Final = frozenset({"tollfree", "premium", "sharedcost", "uan", "voicemail", "pager"})
+_NOT_MOBILE: Final = frozenset({"tollfree", "premium", "sharedcost", "uan", "voicemail", "pager", "invalid"})
 # str.isspace does not know these; a text of nothing else is blank to its reader.
 _INVISIBLE: Final = "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2800\u3164\ufe0f\ufeff"
 _BLANKS: Final = "".join(chr(point) for point in range(0x3001) if chr(point).isspace()) + _INVISIBLE
@@ -219,7 +222,7 @@ def _broadcast_target(_request: Request, facts: Facts, _policy: Policy, _now: fl
 
 
 def _blank(request: Request, _facts: Facts, _policy: Policy, _now: float) -> bool:
-    return not request.body.strip(_BLANKS)
+    return not request.body.strip(_BLANKS) and not request.media
 
 
 def _opt_out(request: Request, facts: Facts, _policy: Policy, _now: float) -> bool:
@@ -284,6 +287,7 @@ _P2P: Final = frozenset({Kind.INITIAL, Kind.REPLY})
 _BROADCAST: Final = frozenset({Kind.BROADCAST})
 _CANVASS: Final = frozenset({Kind.CANVASS})
 _INVITATION: Final = frozenset({Kind.INVITATION})
+_CONFIRMATION: Final = frozenset({Kind.CONFIRMATION})
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(9000, "recipient_number", _ALL, _recipient_number),
@@ -292,7 +296,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(1102, "actor", _INVITATION, _sender_is_no_user),
     Rule(1108, "canvasser", _CANVASS, _sender_is_no_user),
     Rule(1104, "channel_actor", _P2P, _channel_actor),
-    Rule(1107, "pairing", _ALL - _BROADCAST, _pairing),
+    Rule(1107, "pairing", _ALL - _BROADCAST - _CONFIRMATION, _pairing),
     Rule(1105, "campaign_match", _ALL - _CANVASS, _campaign_match),
     Rule(1106, "channel_recipient", _P2P, _channel_recipient),
     Rule(1109, "canvass_recipient", _CANVASS, _canvass_recipient),
@@ -300,7 +304,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(1201, "broadcast_set_up", _BROADCAST, _broadcast_set_up),
     Rule(1103, "broadcast_target", _BROADCAST, _broadcast_target),
     Rule(1002, "blank", _ALL, _blank),
-    Rule(1302, "opt_out", _ALL, _opt_out, at_hand_over=True),
+    Rule(1302, "opt_out", _ALL - _CONFIRMATION, _opt_out, at_hand_over=True),
     Rule(1301, "broadcast_consent", _BROADCAST, _broadcast_consent),
     Rule(1205, "valid_mobile", _ALL, _valid_mobile, at_hand_over=True),
     Rule(1204, "failure_memory", _ALL, _failure_memory, at_hand_over=True),
@@ -308,15 +312,17 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(1303, "assignment", _P2P, _assignment),
     Rule(1304, "already_canvassed", frozenset({Kind.INITIAL, Kind.CANVASS}), _already_canvassed),
     Rule(1305, "already_invited", _INVITATION, _already_invited),
-    Rule(1001, "identical_text", _ALL, _identical_text, SubReason.IDENTICAL_TEXT),
-    Rule(1001, "outbound_lock", _ALL - {Kind.REPLY}, _outbound_lock, SubReason.OUTBOUND_LOCK),
+    Rule(1001, "identical_text", _ALL - _CONFIRMATION, _identical_text, SubReason.IDENTICAL_TEXT),
+    Rule(1001, "outbound_lock", _ALL - _CONFIRMATION - {Kind.REPLY}, _outbound_lock, SubReason.OUTBOUND_LOCK),
     Rule(9001, "message_lock", _ALL, _message_lock),
 )
 
 _BY_KIND: Final[Mapping[Kind, tuple[Rule, ...]]] = MappingProxyType(
     {kind: tuple(rule for rule in RULES if kind in rule.applies_to) for kind in Kind}
 )
-_AT_HAND_OVER: Final = tuple(rule for rule in RULES if rule.at_hand_over)
+_AT_HAND_OVER: Final[Mapping[Kind, tuple[Rule, ...]]] = MappingProxyType(
+    {kind: tuple(rule for rule in rules if rule.at_hand_over) for kind, rules in _BY_KIND.items()}
+)
 _ADMITTED: Final = Admitted()
 
 
@@ -327,7 +333,7 @@ def check(request: Request, facts: Facts, policy: Policy, now: float) -> Admitte
 
 def check_again(request: Request, facts: Facts, policy: Policy, now: float) -> Admitted | Blocked:
     """The second look, at hand-over: opt-out, reachability, pause and hours may have changed since."""
-    return _first(_AT_HAND_OVER, request, facts, policy, now)
+    return _first(_AT_HAND_OVER[request.kind], request, facts, policy, now)
 
 
 def blocked(code: int, sub_reason: SubReason | None = None) -> Blocked:

@@ -37,8 +37,11 @@ def decoded(decoder: "msgspec.json.Decoder[Kind]", body: bytes) -> Kind:
 
 async def bounded(request: web.Request, most_bytes: int) -> bytes:
     """A body of at most so many bytes; raises Refusal 413."""
-    if (request.content_length or 0) > most_bytes:
+    length = request.content_length
+    if length is not None and length > most_bytes:
         raise _too_large(most_bytes)
+    if length is not None and "Content-Encoding" not in request.headers:  # no more than was announced
+        return await request.read()
     parts: list[bytes] = []
     left = most_bytes
     async for part in request.content.iter_any():

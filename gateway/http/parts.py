@@ -11,7 +11,8 @@ from gateway.http.access import Keys
 from gateway.metrics import Metrics
 from gateway.pipeline.admission import Admission
 from gateway.pipeline.campaigns import Campaigns
-from gateway.providers.base import InboundText, Provider, Sink, StatusReport
+from gateway.pipeline.look_ups import LookUp
+from gateway.providers.base import InboundText, Sink, StatusReport
 from gateway.store.database import Database
 
 Ping = Callable[[], Awaitable[object]]
@@ -53,7 +54,7 @@ class Parts(msgspec.Struct, kw_only=True):
     metrics: Metrics
     campaigns: Campaigns
     admission: Admission
-    provider: Provider
+    look_up: LookUp
     sink: Sink
     keys: Keys
     adopt: Callable[[int], Awaitable[None]]  # a new campaign gets its dispatcher

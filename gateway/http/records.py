@@ -11,15 +11,20 @@ from gateway.core.segments import Encoding
 MOST_ROWS = 5_000
 LONGEST_BODY = 1_600  # characters; Twilio's most
 LONGEST_KEY = 255
+MOST_MEDIA = 10  # Twilio's most
 
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Key = Annotated[str, Meta(min_length=1, max_length=LONGEST_KEY)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
+MediaUrl = Annotated[str, Meta(pattern=r"^https?://[^\s/]+\S*$", max_length=2000)]
 Cell = Annotated[str, Meta(max_length=500)]
 
 
 class NewMessage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A text to one contact, named by `contact_id` or by phone (`to`); `body` is the text as it will be read."""
+    """A text to one contact, named by `contact_id` or by phone (`to`); `body` is the text as it will be read.
+
+    With `media_urls`, from which the provider fetches pictures, it goes as an MMS and counts as one segment.
+    """
 
     body: Annotated[str, Meta(max_length=LONGEST_BODY)]
     contact_id: Id | None = None
@@ -28,6 +33,7 @@ class NewMessage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     action_id: Id | None = None
     sender_id: Id | None = None
     script: Annotated[str, Meta(max_length=100)] | None = None
+    media_urls: Annotated[tuple[MediaUrl, ...], Meta(max_length=MOST_MEDIA)] = ()
     idempotency_key: Key | None = None
 
 
@@ -84,6 +90,7 @@ class Message(Struct, frozen=True, kw_only=True):
     sender_id: int | None
     script: str | None
     body: str
+    media_urls: list[str]
     segments: int
     encoding: Encoding
     state: str

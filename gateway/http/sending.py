@@ -61,6 +61,9 @@ class Sending:
         rejected = sum(result.error is not None for result in results)
         blocked = sum(result.state == State.BLOCKED for result in results)
         _log.info("batch", campaign_id=campaign_id, rows=len(rows), blocked=blocked, rejected=rejected)
+        self._parts.metrics.batch_rows(
+            accepted=len(results) - blocked - rejected, blocked=blocked, rejected=rejected
+        )
         status = HTTPStatus.ACCEPTED if rejected < len(results) else HTTPStatus.UNPROCESSABLE_ENTITY
         answer = BatchResult(
             accepted=len(results) - blocked - rejected, blocked=blocked, rejected=rejected, results=results
@@ -113,6 +116,7 @@ class Sending:
             body=row.body,
             action_id=row.action_id,
             sender_id=row.sender_id,
+            media=row.media_urls,
         )
         return self._parts.admission.submit(request, script=row.script, idempotency_key=key)
 

@@ -1,9 +1,11 @@
 """The door put together: one aiohttp application from the table of operations and the providers' webhooks."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from gateway.http.access import Grant
 from gateway.http.bodies import JSON, MOST_BYTES
@@ -17,13 +19,14 @@ from gateway.http.reading import Reading
 from gateway.http.sending import Sending
 from gateway.http.uploads import Uploads
 from gateway.http.webhooks import Webhooks
+from gateway.metrics import Metrics
 
 Keyed = Callable[[web.Request, Grant], Awaitable[web.StreamResponse]]
 
 
 def application(parts: Parts, doors: Sequence[WebhookDoor], version: str) -> web.Application:
     """Routes, bodies bounded, every failure a problem."""
-    app = web.Application(middlewares=[explained], client_max_size=MOST_BYTES)
+    app = web.Application(middlewares=[_counted(parts.metrics), explained], client_max_size=MOST_BYTES)
     desks = {
         "campaigns": CampaignDesk(parts),
         "health": HealthDesk(parts),
@@ -43,6 +46,22 @@ def application(parts: Parts, doors: Sequence[WebhookDoor], version: str) -> web
         )
     app.add_routes(_pages(version))
     return app
+
+
+def _counted(metrics: Metrics) -> Middleware:
+    """Every request by its route's template, also one that leads nowhere."""
+
+    @web.middleware
+    async def counted(request: web.Request, handler: Handler) -> web.StreamResponse:
+        time = asyncio.get_running_loop().time
+        began_at = time()
+        response = await handler(request)
+        resource = request.match_info.route.resource
+        route = "other" if resource is None else resource.canonical
+        metrics.http_request(route, request.method, response.status, time() - began_at)
+        return response
+
+    return counted
 
 
 def _pattern(operation: Operation) -> str:

@@ -41,6 +41,7 @@ def message_view(facts: MessageFacts) -> Message:
         sender_id=facts.sender_id,
         script=facts.script,
         body=facts.body,
+        media_urls=facts.media or [],
         segments=facts.segments,
         encoding=measure(facts.body).encoding,
         state=facts.state,
@@ -96,7 +97,7 @@ def _request(message: MessageFacts) -> Iterator[Chapter]:
     script = "" if message.script is None else f", script {message.script}"
     words = (
         f"Requested{who} as {message.kind} to contact {message.contact_id}{script}: "
-        f"{_count(message.segments, 'segment')} in {size.encoding.value}."
+        f"{_size(message, size.encoding.value)}."
     )
     yield Chapter(message.requested_at, "requested", words)
 
@@ -215,13 +216,13 @@ def _money(message: MessageFacts, attempts_before: int, total_usd: float) -> str
         return "Cost: nothing; nothing was billed."
     carrier = f"to {message.carrier}" if message.carrier else "carrier not known"
     over = f" over {attempts_before + 1} attempts" if attempts_before else ""
-    return f"Cost: ${total_usd:.5f} for {_count(message.segments, 'segment')} {carrier}{over}."
+    return f"Cost: ${total_usd:.5f} for {_size(message)} {carrier}{over}."
 
 
 def _cost(message: MessageFacts, state: str, code: int | None, provider_sid: str | None) -> float:
     """A refusal at creation gets no sid, and is free (C17)."""
     status = "refused" if state == State.FAILED and provider_sid is None else state
-    return cost_usd(message.segments, message.carrier, billed(code, status).value)
+    return cost_usd(message.segments, message.carrier, billed(code, status).value, mms=bool(message.media))
 
 
 def _means(code: int, reason: str | None) -> Consequence:
@@ -234,6 +235,13 @@ def _because(code: int | None, reason: str | None) -> str:
     means = _means(code, reason)
     said = f" ({reason})" if reason and reason not in _SUB_REASONS else ""
     return f", {code} {means.title}{said}"
+
+
+def _size(message: MessageFacts, encoding: str = "") -> str:
+    """An MMS is one unit whatever its text (C3)."""
+    if message.media:
+        return f"one MMS with {_count(len(message.media), 'picture')}"
+    return _count(message.segments, "segment") + (f" in {encoding}" if encoding else "")
 
 
 def _count(number: int, noun: str) -> str:

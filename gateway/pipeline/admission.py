@@ -33,6 +33,10 @@ from gateway.store.recipients import Recipient
 LANE_REPLY, LANE_RETRY, LANE_INITIAL = 0, 1, 2
 _ROUNDS = 5  # so often a person may change under our hands before 9001 answers
 _REMEMBERED = 50_000
+_ANSWERS = frozenset({Kind.REPLY, Kind.CONFIRMATION})  # what a person's own text has asked for
+_CONFIRMED_WITHIN_S = (
+    300.0  # a later confirmation of an opt-out would be one text too many (47 CFR 64.1200(a)(12))
+)
 _SHUT = {
     Why.CAMPAIGN_HOURS: SubReason.CAMPAIGN_HOURS,
     Why.RECIPIENT_HOURS: SubReason.RECIPIENT_HOURS,
@@ -97,6 +101,7 @@ class _Decided(msgspec.Struct, gc=False):
     row: Row
     queued: Queued
     straight: StraightOn | None = None
+    waited_s: float | None = None  # a first reply: how long the person had waited for it
 
 
 class Admission:
@@ -123,6 +128,7 @@ class Admission:
         self._ids = Ids(database)
         self._windows: dict[int, CommitWindow[_Pending, Outcome]] = {}
         self._remembered: OrderedDict[tuple[int, int, int | None], Recipient] = OrderedDict()
+        self.senders: dict[int, float] = {}  # volunteers, and when each last sent something
 
     def submit(
         self, request: Request, *, script: str | None = None, idempotency_key: str | None = None
@@ -185,10 +191,9 @@ class Admission:
         """After a lost connection: which of them were written after all?"""
         if not items:
             return
-        async with self._database.connection() as connection:
-            found = await messages.by_id(
-                connection, campaign.campaign_id, [item.message_id for item in items]
-            )
+        found = await messages.by_id(
+            self._database, campaign.campaign_id, [item.message_id for item in items]
+        )
         for item in items:
             if item.message_id in found and item.tried is not None:
                 item.outcome = self._entered(campaign.campaign_id, item.tried)
@@ -203,10 +208,9 @@ class Admission:
         ]
         for each in decided:
             each.pending.tried = each
-        async with self._database.connection() as connection:
-            written = await messages.admit(
-                connection, campaign.campaign_id, campaign.opt_out_scope, [each.row for each in decided]
-            )
+        written = await messages.admit(
+            self._database, campaign.campaign_id, campaign.opt_out_scope, [each.row for each in decided]
+        )
         for each in decided:
             if each.row.message_id in written:
                 each.pending.outcome = self._entered(campaign.campaign_id, each)
@@ -233,28 +237,27 @@ class Admission:
         if not pairs:
             return []
         campaign = self._campaigns[campaign_id]
-        async with self._database.connection() as connection:
-            return await recipients.load(
-                connection,
-                campaign_id,
-                campaign.opt_out_scope,
-                [contact for contact, _ in pairs],
-                [action for _, action in pairs],
-                texts_since=self._clock.now() - campaign.settings.safeguards.same_text_s,
-            )
+        return await recipients.load(
+            self._database,
+            campaign_id,
+            campaign.opt_out_scope,
+            [contact for contact, _ in pairs],
+            [action for _, action in pairs],
+            texts_since=self._clock.now() - campaign.settings.safeguards.same_text_s,
+        )
 
     def _decide(self, campaign: Campaign, item: _Pending, recipient: Recipient, now: float) -> _Decided:
         request = item.request
         until, shut = self._hours(campaign, request, recipient, now)
-        text_hash = _text_hash(request.body)
+        text_hash = _text_hash("\n".join((request.body, *request.media)) if request.media else request.body)
         facts = _facts(campaign, recipient, text_hash, now, shut=shut, locked=item.conflicts >= _ROUNDS)
         answer = safeguards.check(request, facts, campaign.settings.safeguards, now)
         queued = Queued(
             message_id=item.message_id,
             contact_id=request.contact_id,
-            lane=LANE_REPLY if request.kind is Kind.REPLY else LANE_INITIAL,
+            lane=LANE_REPLY if request.kind in _ANSWERS else LANE_INITIAL,
             due_at=now,
-            segments=measure(request.body).segments,
+            segments=1 if request.media else measure(request.body).segments,  # C3: an MMS is one unit
             not_after=until,
             phone=recipient.phone or "",
             carrier=recipient.carrier,
@@ -262,11 +265,13 @@ class Admission:
             number_id=recipient.number_id,
             body=request.body,
             kind=request.kind,
+            media=request.media or None,
         )
         blocked = answer if isinstance(answer, Blocked) else None
         straight = None if blocked else self._road.straight_on(campaign.campaign_id, queued)
         row = _row(item, recipient, queued, blocked, straight, text_hash)
-        return _Decided(item, row, queued, straight)
+        waited_s = None if request.kind is Kind.INITIAL else _waited_s(recipient, now)
+        return _Decided(item, row, queued, straight, waited_s)
 
     def _hours(
         self, campaign: Campaign, request: Request, recipient: Recipient, now: float
@@ -274,18 +279,21 @@ class Admission:
         """Until when the person may be texted, or why not now."""
         if recipient.phone is None:
             return now, None
-        in_conversation = request.kind is Kind.REPLY and recipient.last_inbound_at is not None
+        in_conversation = request.kind in _ANSWERS and recipient.last_inbound_at is not None
         kind: Literal["initial", "reply"] = "reply" if in_conversation else "initial"
         hours = verdict(now, campaign.settings.hours, recipient.hours_group, kind)
-        return (hours.until, None) if isinstance(hours, Open) else (now, _SHUT[hours.why])
+        if not isinstance(hours, Open):
+            return now, _SHUT[hours.why]
+        if request.kind is Kind.CONFIRMATION:
+            return min(hours.until, now + _CONFIRMED_WITHIN_S), None
+        return hours.until, None
 
     async def _answer_repeats(self, campaign: Campaign, items: Sequence[_Pending]) -> None:
         """A request whose key was used before gets the first one's outcome."""
         by_key = {item.idempotency_key: item for item in items if item.idempotency_key is not None}
         if not by_key:
             return
-        async with self._database.connection() as connection:
-            found = await messages.by_idempotency_key(connection, campaign.campaign_id, list(by_key))
+        found = await messages.by_idempotency_key(self._database, campaign.campaign_id, list(by_key))
         for key, first in found.items():
             by_key[key].outcome = Outcome(first.message_id, State(first.state), first.code)
 
@@ -295,7 +303,11 @@ class Admission:
         if row.code is not None:
             self._metrics.blocked(row.code)
             return Outcome(row.message_id, State.BLOCKED, row.code, row.reason)
-        self._metrics.accepted(row.kind)
+        self._metrics.accepted(row.kind, channel="mms" if row.media else "sms")
+        if row.sender_id is not None:
+            self.senders[row.sender_id] = row.requested_at
+        if decided.waited_s is not None:
+            self._metrics.first_reply(decided.waited_s)
         if decided.straight is not None:
             decided.queued.attempt = 1
             self._road.go(campaign_id, decided.queued, decided.straight)
@@ -307,6 +319,14 @@ class Admission:
 def _one_a_person(items: Sequence[_Pending]) -> list[_Pending]:
     """The first request to each person; a second one is decided after the first is written."""
     return list({item.request.contact_id: item for item in reversed(items)}.values())[::-1]
+
+
+def _waited_s(recipient: Recipient, now: float) -> float | None:
+    """How long a person has waited for us since they last wrote; None when nobody waits."""
+    heard_at, said_at = recipient.last_inbound_at, recipient.last_outbound_at
+    if heard_at is None or (said_at is not None and said_at >= heard_at):
+        return None
+    return max(0.0, now - heard_at)
 
 
 def _row(
@@ -339,6 +359,7 @@ def _row(
         number_id=straight.number_id if straight else None,
         slot_at=straight.slot_at if straight else None,
         script=item.script,
+        media=queued.media,
     )
 
 

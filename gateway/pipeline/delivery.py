@@ -7,6 +7,7 @@ the table. A failure after which another attempt may follow is decided with the 
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -149,12 +150,11 @@ class Delivery:
 
     async def _tell(self, campaign: Campaign, words: Sequence[Word]) -> None:
         now = self._clock.now()
-        async with self._database.connection() as connection:
-            moved = await receipts.tell(connection, campaign.campaign_id, campaign.opt_out_scope, words, now)
-            heard = {(each.message_id, each.attempt) for each in moved}
-            late = [word for word in words if (word.message_id, word.attempt) not in heard]
-            if late:
-                await receipts.late(connection, campaign.campaign_id, late, now)
+        moved = await receipts.tell(self._database, campaign.campaign_id, campaign.opt_out_scope, words, now)
+        heard = {(each.message_id, each.attempt) for each in moved}
+        late = [word for word in words if (word.message_id, word.attempt) not in heard]
+        if late:
+            await receipts.late(self._database, campaign.campaign_id, late, now)
         self._learn(campaign, moved)
 
     def _learn(self, campaign: Campaign, moved: Sequence[Moved]) -> None:
@@ -163,20 +163,23 @@ class Delivery:
             self._listener.moved(campaign.campaign_id, moved)
 
     def _count(self, moved: Iterable[Moved]) -> None:
-        for each in moved:
-            if each.before == each.after:
-                self.ignored += 1
+        moves = Counter((each.before, each.after, each.carrier, each.code) for each in moved)
+        for (before, after, carrier, code), n in moves.items():
+            if before == after:
+                self.ignored += n
                 continue
-            before, after = State(each.before), State(each.after)
-            self._metrics.transition(before, after)
-            if after in TERMINAL:
-                self._metrics.final(each.carrier, after, _reason(after, each.code))
+            state = State(after)
+            self._metrics.transition(State(before), state, n)
+            if state in TERMINAL:
+                self._metrics.final(carrier, state, _reason(state, code), n)
 
     def _may_follow(self, campaign: Campaign, news: News) -> bool:
         """Whether the catalogue allows another attempt at all; most failures end here."""
         return isinstance(self._after(campaign, news, spent=1, not_after=_FOREVER), Again)
 
-    def _after(self, campaign: Campaign, news: News, *, spent: int, not_after: float) -> object:
+    def _after(
+        self, campaign: Campaign, news: News, *, spent: int, not_after: float, free: int = 0
+    ) -> object:
         assert news.ended is not None
         now = self._clock.now()
         return after_failure(
@@ -188,6 +191,7 @@ class Delivery:
             random=random.Random(news.message_id * 64 + news.attempt).random(),
             policy=campaign.settings.retry,
             daily_reset_at=next_cap_reset(now),
+            free=free,
         )
 
     async def _decide(self, campaign: Campaign, failures: Sequence[News]) -> None:
@@ -202,7 +206,13 @@ class Delivery:
                 message = there.get(news.message_id)
                 if message is None or not _applies(news, message):
                     continue
-                follows = self._after(campaign, news, spent=message.spent, not_after=message.not_after)
+                follows = self._after(
+                    campaign,
+                    news,
+                    spent=message.spent,
+                    not_after=message.not_after,
+                    free=message.attempt - message.spent,
+                )
                 if isinstance(follows, Again):
                     again.append(_requeue(news, follows))
                     failed.append(Requeued(news, message.number_id, follows.other_number))

@@ -17,6 +17,7 @@ from gateway.pipeline.admission import StraightOn
 from gateway.pipeline.campaigns import Campaign, Campaigns
 from gateway.pipeline.delivery import Delivery, Requeued
 from gateway.pipeline.hand_over import HandOver
+from gateway.pipeline.purchase import take_in_forgotten
 from gateway.pipeline.road import CampaignRoad, DispatchOptions
 from gateway.providers.base import Provider
 from gateway.store import conversations, numbers
@@ -59,6 +60,7 @@ class Dispatch:
             closing_margin_s=options.closing_margin_s,
         )
         self.roads: dict[int, CampaignRoad] = {}
+        self.lost = asyncio.Event()  # a campaign went with its connection: it wants an owner
 
     async def own(self, campaign_id: int) -> bool:
         """Becomes the campaign's one dispatcher, if nobody else is."""
@@ -66,6 +68,7 @@ class Dispatch:
             return campaign_id in self.roads
         campaign = self._campaigns[campaign_id]
         pacer = await self._pacer(campaign)
+        await take_in_forgotten(self.provider, self.database, campaign_id, self.clock.now())
         rows = await numbers.load(self.database, campaign_id)
         pool = NumberPool(
             campaign.settings.pool,
@@ -92,6 +95,7 @@ class Dispatch:
             await road.run()
         except OwnershipLost:
             _log.warning("campaign %s is not ours any more", road.campaign.campaign_id)
+            self.lost.set()
         except Exception:  # noqa: BLE001 - a defect must not end a campaign's day
             _log.exception("the road of campaign %s broke", road.campaign.campaign_id)
         if self.roads.get(road.campaign.campaign_id) is road:

@@ -78,12 +78,12 @@ class HandOver:
     def at(self, slot_at: float, text: OutboundText, not_after: float) -> None:
         """Hands the text over at its slot, or at once when that has come."""
         now = self._clock.now()
-        if text.phone in self._stops and now - self._stops[text.phone] < _REMEMBER_STOPS_S:
+        if text.phone in self._stops and self._is_stopped(text, now):
             self._not_sent(text)
         elif slot_at <= now:
             self._start(text, not_after)
         else:
-            waits_long = slot_at - now > _LOOK_AGAIN_S
+            waits_long = slot_at - now > _LOOK_AGAIN_S and not text.answers_opt_out
             timer = asyncio.get_running_loop().call_later(
                 slot_at - now, self._due, text.message_id, waits_long
             )
@@ -98,16 +98,19 @@ class HandOver:
         self._stops = {phone: at for phone, at in self._stops.items() if now - at < _REMEMBER_STOPS_S}
         self._stops.update(stopped)
         for message_id, (timer, text, _) in list(self._slots.items()):
-            if text.phone in stopped:
+            if text.phone in stopped and not text.answers_opt_out:
                 timer.cancel()
                 del self._slots[message_id]
                 self._not_sent(text)
         waiting, self._ready = self._ready, deque()
         for text, not_after in waiting:
-            if text.phone in stopped:
+            if text.phone in stopped and not text.answers_opt_out:
                 self._not_sent(text)
             else:
                 self._ready.append((text, not_after))
+
+    def _is_stopped(self, text: OutboundText, now: float) -> bool:
+        return now - self._stops[text.phone] < _REMEMBER_STOPS_S and not text.answers_opt_out
 
     def knows(self, message_id: int) -> bool:
         """Whether the message is claimed here and not answered yet."""

@@ -15,7 +15,7 @@ from gateway.metrics import Metrics
 from gateway.pipeline.campaigns import Campaigns
 from gateway.providers.base import InboundText
 from gateway.store import conversations, numbers
-from gateway.store.conversations import Heard
+from gateway.store.conversations import Heard, Left
 from gateway.store.database import Database
 from gateway.store.group_commit import CommitWindow
 from gateway.store.ids import Ids
@@ -41,11 +41,13 @@ class Inbound:
         window_s: float,
         max_rows: int = 2000,
         stopped: Callable[[Sequence[str]], None],
+        confirm: Callable[[int, Sequence[Left]], None] | None = None,
     ) -> None:
         self._database = database
         self._campaigns = campaigns
         self._metrics = metrics
         self._stopped = stopped
+        self._confirm = confirm
         self._ids = Ids(database)
         self._campaign_of: dict[str, int] = {}
         self.window: CommitWindow[_Arrived, None] = CommitWindow(
@@ -79,10 +81,14 @@ class Inbound:
 
     async def _write_campaign(self, campaign_id: int, arrived: Sequence[_Arrived]) -> None:
         scope = self._campaigns[campaign_id].opt_out_scope if campaign_id in self._campaigns else campaign_id
-        async with self._database.connection() as connection:
-            new = await conversations.hear(connection, campaign_id, scope, [_heard(item) for item in arrived])
+        new = await conversations.hear(self._database, campaign_id, scope, [_heard(item) for item in arrived])
         self._stopped([item.text.phone for item in arrived if item.reading.intent is Intent.STOP])
         self._count(arrived, {stored.inbound_id for stored in new})
+        if self._confirm is not None:
+            left = {each.contact_id: each.opted_out_at for each in new if each.opted_out_at is not None}
+            self._confirm(
+                campaign_id, [Left(contact, at) for contact, at in left.items() if contact is not None]
+            )
 
     def _count(self, arrived: Sequence[_Arrived], new: set[int]) -> None:
         for item in arrived:

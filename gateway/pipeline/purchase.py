@@ -9,11 +9,14 @@ import msgspec
 from gateway.clock import Clock
 from gateway.core.numbers import Number, NumberPool
 from gateway.core.purchases import BuyOne
-from gateway.providers.base import BoughtNumber, Provider, ProviderError
+from gateway.providers.base import AnswerLost, BoughtNumber, NotSent, Provider, ProviderError, Stock
 from gateway.store import numbers
-from gateway.store.database import Database
+from gateway.store.database import Database, DatabaseGone
 
 _log = logging.getLogger(__name__)
+_AWAY_FIRST_S, _AWAY_MOST_S = 0.5, 5.0
+_PATIENCE_S = 5.0  # a provider that is slow to answer holds up no campaign
+_FORGOTTEN = "found_again"
 
 
 class Buyer:
@@ -54,6 +57,10 @@ class Buyer:
         try:
             bought, sold_out = await self._ask(buy)
             number = None if bought is None else await self._keep(buy, bought)
+        except (NotSent, AnswerLost) as error:
+            _log.warning("a number for %s can't be asked for now: %s", buy.reason, error)
+            sold_out = []
+            self._pool.purchase_postponed(buy, self._clock.now())
         except Exception:  # noqa: BLE001 - bought or not, it can't be used; somebody else's number must do
             _log.exception("a number for %s could not be kept", buy.reason)
             sold_out = list(buy.area_codes[:1])
@@ -66,25 +73,55 @@ class Buyer:
         self._done()
 
     async def _ask(self, buy: BuyOne) -> tuple[BoughtNumber | None, list[str]]:
-        """The first area code that has a number, and those that had none."""
+        """The first area code that has a number, and those that had none. An outage (raised) says nothing of stocks."""
         sold_out: list[str] = []
         for area_code in buy.area_codes:
             try:
                 return await self._provider.buy(self._campaign_id, area_code), sold_out
+            except (NotSent, AnswerLost):
+                raise
             except ProviderError:
                 sold_out.append(area_code)
         return None, sold_out
 
     async def _keep(self, buy: BuyOne, bought: BoughtNumber) -> Number:
+        """It is paid for: while the database is away, it waits to be written down."""
         self._last_id += 1
-        number = Number(number_id=self._last_id, phone=bought.phone, area_code=bought.phone[2:5])
-        row = numbers.NumberRow(
-            number.number_id,
-            bought.phone,
-            bought.provider_sid,
-            number.state,
-            buy.reason,
-            msgspec.json.encode(number).decode(),
-        )
-        await numbers.add(self._database, self._campaign_id, row, self._clock.now())
-        return number
+        number, row = _new(self._last_id, bought, buy.reason)
+        away_s = _AWAY_FIRST_S
+        while True:
+            try:
+                await numbers.add(self._database, self._campaign_id, row, self._clock.now())
+                return number
+            except DatabaseGone:
+                await asyncio.sleep(away_s)
+                away_s = min(2 * away_s, _AWAY_MOST_S)
+
+
+def _new(number_id: int, bought: BoughtNumber, reason: str) -> tuple[Number, numbers.NumberRow]:
+    number = Number(number_id=number_id, phone=bought.phone, area_code=bought.phone[2:5])
+    details = msgspec.json.encode(number).decode()
+    row = numbers.NumberRow(number_id, bought.phone, bought.provider_sid, number.state, reason, details)
+    return number, row
+
+
+async def take_in_forgotten(provider: Provider, database: Database, campaign_id: int, now: float) -> int:
+    """Numbers bought for the campaign that are in nobody's books, since a crash came between; returns how many.
+
+    Only the campaign's owner may, before its road buys any. Raises DatabaseGone.
+    """
+    if not isinstance(provider, Stock):
+        return 0
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            bought = await provider.bought_for(campaign_id)
+    except (ProviderError, TimeoutError) as error:
+        _log.warning("campaign %s: forgotten numbers can't be looked for now: %s", campaign_id, error)
+        return 0
+    known = await numbers.campaigns_of(database, [each.phone for each in bought])
+    forgotten = [each for each in bought if each.phone not in known]
+    first_id = 1 + max((row.number_id for row in await numbers.load(database, campaign_id)), default=0)
+    for number_id, each in enumerate(forgotten, first_id):
+        _log.warning("campaign %s: number …%s was bought and forgotten", campaign_id, each.phone[-4:])
+        await numbers.add(database, campaign_id, _new(number_id, each, _FORGOTTEN)[1], now)
+    return len(forgotten)

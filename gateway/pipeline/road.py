@@ -17,21 +17,23 @@ from gateway.core.lifecycle import State
 from gateway.core.numbers import Chosen, NoNumber, NumberPool, Wait
 from gateway.core.pacing import Pacer
 from gateway.core.retry import Ended
+from gateway.core.safeguards import Kind as MessageKind
 from gateway.core.waiting import Lane, Picked, Waiting, WaitingLine
 from gateway.metrics import Metrics
 from gateway.pipeline.admission import LANE_REPLY, StraightOn
 from gateway.pipeline.campaigns import Campaign
 from gateway.pipeline.delivery import Requeued
-from gateway.pipeline.hand_over import SHORTEST_VALIDITY_S, HandOver, Unsettled
+from gateway.pipeline.hand_over import SHORTEST_VALIDITY_S, HandOver
 from gateway.pipeline.purchase import Buyer
 from gateway.providers.base import OutboundText, Provider
 from gateway.store import messages, numbers
 from gateway.store.database import Database, DatabaseGone
 from gateway.store.messages import Claim, Queued, Refusal
-from gateway.store.ownership import Ownership
+from gateway.store.ownership import Ownership, OwnershipLost
 from gateway.store.receipts import Moved
 
 _OPTED_OUT, _NOT_ALLOWED, _NO_NUMBER = 1302, 1202, 1203
+_CONFIRMATION = MessageKind.CONFIRMATION.value
 _SAVE_NUMBERS_S = 60.0
 _SWEEP_S = 60.0
 _NUMBERS_REMEMBERED = 10_000
@@ -91,7 +93,7 @@ class CampaignRoad:
         if message.lane != LANE_REPLY and (self._in_hand or self._more_in_store):
             return None
         now = self._parts.clock.now()
-        if self._stopping or not self._in_time(message, now):
+        if self._stopping or self.pool.must_be_saved or not self._in_time(message, now):
             return None
         chosen = self._choose(_waiting(message), now, message.contact_id)
         if isinstance(chosen, NoNumber):
@@ -113,16 +115,12 @@ class CampaignRoad:
             message.body,
             message.segments,
             0.0,
+            message.media,
+            message.kind == _CONFIRMATION,
         )
 
     def forget(self, message: Queued, straight: StraightOn) -> None:
         self.pacer.give_back(straight.slot_at, message.carrier, message.segments)
-
-    def lost(self, message: Queued, number_id: int, slot_at: float) -> None:
-        """Whether the claim was carried out is not known: recovery asks, and nothing is sent meanwhile."""
-        now = self._parts.clock.now()
-        text = self._text(message, number_id)
-        self._parts.hand_over.unsettled[message.message_id] = Unsettled(text, min(slot_at, now), now)
 
     def waits(self, message: Queued) -> None:
         """A durable message to be picked up; beyond `look_ahead` it stays in the store only."""
@@ -150,6 +148,8 @@ class CampaignRoad:
         for each in moved:
             if each.code is not None and each.before != each.after and each.number_id is not None:
                 self._learn(now, each)
+        if self.pool.must_be_saved:
+            self.wake()
 
     def _learn(self, now: float, moved: Moved) -> None:
         assert moved.code is not None
@@ -217,7 +217,7 @@ class CampaignRoad:
         if now >= self._next_sweep_at:
             self._next_sweep_at = now + _SWEEP_S
             await self._sweep(now)
-        if now >= self._next_save_at:
+        if now >= self._next_save_at or self.pool.must_be_saved:
             self._next_save_at = now + _SAVE_NUMBERS_S
             await self.save_numbers()
         if now >= self._next_poll_at:
@@ -313,13 +313,10 @@ class CampaignRoad:
                 claimed = await messages.claim(
                     connection, self.campaign.campaign_id, self.campaign.opt_out_scope, claims
                 )
-        except DatabaseGone:
-            for claim in claims:
-                message = self._in_hand.pop(claim.message_id)
-                message.attempt += 1
-                self.lost(message, claim.number_id, claim.slot_at)
-            self.look_in_store()
-            raise
+        except DatabaseGone as error:
+            # The lock went with the connection, and once it can be had again the claim has ended: then the store
+            # says what was claimed, recovery asks about that, and the rest still waits.
+            raise OwnershipLost("the claiming connection broke") from error
         stopped = []
         for claim in claims:
             message = self._in_hand.pop(claim.message_id)
@@ -346,7 +343,7 @@ class CampaignRoad:
         for standing in standings:
             if standing.state != State.QUEUED:
                 continue
-            if standing.opted_out:
+            if standing.opted_out and standing.kind != _CONFIRMATION:
                 refusals.append(Refusal(standing.message_id, _OPTED_OUT, "opted out while it waited"))
             else:  # paused: it stays in the queue
                 self._more_in_store = True
@@ -383,11 +380,14 @@ class CampaignRoad:
     async def save_numbers(self) -> None:
         """The pool's records, so that a restart goes on where this worker stopped."""
         changed = self.pool.changes()
-        if changed:
-            rows = [
-                (each.number_id, each.state.value, msgspec.json.encode(each).decode()) for each in changed
-            ]
+        if not changed:
+            return
+        rows = [(each.number_id, each.state.value, msgspec.json.encode(each).decode()) for each in changed]
+        try:
             await numbers.save(self._parts.database, self.campaign.campaign_id, rows)
+        except DatabaseGone:
+            self.pool.not_saved(changed)
+            raise
 
     def close(self) -> None:
         self._buyer.close()

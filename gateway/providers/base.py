@@ -5,8 +5,8 @@ The three failures differ in what may follow: `Refused` and `NotSent` certainly 
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -27,6 +27,8 @@ class OutboundText(msgspec.Struct, frozen=True, gc=False):
     body: str
     segments: int
     validity_s: float
+    media: Sequence[str] | None = None  # addresses of pictures; with one it is an MMS
+    answers_opt_out: bool = False  # the confirmation of an opt-out, which the opt-out does not stop
 
 
 class Accepted(msgspec.Struct, frozen=True, gc=False):
@@ -77,6 +79,16 @@ class Found(msgspec.Struct, frozen=True):
     provider_sid: str
     status: str
     code: int | None
+
+
+class Listed(msgspec.Struct, frozen=True, gc=False):
+    """One of our texts as the provider's own list shows it; `at` is its last change (Unix seconds)."""
+
+    provider_sid: str
+    phone: str
+    status: str
+    code: int | None
+    at: float
 
 
 class ProviderError(TextbankError):
@@ -131,6 +143,32 @@ class Provider(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class History(Protocol):
+    """A provider that can be asked what went over its wires: what lost callbacks told nobody."""
+
+    def inbound_since(self, number_phones: Sequence[str], since: float) -> AsyncIterator[InboundText]:
+        """People's texts to our numbers since an instant (Unix seconds), in any order."""
+        ...
+
+    def outbound_since(self, number_phone: str, since: float) -> AsyncIterator[Listed]:
+        """What became of a number's texts since an instant."""
+        ...
+
+    async def fetch(self, provider_sid: str) -> Found | None:
+        """One of our texts; None when the provider has no such text (any more)."""
+        ...
+
+
+@runtime_checkable
+class Stock(Protocol):
+    """A provider that remembers what it sold us for which campaign."""
+
+    async def bought_for(self, campaign_id: int) -> list[BoughtNumber]:
+        """The numbers that were bought for a campaign and point at us, ready to be used; raises ProviderError."""
+        ...
 
 
 class ProviderFactory(Protocol):

@@ -20,6 +20,7 @@ from gateway.providers.base import (
     Found,
     InboundText,
     Line,
+    Listed,
     OutboundText,
     Provider,
     ProviderError,
@@ -94,6 +95,8 @@ class TwilioProvider(Provider):
             ("StatusCallback", f"{self._account.public_url}{STATUS_PATH}?{query}{RETRIES}"),
             ("ValidityPeriod", str(validity_s)),
         ]
+        if text.media:
+            form += [("MediaUrl", url) for url in text.media]
         if text.number_phone:
             form.append(("From", text.number_phone))
         if self._account.messaging_service:
@@ -127,11 +130,11 @@ class TwilioProvider(Provider):
                 return None
             raise
 
-    async def outbound_since(self, number_phone: str, since: float) -> AsyncIterator[Found]:
+    async def outbound_since(self, number_phone: str, since: float) -> AsyncIterator[Listed]:
         """What became of a number's texts since an instant (Unix seconds), for a reconciliation."""
         async for message in self._list([("From", number_phone), ("DateSent>", _instant(since))]):
             if message.direction == _OURS:
-                yield message.found()
+                yield message.listed()
 
     async def inbound_since(self, number_phones: Sequence[str], since: float) -> AsyncIterator[InboundText]:
         """People's texts to our numbers since an instant (Unix seconds): what a lost webhook told nobody."""
@@ -154,6 +157,10 @@ class TwilioProvider(Provider):
         Raises Refused when there is none. Carriers may take hours to know it: until then it ends 30035.
         """
         return await self.numbers.buy(campaign_id, area_code)
+
+    async def bought_for(self, campaign_id: int) -> list[BoughtNumber]:
+        """The numbers that `buy` bought for a campaign of this gateway; another's on the same account are not."""
+        return await self.numbers.bought_for(campaign_id)
 
     async def release(self, provider_sid: str) -> None:
         """Gives a number back; one that is gone already is gone."""

@@ -11,23 +11,27 @@ _REMEMBERED = 50_000
 
 
 class Known:
-    """The last sids and their (campaign, message, attempt)."""
+    """The last sids and their (campaign, message, attempt), in two generations: the older is dropped whole."""
 
-    __slots__ = ("_references",)
+    __slots__ = ("_newer", "_older")
 
     def __init__(self) -> None:
-        self._references: dict[str, Reference] = {}
+        self._newer: dict[str, Reference] = {}
+        self._older: dict[str, Reference] = {}
 
     def learn(self, sid: str, text: OutboundText) -> None:
-        self._references[sid] = _reference(text)
-        if len(self._references) > _REMEMBERED:
-            del self._references[next(iter(self._references))]
+        if len(self._newer) >= _REMEMBERED // 2:
+            self._newer, self._older = {}, self._newer
+        self._newer[sid] = _reference(text)
 
     def is_this(self, sid: str, text: OutboundText) -> bool:
-        return self._references.get(sid) == _reference(text)
+        return self._learned(sid) == _reference(text)
 
     def is_another(self, sid: str, text: OutboundText) -> bool:
-        return self._references.get(sid, _reference(text)) != _reference(text)
+        return self._learned(sid) not in (None, _reference(text))
+
+    def _learned(self, sid: str) -> Reference | None:
+        return self._newer.get(sid) or self._older.get(sid)
 
 
 def which(candidates: Sequence[Message], text: OutboundText, known: Known) -> Message | None:

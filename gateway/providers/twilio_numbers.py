@@ -49,6 +49,24 @@ class Numbers:
             return bought
         raise Refused(_NONE_IN_AREA_CODE, f"no number for sale in area code {area_code or '(any)'}")
 
+    async def bought_for(self, campaign_id: int) -> list[BoughtNumber]:
+        """By friendly name, and pointed at our own webhook: another gateway may share the account.
+
+        Each joins the Messaging Service now, if a crash came before that.
+        """
+        found: list[BoughtNumber] = []
+        first = query_url(
+            self._owned_url, [("FriendlyName", _friendly_name(campaign_id)), ("PageSize", "1000")]
+        )
+        async for page in pages(self._wire, first, _phone_numbers):
+            for number in page.incoming_phone_numbers:
+                if number.sms_url == self._inbound[0][1] and number.friendly_name == _friendly_name(
+                    campaign_id
+                ):
+                    await self.add_to_service(number.sid)
+                    found.append(BoughtNumber(number.phone_number, number.sid))
+        return found
+
     async def search(self, area_code: str) -> list[str]:
         """Local numbers for sale that can text; "" is any area code."""
         wanted = [("SmsEnabled", "true"), ("PageSize", str(_OFFERS))]
@@ -108,7 +126,7 @@ class Numbers:
 
     async def _purchase(self, campaign_id: int, phone: str) -> BoughtNumber:
         """A lost answer is settled at once: either the number is ours now, or nothing happened."""
-        form = [("PhoneNumber", phone), ("FriendlyName", f"textbank campaign {campaign_id}"), *self._inbound]
+        form = [("PhoneNumber", phone), ("FriendlyName", _friendly_name(campaign_id)), *self._inbound]
         try:
             number = decoded(_phone_number, await self._wire.post(self._owned_url, form))
         except AnswerLost:
@@ -142,3 +160,7 @@ class Numbers:
 
     def _number_url(self, provider_sid: str) -> URL:
         return URL(f"{self._root}/IncomingPhoneNumbers/{provider_sid}.json")
+
+
+def _friendly_name(campaign_id: int) -> str:
+    return f"textbank campaign {campaign_id}"

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.providers.base import Found, InboundText, Line
+from gateway.providers.base import Found, InboundText, Line, Listed
 
 INVALID = "invalid"
 """The line type of a number that can't exist."""
@@ -24,6 +24,7 @@ class Message(msgspec.Struct, gc=False):
     body: str | None = None
     date_created: str | None = None
     date_sent: str | None = None
+    date_updated: str | None = None
 
     @property
     def created_at(self) -> float:
@@ -34,9 +35,14 @@ class Message(msgspec.Struct, gc=False):
     def found(self) -> Found:
         return Found(self.sid, self.status, self.error_code)
 
+    def listed(self) -> Listed:
+        at = _at(self.date_updated or self.date_sent or self.date_created)
+        return Listed(self.sid, self.to or "", self.status, self.error_code, at or 0.0)
+
     def inbound(self) -> InboundText:
         at = _at(self.date_sent or self.date_created)
-        return InboundText(self.sid, self.from_ or "", self.to or "", self.body or "", at or 0.0)
+        body = (self.body or "").replace("\x00", "")  # PostgreSQL keeps no NUL
+        return InboundText(self.sid, self.from_ or "", self.to or "", body, at or 0.0)
 
 
 class MessagePage(msgspec.Struct):
@@ -47,6 +53,8 @@ class MessagePage(msgspec.Struct):
 class PhoneNumber(msgspec.Struct):
     sid: str
     phone_number: str
+    friendly_name: str = ""
+    sms_url: str | None = None
 
 
 class PhoneNumberPage(msgspec.Struct):

@@ -137,6 +137,14 @@ async def release(
     return len(rows)
 
 
+async def unassigned(database: Database, campaign_id: int) -> int:
+    """How many contacts of all the campaign's actions nobody has been given yet."""
+    count: int = await database.fetch_value(
+        "SELECT count(*) FROM assignments WHERE campaign_id = $1 AND volunteer_id IS NULL", campaign_id
+    )
+    return count
+
+
 async def remaining(database: Database, campaign_id: int, action_id: int) -> int:
     """Contacts of the action whom nobody has yet (F162)."""
     left: int = await database.fetch_value(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.store.database import Connection, Database
+from gateway.store.database import Database, Statements
 from gateway.store.rows import as_rows
 
 
@@ -23,13 +23,18 @@ class Heard(msgspec.Struct, gc=False):
 
 
 class Stored(msgspec.Struct, frozen=True, gc=False):
-    """An inbound text that is new; contact_id None: a stranger."""
+    """An inbound text that is new; contact_id None: a stranger.
+
+    `opted_out_at` (Unix seconds): a text of this person, this one or one with it, has opted them out now.
+    """
 
     inbound_id: int
     contact_id: int | None
+    opted_out_at: float | None = None
 
 
 # The last new STOP or START of a person decides; one that came before and comes again is not new.
+# A START that comes late, fetched after its webhook was lost, lifts no newer opt-out.
 # F125: after an opt-out no reply needs attention. C5: only the person's own START clears an opt-out.
 _HEAR = """
 WITH heard AS (
@@ -44,21 +49,25 @@ WITH heard AS (
     FROM heard h LEFT JOIN contacts c ON c.campaign_id = $1 AND c.phone = h.phone
     ORDER BY h.inbound_id
     ON CONFLICT (campaign_id, provider_sid) DO NOTHING
-    RETURNING inbound_id, contact_id
+    RETURNING inbound_id, contact_id, phone
 ), fresh AS (
     SELECT h.*, stored.contact_id,
            (SELECT o.phone FROM opt_outs o WHERE o.scope = $2 AND o.phone = h.phone) IS NOT NULL AS had_left
     FROM heard h JOIN stored USING (inbound_id)
 ), last_word AS (
-    SELECT DISTINCT ON (phone) phone, intent, body, received_at FROM fresh
-    WHERE intent IN ('stop', 'start') ORDER BY phone, inbound_id DESC
+    SELECT DISTINCT ON (phone) phone, intent, body, received_at FROM fresh f
+    WHERE intent = 'stop' OR intent = 'start' AND NOT EXISTS (
+        SELECT FROM fresh s WHERE s.phone = f.phone AND s.intent = 'stop' AND s.received_at > f.received_at)
+    ORDER BY phone, inbound_id DESC
 ), stopped AS (
     INSERT INTO opt_outs (scope, phone, source, words, opted_out_at)
     SELECT $2, phone, 'keyword', body, to_timestamp(received_at) FROM last_word WHERE intent = 'stop'
     ON CONFLICT DO NOTHING
+    RETURNING phone, opted_out_at
 ), started AS (
     DELETE FROM opt_outs
     WHERE scope = $2 AND phone = ANY (ARRAY(SELECT phone FROM last_word WHERE intent = 'start'))
+      AND opted_out_at <= (SELECT to_timestamp(w.received_at) FROM last_word w WHERE w.phone = opt_outs.phone)
 ), talk AS (
     INSERT INTO conversations AS v (campaign_id, contact_id, last_inbound_at, unread, attention_at)
     SELECT $1, f.contact_id, to_timestamp(max(f.received_at)), count(*),
@@ -73,15 +82,16 @@ WITH heard AS (
         attention_at = CASE WHEN excluded.attention_at IS NULL THEN NULL
                             ELSE coalesce(v.attention_at, excluded.attention_at) END
 )
-SELECT inbound_id, contact_id FROM stored ORDER BY inbound_id
+SELECT inbound_id, contact_id, extract(epoch FROM opted_out_at)::float8
+FROM stored LEFT JOIN stopped USING (phone) ORDER BY inbound_id
 """
 
 
 async def hear(
-    connection: Connection, campaign_id: int, opt_out_scope: int, texts: Sequence[Heard]
+    statements: Statements, campaign_id: int, opt_out_scope: int, texts: Sequence[Heard]
 ) -> list[Stored]:
     """Keeps new texts, honours their opt-outs and opens conversations; a text seen before is not returned."""
-    rows = await connection.fetch(_HEAR, campaign_id, opt_out_scope, as_rows(texts))
+    rows = await statements.fetch(_HEAR, campaign_id, opt_out_scope, as_rows(texts))
     return [Stored(*row) for row in rows]
 
 
@@ -137,6 +147,31 @@ async def import_opt_outs(database: Database, opt_out_scope: int, phones: Sequen
         phones,
         now,
     )
+
+
+class Left(msgspec.Struct, frozen=True):
+    """A contact's opt-out by keyword, to one of the campaign's own numbers."""
+
+    contact_id: int
+    opted_out_at: float
+
+
+async def left_since(database: Database, campaign_id: int, opt_out_scope: int, since: float) -> list[Left]:
+    """The opt-outs in force that people texted to this campaign since an instant (Unix seconds)."""
+    rows = await database.fetch(
+        """
+        SELECT c.contact_id, extract(epoch FROM o.opted_out_at)::float8
+        FROM opt_outs o JOIN contacts c ON c.campaign_id = $1 AND c.phone = o.phone
+        WHERE o.scope = $2 AND o.source = 'keyword' AND o.opted_out_at >= to_timestamp($3)
+          AND EXISTS (SELECT FROM inbound_texts i WHERE i.campaign_id = $1 AND i.contact_id = c.contact_id
+                      AND i.received_at = o.opted_out_at)
+        ORDER BY c.contact_id
+        """,
+        campaign_id,
+        opt_out_scope,
+        since,
+    )
+    return [Left(*row) for row in rows]
 
 
 async def opted_out(database: Database, opt_out_scope: int, phones: Sequence[str]) -> set[str]:

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import asyncpg
 
@@ -16,6 +16,12 @@ from gateway.core.errors import BadInput, TextbankError
 
 Connection: TypeAlias = Any  # asyncpg ships no types
 Record: TypeAlias = Any
+
+
+class Statements(Protocol):
+    """Whatever runs a statement: the door, each for itself, or a connection within its transaction."""
+
+    async def fetch(self, sql: str, *arguments: object) -> list[Record]: ...
 
 
 class DatabaseGone(TextbankError):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.core.lifecycle import MOVES
-from gateway.store.database import Connection, Database
+from gateway.store.database import Connection, Database, Statements
 from gateway.store.rows import as_rows
 
 LEGAL_MOVES = sorted(f"{before}>{after}" for before, afters in MOVES.items() for after in afters)
@@ -38,6 +38,7 @@ class Admission(msgspec.Struct, gc=False):
     number_id: int | None = None
     slot_at: float | None = None
     script: str | None = None
+    media: Sequence[str] | None = None
 
 
 # Opt-outs are looked up by a scalar subquery, which no planner turns into a scan of the whole list.
@@ -51,7 +52,7 @@ WITH decided AS (
         message_id bigint, contact_id bigint, phone text, action_id bigint, kind text, sender_id bigint,
         body text, segments smallint, text_hash bigint, idempotency_key text, state text, code int,
         reason text, requested_at float8, not_after float8, lane smallint, seen_revision bigint,
-        number_id bigint, slot_at float8, script text)
+        number_id bigint, slot_at float8, script text, media text[])
 ), talk AS (
     INSERT INTO conversations AS v (campaign_id, contact_id, revision, number_id, last_initial_at,
                                     last_outbound_at, action_id, volunteer_id)
@@ -60,7 +61,8 @@ WITH decided AS (
            to_timestamp(requested_at), action_id, sender_id
     FROM decided d
     WHERE state <> 'blocked'
-      AND (SELECT o.phone FROM opt_outs o WHERE o.scope = $2 AND o.phone = d.phone) IS NULL
+      AND (kind = 'confirmation'
+           OR (SELECT o.phone FROM opt_outs o WHERE o.scope = $2 AND o.phone = d.phone) IS NULL)
       AND (idempotency_key IS NULL OR (SELECT m.message_id FROM messages m WHERE m.campaign_id = $1
                                        AND m.idempotency_key = d.idempotency_key) IS NULL)
       AND NOT (SELECT paused FROM campaigns WHERE campaign_id = $1)
@@ -79,11 +81,11 @@ WITH decided AS (
 ), written AS (
     INSERT INTO messages (campaign_id, message_id, contact_id, action_id, kind, sender_id, body, segments,
         text_hash, idempotency_key, state, code, reason, requested_at, not_after, final_at, number_id, slot_at,
-        attempt, spent, script, lane)
+        attempt, spent, script, lane, media)
     SELECT $1, message_id, contact_id, action_id, kind, sender_id, body, segments, text_hash, idempotency_key, state,
            code, reason, to_timestamp(requested_at), to_timestamp(not_after),
            CASE WHEN state = 'blocked' THEN to_timestamp(requested_at) END, number_id, to_timestamp(slot_at),
-           (state = 'sending')::int, (state = 'sending')::int, script, lane
+           (state = 'sending')::int, (state = 'sending')::int, script, lane, media
     FROM decided WHERE state = 'blocked' OR contact_id IN (SELECT contact_id FROM talk)
     ORDER BY message_id
     ON CONFLICT DO NOTHING
@@ -97,10 +99,10 @@ SELECT message_id FROM written
 
 
 async def admit(
-    connection: Connection, campaign_id: int, opt_out_scope: int, rows: Sequence[Admission]
+    statements: Statements, campaign_id: int, opt_out_scope: int, rows: Sequence[Admission]
 ) -> set[int]:
     """Writes decided requests; the ids not returned met a newer revision (or a used key) and stand unwritten."""
-    written = await connection.fetch(_ADMIT, campaign_id, opt_out_scope, as_rows(rows))
+    written = await statements.fetch(_ADMIT, campaign_id, opt_out_scope, as_rows(rows))
     return {row[0] for row in written}
 
 
@@ -112,8 +114,8 @@ class Entered(msgspec.Struct, frozen=True):
     code: int | None
 
 
-async def by_id(connection: Connection, campaign_id: int, message_ids: Sequence[int]) -> dict[int, Entered]:
-    rows = await connection.fetch(
+async def by_id(statements: Statements, campaign_id: int, message_ids: Sequence[int]) -> dict[int, Entered]:
+    rows = await statements.fetch(
         """
         SELECT message_id, state, code FROM messages
         WHERE campaign_id = $1 AND message_id = ANY ($2::bigint[]) ORDER BY message_id
@@ -125,9 +127,9 @@ async def by_id(connection: Connection, campaign_id: int, message_ids: Sequence[
 
 
 async def by_idempotency_key(
-    connection: Connection, campaign_id: int, keys: Sequence[str]
+    statements: Statements, campaign_id: int, keys: Sequence[str]
 ) -> dict[str, Entered]:
-    rows = await connection.fetch(
+    rows = await statements.fetch(
         """
         SELECT idempotency_key, message_id, state, code FROM messages
         WHERE campaign_id = $1 AND idempotency_key = ANY ($2::text[]) ORDER BY message_id
@@ -154,12 +156,13 @@ class Queued(msgspec.Struct, gc=False):
     body: str
     kind: str
     attempt: int = 0
+    media: Sequence[str] | None = None
 
 
 _WAITING = """
 SELECT q.message_id, m.contact_id, q.lane, extract(epoch FROM q.due_at)::float8, m.segments,
        extract(epoch FROM m.not_after)::float8, c.phone, c.carrier, c.hours_group, v.number_id, m.body,
-       m.kind, m.attempt
+       m.kind, m.attempt, m.media
 FROM queue q
 JOIN messages m USING (campaign_id, message_id)
 JOIN contacts c USING (campaign_id, contact_id)
@@ -212,7 +215,8 @@ WITH chosen AS (
            accepted_at = NULL, sent_at = NULL
     FROM chosen p
     WHERE m.campaign_id = $1 AND m.message_id = p.message_id AND m.state = 'queued'
-      AND (SELECT o.phone FROM opt_outs o WHERE o.scope = $2 AND o.phone = p.phone) IS NULL
+      AND (m.kind = 'confirmation'
+           OR (SELECT o.phone FROM opt_outs o WHERE o.scope = $2 AND o.phone = p.phone) IS NULL)
       AND NOT EXISTS (SELECT FROM campaigns WHERE campaign_id = $1 AND paused)
     RETURNING m.message_id, m.attempt, p.contact_id, p.number_id, p.slot_at
 ), dequeued AS (
@@ -270,6 +274,7 @@ class Standing(msgspec.Struct, frozen=True):
 
     message_id: int
     state: str
+    kind: str
     opted_out: bool
     paused: bool
 
@@ -279,7 +284,7 @@ async def standings(
 ) -> list[Standing]:
     rows = await database.fetch(
         """
-        SELECT m.message_id, m.state, o.phone IS NOT NULL, p.paused
+        SELECT m.message_id, m.state, m.kind, o.phone IS NOT NULL, p.paused
         FROM messages m
         JOIN campaigns p USING (campaign_id)
         JOIN contacts c USING (campaign_id, contact_id)

@@ -19,11 +19,13 @@ class NumberRow(msgspec.Struct, frozen=True):
 
 
 async def add(database: Database, campaign_id: int, number: NumberRow, now: float) -> None:
+    """Writes a number down; the very same once more changes nothing. A phone that is taken is refused."""
     await database.execute(
         """
         INSERT INTO numbers (campaign_id, number_id, phone, provider_sid, state, bought_because, details,
                              bought_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7::text::jsonb, to_timestamp($8))
+        SELECT $1::bigint, $2::bigint, $3::text, $4::text, $5::text, $6::text, $7::text::jsonb, to_timestamp($8)
+        WHERE NOT EXISTS (SELECT FROM numbers WHERE campaign_id = $1 AND number_id = $2 AND phone = $3)
         """,
         campaign_id,
         number.number_id,
@@ -60,6 +62,14 @@ async def save(database: Database, campaign_id: int, numbers: Sequence[tuple[int
         [number[1] for number in numbers],
         [number[2] for number in numbers],
     )
+
+
+async def phones(database: Database, campaign_id: int) -> list[str]:
+    """All numbers the campaign ever texted from: people also answer one that is retired."""
+    rows = await database.fetch(
+        "SELECT phone FROM numbers WHERE campaign_id = $1 ORDER BY number_id", campaign_id
+    )
+    return [row[0] for row in rows]
 
 
 async def campaigns_of(database: Database, phones: Sequence[str]) -> dict[str, int]:

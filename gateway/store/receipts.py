@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.store.database import Connection, Database
+from gateway.store.database import Connection, Database, Statements
 from gateway.store.messages import LEGAL_MOVES
 from gateway.store.rows import as_rows
 
@@ -88,11 +88,11 @@ FROM known ORDER BY message_id
 
 
 async def tell(
-    connection: Connection, campaign_id: int, opt_out_scope: int, words: Sequence[Word], now: float
+    statements: Statements, campaign_id: int, opt_out_scope: int, words: Sequence[Word], now: float
 ) -> list[Moved]:
     """Applies at most one word a message; a message that is queued, blocked or on a later attempt is not
     returned, and its word is for `late`."""
-    rows = await connection.fetch(
+    rows = await statements.fetch(
         _TELL,
         campaign_id,
         opt_out_scope,
@@ -126,10 +126,10 @@ SELECT message_id FROM arrived ORDER BY message_id
 """
 
 
-async def late(connection: Connection, campaign_id: int, words: Sequence[Word], now: float) -> set[int]:
+async def late(statements: Statements, campaign_id: int, words: Sequence[Word], now: float) -> set[int]:
     """Words about attempts that are over. One that arrived after all takes its message out of the queue:
     `delivered`, or `sent` of an attempt that was thought never to have reached the provider."""
-    rows = await connection.fetch(_LATE, campaign_id, as_rows(words), now)
+    rows = await statements.fetch(_LATE, campaign_id, as_rows(words), now)
     return {row[0] for row in rows}
 
 

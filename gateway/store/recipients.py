@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.store.database import Connection
+from gateway.store.database import Statements
 
 # LATERAL with LIMIT 1: one look-up by key for each person, whatever the planner thinks of the tables' sizes.
 _LOAD = """
@@ -55,7 +55,7 @@ class Recipient(msgspec.Struct, gc=False):
 
 
 async def load(
-    connection: Connection,
+    statements: Statements,
     campaign_id: int,
     opt_out_scope: int,
     contact_ids: Sequence[int],
@@ -64,5 +64,5 @@ async def load(
     texts_since: float,
 ) -> list[Recipient]:
     """One record a (contact, action) pair, in the order asked; an unknown contact has phone None."""
-    rows = await connection.fetch(_LOAD, campaign_id, opt_out_scope, contact_ids, action_ids, texts_since)
+    rows = await statements.fetch(_LOAD, campaign_id, opt_out_scope, contact_ids, action_ids, texts_since)
     return [Recipient(*row) for row in rows]

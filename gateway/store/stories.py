@@ -33,6 +33,7 @@ class MessageFacts(msgspec.Struct, frozen=True, kw_only=True):
     phone: str | None
     carrier: str | None
     number_phone: str | None
+    media: list[str] | None = None
 
 
 class PastAttempt(msgspec.Struct, frozen=True):
@@ -89,7 +90,7 @@ SELECT m.campaign_id, m.message_id, m.contact_id, m.action_id, m.kind, m.sender_
        extract(epoch FROM m.not_after)::float8 AS not_after, extract(epoch FROM m.slot_at)::float8 AS slot_at,
        extract(epoch FROM m.accepted_at)::float8 AS accepted_at,
        extract(epoch FROM m.sent_at)::float8 AS sent_at, extract(epoch FROM m.final_at)::float8 AS final_at,
-       extract(epoch FROM q.due_at)::float8 AS due_at, c.phone, c.carrier, n.phone AS number_phone
+       extract(epoch FROM q.due_at)::float8 AS due_at, c.phone, c.carrier, n.phone AS number_phone, m.media
 FROM messages m
 LEFT JOIN contacts c ON c.campaign_id = m.campaign_id AND c.contact_id = m.contact_id
 LEFT JOIN numbers n ON n.campaign_id = m.campaign_id AND n.number_id = m.number_id

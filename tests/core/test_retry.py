@@ -19,6 +19,31 @@ def after(code: int | None, ended: Ended, attempt: int = 1, **changes: float | R
 
 
 @pytest.mark.parametrize(
+    ("code", "ended", "free", "wait_s"),
+    [
+        (None, Ended.NOT_SENT, 0, 30),
+        (None, Ended.NOT_SENT, 1, 60),
+        (None, Ended.NOT_SENT, 4, 480),
+        (None, Ended.NOT_SENT, 5, 900),
+        (None, Ended.NOT_SENT, 5000, 900),
+        (20429, Ended.THROTTLED, 0, 2),
+        (20429, Ended.THROTTLED, 3, 16),
+        (20429, Ended.THROTTLED, 5000, 900),
+        (21611, Ended.THROTTLED, 3, 60),
+        (21611, Ended.THROTTLED, 6, 128),
+        (30001, Ended.FAILED, 5, 60),  # this one cost an attempt: its own count decides
+    ],
+)
+def test_what_costs_no_attempt_waits_longer_each_time(
+    code: int | None, ended: Ended, free: int, wait_s: float
+) -> None:
+    follows = after(code, ended, 1, free=free)
+    assert isinstance(follows, Again)
+    assert follows.at == NOW + wait_s
+    assert follows.spends_attempt is (ended is Ended.FAILED)
+
+
+@pytest.mark.parametrize(
     ("code", "ended", "attempt", "expected"),
     [
         # Slow down: costs the message no attempt, however often.

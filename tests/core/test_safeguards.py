@@ -34,14 +34,17 @@ FACTS_OF = {
     Kind.BROADCAST: replace(FACTS, broadcast_enabled=True, broadcast_consent=True),
     Kind.CANVASS: FACTS,
     Kind.INVITATION: replace(FACTS, is_users_own_contact=True),
+    Kind.CONFIRMATION: replace(FACTS, opted_out=True),
 }
-INITIAL, REPLY, BROADCAST, CANVASS, INVITATION = Kind
+INITIAL, REPLY, BROADCAST, CANVASS, INVITATION, CONFIRMATION = Kind
 
 
 def request_of(kind: Kind) -> Request:
     request = Request(campaign_id=1, contact_id=2, kind=kind, body="Hi Ana!", action_id=3, sender_id=7)
     if kind is Kind.BROADCAST:
         return replace(request, sender_kind=PartyKind.CAMPAIGN, sender_id=None, channel="broadcast")
+    if kind is Kind.CONFIRMATION:
+        return replace(request, sender_kind=PartyKind.CAMPAIGN, sender_id=None)
     return request
 
 
@@ -124,6 +127,7 @@ CASES: list[tuple[Kind, dict[str, Any], Any]] = [
     (REPLY, {"failure_code": 21614, "failure_until": inf}, 1205),
     (INITIAL, {"line_type": "tollFree"}, 1205),
     (INITIAL, {"line_type": "voicemail"}, 1205),
+    (INITIAL, {"line_type": "invalid"}, 1205),
     (INITIAL, {"failure_code": 30003, "failure_until": NOW + 1}, 1204),
     (INITIAL, {"failure_code": 30003, "failure_until": NOW}, None),
     (INITIAL, {"paused": True}, (1202, SubReason.PAUSED)),
@@ -148,6 +152,11 @@ CASES: list[tuple[Kind, dict[str, Any], Any]] = [
     (INITIAL, {"last_initial_at": NOW - 6 * HOUR_S}, None),
     (INITIAL, {"lock": "held"}, (9001, SubReason.LOCK_TRUE)),
     (REPLY, {"lock": "unobtainable"}, (9001, SubReason.LOCK_FALSE)),
+    (CONFIRMATION, {"same_text_at": NOW - 60, "last_outbound_at": NOW - 60, "assignee_id": 8}, None),
+    (CONFIRMATION, {"contact_campaign_id": 2}, 1105),
+    (CONFIRMATION, {"line_type": "landline"}, (9000, SubReason.LANDLINE)),
+    (CONFIRMATION, {"hours_shut": SubReason.RECIPIENT_HOURS}, (1202, SubReason.RECIPIENT_HOURS)),
+    (CONFIRMATION, {"paused": True}, (1202, SubReason.PAUSED)),
 ]
 
 
@@ -266,10 +275,10 @@ def test_a_campaign_may_lock_its_admins_too() -> None:
     assert outcome(INITIAL, changes, strict) == (1001, SubReason.OUTBOUND_LOCK)
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not CONFIRMATION])
 @pytest.mark.parametrize("admin", [False, True])
 def test_nobody_texts_a_person_who_opted_out(kind: Kind, admin: bool) -> None:
-    """F121: no bypass, for any kind of message, at either look."""
+    """F121: no bypass, for any kind of message but the opt-out's own confirmation, at either look."""
     facts = replace(FACTS_OF[kind], opted_out=True, is_admin_phone=admin)
     for look in (check, check_again):
         answer = look(request_of(kind), facts, Policy(lock_enabled=False), NOW)

@@ -204,3 +204,37 @@ def test_a_provider_that_does_not_sign_has_no_door() -> None:
 def test_roles_have_names(role: Role) -> None:
     assert Role.named(role.name.lower()) is role
     assert SETTINGS.http.port == 0
+
+
+# ---------------------------------------------------------------- reconcile
+
+
+def test_reconcile_says_what_it_found(config: Path, dsn: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """No campaign has a number, so the provider is not even asked."""
+    furnished(dsn)
+
+    async def no_numbers() -> None:
+        database = Database(dsn, connections=1)
+        await database.execute("DELETE FROM numbers")
+        await database.close()
+
+    asyncio.run(no_numbers())
+    assert run("reconcile", "--config", config, "--since", "2026-11-03") == 0
+    assert capsys.readouterr().out.startswith(
+        "0 texts at the provider: 0 late receipts taken in, 0 not in the"
+    )
+
+
+def test_reconcile_without_an_answer_is_one_line(
+    config: Path, dsn: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    furnished(dsn)
+    assert run("reconcile", "--config", config) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("textbank: the provider did not tell it all")
+    assert "\n" not in error
+
+
+def test_reconcile_wants_a_date(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("reconcile", "--config", config, "--since", "yesterday") == 2
+    assert "yesterday" in capsys.readouterr().err

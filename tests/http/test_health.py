@@ -43,7 +43,7 @@ async def test_a_broken_connection_loses_nothing(house: House) -> None:
     )
     answers = await asyncio.gather(*(house.send(each, f"Hello {each}") for each in range(2, 8)))
     assert {answer.status for answer in answers} == {202}
-    await house.worker._adopt(1)  # the next round, at once
+    await house.worker.gateway.adopt(1)  # the next round, at once
     async with asyncio.timeout(PATIENCE_S):
         handed = {(await house.provider.next_text()).message_id for _ in range(6)}
     assert handed == {answer.body["message_id"] for answer in answers}

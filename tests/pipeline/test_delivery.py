@@ -115,6 +115,38 @@ def test_the_state_is_the_fold_whatever_the_order_the_batches_and_the_repeats(pl
     play_anew(story)
 
 
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_the_answer_may_come_after_any_callbacks(play_anew, data):
+    """The same law while the provider still owes its answer: some words before it, some after, all repeated."""
+
+    async def story(world: World) -> None:
+        world.provider.takes_s = 5.0
+        await world.send_all(range(1, 9))
+        await world.wait(3)
+        said = {}
+        for handed in world.handed:
+            of_one = [(word, None) for word in data.draw(words)] + data.draw(st.lists(receipts, max_size=2))
+            said[handed.text.message_id] = data.draw(st.permutations(of_one * 2))
+        cut = {message_id: data.draw(st.integers(0, len(each))) for message_id, each in said.items()}
+        for is_before in (True, False):
+            told = [
+                world.provider.say(handed.text, *each)
+                for handed in world.handed
+                for nth, each in enumerate(said[handed.text.message_id])
+                if (nth < cut[handed.text.message_id]) is is_before
+            ]
+            await asyncio.gather(*told)
+            await world.wait(20)
+        expected = {}
+        for message_id, each in said.items():
+            known = [state for word, _ in each if (state := provider_word(word)) is not None]
+            expected[message_id] = fold(State.SENDING, [*known, State.SENT])[0].value
+        assert await world.states() == expected
+
+    play_anew(story)
+
+
 def test_a_replay_changes_nothing_at_all(play):
     async def story(world: World) -> None:
         texts = [await sent_to(world, each) for each in (1, 2, 3)]

@@ -5,7 +5,7 @@ import pytest
 from gateway.core.campaign import CampaignSettings
 from gateway.core.numbers import PoolPolicy
 from gateway.core.registration import Registration
-from gateway.providers.base import Refused
+from gateway.providers.base import BoughtNumber, NotSent, Refused
 from tests.pipeline.world import CAMPAIGN, World, number_phone
 
 
@@ -120,3 +120,108 @@ def test_a_number_that_cannot_be_kept_is_no_reason_to_wait_for_ever(play):
         assert row["campaign_id"] == CAMPAIGN
 
     play(story, campaign=campaign(), own_numbers=0)
+
+
+@pytest.mark.parametrize("carried_out", [True, False], ids=["its answer lost", "never carried out"])
+def test_a_number_bought_while_the_database_goes_away_is_written_down_later(play, carried_out: bool):
+    async def story(world: World) -> None:
+        world.provider.on_sale.extend([number_phone(1), number_phone(2)])
+        hooks = world.database.after if carried_out else world.database.before
+        away = world.database.once(hooks, "INSERT INTO numbers", world.lose_the_answer)
+        outcome = await world.submit(1)
+        await away
+        await world.wait(30)
+        assert world.provider.bought == [number_phone(1)]
+        rows = await world.store.fetch("SELECT number_id, phone FROM numbers")
+        assert [tuple(row) for row in rows] == [(1, number_phone(1))]
+        assert await world.state(outcome.message_id) == "sent"
+
+    play(story, campaign=campaign(), own_numbers=0)
+
+
+def test_a_number_that_a_crash_made_forget_is_found_again(play):
+    async def story(world: World) -> None:
+        async def bought_for(campaign_id: int) -> list[BoughtNumber]:
+            assert campaign_id == CAMPAIGN
+            return [BoughtNumber(each, f"PN{each}") for each in world.provider.bought]
+
+        async def die() -> None:
+            world.crash()
+            raise ConnectionResetError("it died before it wrote")
+
+        world.provider.bought_for = bought_for
+        world.provider.on_sale.extend([number_phone(1), number_phone(2)])
+        died = world.database.once(world.database.before, "INSERT INTO numbers", die)
+        await world.submit(1)
+        await died
+        for _ in range(2):
+            await world.restart()
+            world.crash()
+        await world.restart()
+        outcome = await world.submit(2)
+        await world.wait(60)
+        assert world.provider.bought == [number_phone(1)]
+        assert await world.state(outcome.message_id) == "sent"
+        row = await world.store.fetch_row("SELECT number_id, phone, state, bought_because FROM numbers")
+        assert tuple(row) == (1, number_phone(1), "active", "found_again")
+
+    play(story, campaign=campaign(), own_numbers=0)
+
+
+@pytest.mark.parametrize("error", [NotSent(), Refused(20003)])
+def test_a_provider_that_cannot_say_what_it_sold_holds_up_nobody(play, error: Exception):
+    async def story(world: World) -> None:
+        async def bought_for(_campaign_id: int) -> list[BoughtNumber]:
+            raise error
+
+        world.provider.bought_for = bought_for
+        await world.crash_and_restart()
+        outcome = await world.submit(1)
+        await world.wait(10)
+        assert await world.state(outcome.message_id) == "sent"
+
+    play(story)
+
+
+def test_an_outage_is_no_sold_out(play):
+    """While the provider can't be asked messages wait for their first number, and nobody is refused with 1203."""
+
+    async def story(world: World) -> None:
+        buy = world.provider.buy
+
+        async def away(campaign_id: int, area_code: str):
+            world.provider.asked_to_buy.append(area_code)
+            raise NotSent
+
+        world.provider.buy = away
+        outcome = await world.submit(1)
+        await world.wait(60)
+        assert await world.state(outcome.message_id) == "queued"
+        assert 5 < len(world.provider.asked_to_buy) < 20
+        world.provider.buy = buy
+        world.provider.on_sale.append(number_phone(1))
+        await world.wait(30)
+        assert await world.state(outcome.message_id) == "sent"
+
+    play(story, campaign=campaign(), own_numbers=0)
+
+
+def test_a_retired_number_is_not_forgotten_in_a_crash(play):
+    """Its people have moved: they must not be found at it again, nor new ones, by a gateway that forgot why."""
+
+    async def story(world: World) -> None:
+        world.provider.answers.append(Refused(21606))
+        outcome = await world.submit(1)
+        await world.wait(1)
+        await world.crash_and_restart()
+        await world.wait(120)
+        assert [
+            row[0] for row in await world.store.fetch("SELECT state FROM numbers ORDER BY number_id")
+        ] == [
+            "retired",
+            "active",
+        ]
+        assert await world.state(outcome.message_id) == "sent"
+        assert world.handed[-1].text.number_phone == number_phone(2)
+
+    play(story, own_numbers=2)

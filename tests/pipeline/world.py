@@ -25,7 +25,7 @@ from gateway.store.campaigns import CampaignRow
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Connection, Database, Record
 from gateway.store.numbers import NumberRow
-from simulator.loop import VirtualLoop, run
+from simulator.loop import Outside, VirtualLoop, run
 from tests.pipeline.scripted_provider import Handed, ScriptedProvider, reference
 
 CAMPAIGN, SCOPE, ACTION, VOLUNTEER = 1, 11, 5, 7
@@ -34,7 +34,9 @@ NINE, FIVE = START_AT - 2 * 3600, START_AT + 6 * 3600  # the campaign's hours th
 GROUP = group_key("PA", ["America/New_York"])
 SETTINGS = Settings(
     windows=Windows(admission_s=0.05, delivery_s=0.05, inbound_s=0.05),
-    dispatch=Dispatch(horizon_s=2.0, poll_s=1.0, submit_timeout_s=15.0, closing_margin_s=60.0),
+    dispatch=Dispatch(
+        horizon_s=2.0, poll_s=1.0, idle_poll_s=10.0, submit_timeout_s=15.0, closing_margin_s=60.0
+    ),
 )
 ON_THE_WIRE_S = 30.0  # recovery asks no earlier
 HANG_S = 30.0  # real seconds: only a story that would never end meets it
@@ -116,6 +118,16 @@ class _Watched:
         return result
 
 
+class Databases(Outside):
+    """The clock stands still while somebody is inside one of them."""
+
+    def __init__(self, databases: list[Database]) -> None:
+        self._databases = databases
+
+    def stops_the_clock(self) -> bool:
+        return any(each.in_flight > 0 for each in self._databases)
+
+
 class World:
     """One campaign, its gateway and its provider. `store` is the story's own connection."""
 
@@ -130,7 +142,7 @@ class World:
         self._databases: list[Database] = [self.store]
         self._keys = itertools.count(1)
         self._inbound = itertools.count(1)
-        loop.hold_while(lambda: any(each.in_flight > 0 for each in self._databases))
+        loop.wait_for(Databases(self._databases))
         self.database: WatchedDatabase
         self.gateway: Gateway
 

@@ -4,7 +4,16 @@ import json
 
 import pytest
 
-from gateway.providers.base import Accepted, AnswerLost, BoughtNumber, Found, InboundText, Line, Refused
+from gateway.providers.base import (
+    Accepted,
+    AnswerLost,
+    BoughtNumber,
+    Found,
+    InboundText,
+    Line,
+    Listed,
+    Refused,
+)
 from gateway.providers.twilio import TwilioProvider
 from gateway.providers.twilio_records import carrier_of, same_text
 from tests.providers.conftest import MakeProvider, outbound
@@ -196,7 +205,7 @@ async def test_texts_that_a_lost_webhook_told_nobody(twilio: FakeTwilio, provide
 async def test_our_texts_since(twilio: FakeTwilio, provider: TwilioProvider) -> None:
     twilio.says(page(message(SM1, status="delivered"), message(SM2, direction="inbound")))
     found = [found async for found in provider.outbound_since(OURS, CREATED_AT)]
-    assert found == [Found(SM1, "delivered", None)]
+    assert found == [Listed(SM1, THEIRS, "delivered", None, CREATED_AT)]
     assert dict(twilio.asked[0].query)["From"] == OURS
 
 

@@ -125,7 +125,7 @@ async def test_an_uncertain_answer_is_settled_by_asking(
         await provider.send(hello(ours))
     found = await provider.find(hello(ours), since=SOME_DAY)
     assert (found is not None) is arrived
-    assert len(server.world.outbound) == int(arrived)
+    assert len(server.world.ledger.submissions) == int(arrived)
 
 
 async def test_receipts_come_signed_and_name_the_attempt(
@@ -193,3 +193,28 @@ async def test_look_ups_name_our_carriers(server: TwilioServer, provider: Twilio
 
 def _url(server: TwilioServer, path: str) -> Any:
     return aiohttp.client.URL(f"{server.url}{path}")
+
+
+async def test_numbers_bought_for_a_campaign_are_known_by_name_and_address(
+    server: TwilioServer, listener: Listener, provider: TwilioProvider, ours: BoughtNumber
+) -> None:
+    """Another gateway on the same account may have a campaign of the same id."""
+    other = TwilioProvider(
+        msgspec.structs.replace(account_of(server, listener), public_url="http://127.0.0.1:9")
+    )
+    theirs = await other.buy(7, "267")
+    await provider.buy(8, "267")
+    assert await provider.bought_for(7) == [ours]
+    assert await other.bought_for(7) == [theirs]
+    assert await provider.bought_for(9) == []
+    await other.close()
+
+
+async def test_pictures_go_with_a_text(
+    server: TwilioServer, provider: TwilioProvider, ours: BoughtNumber
+) -> None:
+    pictures = ["https://texts.example.org/a.jpg", "https://texts.example.org/b.jpg?n=1&m=2"]
+    accepted = await provider.send(msgspec.structs.replace(hello(ours), body="", media=pictures))
+    url = _url(server, f"/2010-04-01/Accounts/{DEFAULT_SID}/Messages/{accepted.provider_sid}.json")
+    shown = json.loads(await provider._wire.get(url))
+    assert (shown["num_media"], shown["num_segments"]) == ("2", "1")

@@ -170,7 +170,10 @@ _STORED = "accepted_is_stored"
 _RATES = "rates_and_caps"
 _MOVES = "legal_moves"
 PLANTS = {
-    "a lost answer is sent again": Plant(a_lost_answer_is_sent_again, "answers are lost", _TWICE),
+    # a receipt that comes with the wrong word that nothing was sent is not believed
+    "a lost answer is sent again": Plant(
+        a_lost_answer_is_sent_again, "answers are lost", _TWICE, frozenset({_BOOKS, _MOVES})
+    ),
     "recovery believes nothing was sent": Plant(
         recovery_believes_nothing_was_sent, "answers and callbacks are lost", _TWICE
     ),

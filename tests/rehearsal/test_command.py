@@ -71,7 +71,7 @@ def test_one_json_object_on_standard_output(short: Path) -> None:
     assert [name for name in FIELDS if name not in result] == []
     assert "list" not in result
     assert (result["scenario"], result["seed"], result["contacts"]) == ("short", 3, 60)
-    assert result["virtual_seconds"] == 3600
+    assert 3600 <= result["virtual_seconds"] < 3610  # what is under way at the end is finished
     assert len(result["trace_hash"]) >= 32
     assert result["peak_rss_bytes"] > 10_000_000
     assert result["invariants"] == dict.fromkeys(INVARIANTS, 0)

@@ -40,7 +40,7 @@ def test_election_day_may_go_ahead(rehearse: Rehearse) -> None:
     assert broken(done) == set(), told(done)
     assert result.verdict in {"GO", "GO with limits"}, result.verdict_reasons
     assert result.messages.delivered > 0.85 * 400
-    assert result.virtual_seconds == load("election-day").duration_s
+    assert 0 <= result.virtual_seconds - load("election-day").duration_s < 10
     assert (result.replies > 10, result.cost_usd > 1, result.numbers.bought >= 1) == (True, True, True)
 
 

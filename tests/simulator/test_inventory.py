@@ -52,6 +52,18 @@ def test_a_number_given_back_is_not_sold_again():
     assert first.phone not in buy_all(shelf, "215")
 
 
+def test_a_certain_number_is_sold_once_and_only_while_it_is_on_sale():
+    shelf = inventory(stock_per_area_code=3)
+    assert shelf.sell(12_155_550_101, 7, 30.0).phone == 12_155_550_101
+    holding = shelf.holding(12_155_550_101)
+    assert (holding.campaign, holding.ready_at, holding.nth) == (7, 30.0, 0)
+    assert shelf.sell(12_155_550_101, 8) is None
+    assert shelf.sell(12_155_550_199, 8) is None  # not among those on sale
+    assert shelf.sell(19_115_550_101, 8) is None  # 911 is no area code
+    assert shelf.in_stock("215") == 2
+    assert buy_all(shelf, "215") == [12_155_550_100, 12_155_550_102]
+
+
 def test_anywhere_takes_the_next_area_code_in_stock():
     shelf = inventory(stock_per_area_code=1, anywhere=("215", "312"))
     assert [str(phone)[1:4] for phone in buy_all(shelf, "")] == ["215", "312"]

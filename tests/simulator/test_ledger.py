@@ -124,9 +124,12 @@ def test_sids_are_34_characters_and_come_back(n):
     assert len(sid_of(n)) == len(inbound_sid_of(n)) == 34
     assert number_of(sid_of(n)) == n
     assert number_of(inbound_sid_of(n)) is None
+    assert set(sid_of(n)[2:]) != {"0"}
 
 
-@pytest.mark.parametrize("sid", ["", "SM", "SM" + "g" * 32, "PN" + "0" * 32, "SM" + "0" * 31])
+@pytest.mark.parametrize(
+    "sid", ["", "SM", "SM" + "g" * 32, "PN" + "0" * 32, "SM" + "0" * 32, "SM" + "0" * 31]
+)
 def test_what_is_no_sid(sid):
     assert number_of(sid) is None
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 import simpy
 
-from simulator.loop import Stalled, VirtualLoop, run
+from simulator.loop import Outside, Stalled, VirtualLoop, run
 
 
 def test_sleeping_costs_virtual_time_only():
@@ -47,7 +47,8 @@ def test_a_timer_set_by_a_simpy_callback_fires_in_time():
 
 def test_the_clock_stands_still_while_somebody_is_busy():
     async def with_a_socket(loop: VirtualLoop) -> float:
-        loop.hold_while(lambda: True)
+        outside = Busy()
+        loop.wait_for(outside)
         loop.env.timeout(1)  # would be stepped if the clock moved
         server = await asyncio.start_unix_server(_echo, path=None, sock=_listening())
         address = server.sockets[0].getsockname()
@@ -56,10 +57,19 @@ def test_the_clock_stands_still_while_somebody_is_busy():
         assert await reader.read(1) == b"x"
         writer.close()
         server.close()
-        loop.hold_while(lambda: False)
+        outside.busy = False
         return loop.time()
 
     assert run(simpy.Environment(), with_a_socket) == 0
+
+
+class Busy(Outside):
+    """Somebody waits all the time."""
+
+    busy = True
+
+    def stops_the_clock(self) -> bool:
+        return self.busy
 
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -97,6 +97,10 @@ def test_the_verdict_comes_first_and_everything_is_there(page: str, sample) -> N
         assert wanted in text, wanted
 
 
+def test_the_page_says_how_many_people_this_run_had(page: str, sample) -> None:
+    assert f"This run: {sample.result.contacts:,} invented people, seed {sample.result.seed}." in page
+
+
 def test_what_people_typed_is_escaped(tmp_path: Path) -> None:
     bad = "</script><script>alert(1)</script>"
     rejects = tmp_path / "rejects.csv"
@@ -174,6 +178,19 @@ def test_the_plots_count_what_the_ledger_counts(sample, history) -> None:
     )
     shares = np.sum([trace["x"] for trace in traces["outcomes"].values()], axis=0)
     assert shares == pytest.approx(100, abs=0.01)
+
+
+def layouts(sample, history=()):
+    return {figure.key: figure.spec["layout"] for figure in figures(sample, history)}
+
+
+def test_legends_read_in_the_order_of_the_traces(sample) -> None:
+    assert {layout["legend"]["traceorder"] for layout in layouts(sample).values()} == {"normal"}
+
+
+def test_few_waiting_texts_are_counted_in_whole_ones(sample, history) -> None:
+    assert "dtick" not in layouts(sample, history)["waiting"]["yaxis"]
+    assert layouts(sample, [snapshot(virtual_s=1.0, waiting=3)])["waiting"]["yaxis"]["dtick"] == 1
 
 
 def test_times_are_the_campaigns_local_times(sample) -> None:

@@ -109,7 +109,7 @@ async def test_a_text_twice_in_one_batch_is_kept_once(database: Database):
 async def test_a_stranger_is_kept_and_their_stop_counts(database: Database):
     await people(database, 1)
     told = await hear(database, heard(1, 50, "STOP", intent="stop"), heard(2, 51))
-    assert told == [Stored(1, None), Stored(2, None)]
+    assert told == [Stored(1, None, NOW + 60), Stored(2, None)]
     assert await opted_out(database) == [phone(50)]
     assert await conversation(database, 50) is None
 
@@ -288,3 +288,16 @@ async def test_two_who_take_over_at_once_never_share(database: Database, other: 
     )
     taken = [each.contact_id for found in both for each in found]
     assert len(taken) == len(set(taken)) >= 8
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one window", "later"])
+async def test_an_old_start_that_comes_late_lifts_no_newer_stop(database: Database, together: bool) -> None:
+    """Fetched after its webhook was lost, it comes after a STOP that the person wrote later."""
+    await people(database)
+    stop = heard(1, 1, intent="stop", received_at=NOW)
+    start = heard(2, 1, intent="start", received_at=NOW - 60)
+    for texts in [[stop, start]] if together else [[stop], [start]]:
+        await hear(database, *texts)
+    assert await conversations.opted_out(database, SCOPE, [phone(1)]) == {phone(1)}
+    await hear(database, heard(3, 1, intent="start", received_at=NOW + 60))
+    assert await conversations.opted_out(database, SCOPE, [phone(1)]) == set()

@@ -112,9 +112,9 @@ async def test_the_second_look_of_a_claim(database: Database):
     assert await states(database) == {1: "sending", 2: "queued", 3: "blocked", 4: "sending"}
     standings = await messages.standings(database, CAMPAIGN, SCOPE, [1, 2, 3, 99])
     assert standings == [
-        Standing(1, "sending", opted_out=False, paused=False),
-        Standing(2, "queued", opted_out=True, paused=False),
-        Standing(3, "blocked", opted_out=False, paused=False),
+        Standing(1, "sending", "initial", opted_out=False, paused=False),
+        Standing(2, "queued", "initial", opted_out=True, paused=False),
+        Standing(3, "blocked", "initial", opted_out=False, paused=False),
     ]
 
 
@@ -124,7 +124,7 @@ async def test_a_paused_campaign_claims_nothing(database: Database):
     await campaigns.pause(database, CAMPAIGN, True)
     assert await claim(database, claiming(1)) == {}
     standings = await messages.standings(database, CAMPAIGN, SCOPE, [1])
-    assert standings == [Standing(1, "queued", opted_out=False, paused=True)]
+    assert standings == [Standing(1, "queued", "initial", opted_out=False, paused=True)]
     await campaigns.pause(database, CAMPAIGN, False)
     assert await claim(database, claiming(1)) == {1: 1}
 

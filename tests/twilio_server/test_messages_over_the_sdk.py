@@ -131,7 +131,7 @@ async def test_delete_of_a_message_on_its_way_is_refused(serve: Serve, connect: 
 async def test_media_and_feedback(twilio: Twilio) -> None:
     message = await twilio.call(
         lambda c: c.messages.create(
-            to=PERSON, from_=OURS, media_url=["https://x.example/1.jpg", "https://x.example/2"]
+            to=PERSON, from_=OURS, media_url=["https://x.example/1.png?size=2", "https://x.example/2"]
         )
     )
     assert message.sid.startswith("MM")
@@ -139,6 +139,7 @@ async def test_media_and_feedback(twilio: Twilio) -> None:
     media = await twilio.call(lambda c: c.messages(message.sid).media.list())
     assert len(media) == 2
     assert {m.parent_sid for m in media} == {message.sid}
+    assert [m.content_type for m in media] == ["image/png", "image/jpeg"]  # without an ending: a picture
     assert (await twilio.call(lambda c: c.messages(message.sid).media(media[0].sid).fetch())).sid == media[
         0
     ].sid

@@ -62,7 +62,24 @@ async def test_numbers_are_searched_by_pattern(twilio: Twilio) -> None:
     assert found
     assert {n.phone_number[:8] + n.phone_number[9] + n.phone_number[11] for n in found} == {"+1312555" + "17"}
     toll_free = await twilio.call(lambda c: c.available_phone_numbers("US").toll_free.list(limit=1))
-    assert toll_free[0].phone_number[2:5] in {"833", "844", "855", "866", "877", "888"}
+    assert toll_free[0].phone_number[2:5] == "800"
+    for area_code, kind in ((800, "toll_free"), (800, "local"), (312, "toll_free")):
+        offers = await twilio.call(
+            lambda c, a=area_code, k=kind: getattr(c.available_phone_numbers("US"), k).list(
+                area_code=a, limit=1
+            )
+        )
+        assert bool(offers) == (area_code == 800 and kind == "toll_free")
+
+
+async def test_a_toll_free_number_has_a_rate_of_its_own(server: TwilioServer, twilio: Twilio) -> None:
+    numbers = [
+        await twilio.call(lambda c, a=area_code: c.incoming_phone_numbers.create(area_code=a))
+        for area_code in ("800", "888")
+    ]
+    campaigns = {server.accounts[0].numbers[number.sid].home_campaign for number in numbers}
+    assert len(campaigns) == 2
+    assert [server.world.market.rates(campaign)["total"] for campaign in campaigns] == [3.0, 3.0]
 
 
 async def test_purchases_are_refused(twilio: Twilio, serve: Serve, connect: Connect) -> None:

@@ -11,7 +11,17 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
 
 from simulator.twilio_accounts import DEFAULT_TOKEN
-from simulator.twilio_callbacks import BadTwiml, Overrides, Reply, replies_of, signature, target_of
+from simulator.twilio_callbacks import (
+    BadTwiml,
+    Overrides,
+    Redirect,
+    Reply,
+    Twiml,
+    signature,
+    target_of,
+    twiml_of,
+)
+from simulator.twilio_loops import ReplyLoops
 from simulator.twilio_server import TwilioServer
 from tests.twilio_server.twin import OURS, PATIENCE_S, PERSON, Receiver, Twilio, Webhook
 
@@ -108,11 +118,25 @@ def test_overrides(fragment: str, expected: Overrides) -> None:
             b"<Response><Message to='+12125550123'><Body>A</Body><Media>http://x/1</Media></Message><Sms>B</Sms></Response>",
             [Reply("A", to="+12125550123", media=("http://x/1",)), Reply("B")],
         ),
-        (b"<Response><Redirect>http://x</Redirect></Response>", []),
     ],
 )
 def test_twiml(document: bytes, expected: list[Reply]) -> None:
-    assert replies_of(document) == expected
+    assert twiml_of(document) == Twiml(tuple(expected))
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        (b"<Response><Redirect>/next</Redirect></Response>", Twiml(redirect=Redirect("/next"))),
+        (
+            b"<Response><Message>A</Message><Redirect method='get'> http://x/?a=1&amp;b=2 </Redirect><Sms/></Response>",
+            Twiml((Reply("A"),), Redirect("http://x/?a=1&b=2", "GET")),
+        ),
+        (b"<Response><Say>Hi</Say><Message>A</Message></Response>", Twiml((Reply("A"),), None, ("Say",))),
+    ],
+)
+def test_twiml_that_goes_on_elsewhere_or_is_not_for_messages(document: bytes, expected: Twiml) -> None:
+    assert twiml_of(document) == expected
 
 
 @pytest.mark.parametrize(
@@ -120,7 +144,7 @@ def test_twiml(document: bytes, expected: list[Reply]) -> None:
 )
 def test_bad_twiml(document: bytes) -> None:
     with pytest.raises(BadTwiml):
-        replies_of(document)
+        twiml_of(document)
 
 
 async def test_an_inbound_text_is_posted_signed_and_listed(
@@ -164,6 +188,83 @@ async def test_twiml_answers_become_messages(
     sent = await twilio.call(lambda c: c.messages.list(to=PERSON))
     assert [(m.direction, m.body, m.from_) for m in sent] == [("outbound-reply", "Thanks!", OURS)]
     assert webhook["MessageSid"] != sent[0].sid
+
+
+async def test_a_redirect_is_followed_signed_with_the_same_text(
+    server: TwilioServer, twilio: Twilio, receiver: Receiver
+) -> None:
+    await listen(twilio, receiver)
+    answers = {
+        "/in?t=7": "<Message>One</Message><Redirect>/more?x=1</Redirect><Message>Never</Message>",
+        "/more?x=1": "<Message>Two</Message>",
+    }
+    receiver.answer = lambda w: web.Response(
+        text=f"<Response>{answers[w.path]}</Response>" if w["Body"] == "hello" else "<Response/>",
+        content_type="text/xml",
+    )
+    await text(twilio, server, "hello")
+    webhook = await receiver.until(lambda w: w.path == "/more?x=1")
+    assert (webhook["Body"], is_signed(receiver, webhook)) == ("hello", True)
+    await settled(twilio, server)
+    sent = await twilio.call(lambda c: c.messages.list(to=PERSON))
+    assert [m.body for m in sent] == ["Two", "One"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ("<Redirect>/in</Redirect>", "14107"),
+        ("<Redirect>ftp://x/y</Redirect>", "11100"),
+        ("<Dial>1</Dial>", "14110"),
+    ],
+)
+async def test_answers_that_lead_nowhere_are_in_the_alerts(
+    server: TwilioServer, twilio: Twilio, receiver: Receiver, answer: str, code: str
+) -> None:
+    await listen(twilio, receiver)
+    receiver.answer = lambda _: web.Response(text=f"<Response>{answer}</Response>", content_type="text/xml")
+    await text(twilio, server, "hello")
+    state = await settled(twilio, server)
+    assert state["webhooks"]["alerts"] == {code: 1}
+    assert state["webhooks"]["failed"] == 0
+    assert len(receiver.calls) == (31 if code == "14107" else 1)
+
+
+async def test_a_loop_of_answers_is_broken(server: TwilioServer, twilio: Twilio, receiver: Receiver) -> None:
+    await listen(twilio, receiver)
+    many = "<Message action='/fate'>Beep</Message>".replace("/fate", f"{receiver.url}/fate") * 32
+    receiver.answer = lambda w: web.Response(
+        text=f"<Response>{many if w['Body'] == 'hello' else ''}</Response>", content_type="text/xml"
+    )
+    await text(twilio, server, "hello")
+    failed = await receiver.until(lambda w: w["MessageStatus"] == "failed")
+    assert (failed["ErrorCode"], is_signed(receiver, failed)) == ("14107", True)
+    sent = await twilio.call(lambda c: c.messages.list(to=PERSON))
+    assert [(m.error_code, m.price) for m in sent if m.status == "failed"] == [(14107, None)] * 2
+    assert len(server.world.ledger.submissions) == 30
+
+
+def test_a_loop_ends_after_a_pause() -> None:
+    loops = ReplyLoops()
+    assert [loops.holds(1, 2, at) for at in range(32)] == [False] * 30 + [True] * 2
+    assert not loops.holds(1, 3, 31.0)  # another pair
+    assert loops.holds(1, 2, 59.9)
+    assert not loops.holds(1, 2, 60.1)
+    slow = ReplyLoops()
+    assert not any(slow.holds(1, 2, 30.0 * nth) for nth in range(100))
+
+
+async def settled(twilio: Twilio, server: TwilioServer) -> dict[str, Any]:
+    """The state once some webhook has been answered and none is on its way."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            state: dict[str, Any] = await ask(twilio, server, "GET", "/twin/state")
+            if (
+                state["counts"]["replies"]
+                and state["webhooks"]["delivered"]
+                and not state["webhooks"]["outstanding"]
+            ):
+                return state
 
 
 async def test_failures_are_tried_again_as_the_url_says(
@@ -231,6 +332,35 @@ async def test_a_stop_blocks_the_pair_until_start(
         "You have successfully been re-"
     )
     assert len(server.world.ledger.submissions) == 1  # the answers to keywords are not ours
+
+
+async def test_a_toll_free_number_is_closed_by_the_network(
+    server: TwilioServer, twilio: Twilio, receiver: Receiver
+) -> None:
+    number = await twilio.call(
+        lambda c: c.incoming_phone_numbers.create(area_code="888", sms_url=f"{receiver.url}/in")
+    )
+
+    async def hear(word: str) -> None:
+        await text(twilio, server, word, to=number.phone_number)
+        await receiver.until(lambda w: w["Body"] == word)
+
+    async def refusal() -> int:
+        try:
+            await twilio.call(lambda c: c.messages.create(to=PERSON, from_=number.phone_number, body=BODY))
+        except TwilioRestException as refused:
+            return int(refused.code)
+        return 0
+
+    refused = []
+    for word in ("STOP", "yes", "info", "START", "help"):
+        await hear(word)
+        refused.append(await refusal())
+    assert refused == [21610, 21610, 21610, 0, 0]
+    told = await twilio.call(lambda c: c.messages.list(to=PERSON))
+    answers = [message.body for message in told if message.direction == "outbound-reply"]
+    assert len(answers) == 1  # to help, once it was open again
+    assert answers[0].startswith("Reply STOP")
 
 
 async def test_a_stop_to_a_service_blocks_all_its_senders(

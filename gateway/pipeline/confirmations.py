@@ -1,0 +1,61 @@
+"""Our own confirmation of an opt-out, where the provider sends none: once for each opt-out, the ordinary road.
+
+One confirmation is allowed, without promotion and within five minutes (47 CFR 64.1200(a)(12)). Its idempotency
+key names the opt-out, so neither a webhook that comes again nor a restart makes it two.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from gateway.clock import Clock
+from gateway.core.safeguards import Kind, PartyKind, Request
+from gateway.pipeline.admission import Admission, Outcome
+from gateway.pipeline.campaigns import Campaigns
+from gateway.store import conversations
+from gateway.store.conversations import Left
+from gateway.store.database import Database
+
+_log = logging.getLogger(__name__)
+_WITHIN_S = 300.0
+
+
+class Confirmations:
+    """Who has just opted out gets the text; `{campaign}` in it is the campaign's name."""
+
+    def __init__(
+        self, database: Database, campaigns: Campaigns, clock: Clock, admission: Admission, text: str
+    ) -> None:
+        self._database = database
+        self._campaigns = campaigns
+        self._clock = clock
+        self._admission = admission
+        self._text = text
+
+    def confirm(self, campaign_id: int, left: Sequence[Left]) -> None:
+        """Requests the confirmations; nobody waits for them. Texts to numbers of no campaign get none."""
+        if campaign_id not in self._campaigns:
+            return
+        body = self._text.replace("{campaign}", self._campaigns[campaign_id].name)
+        for each in left:
+            request = Request(
+                campaign_id=campaign_id,
+                contact_id=each.contact_id,
+                kind=Kind.CONFIRMATION,
+                body=body,
+                sender_kind=PartyKind.CAMPAIGN,
+            )
+            key = f"textbank:opt-out:{each.contact_id}:{each.opted_out_at!r}"
+            self._admission.submit(request, idempotency_key=key).add_done_callback(_look)
+
+    async def adopt(self, campaign_id: int) -> None:
+        """What an earlier worker may not have come to; those it has sent are not sent again."""
+        scope = self._campaigns[campaign_id].opt_out_scope
+        since = self._clock.now() - _WITHIN_S
+        self.confirm(campaign_id, await conversations.left_since(self._database, campaign_id, scope, since))
+
+
+def _look(outcome: "asyncio.Future[Outcome]") -> None:
+    """An exception that nobody reads would be told by the garbage collector."""
+    if not outcome.cancelled() and (error := outcome.exception()) is not None:
+        _log.error("an opt-out could not be confirmed: %s", error)
