@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 KEPT = Path(__file__).parent / "results" / "rehearsal.json"
+COMMAND = Path(sys.executable).with_name("textbank")
 KEYS = (
     "contacts",
     "seed",
@@ -30,7 +31,7 @@ KEYS = (
 def rehearse(contacts: int, hash_seed: str = "0") -> dict[str, Any]:
     """One run of the default scenario as the command does it; its `--json` object."""
     done = subprocess.run(
-        [sys.executable, "-m", "gateway.cli", "rehearse", "--contacts", str(contacts), "--json"],
+        [COMMAND, "rehearse", "--contacts", str(contacts), "--json"],
         env={**os.environ, "PYTHONHASHSEED": hash_seed},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

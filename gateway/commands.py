@@ -80,16 +80,7 @@ def _told(faults: list[str]) -> int:
 @_set
 def migrate(config: Path | None, given: tuple[str, ...]) -> None:
     """Bring the database's tables up to date; done twice, it changes nothing."""
-    from gateway.store.migrate import MigrationFailed
-    from gateway.store.migrate import migrate as bring_up_to_date
-
-    async def work(database: "Database", now: float) -> list[str]:
-        try:
-            return await bring_up_to_date(database, now)
-        except MigrationFailed as error:
-            raise BadInput(str(error), "database.dsn", "give a database that is ours alone") from error
-
-    applied = _with_database(_settings(config, given), work, migrated=False)
+    applied = _with_database(_settings(config, given), _up_to_date, migrated=False)
     click.echo("\n".join(applied) if applied else "the database is up to date")
 
 
@@ -135,7 +126,7 @@ def keys() -> None:
     """Make, list and revoke API keys."""
 
 
-@keys.command()
+@keys.command(context_settings=_HELP)
 @click.argument("name")
 @click.option(
     "--role",
@@ -167,7 +158,7 @@ def create(name: str, role: str, campaign: int | None, config: Path | None, give
     click.echo(_with_database(_settings(config, given), work))
 
 
-@keys.command("list")
+@keys.command("list", context_settings=_HELP)
 @_config
 @_set
 def list_keys(config: Path | None, given: tuple[str, ...]) -> None:
@@ -183,7 +174,7 @@ def list_keys(config: Path | None, given: tuple[str, ...]) -> None:
         click.echo(f"{key.key_id}  {key.role:<6}  {campaign}  {_day(key.created_at)}  {key.name}{ended}")
 
 
-@keys.command()
+@keys.command(context_settings=_HELP)
 @click.argument("key_id")
 @_config
 @_set
@@ -225,7 +216,6 @@ def _with_database(
     from gateway.clock import Clock
     from gateway.serve import database_dsn
     from gateway.store.database import Database
-    from gateway.store.migrate import migrate as bring_up_to_date
 
     dsn = database_dsn(settings)
 
@@ -235,12 +225,22 @@ def _with_database(
         await database.open()
         try:
             if migrated:
-                await bring_up_to_date(database, now)
+                await _up_to_date(database, now)
             return await work(database, now)
         finally:
             await database.close()
 
     return _run(worked())
+
+
+async def _up_to_date(database: "Database", now: float) -> list[str]:
+    """The migrations applied; raises BadInput when one fails."""
+    from gateway.store.migrate import MigrationFailed, migrate
+
+    try:
+        return await migrate(database, now)
+    except MigrationFailed as error:
+        raise BadInput(str(error), "database.dsn", "give a database that is ours alone") from error
 
 
 def _run(work: Coroutine[Any, Any, Value], *, fast: bool = False) -> Value:

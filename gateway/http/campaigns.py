@@ -12,6 +12,7 @@ from gateway.core.pacing import Pacer
 from gateway.core.registration import limits
 from gateway.http.access import Grant
 from gateway.http.bodies import decoded, json_answer, json_body
+from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.parts import Parts
 from gateway.http.problems import Refusal
 from gateway.http.reading import campaign_of
@@ -28,8 +29,9 @@ _change = msgspec.json.Decoder(CampaignChange)
 class CampaignDesk:
     """Who sends, under which settings."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, known: KnownCampaigns) -> None:
         self._parts = parts
+        self._known_campaigns = known
         self._ids = Ids(parts.database)
 
     async def create(self, request: web.Request, grant: Grant) -> web.Response:
@@ -65,14 +67,14 @@ class CampaignDesk:
                 return campaign_id
 
     async def show_all(self, _request: web.Request, grant: Grant) -> web.Response:
-        known = [self._parts.campaigns[each] for each in self._parts.campaigns.ids() if grant.sees(each)]
-        return json_answer(CampaignList([_view(each) for each in known]))
+        known = await self._known_campaigns.all()
+        return json_answer(CampaignList([_view(each) for each in known if grant.sees(each.campaign_id)]))
 
     async def show(self, request: web.Request, grant: Grant) -> web.Response:
-        return json_answer(_view(campaign_of(self._parts, request, grant)))
+        return json_answer(_view(await campaign_of(self._known_campaigns, request, grant)))
 
     async def change(self, request: web.Request, grant: Grant) -> web.Response:
-        campaign_id = campaign_of(self._parts, request, grant).campaign_id
+        campaign_id = (await campaign_of(self._known_campaigns, request, grant)).campaign_id
         wanted = decoded(_change, await json_body(request))
         await campaigns.pause(self._parts.database, campaign_id, wanted.paused)
         await self._parts.campaigns.load()

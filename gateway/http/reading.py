@@ -9,6 +9,7 @@ from aiohttp import web
 from gateway.core.numbers import Number
 from gateway.http.access import Grant
 from gateway.http.bodies import json_answer, path_id
+from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.parts import Parts
 from gateway.http.problems import Refusal
 from gateway.http.records import NumberList, NumberView, RegistrationView
@@ -23,18 +24,19 @@ _LARGEST = 2**63 - 1
 class Reading:
     """What the API tells."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, known: KnownCampaigns) -> None:
         self._parts = parts
+        self._known_campaigns = known
 
     async def message(self, request: web.Request, grant: Grant) -> web.Response:
-        campaign, message_id = self._asked(request, grant)
+        campaign, message_id = await self._asked(request, grant)
         found = await stories.message(self._parts.database, campaign.campaign_id, message_id)
         if found is None:
             raise _no_message(campaign.campaign_id, message_id)
         return json_answer(message_view(found))
 
     async def story(self, request: web.Request, grant: Grant) -> web.Response:
-        campaign, message_id = self._asked(request, grant)
+        campaign, message_id = await self._asked(request, grant)
         found = await stories.facts(
             self._parts.database, campaign.campaign_id, campaign.opt_out_scope, message_id
         )
@@ -44,7 +46,7 @@ class Reading:
 
     async def numbers(self, request: web.Request, grant: Grant) -> web.Response:
         """The live pool where this worker dispatches the campaign, else what was last saved of it."""
-        campaign = campaign_of(self._parts, request, grant)
+        campaign = await campaign_of(self._known_campaigns, request, grant)
         rows = await numbers.load(self._parts.database, campaign.campaign_id)
         pool = self._parts.pool(campaign.campaign_id)
         live = {} if pool is None else pool.numbers
@@ -53,7 +55,7 @@ class Reading:
         return json_answer(NumberList(most_numbers=most, numbers=views))
 
     async def registration(self, request: web.Request, grant: Grant) -> web.Response:
-        campaign = campaign_of(self._parts, request, grant)
+        campaign = await campaign_of(self._known_campaigns, request, grant)
         registered, limits = campaign.settings.registration, campaign.limits
         view = RegistrationView(
             sender=registered.sender,
@@ -70,21 +72,19 @@ class Reading:
         )
         return json_answer(view)
 
-    def _asked(self, request: web.Request, grant: Grant) -> tuple[Campaign, int]:
-        campaign = campaign_of(self._parts, request, grant)
+    async def _asked(self, request: web.Request, grant: Grant) -> tuple[Campaign, int]:
+        campaign = await campaign_of(self._known_campaigns, request, grant)
         message_id = path_id(request, "message_id")
         if message_id > _LARGEST:
             raise _no_message(campaign.campaign_id, message_id)
         return campaign, message_id
 
 
-def campaign_of(parts: Parts, request: web.Request, grant: Grant) -> Campaign:
+async def campaign_of(known: KnownCampaigns, request: web.Request, grant: Grant) -> Campaign:
     """The campaign in the path; raises Refusal 403 or 404."""
     campaign_id = path_id(request, "campaign_id")
     grant.require(campaign_id)
-    if campaign_id not in parts.campaigns:
-        raise Refusal(HTTPStatus.NOT_FOUND, f"there is no campaign {campaign_id}")
-    return parts.campaigns[campaign_id]
+    return await known.find(campaign_id)
 
 
 def _no_message(campaign_id: int, message_id: int) -> Refusal:

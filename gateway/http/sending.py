@@ -15,6 +15,7 @@ from gateway.core.phone import PhoneFault, parse
 from gateway.core.safeguards import Kind, Request
 from gateway.http.access import Grant
 from gateway.http.bodies import decoded, json_answer, json_body
+from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.parts import Parts
 from gateway.http.problems import RETRY_AFTER_S, Refusal
 from gateway.http.records import LONGEST_KEY, Batch, BatchResult, NewMessage, RawBatch, Result, SingleMessage
@@ -36,13 +37,14 @@ Row = NewMessage | Result  # a Result: rejected already
 class Sending:
     """The two ways to send."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, known: KnownCampaigns) -> None:
         self._parts = parts
+        self._known_campaigns = known
 
     async def one(self, request: web.Request, grant: Grant) -> web.Response:
         """202 once the message is in the books, admitted or blocked."""
         message = decoded(_single, await json_body(request))
-        self._may_send(grant, message.campaign_id)
+        await self._may_send(grant, message.campaign_id)
         key = message.idempotency_key or _header_key(request)
         result = (await self._submit(message.campaign_id, [message], key))[0]
         if result.error is not None:
@@ -56,7 +58,7 @@ class Sending:
     async def many(self, request: web.Request, grant: Grant) -> web.Response:
         """202 once every good row is in the books; 422 when there was none."""
         campaign_id, rows = _rows(await json_body(request))
-        self._may_send(grant, campaign_id)
+        await self._may_send(grant, campaign_id)
         results = await self._submit(campaign_id, rows, _header_key(request), is_batch=True)
         rejected = sum(result.error is not None for result in results)
         blocked = sum(result.state == State.BLOCKED for result in results)
@@ -70,14 +72,13 @@ class Sending:
         )
         return json_answer(answer, status)
 
-    def _may_send(self, grant: Grant, campaign_id: int) -> None:
+    async def _may_send(self, grant: Grant, campaign_id: int) -> None:
         grant.require(campaign_id)
         if self._parts.closing:
             raise Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE, "this worker is stopping", Retry_After=RETRY_AFTER_S
             )
-        if campaign_id not in self._parts.campaigns:
-            raise Refusal(HTTPStatus.NOT_FOUND, f"there is no campaign {campaign_id}")
+        await self._known_campaigns.find(campaign_id)
 
     async def _submit(
         self, campaign_id: int, rows: Sequence[Row], key: str | None, *, is_batch: bool = False

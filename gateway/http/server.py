@@ -11,6 +11,7 @@ from gateway.http.access import Grant
 from gateway.http.bodies import JSON, MOST_BYTES
 from gateway.http.campaigns import CampaignDesk
 from gateway.http.health import HealthDesk
+from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.openapi import document, page
 from gateway.http.operations import OPERATIONS, Operation
 from gateway.http.parts import Parts, WebhookDoor
@@ -27,15 +28,16 @@ Keyed = Callable[[web.Request, Grant], Awaitable[web.StreamResponse]]
 def application(parts: Parts, doors: Sequence[WebhookDoor], version: str) -> web.Application:
     """Routes, bodies bounded, every failure a problem."""
     app = web.Application(middlewares=[_counted(parts.metrics), explained], client_max_size=MOST_BYTES)
+    known = KnownCampaigns(parts.campaigns, parts.clock.now)
     desks = {
-        "campaigns": CampaignDesk(parts),
+        "campaigns": CampaignDesk(parts, known),
         "health": HealthDesk(parts),
-        "reading": Reading(parts),
-        "sending": Sending(parts),
-        "uploads": Uploads(parts),
+        "reading": Reading(parts, known),
+        "sending": Sending(parts, known),
+        "uploads": Uploads(parts, known),
     }
     for door in doors:
-        app.add_routes(Webhooks(parts, door).routes())
+        app.add_routes(Webhooks(parts, known, door).routes())
     for operation in OPERATIONS:
         desk, _, method = operation.handler.partition(".")
         handler = getattr(desks[desk], method)

@@ -15,6 +15,7 @@ from aiohttp import web
 from gateway.core.phone import PhoneFault, parse
 from gateway.http.access import Grant
 from gateway.http.bodies import JSON, decoded, json_answer, json_body
+from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.parts import Parts
 from gateway.http.problems import Refusal
 from gateway.http.reading import campaign_of
@@ -37,12 +38,13 @@ _log = structlog.get_logger("textbank.contacts")
 class Uploads:
     """Contacts coming in. With `?look_up=true` the provider tells each one's line type and carrier."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, known: KnownCampaigns) -> None:
         self._parts = parts
+        self._known_campaigns = known
         self._ids = Ids(parts.database)
 
     async def contacts(self, request: web.Request, grant: Grant) -> web.Response:
-        campaign = campaign_of(self._parts, request, grant)
+        campaign = await campaign_of(self._known_campaigns, request, grant)
         look_up = request.query.get("look_up", "false")
         if look_up not in ("true", "false"):
             raise Refusal(HTTPStatus.BAD_REQUEST, "look_up: write true or false")

@@ -14,6 +14,7 @@ from aiohttp import web
 from gateway.core.errors import BadInput
 from gateway.core.phone import masked
 from gateway.http.bodies import bounded
+from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.parts import Parts, WebhookDoor
 from gateway.http.problems import Refusal
 
@@ -29,8 +30,9 @@ Type = Literal["status", "inbound"]
 class Webhooks:
     """The two doors of one provider."""
 
-    def __init__(self, parts: Parts, door: WebhookDoor) -> None:
+    def __init__(self, parts: Parts, known: KnownCampaigns, door: WebhookDoor) -> None:
         self._parts = parts
+        self._known_campaigns = known
         self._door = door
         self._public_url = door.public_url.rstrip("/")
 
@@ -45,6 +47,7 @@ class Webhooks:
             report = self._door.status_report(form, request.query, at=self._parts.clock.now())
         except BadInput as error:
             return self._none_of_ours("status", error)
+        await self._known_campaigns.knows(report.campaign_id)  # delivery leaves alone what is none of ours
         await self._parts.sink.status(report)
         self._parts.metrics.webhooks("status", "ok")
         _log.debug(

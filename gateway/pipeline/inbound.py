@@ -80,6 +80,8 @@ class Inbound:
             self._campaign_of.update(await numbers.campaigns_of(self._database, unknown))
 
     async def _write_campaign(self, campaign_id: int, arrived: Sequence[_Arrived]) -> None:
+        if campaign_id != NOBODYS and campaign_id not in self._campaigns:  # made at another worker just now
+            await self._campaigns.load()
         scope = self._campaigns[campaign_id].opt_out_scope if campaign_id in self._campaigns else campaign_id
         new = await conversations.hear(self._database, campaign_id, scope, [_heard(item) for item in arrived])
         self._stopped([item.text.phone for item in arrived if item.reading.intent is Intent.STOP])

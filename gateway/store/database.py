@@ -51,6 +51,21 @@ _GONE = (
 )
 
 
+_SERVER_VERSION = "SELECT current_setting('server_version_num')::int"
+_OLDEST_SERVER = 18  # receipts.py says RETURNING OLD and NEW
+
+
+def refuse_old_server(version: int) -> None:
+    """Raises BadInput for a `server_version_num` before PostgreSQL 18."""
+    major, minor = divmod(version, 10_000)
+    if major < _OLDEST_SERVER:
+        raise BadInput(
+            f"PostgreSQL {major}.{minor} is too old",
+            "database.dsn",
+            f"give a server of version {_OLDEST_SERVER} or later",
+        )
+
+
 class Database:
     """A fixed set of connections, handed out first come first served.
 
@@ -68,15 +83,20 @@ class Database:
         self.generation = 0  # counts the connections ever made
 
     async def open(self) -> None:
-        """Connects once; raises BadInput when the server can't be reached or refuses us."""
+        """Connects once; raises BadInput when the server can't be reached, refuses us or is too old."""
         self.in_flight += 1
         try:
             self._idle.append(await self._connect())
             self._open = 1
+            refuse_old_server(await self._idle[0].fetchval(_SERVER_VERSION))
         except (*_GONE, asyncpg.PostgresError, ValueError) as error:
+            self.hang_up()
             raise BadInput(
                 f"the database does not answer ({error})", "database.dsn", "start it, or correct the DSN"
             ) from error
+        except BadInput:
+            self.hang_up()
+            raise
         finally:
             self.in_flight -= 1
 

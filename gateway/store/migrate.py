@@ -1,17 +1,28 @@
 """Numbered migrations: run twice they change nothing; one that fails leaves nothing half done."""
 
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 
 import asyncpg
 
-from gateway.core.errors import TextbankError
+from gateway.core.errors import BadInput, TextbankError
 from gateway.store.database import Database
 
 _LOCK = 7_426_583  # one migrator at a time, over all workers
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
     number integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL)
+"""
+
+_OURS = re.compile(r"^CREATE (?:TABLE|SEQUENCE) (\w+)", re.MULTILINE)
+_REFUSED = """
+SELECT string_agg(c.relname, ', ' ORDER BY c.relname) FROM pg_class c
+WHERE c.oid IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS name)
+  AND NOT CASE c.relkind WHEN 'S' THEN has_sequence_privilege(c.oid, 'USAGE') ELSE
+    has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
+    AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')
+  END
 """
 
 
@@ -29,25 +40,76 @@ def shipped() -> Iterator[tuple[int, str, str]]:
 
 
 async def migrate(database: Database, now: float) -> list[str]:
-    """Applies what is missing, each in a transaction of its own; returns the names applied."""
+    """Applies what is missing, each in a transaction of its own; returns the names applied.
+
+    With nothing missing nothing is created, so the role then needs no CREATE. Raises BadInput for a right that
+    the role lacks, MigrationFailed for a refusal of another kind.
+    """
+    try:
+        applied = await _apply_missing(database, now)
+        await _require_rights(database)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise BadInput(
+            f"the database's role may not do what is needed ({error.args[0]})",
+            "database.dsn",
+            "run `textbank migrate` as the role that owns the tables, and give this one its rights",
+        ) from error
+    return applied
+
+
+async def _apply_missing(database: Database, now: float) -> list[str]:
+    done = await _done(database)
+    missing = [each for each in shipped() if each[0] not in done]
+    if missing:
+        await _begin(database)
+    return [
+        f"{number:04d}_{name}"
+        for number, name, sql in missing
+        if await _apply(database, number, name, sql, now)
+    ]
+
+
+async def _done(database: Database) -> set[int]:
+    """The numbers of the migrations that were applied."""
+    if await database.fetch_value("SELECT to_regclass('schema_migrations')") is None:
+        return set()
+    return {row[0] for row in await database.fetch("SELECT number FROM schema_migrations ORDER BY number")}
+
+
+async def _begin(database: Database) -> None:
     async with database.transaction() as connection:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
         await connection.execute(_LEDGER)
-    applied: list[str] = []
-    for number, name, sql in shipped():
-        async with database.transaction() as connection:
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-            if await connection.fetchval("SELECT true FROM schema_migrations WHERE number = $1", number):
-                continue
-            try:
-                await connection.execute(sql)
-            except asyncpg.PostgresError as error:
-                raise MigrationFailed(f"migration {number:04d}_{name}: {error}") from error
-            await connection.execute(
-                "INSERT INTO schema_migrations VALUES ($1, $2, to_timestamp($3))", number, name, now
-            )
-        applied.append(f"{number:04d}_{name}")
-    return applied
+
+
+async def _apply(database: Database, number: int, name: str, sql: str, now: float) -> bool:
+    """Whether it was applied here: another worker may have been first."""
+    async with database.transaction() as connection:
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        if await connection.fetchval("SELECT true FROM schema_migrations WHERE number = $1", number):
+            return False
+        try:
+            await connection.execute(sql)
+        except asyncpg.InsufficientPrivilegeError:
+            raise
+        except asyncpg.PostgresError as error:
+            raise MigrationFailed(f"migration {number:04d}_{name}: {error}") from error
+        await connection.execute(
+            "INSERT INTO schema_migrations VALUES ($1, $2, to_timestamp($3))", number, name, now
+        )
+    return True
+
+
+async def _require_rights(database: Database) -> None:
+    """Raises BadInput for a table or sequence of ours that the role may not read and write."""
+    ours = [name for _, _, sql in shipped() for name in _OURS.findall(sql)]
+    refused = await database.fetch_value(_REFUSED, ours)
+    if refused:
+        raise BadInput(
+            f"the database's role may not read and write {refused}",
+            "database.dsn",
+            "GRANT it SELECT, INSERT, UPDATE, DELETE on all tables and USAGE on all sequences",
+        )
 
 
 async def make_throwaway(database: Database) -> None:

@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from gateway.core.errors import BadInput
 from gateway.store import migrate as migrations
 from gateway.store.database import Database
 from gateway.store.migrate import MigrationFailed, migrate, shipped
@@ -90,3 +93,78 @@ async def test_workers_that_start_together_migrate_once(empty_dsn: str):
         await worker.close()
     everything = [f"{number:04d}_{name}" for number, name, _ in shipped()]
     assert sorted(name for names in applied for name in names) == everything  # each once, whoever it was
+
+
+# ---------------------------------------------------------------- a role with few rights
+
+READ_AND_WRITE = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public"
+
+
+@pytest.fixture
+def guest(cluster: Cluster) -> Iterator[str]:
+    """A role that owns nothing and may create nothing."""
+    name = "a_guest"
+    cluster.execute(f"CREATE ROLE {name} LOGIN")
+    yield name
+    cluster.execute(f"DROP ROLE {name}")
+
+
+@asynccontextmanager
+async def as_guest(dsn: str, guest: str, *grants: str) -> AsyncIterator[Database]:
+    """The guest's door; its rights go away with it, or the role could not."""
+    owner = Database(dsn, connections=1)
+    for grant in grants:
+        await owner.script(f"GRANT {grant} TO {guest}")
+    where = urlsplit(dsn)
+    opened = Database(
+        urlunsplit(where._replace(netloc=where.netloc.replace("postgres", guest))), connections=1
+    )
+    try:
+        await opened.open()
+        assert await opened.fetch_value("SELECT current_user") == guest
+        yield opened
+    finally:
+        await opened.close()
+        await owner.script(f"DROP OWNED BY {guest}")
+        await owner.close()
+
+
+async def test_an_up_to_date_schema_needs_no_create(own_dsn: str, guest: str):
+    grants = (READ_AND_WRITE, "USAGE ON ALL SEQUENCES IN SCHEMA public")
+    async with as_guest(own_dsn, guest, *grants) as database:
+        assert not await database.fetch_value("SELECT has_schema_privilege('public', 'CREATE')")
+        assert await migrate(database, NOW) == []
+
+
+async def test_an_empty_database_needs_it_and_says_so(empty_dsn: str, guest: str):
+    async with as_guest(empty_dsn, guest) as database:
+        with pytest.raises(
+            BadInput, match=r"permission denied for schema public.*: database\.dsn; run `textbank"
+        ):
+            await migrate(database, NOW)
+        assert database.in_flight == 0
+
+
+async def test_a_migration_without_the_right_to_it_says_so(
+    own_dsn: str, guest: str, monkeypatch: pytest.MonkeyPatch
+):
+    shipping(monkeypatch, (9000, "more", "ALTER TABLE campaigns ADD COLUMN more integer"))
+    async with as_guest(own_dsn, guest, READ_AND_WRITE, "CREATE ON SCHEMA public") as database:
+        with pytest.raises(BadInput, match="must be owner of table campaigns"):
+            await migrate(database, NOW)
+
+
+@pytest.mark.parametrize(
+    ("grants", "lacking"),
+    [
+        ((), "permission denied for table schema_migrations"),
+        (("SELECT ON ALL TABLES IN SCHEMA public",), "may not read and write actions, .*messages"),
+        ((READ_AND_WRITE,), "may not read and write id_blocks:"),
+    ],
+)
+async def test_a_right_that_is_lacking_is_named(
+    own_dsn: str, guest: str, grants: tuple[str, ...], lacking: str
+):
+    async with as_guest(own_dsn, guest, *grants) as database:
+        with pytest.raises(BadInput, match=lacking):
+            await migrate(database, NOW)
