@@ -182,8 +182,10 @@ class Gateway:
             task.cancel()
         await self.admission.drain()
         await self.dispatch.drain()
-        await self.delivery.window.drain()
-        await self.inbound_station.window.drain()
+        windows = (self.delivery.window, self.inbound_station.window)
+        await asyncio.gather(*(window.drain() for window in windows))
+        while any(windows):  # what came while the other one was written
+            await asyncio.gather(*(window.drain() for window in windows))
 
     def crash(self) -> "Undurable":
         """Stops as kill -9 would; returns the callbacks that were never acknowledged."""

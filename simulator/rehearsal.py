@@ -56,7 +56,9 @@ OnProgress = Callable[[Snapshot], None]
 # nobody waits for a receipt.
 SETTINGS = Settings(
     windows=Windows(admission_s=2.0, delivery_s=20.0, inbound_s=0.5, max_rows=5000),
-    dispatch=Dispatch(horizon_s=1.0, poll_s=5.0, idle_poll_s=60.0, concurrency=1000, closing_margin_s=60.0),
+    dispatch=Dispatch(
+        horizon_s=2 * ANSWER_S, poll_s=5.0, idle_poll_s=60.0, concurrency=1000, closing_margin_s=60.0
+    ),
 )
 # A STOP that comes when a window is just being written waits for that, for its own window, and for its own writing.
 _IN_FORCE_S = SETTINGS.windows.inbound_s + 2 * ANSWER_S

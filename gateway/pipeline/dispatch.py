@@ -114,7 +114,7 @@ class Dispatch:
     def go(self, campaign_id: int, message: Queued, straight: StraightOn) -> None:
         road = self.roads.get(campaign_id)
         if road is not None:  # else the next owner adopts it
-            road.go(message, straight.number_id, straight.slot_at)
+            road.go(message, straight.number_id, straight.slot_at, message.due_at)
 
     def forget(self, campaign_id: int, message: Queued, straight: StraightOn) -> None:
         road = self.roads.get(campaign_id)

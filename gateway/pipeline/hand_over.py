@@ -1,11 +1,14 @@
 """Handing over: the one place that calls the provider's `send`, at each message's slot.
 
 Every call ends in one word for delivery. A message whose time is over, or whose person has opted out since
-it was claimed, is not handed over and goes back to the queue, where the second look finds out why.
+it was claimed, is not handed over and goes back to the queue, where the second look finds out why. One whose
+slot has passed (the database was slow, or all calls were under way) takes a new one: made up for at once, a
+second's slots would break the rates that they keep.
 """
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
@@ -14,9 +17,11 @@ import msgspec
 from gateway.clock import Clock
 from gateway.core.errors import Kind, Retry, consequence
 from gateway.core.lifecycle import State
+from gateway.core.pacing import Pacer
 from gateway.core.retry import Ended
 from gateway.metrics import Metrics
 from gateway.pipeline.delivery import Delivery, News
+from gateway.pipeline.lately import Lately
 from gateway.providers.base import Accepted, AnswerLost, NotSent, OutboundText, Provider, Refused
 from gateway.store.database import DatabaseGone
 
@@ -25,9 +30,28 @@ _LONGEST_VALIDITY_S = 36_000.0  # Twilio's most
 SHORTEST_VALIDITY_S = 6.0  # Twilio advises against 5 and less
 _REMEMBER_STOPS_S = 5.0  # a STOP may overtake the answer to the claim of its person's text
 _LOOK_AGAIN_S = (
-    0.25  # a text that waited longer for its slot is looked at once more: STOPs reach other workers
+    0.25  # a text that waits longer for its slot is looked at once more: STOPs reach other workers
 )
+_LATE_S = 0.001  # hardly a segment, even of a fast campaign
 _SLOWER = frozenset({Kind.THROTTLE, Kind.QUEUE_FULL})
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """A claimed text and its slot, reserved on its campaign's pacer."""
+
+    text: OutboundText
+    slot_at: float
+    not_after: float
+    number_id: int
+    carrier: str | None
+    pacer: Pacer
+
+    def again(self, now: float) -> "Planned":
+        """At the next free slot; an infinite one when the day's cap is used up."""
+        segments = self.text.segments
+        self.pacer.give_back(self.slot_at, self.carrier, segments)
+        slot_at = self.pacer.reserve(now, self.carrier, self.number_id, segments)
+        return msgspec.structs.replace(self, slot_at=slot_at)
 
 
 class Unsettled(msgspec.Struct, frozen=True):
@@ -47,7 +71,7 @@ OptedOut = Callable[[int, Sequence[str]], Awaitable[set[str]]]
 class HandOver:
     """Calls under way and slots to come, at most `concurrency` calls at once.
 
-    `opted_out(campaign_id, phones)` asks the store: the last look at texts that waited for their slot.
+    `opted_out(campaign_id, phones)` asks the store: the last look at texts that wait for their slot.
     """
 
     def __init__(
@@ -68,26 +92,43 @@ class HandOver:
         self._opted_out = opted_out
         self._concurrency = concurrency
         self._closing_margin_s = closing_margin_s
-        self._slots: dict[int, tuple[asyncio.TimerHandle, OutboundText, float]] = {}
-        self._ready: deque[tuple[OutboundText, float]] = deque()
+        self._held: dict[int, Planned] = {}  # all that is claimed and not answered, in one of these:
+        self._unseen: dict[int, asyncio.TimerHandle] = {}  # before the last look
+        self._looks: set[asyncio.Task[None]] = set()  # in it
+        self._slots: dict[int, asyncio.TimerHandle] = {}  # after it, or waiting too shortly for one
+        self._ready: deque[int] = deque()  # for a call to be free
         self._calls: dict[int, asyncio.Task[None]] = {}
-        self._looks: dict[int, asyncio.Task[None]] = {}
+        self._looking = Lately()
+        self._draining = False
         self._stops: dict[str, float] = {}
         self.unsettled: dict[int, Unsettled] = {}
 
-    def at(self, slot_at: float, text: OutboundText, not_after: float) -> None:
-        """Hands the text over at its slot, or at once when that has come."""
-        now = self._clock.now()
-        if text.phone in self._stops and self._is_stopped(text, now):
+    def at(self, planned: Planned) -> None:
+        """Hands the text over at its slot, or at the next free one when that has passed."""
+        self._held[planned.text.message_id] = planned
+        self._plan(planned, is_seen=planned.text.answers_opt_out)
+
+    def _plan(self, planned: Planned, *, is_seen: bool) -> None:
+        now, text = self._clock.now(), planned.text
+        if self._draining or (text.phone in self._stops and self._is_stopped(text, now)):
             self._not_sent(text)
-        elif slot_at <= now:
-            self._start(text, not_after)
+            return
+        if now - planned.slot_at > _LATE_S:
+            planned = self._held[text.message_id] = planned.again(now)
+        wait_s = planned.slot_at - now
+        if wait_s <= 0:
+            self._start(planned)
+        elif wait_s == math.inf:
+            self._not_sent(text)
+        elif is_seen or wait_s <= _LOOK_AGAIN_S:
+            self._slots[text.message_id] = self._timer(wait_s, self._due, text.message_id)
         else:
-            waits_long = slot_at - now > _LOOK_AGAIN_S and not text.answers_opt_out
-            timer = asyncio.get_running_loop().call_later(
-                slot_at - now, self._due, text.message_id, waits_long
-            )
-            self._slots[text.message_id] = timer, text, not_after
+            look_in_s = max(0.0, wait_s - self._looking.longest_s)
+            self._unseen[text.message_id] = self._timer(look_in_s, self._look, text.campaign_id)
+
+    @staticmethod
+    def _timer(delay_s: float, call: Callable[[int], None], which: int) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(delay_s, call, which)
 
     def stop_phones(self, phones: Iterable[str]) -> None:
         """These people have opted out: what is claimed for them but not on the wire is not sent."""
@@ -97,72 +138,88 @@ class HandOver:
             return
         self._stops = {phone: at for phone, at in self._stops.items() if now - at < _REMEMBER_STOPS_S}
         self._stops.update(stopped)
-        for message_id, (timer, text, _) in list(self._slots.items()):
-            if text.phone in stopped and not text.answers_opt_out:
-                timer.cancel()
-                del self._slots[message_id]
-                self._not_sent(text)
-        waiting, self._ready = self._ready, deque()
-        for text, not_after in waiting:
+        for waiting in (self._unseen, self._slots):
+            for message_id, timer in list(waiting.items()):
+                text = self._held[message_id].text
+                if text.phone in stopped and not text.answers_opt_out:
+                    timer.cancel()
+                    del waiting[message_id]
+                    self._not_sent(text)
+        ready, self._ready = self._ready, deque()
+        for message_id in ready:
+            text = self._held[message_id].text
             if text.phone in stopped and not text.answers_opt_out:
                 self._not_sent(text)
             else:
-                self._ready.append((text, not_after))
+                self._ready.append(message_id)
 
     def _is_stopped(self, text: OutboundText, now: float) -> bool:
         return now - self._stops[text.phone] < _REMEMBER_STOPS_S and not text.answers_opt_out
 
     def knows(self, message_id: int) -> bool:
         """Whether the message is claimed here and not answered yet."""
-        return message_id in self._slots or message_id in self._calls or message_id in self._looks
+        return message_id in self._held
 
     def __len__(self) -> int:
         """Messages claimed and not answered yet."""
-        return len(self._slots) + len(self._ready) + len(self._calls) + len(self._looks)
+        return len(self._held)
 
     async def drain(self) -> None:
         """Gives up the slots to come and waits for the calls under way."""
-        for timer, text, _ in self._slots.values():
+        self._draining = True
+        for message_id, timer in (*self._unseen.items(), *self._slots.items()):
             timer.cancel()
-            self._not_sent(text)
+            self._not_sent(self._held[message_id].text)
+        self._unseen.clear()
         self._slots.clear()
         while self._ready:
-            self._not_sent(self._ready.popleft()[0])
+            self._not_sent(self._held[self._ready.popleft()].text)
         while self._calls or self._looks:
-            await asyncio.wait([*self._calls.values(), *self._looks.values()])
+            await asyncio.wait([*self._calls.values(), *self._looks])
 
     def close(self) -> None:
         """Stops at once, as a crash would."""
-        for timer, _, _ in self._slots.values():
+        for timer in (*self._unseen.values(), *self._slots.values()):
             timer.cancel()
-        for task in (*self._calls.values(), *self._looks.values()):
+        for task in (*self._calls.values(), *self._looks):
             task.cancel()
 
-    def _due(self, message_id: int, waited_long: bool) -> None:
-        _, text, not_after = self._slots.pop(message_id)
-        if waited_long:
-            look = asyncio.get_running_loop().create_task(self._look_again(text, not_after))
-            self._looks[message_id] = look
-        else:
-            self._start(text, not_after)
+    def _due(self, message_id: int) -> None:
+        del self._slots[message_id]
+        self._start(self._held[message_id])
 
-    async def _look_again(self, text: OutboundText, not_after: float) -> None:
+    def _look(self, campaign_id: int) -> None:
+        """The last look at a campaign's texts whose slot is as near as that look takes, and a little more."""
+        until = self._clock.now() + self._looking.longest_s + _LOOK_AGAIN_S
+        texts = [planned for planned in map(self._held.__getitem__, self._unseen) if planned.slot_at <= until]
+        texts = [planned for planned in texts if planned.text.campaign_id == campaign_id]
+        for planned in texts:
+            self._unseen.pop(planned.text.message_id).cancel()
+        look = asyncio.get_running_loop().create_task(self._look_at(campaign_id, texts))
+        self._looks.add(look)
+        look.add_done_callback(self._looks.discard)
+
+    async def _look_at(self, campaign_id: int, texts: Sequence[Planned]) -> None:
+        asked_at = self._clock.now()
+        phones = [planned.text.phone for planned in texts]
         try:
-            gone = await self._opted_out(text.campaign_id, [text.phone])
+            gone = await self._opted_out(campaign_id, phones)
         except DatabaseGone:
-            gone = {text.phone}  # unsure is no
-        finally:
-            del self._looks[text.message_id]
-        if gone:
-            self._not_sent(text)
-        else:
-            self._start(text, not_after)
+            gone = set(phones)  # unsure is no
+        now = self._clock.now()
+        self._looking.saw(now, now - asked_at)
+        for planned in texts:
+            if planned.text.phone in gone:
+                self._not_sent(planned.text)
+            else:
+                self._plan(planned, is_seen=True)
 
-    def _start(self, text: OutboundText, not_after: float) -> None:
+    def _start(self, planned: Planned) -> None:
+        text = planned.text
         if len(self._calls) >= self._concurrency:
-            self._ready.append((text, not_after))
+            self._ready.append(text.message_id)
             return
-        left_s = not_after - self._closing_margin_s - self._clock.now()
+        left_s = planned.not_after - self._closing_margin_s - self._clock.now()
         if left_s < SHORTEST_VALIDITY_S:
             self._not_sent(text)
             return
@@ -189,10 +246,11 @@ class HandOver:
             outcome, news = "ok", self._accepted(text, answer)
         finally:
             del self._calls[text.message_id]
+            del self._held[text.message_id]
         self._metrics.provider_request("other", outcome, self._clock.now() - handed_at)
         self._delivery.answer(news)
         while self._ready and len(self._calls) < self._concurrency:
-            self._start(*self._ready.popleft())
+            self._plan(self._held[self._ready.popleft()], is_seen=True)
 
     def _accepted(self, text: OutboundText, answer: Accepted) -> News:
         return News(
@@ -220,6 +278,7 @@ class HandOver:
         )
 
     def _not_sent(self, text: OutboundText) -> None:
+        del self._held[text.message_id]
         self._delivery.answer(self._news(text, State.FAILED, ended=Ended.RECALLED))
 
     def _news(

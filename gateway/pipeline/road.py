@@ -23,7 +23,8 @@ from gateway.metrics import Metrics
 from gateway.pipeline.admission import LANE_REPLY, StraightOn
 from gateway.pipeline.campaigns import Campaign
 from gateway.pipeline.delivery import Requeued
-from gateway.pipeline.hand_over import SHORTEST_VALIDITY_S, HandOver
+from gateway.pipeline.hand_over import SHORTEST_VALIDITY_S, HandOver, Planned
+from gateway.pipeline.lately import Lately
 from gateway.pipeline.purchase import Buyer
 from gateway.providers.base import OutboundText, Provider
 from gateway.store import messages, numbers
@@ -82,6 +83,7 @@ class CampaignRoad:
         )  # contact -> number, until the store says so
         self._more_in_store = True  # messages that are due and not in hand
         self._left_in_store = 0  # how often a message was left there
+        self._writing = Lately()  # from a decision until its write is known
         self._next_poll_at = self._next_sweep_at = self._next_save_at = 0.0
         self._stopping = False
         self.task: asyncio.Task[None] | None = None
@@ -101,9 +103,14 @@ class CampaignRoad:
         self._buyer.consider(chosen.buy)
         return StraightOn(chosen.number.number_id, chosen.slot) if isinstance(chosen, Chosen) else None
 
-    def go(self, message: Queued, number_id: int, slot_at: float) -> None:
+    def go(self, message: Queued, number_id: int, slot_at: float, decided_at: float) -> None:
         """The intent is durable: hand over at the slot."""
-        self._parts.hand_over.at(slot_at, self._text(message, number_id), message.not_after)
+        now = self._parts.clock.now()
+        self._writing.saw(now, now - decided_at)
+        text = self._text(message, number_id)
+        self._parts.hand_over.at(
+            Planned(text, slot_at, message.not_after, number_id, message.carrier, self.pacer)
+        )
 
     def _text(self, message: Queued, number_id: int) -> OutboundText:
         return OutboundText(
@@ -280,14 +287,19 @@ class CampaignRoad:
         return self._choose(item, at, self._in_hand[item.message_id].contact_id)
 
     def _choose(self, item: Waiting, at: float, contact_id: int) -> Chosen | Wait | NoNumber:
-        """Two texts to one new contact may wait together: the second goes from the first one's number."""
+        """Two texts to one new contact may wait together: the second goes from the first one's number.
+
+        Its slot lies no earlier than the write that it still needs has lately taken.
+        """
+        now, horizon_s = self._parts.clock.now(), self._parts.options.horizon_s
+        at = max(at, now + min(self._writing.longest_s, horizon_s / 2))
         chosen = self.pool.choose(
             at,
             sticky=item.sticky if item.sticky is not None else self._number_given.get(contact_id),
             area_code=item.area_code,
             carrier=item.carrier,
             segments=item.segments,
-            horizon_s=self._parts.clock.now() + self._parts.options.horizon_s - at,
+            horizon_s=now + horizon_s - at,
             preferred=item.preferred,
             due_at=item.due_at,
         )
@@ -298,6 +310,7 @@ class CampaignRoad:
         return chosen
 
     async def _claim(self, picked: Sequence[Picked]) -> None:
+        decided_at = self._parts.clock.now()
         claims = [
             Claim(
                 each.item.message_id,
@@ -327,7 +340,7 @@ class CampaignRoad:
                 continue
             message.attempt = attempt
             self._parts.metrics.transition(State.QUEUED, State.SENDING)
-            self.go(message, claim.number_id, claim.slot_at)
+            self.go(message, claim.number_id, claim.slot_at, decided_at)
         if stopped:
             await self._why(stopped)
 

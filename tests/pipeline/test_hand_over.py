@@ -1,5 +1,6 @@
 """Handing over: what each of the provider's answers leads to."""
 
+import itertools
 import math
 
 import msgspec
@@ -14,6 +15,7 @@ from gateway.store.contacts import ContactRow
 from tests.pipeline.scripted_provider import Hangs, Lost
 from tests.pipeline.world import CAMPAIGN, FIVE, ON_THE_WIRE_S, SETTINGS, SETTLED_S, START_AT, World, phone
 
+TIMER_S = 0.0015  # how late a slot may be used
 FIRST_DELAY_S, MOST_ATTEMPTS = RetryPolicy().first_delay_s, RetryPolicy().max_attempts
 
 
@@ -186,6 +188,42 @@ def test_calls_at_once_are_limited_and_nobody_is_left(play):
         assert len(world.handed) == 10
         gaps = [after.at - before.at for before, after in zip(world.handed, world.handed[1:], strict=False)]
         assert min(gaps) >= 1.0
+
+    play(story, settings=one_call_at_a_time())
+
+
+def test_calls_that_all_end_at_once_are_not_made_up_for_in_a_burst(play):
+    """Every slot that passed meanwhile is given up for a later one: the rate holds."""
+
+    async def story(world: World) -> None:
+        await world.send_all(range(1, 3))
+        await world.wait(2)
+        world.provider.takes_s = 20.0
+        for each in range(3, 20):
+            await world.submit(each)
+        await world.wait(15)
+        world.provider.takes_s = 0.01
+        await world.wait(60)
+        times = sorted(each.at for each in world.handed)
+        assert len(times) == 19
+        gaps = [after - before for before, after in itertools.pairwise(times)]
+        assert min(gaps) > 0.5 - TIMER_S
+
+    five = msgspec.structs.replace(
+        SETTINGS, dispatch=msgspec.structs.replace(SETTINGS.dispatch, concurrency=5)
+    )
+    play(story, settings=five, campaign=CampaignSettings(registration=Registration(total_per_s=2)))
+
+
+def test_recovery_leaves_alone_what_waits_for_a_free_call(play):
+    """A new owner looks twice; a text that is claimed and waits for its call is not lost."""
+
+    async def story(world: World) -> None:
+        world.provider.takes_s = 3 * ON_THE_WIRE_S
+        await world.send_all(range(1, 4))
+        await world.wait(10 * ON_THE_WIRE_S)
+        assert len(world.handed) == 3
+        world.nobody_got_a_text_twice()
 
     play(story, settings=one_call_at_a_time())
 

@@ -7,11 +7,13 @@ from gateway.core.lifecycle import State
 from gateway.core.pacing import DailyCap, Pacer
 from gateway.core.retry import Ended
 from gateway.metrics import Metrics
-from gateway.pipeline.hand_over import HandOver
+from gateway.pipeline.hand_over import HandOver, Planned
+from gateway.pipeline.lately import Lately
 from gateway.pipeline.road import CampaignRoad
 from gateway.store import messages, receipts
 from simulator.faults import FaultParameters
 from simulator.provider import SimulatedProvider
+from simulator.scenario import Scenario
 from tests.rehearsal.conftest import Rehearse
 from tests.rehearsal.planted_bugs import Plant, World, assert_seen, rewrite
 from tests.rehearsal.small_worlds import (
@@ -30,6 +32,13 @@ Patch = pytest.MonkeyPatch
 
 _DAY = small(ELECTION_DAY, hours=1.5, volunteers=8, people=TALKATIVE, webhooks=UNRELIABLE_WEBHOOKS)
 _LOST = FaultParameters(answers_lost_after_share=0.10, errors_after_share=0.05)
+
+
+def in_a_rush(scenario: Scenario) -> Scenario:
+    """All volunteers come at once."""
+    return replace(scenario, volunteers=replace(scenario.volunteers, late_at_most_s=5.0))
+
+
 WORLDS = {
     "a day": World(_DAY),
     "answers are lost": World(replace(_DAY, faults=_LOST)),
@@ -38,6 +47,7 @@ WORLDS = {
     ),
     "the provider says slow down": World(replace(_DAY, faults=FaultParameters(throttled_share=0.2))),
     "many numbers": World(campaign(_DAY, rotate_after=15)),
+    "a rush": World(limited(in_a_rush(small(ELECTION_DAY, hours=0.2, volunteers=30)), total_per_s=6.0)),
     "a low rate": World(limited(_DAY, total_per_s=0.05)),
     "a low cap": World(limited(small(SMALL_TOWN, hours=1.5, volunteers=8), tmobile_daily_segments=30)),
 }
@@ -129,10 +139,10 @@ def the_intent_is_not_written(patch: Patch) -> None:
 def another_number_is_used(patch: Patch) -> None:
     go = CampaignRoad.go
 
-    def astray(road: CampaignRoad, message: messages.Queued, number_id: int, slot_at: float) -> None:
+    def astray(road: CampaignRoad, message: messages.Queued, number_id: int, *times: float) -> None:
         others = sorted(road.pool.numbers)
         shift = message.message_id % 10 == 0
-        go(road, message, others[(others.index(number_id) + shift) % len(others)], slot_at)
+        go(road, message, others[(others.index(number_id) + shift) % len(others)], *times)
 
     patch.setattr(CampaignRoad, "go", astray)
 
@@ -142,6 +152,12 @@ def another_number_is_used(patch: Patch) -> None:
 
 def nobody_paces(patch: Patch) -> None:
     patch.setattr(Pacer, "earliest", lambda _pacer, now, *_: now)
+
+
+def missed_slots_are_made_up_for(patch: Patch) -> None:
+    """A text whose slot passed while it was written goes at once, on top of those whose slot has come."""
+    patch.setattr(Planned, "again", lambda planned, _now: planned)
+    patch.setattr(Lately, "longest_s", 0.0)
 
 
 def the_cap_is_no_cap(patch: Patch) -> None:
@@ -193,6 +209,7 @@ PLANTS = {
         another_number_is_used, "many numbers", _STORED, frozenset({"one_number_a_contact"})
     ),
     "nobody paces": Plant(nobody_paces, "a low rate", _RATES),
+    "missed slots are made up for": Plant(missed_slots_are_made_up_for, "a rush", _RATES),
     "the cap is no cap": Plant(the_cap_is_no_cap, "a low cap", _RATES),
     "answers are not believed": Plant(answers_are_not_believed, "a day", _MOVES),
     "past attempts are not kept": Plant(past_attempts_are_not_kept, "the provider says slow down", _MOVES),

@@ -101,8 +101,8 @@ def the_second_look_ignores_opt_outs(patch: Patch) -> None:
 
 def nobody_stops_what_is_claimed(patch: Patch) -> None:
     patch.setattr(HandOver, "stop_phones", lambda *_: None)
-    due = HandOver._due
-    patch.setattr(HandOver, "_due", lambda self, message_id, _: due(self, message_id, False))
+    plan = HandOver._plan
+    patch.setattr(HandOver, "_plan", lambda self, planned, **_: plan(self, planned, is_seen=True))
 
 
 # ---- 2: lawful hours
@@ -120,7 +120,11 @@ def nobody_looks_at_the_clock_again(patch: Patch) -> None:
     start = HandOver._start
     patch.setattr(CampaignRoad, "_in_time", lambda *_: True)
     patch.setattr(CampaignRoad, "_sweep", no_sweep)
-    patch.setattr(HandOver, "_start", lambda self, text, not_after: start(self, text, not_after + 7200.0))
+    patch.setattr(
+        HandOver,
+        "_start",
+        lambda self, planned: start(self, replace(planned, not_after=planned.not_after + 7200.0)),
+    )
 
 
 def the_provider_may_keep_it_all_night(patch: Patch) -> None:
