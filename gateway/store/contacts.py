@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 import msgspec
+from asyncpg.exceptions import UniqueViolationError
 
-from gateway.store.database import Database
+from gateway.store.database import Connection, Database
 
 _COLUMNS = (
     "campaign_id",
@@ -41,8 +42,8 @@ class ContactRow(msgspec.Struct, frozen=True, gc=False):
 async def add(database: Database, campaign_id: int, contacts: Sequence[ContactRow]) -> int:
     """Stores new contacts; a phone the campaign already has keeps its row. Returns how many are new.
 
-    COPY into a table of the transaction's own, then one INSERT, so that a duplicate phone harms
-    nobody else in the batch.
+    COPY straight into the table; only where a row of the batch is there already, by way of a table of the
+    transaction's own, so that a duplicate phone harms nobody else in the batch.
     """
     records = [
         (
@@ -62,13 +63,20 @@ async def add(database: Database, campaign_id: int, contacts: Sequence[ContactRo
         for row in contacts
     ]
     async with database.transaction() as connection:
-        await connection.execute(
-            "CREATE TEMP TABLE arriving (LIKE contacts INCLUDING DEFAULTS) ON COMMIT DROP"
-        )
-        await connection.copy_records_to_table("arriving", columns=_COLUMNS, records=records)
-        status: str = await connection.execute(
-            "INSERT INTO contacts SELECT * FROM arriving ORDER BY contact_id ON CONFLICT DO NOTHING"
-        )
+        try:
+            async with connection.transaction():
+                await connection.copy_records_to_table("contacts", columns=_COLUMNS, records=records)
+        except UniqueViolationError:
+            return await _add_what_is_new(connection, records)
+    return len(records)
+
+
+async def _add_what_is_new(connection: Connection, records: Sequence[tuple[object, ...]]) -> int:
+    await connection.execute("CREATE TEMP TABLE arriving (LIKE contacts INCLUDING DEFAULTS) ON COMMIT DROP")
+    await connection.copy_records_to_table("arriving", columns=_COLUMNS, records=records)
+    status: str = await connection.execute(
+        "INSERT INTO contacts SELECT * FROM arriving ORDER BY contact_id ON CONFLICT DO NOTHING"
+    )
     return int(status.rsplit(maxsplit=1)[-1])
 
 
