@@ -124,11 +124,11 @@ class HandOver:
             self._slots[text.message_id] = self._timer(wait_s, self._due, text.message_id)
         else:
             look_in_s = max(0.0, wait_s - self._looking.longest_s)
-            self._unseen[text.message_id] = self._timer(look_in_s, self._look, text.campaign_id)
+            self._unseen[text.message_id] = self._timer(look_in_s, self._look, text.message_id)
 
     @staticmethod
-    def _timer(delay_s: float, call: Callable[[int], None], which: int) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(delay_s, call, which)
+    def _timer(delay_s: float, call: Callable[[int], None], message_id: int) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(delay_s, call, message_id)
 
     def stop_phones(self, phones: Iterable[str]) -> None:
         """These people have opted out: what is claimed for them but not on the wire is not sent."""
@@ -188,11 +188,12 @@ class HandOver:
         del self._slots[message_id]
         self._start(self._held[message_id])
 
-    def _look(self, campaign_id: int) -> None:
-        """The last look at a campaign's texts whose slot is as near as that look takes, and a little more."""
-        until = self._clock.now() + self._looking.longest_s + _LOOK_AGAIN_S
-        texts = [planned for planned in map(self._held.__getitem__, self._unseen) if planned.slot_at <= until]
-        texts = [planned for planned in texts if planned.text.campaign_id == campaign_id]
+    def _look(self, message_id: int) -> None:
+        """The last look: at this text, and at those of its campaign that go soon after it."""
+        first = self._held[message_id]
+        campaign_id, until = first.text.campaign_id, first.slot_at + _LOOK_AGAIN_S
+        waiting = (self._held[each] for each in self._unseen)
+        texts = [each for each in waiting if each.slot_at <= until and each.text.campaign_id == campaign_id]
         for planned in texts:
             self._unseen.pop(planned.text.message_id).cancel()
         look = asyncio.get_running_loop().create_task(self._look_at(campaign_id, texts))

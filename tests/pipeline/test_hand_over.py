@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -213,6 +214,30 @@ def test_calls_that_all_end_at_once_are_not_made_up_for_in_a_burst(play):
         SETTINGS, dispatch=msgspec.structs.replace(SETTINGS.dispatch, concurrency=5)
     )
     play(story, settings=five, campaign=CampaignSettings(registration=Registration(total_per_s=2)))
+
+
+def test_a_last_look_that_is_quicker_than_the_ones_before_leaves_nobody_waiting(play, monkeypatch):
+    """The look at the last of five was planned while looks were slow, and comes when they are quick again."""
+
+    async def story(world: World) -> None:
+        hand_over = world.gateway.dispatch.hand_over
+        asks, takes_s = hand_over._opted_out, [1.5]
+
+        async def opted_out(campaign_id: int, phones: Sequence[str]) -> set[str]:
+            await world.wait(takes_s[0])
+            return await asks(campaign_id, phones)
+
+        monkeypatch.setattr(hand_over, "_opted_out", opted_out)
+        people = iter(range(1, 20))
+        for count, then_s, next_s in ((2, 11.0, 0.0), (2, 12.0, 0.0), (5, 20.0, 0.0)):
+            await world.send_all([next(people) for _ in range(count)])
+            await world.wait(then_s)
+            takes_s[0] = next_s
+        assert len(world.handed) == 9
+        times = sorted(each.at for each in world.handed)
+        assert min(after - before for before, after in itertools.pairwise(times)) > 1 / 2.1 - TIMER_S
+
+    play(story, campaign=CampaignSettings(registration=Registration(total_per_s=2.1)))
 
 
 def test_recovery_leaves_alone_what_waits_for_a_free_call(play):
