@@ -195,14 +195,21 @@ class Attention(msgspec.Struct, frozen=True, gc=False):
 # Oldest first: the volunteer's own, and what has waited long without being on anybody's screen lately. Such a
 # conversation changes hands, and so does the contact's assignment (F193).
 _ATTENTION = """
-WITH waiting AS (
+WITH own AS (
     SELECT v.contact_id, v.volunteer_id, v.attention_at
     FROM conversations v JOIN contacts c USING (campaign_id, contact_id)
-    WHERE v.campaign_id = $1 AND v.action_id = $2 AND v.attention_at IS NOT NULL
-      AND (v.volunteer_id = $3 OR v.attention_at <= to_timestamp($4)
-           AND (v.offered_at IS NULL OR v.offered_at <= to_timestamp($4)))
+    WHERE v.campaign_id = $1 AND v.volunteer_id = $3 AND v.attention_at IS NOT NULL AND v.action_id = $2
       AND c.hours_group = ANY ($7::text[])
     ORDER BY v.attention_at, v.contact_id LIMIT $5 FOR UPDATE OF v SKIP LOCKED
+), others AS (
+    SELECT v.contact_id, v.volunteer_id, v.attention_at
+    FROM conversations v JOIN contacts c USING (campaign_id, contact_id)
+    WHERE v.campaign_id = $1 AND v.attention_at <= to_timestamp($4) AND v.volunteer_id IS DISTINCT FROM $3
+      AND (v.offered_at IS NULL OR v.offered_at <= to_timestamp($4)) AND v.action_id = $2
+      AND c.hours_group = ANY ($7::text[])
+    ORDER BY v.attention_at, v.contact_id LIMIT $5 FOR UPDATE OF v SKIP LOCKED
+), waiting AS (
+    SELECT * FROM (TABLE own UNION ALL TABLE others) either ORDER BY attention_at, contact_id LIMIT $5
 ), offered AS (
     UPDATE conversations v SET offered_at = to_timestamp($6), volunteer_id = $3
     FROM waiting WHERE v.campaign_id = $1 AND v.contact_id = waiting.contact_id
