@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
+from collections.abc import Coroutine, Sequence
 from typing import NamedTuple
 
 from gateway.clock import Clock
@@ -15,11 +17,13 @@ from gateway.pipeline.chores import Chore
 from gateway.pipeline.confirmations import Confirmations
 from gateway.pipeline.delivery import Delivery
 from gateway.pipeline.dispatch import Dispatch
+from gateway.pipeline.headcount import Headcount
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.inbound_poll import InboundPoll
 from gateway.pipeline.reconciliation import Reconciliation
 from gateway.pipeline.recovery import Recovery
 from gateway.pipeline.road import DispatchOptions
+from gateway.pipeline.workload import Window, Workload
 from gateway.providers.base import History, InboundText, Provider, StatusReport
 from gateway.store.database import Database, DatabaseGone
 from gateway.store.ownership import Ownership
@@ -49,6 +53,8 @@ class Gateway:
         self.clock = clock
         self.provider = provider
         self.metrics = Metrics()
+        claims.waited = functools.partial(self.metrics.pool_wait, pool="claims")
+        database.waited = self.metrics.pool_wait  # one for both in a rehearsal
         windows, dispatch = settings.windows, settings.dispatch
         self.campaigns = Campaigns(database)
         self.delivery = Delivery(
@@ -110,9 +116,8 @@ class Gateway:
             on_the_wire_s=2 * dispatch.submit_timeout_s,
             ask_every_s=min(_ASK_EVERY_S, 2 * dispatch.submit_timeout_s),
         )
-        self.bank = TextBank(
-            database, self.campaigns, self.admission, clock, self.dispatch.hand_over.stop_phones
-        )
+        self.bank = TextBank(database, self.campaigns, self.admission, clock, self._opted_out_by_hand)
+        self.workload = Workload(database, claims, clock, self.metrics, self.dispatch)
         self._tending: list[asyncio.Task[None]] = []
         self._stopping = False
 
@@ -123,6 +128,25 @@ class Gateway:
 
     def inbound(self, text: InboundText) -> "asyncio.Future[None]":
         return self.inbound_station.receive(text)
+
+    def _opted_out_by_hand(self, phones: Sequence[str]) -> None:
+        self.metrics.opt_outs("manual", len(phones))
+        self.dispatch.hand_over.stop_phones(phones)
+
+    # for the metrics
+
+    def look(self) -> None:
+        """Brings the gauges of what memory knows up to date."""
+        windows: list[Window] = [*self.admission.windows, self.delivery.window, self.inbound_station.window]
+        self.workload.look(windows)
+
+    def tending(self) -> "dict[str, Coroutine[None, None, None]]":
+        """What counts for the metrics as long as a worker serves; a rehearsal's are not scraped."""
+        headcount = Headcount(self.database, self.clock, self.metrics, self.admission)
+        return {
+            "headcount": headcount.run(lambda: sorted(self.dispatch.roads)),
+            "workload": self.workload.run(),
+        }
 
     # life
 

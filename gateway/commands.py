@@ -60,16 +60,18 @@ def serve(
 
     logs.configure(settings.log)
     if check:
-        return _told(_run(serving.faults(settings)))
+        return _told(*_run(serving.findings(settings)))
     serving.provider_factory(settings.provider.url)  # before a database is started in vain
     dsn = serving.database_dsn(settings)
     _run(serving.serve(settings, dsn), fast=True)
     return 0
 
 
-def _told(faults: list[str]) -> int:
+def _told(faults: list[str], notes: list[str]) -> int:
     for fault in faults:
         click.echo(f"textbank: {fault}", err=True)
+    for note in notes:
+        click.echo(note)
     if not faults:
         click.echo("nothing is wrong")
     return 2 if faults else 0

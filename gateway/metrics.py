@@ -5,49 +5,17 @@ All label sets exist from the start, so a rate is right from its first event. A 
 tests and rehearsals make their own.
 """
 
-from collections.abc import Iterable
 from itertools import product
-from typing import Generic, Literal, TypeVar
 
-import prometheus_client
-from msgspec import Struct
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client import CollectorRegistry, generate_latest
 
 from gateway.core.errors import CATALOGUE, Box, Reason
-from gateway.core.lifecycle import MOVES, TERMINAL, State
-
-# `_created` would double every counter and say nothing we ask.
-prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+from gateway.core.lifecycle import MOVES, State
+from gateway.core.segments import PRICES
+from gateway.series import Combinations, Family, Label, Series
 
 SERIES_BUDGET = 5000
 """Most series a process may expose: beyond, a scrape costs seconds of CPU."""
-
-
-Combinations = tuple[tuple[str, ...], ...]
-Child = TypeVar("Child", bound=MetricWrapperBase)
-
-
-class Label(Struct, frozen=True):
-    """A label and every value it may have; a value outside becomes `otherwise`, or is refused without one."""
-
-    name: str
-    values: tuple[str, ...]
-    otherwise: str | None = None
-
-
-class Family(Struct, frozen=True, kw_only=True):
-    """A metric: what Prometheus calls it, what it means, and the series it has."""
-
-    name: str
-    type: Literal["counter", "gauge", "histogram"]
-    help: str
-    labels: tuple[Label, ...] = ()
-    buckets: tuple[float, ...] = ()
-    only: Combinations | None = None  # the combinations that can occur, when not all can
-
-    def combinations(self) -> list[tuple[str, ...]]:
-        return list(self.only if self.only is not None else product(*(label.values for label in self.labels)))
 
 
 def _safeguard_codes() -> tuple[str, ...]:
@@ -77,7 +45,7 @@ ROUTES = (
 CARRIERS = ("att", "tmobile", "verizon", "uscellular", "regional", "voip", "unknown")
 SUCCESS = "none"
 _REASONS = tuple(Reason)
-_FAILURES = tuple(state for state in State if state in TERMINAL and state is not State.DELIVERED)
+_FAILURES = (State.UNDELIVERED, State.FAILED)
 
 CARRIER = Label("carrier", CARRIERS, "unknown")
 CHANNEL = Label("channel", ("sms", "mms"))
@@ -88,10 +56,10 @@ LANE = Label("lane", ("reply", "retry", "initial"))
 PROVIDER = Label("provider", ("twilio", "simulated", "other"), "other")
 OUTCOME = Label("outcome", ("ok", "throttled", "rejected", "error", "timeout"))
 LIMIT_SCOPE = Label("scope", ("number", "campaign", "carrier", "account"))
-NUMBER_STATE = Label("state", ("active", "cooling", "quarantined", "provisioning", "retired"))
-SELECTION = Label("outcome", ("sticky", "local", "fallback", "none"), "fallback")
+NUMBER_STATE = Label("state", ("provisioning", "active", "quarantined", "retired"))
+SELECTION = Label("outcome", ("sticky", "local", "fallback", "none"))
 WEBHOOK = Label("type", ("status", "inbound"))
-WEBHOOK_RESULT = Label("result", ("ok", "duplicate", "stale", "bad_signature", "unknown", "error"))
+WEBHOOK_RESULT = Label("result", ("ok", "duplicate", "bad_signature", "unknown", "error"))
 RECOVERED = Label("what", ("inbound", "receipt"))
 DIFFERENCE = Label("difference", ("unknown", "missing", "disagrees"))
 CHORE = Label("chore", ("inbound_poll", "reconciliation"))
@@ -102,19 +70,17 @@ STATUS = Label("status", ("2xx", "3xx", "4xx", "5xx"))
 ROW = Label("result", ("accepted", "blocked", "rejected"))
 INTENT = Label("intent", ("stop", "start", "help", "reply"))
 OPT_OUT_SOURCE = Label("source", ("keyword", "manual", "provider", "import"))
-INVARIANT = Label(
-    "invariant", ("send_after_optout", "quiet_hours", "duplicate_send", "illegal_transition", "ledger")
+UNSETTLED_STATE = Label("state", (State.QUEUED, State.SENDING, State.UNKNOWN))
+COMPONENT = Label("component", ("base", "surcharge", "mms"))
+POOL = Label("pool", ("main", "claims"))
+CAPPED = Label("carrier", ("tmobile",))
+_MOVES = tuple(
+    (here, there) for here in State for there in State if there in MOVES[here] and here is not State.DRAFT
 )
-WAITING_STATE = Label("state", tuple(state for state in State if state not in TERMINAL))
-COMPONENT = Label("component", ("base", "surcharge", "mms", "failed_fee"))
-POOL = Label("pool", ("main",))
-BREAKER_SCOPE = Label("scope", ("campaign", "carrier", "provider"))
-BREAKER_STATE = Label("state", ("closed", "open", "half_open"))
 
 SHORT_WAITS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 CALLS_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
 ANSWERS_S = (15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14_400.0, 86_400.0)
-LAGS_S = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 3600.0)
 QUEUE_WAITS_S = (0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 36_000.0)
 DELIVERIES_S = (
     1.0,
@@ -152,14 +118,16 @@ FAMILIES: tuple[Family, ...] = (
     _counter("p2p_http_batch_rows_total", "Rows of batches, by what became of them", ROW),
     _counter("p2p_messages_accepted_total", "Messages durably accepted", KIND, CHANNEL),
     _counter("p2p_safeguard_blocks_total", "Messages stopped by a safeguard, by our code", CODE),
-    _counter("p2p_segments_total", "Segments handed over, as billed", CARRIER, ENCODING, CHANNEL),
+    _counter(
+        "p2p_segments_total", "Segments the provider took, as its answer said", CARRIER, ENCODING, CHANNEL
+    ),
     _counter("p2p_provider_requests_total", "Calls to the provider", PROVIDER, OUTCOME),
     _histogram("p2p_provider_request_duration_seconds", "Time of a call to the provider", CALLS_S, PROVIDER),
     _counter(
         "p2p_messages_final_total",
-        "Messages that reached a final state, and the class of reason",
+        "Messages that reached a final state after hand-over, and the class of reason",
         CARRIER,
-        Label("status", tuple(state for state in State if state in TERMINAL)),
+        Label("status", (State.DELIVERED, *_FAILURES)),
         Label("reason", (SUCCESS, *_REASONS), Reason.UNKNOWN),
         only=(
             *((carrier, State.DELIVERED, SUCCESS) for carrier in CARRIERS),
@@ -169,21 +137,32 @@ FAMILIES: tuple[Family, ...] = (
     _histogram(
         "p2p_delivery_duration_seconds", "From hand-over to the carrier's receipt", DELIVERIES_S, CARRIER
     ),
-    _gauge("p2p_queue_messages", "Messages waiting for hand-over", LANE, CARRIER),
-    _gauge("p2p_queue_segments", "Segments waiting for hand-over", LANE, CARRIER),
-    _gauge("p2p_queue_oldest_age_seconds", "Age of the message that waits longest", LANE, CARRIER),
-    _histogram("p2p_queue_wait_seconds", "Wait before hand-over", QUEUE_WAITS_S, LANE),
-    _gauge("p2p_queue_drain_eta_seconds", "Backlog over the allowed rate", LANE, CARRIER),
-    _gauge("p2p_rate_limit_utilization_ratio", "Use of the tightest limit of a scope, 0 to 1", LIMIT_SCOPE),
-    _counter("p2p_rate_limit_waits_total", "Messages a limit made wait", LIMIT_SCOPE),
-    _gauge("p2p_daily_cap_used_segments", "Segments counted against a carrier's daily cap", CARRIER),
-    _gauge("p2p_daily_cap_limit_segments", "A carrier's daily cap; 0 means none", CARRIER),
-    _gauge("p2p_numbers", "Sending numbers", NUMBER_STATE),
+    _gauge("p2p_queue_messages", "Messages of this worker's campaigns that wait for a slot", LANE, CARRIER),
+    _gauge("p2p_queue_segments", "Segments of this worker's campaigns that wait for a slot", LANE, CARRIER),
+    _gauge("p2p_queue_oldest_age_seconds", "For how long the longest waiting message is due", LANE, CARRIER),
+    _histogram("p2p_queue_wait_seconds", "From a message being due to its hand-over", QUEUE_WAITS_S, LANE),
+    _gauge(
+        "p2p_queue_drain_eta_seconds",
+        "The backlog, with the lanes that go first, over the rate allowed now; of the slowest campaign",
+        LANE,
+        CARRIER,
+    ),
+    _gauge(
+        "p2p_rate_limit_utilization_ratio",
+        "Use of the tightest limit of a scope, 0 to 1; account: calls to the provider under way",
+        LIMIT_SCOPE,
+    ),
+    _gauge("p2p_daily_cap_used_segments", "Segments counted against the daily caps of campaigns", CAPPED),
+    _gauge("p2p_daily_cap_limit_segments", "The daily caps of campaigns; 0: none has one", CAPPED),
+    _gauge("p2p_numbers", "Sending numbers of this worker's campaigns", NUMBER_STATE),
     _counter("p2p_number_selection_total", "How a message's number was chosen", SELECTION),
     _counter(
-        "p2p_webhooks_total", "The provider's callbacks, by what became of them", WEBHOOK, WEBHOOK_RESULT
+        "p2p_webhooks_total",
+        "The provider's callbacks, by what became of them; a duplicate one, and one about nothing of ours, "
+        "may count as ok as well",
+        WEBHOOK,
+        WEBHOOK_RESULT,
     ),
-    _histogram("p2p_webhook_lag_seconds", "From the event to its being processed", LAGS_S, WEBHOOK),
     _counter("p2p_recovered_total", "What a lost callback told nobody, fetched later", RECOVERED),
     _counter(
         "p2p_reconciliation_differences_total",
@@ -200,53 +179,36 @@ FAMILIES: tuple[Family, ...] = (
     _gauge("p2p_contacts_remaining", "Contacts of this worker's campaigns that nobody has been given yet"),
     _counter("p2p_optouts_total", "Opt-outs that took effect", OPT_OUT_SOURCE),
     _histogram("p2p_optout_apply_seconds", "From receiving an opt-out to its being in force", SHORT_WAITS_S),
-    _counter("p2p_invariant_violations_total", "Broken promises: must stay 0", INVARIANT),
     _counter(
         "p2p_state_transitions_total",
-        "Moves of messages along the table of states",
-        Label("from", tuple(State)),
-        Label("to", tuple(State)),
-        only=tuple((here, there) for here in State for there in State if there in MOVES[here]),
+        "Moves of admitted messages along the table of states",
+        Label("from", tuple(dict.fromkeys(here for here, _ in _MOVES))),
+        Label("to", tuple(dict.fromkeys(there for _, there in _MOVES))),
+        only=_MOVES,
     ),
-    _gauge("p2p_stuck_messages", "Messages older than their state's budget", WAITING_STATE),
+    _gauge(
+        "p2p_stuck_messages",
+        "Messages that should have left their state: queued 3 min after their window's end, sending 5 min after "
+        "their slot, unknown 1 h after it",
+        UNSETTLED_STATE,
+    ),
     _gauge("p2p_outbox_lag_seconds", "Age of the oldest row that waits to be written"),
     _gauge("p2p_db_pool_in_use", "Database connections in use", POOL),
     _histogram("p2p_db_pool_wait_seconds", "Wait for a database connection", SHORT_WAITS_S, POOL),
     _histogram("p2p_event_loop_lag_seconds", "How late the event loop wakes", SHORT_WAITS_S),
-    _counter("p2p_cost_dollars_total", "Money owed to the provider, US dollars", CARRIER, COMPONENT),
-    _gauge("p2p_breaker_state", "1 for the state a breaker is in", BREAKER_SCOPE, BREAKER_STATE),
+    _counter(
+        "p2p_cost_dollars_total",
+        "Price of p2p_segments_total by the price table, US dollars; a text that ends failed costs less after all",
+        CARRIER,
+        COMPONENT,
+    ),
     _gauge("p2p_build_info", "1; what runs", Label("version", ()), Label("commit", ())),
     _gauge("p2p_config_info", "1; the settings it runs with", Label("hash", ())),
 )
 
 
+_PRICE_USD = {"sms": PRICES.sms_usd, "mms": PRICES.mms_usd}  # the provider's own
 _CLASSES = ("5xx", "2xx", "2xx", "3xx", "4xx", "5xx")  # by the status' first digit
-
-
-class Children(dict[tuple[str | None, ...], Child], Generic[Child]):
-    """A family's series by their label values, bound ahead: a look-up instead of a call of labels()."""
-
-    def __init__(self, family: Family, metric: Child) -> None:
-        self.family = family
-        self.metric = metric
-        super().__init__(
-            (values, metric.labels(*values) if values else metric) for values in family.combinations()
-        )
-
-    def __missing__(self, values: tuple[str | None, ...]) -> Child:
-        """The series for values outside the closed sets; KeyError when the family has no place for them."""
-        folded = tuple(_folded(label, value) for label, value in zip(self.family.labels, values, strict=True))
-        if folded == values or folded not in self:
-            raise KeyError(f"{self.family.name} has no series for {values}")
-        return self[folded]
-
-
-def _folded(label: Label, value: str | None) -> str | None:
-    return value if value in label.values or label.otherwise is None else label.otherwise
-
-
-def _of_type(kind: str) -> Iterable[tuple[Family, list[str]]]:
-    return ((family, [label.name for label in family.labels]) for family in FAMILIES if family.type == kind)
 
 
 class Metrics:
@@ -257,50 +219,41 @@ class Metrics:
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        to = self.registry = registry or CollectorRegistry()
-        self._counters = {
-            each.name: Children(each, Counter(each.name, each.help, names, registry=to))
-            for each, names in _of_type("counter")
-        }
-        self._gauges = {
-            each.name: Children(each, Gauge(each.name, each.help, names, registry=to))
-            for each, names in _of_type("gauge")
-        }
-        self._histograms = {
-            each.name: Children(
-                each, Histogram(each.name, each.help, names, registry=to, buckets=each.buckets)
-            )
-            for each, names in _of_type("histogram")
-        }
+        self.registry = registry or CollectorRegistry()
+        series = Series(FAMILIES, self.registry)
+        self._inc, self._put, self._observe = series.inc, series.put, series.observe
 
     # ------------------------------------------------------------ the road out
 
     def accepted(self, kind: str, n: int = 1, channel: str = "sms") -> None:
-        self._counters["p2p_messages_accepted_total"][kind, channel].inc(n)
+        self._inc("p2p_messages_accepted_total", (kind, channel), n)
 
     def blocked(self, code: int, n: int = 1) -> None:
-        self._counters["p2p_safeguard_blocks_total"][str(code),].inc(n)
+        self._inc("p2p_safeguard_blocks_total", (str(code),), n)
 
     def segments(self, carrier: str | None, encoding: str, n: int, channel: str = "sms") -> None:
-        self._counters["p2p_segments_total"][carrier, encoding, channel].inc(n)
+        self._inc("p2p_segments_total", (carrier, encoding, channel), n)
+        mms = channel == "mms"
+        fees = PRICES.fees(carrier)
+        self._inc("p2p_cost_dollars_total", (carrier, "mms" if mms else "base"), n * _PRICE_USD[channel])
+        self._inc(
+            "p2p_cost_dollars_total", (carrier, "surcharge"), n * (fees.mms_usd if mms else fees.sms_usd)
+        )
 
     def provider_request(self, provider: str, outcome: str, duration_s: float) -> None:
-        self._counters["p2p_provider_requests_total"][provider, outcome].inc()
-        self._histograms["p2p_provider_request_duration_seconds"][provider,].observe(duration_s)
+        self._inc("p2p_provider_requests_total", (provider, outcome))
+        self._observe("p2p_provider_request_duration_seconds", (provider,), duration_s)
 
-    def transition(self, source: State, target: State, n: int = 1) -> None:
+    def transition(self, source: str, target: str, n: int = 1) -> None:
         """A move of the table of states; another one is a KeyError, and a defect."""
-        self._counters["p2p_state_transitions_total"][source, target].inc(n)
+        self._inc("p2p_state_transitions_total", (source, target), n)
 
     def final(self, carrier: str | None, status: State, reason: str | None = None, n: int = 1) -> None:
         """`reason` is the catalogue's class, None when delivered."""
-        self._counters["p2p_messages_final_total"][carrier, status, reason or SUCCESS].inc(n)
+        self._inc("p2p_messages_final_total", (carrier, status, reason or SUCCESS), n)
 
     def delivery_duration(self, carrier: str | None, duration_s: float) -> None:
-        self._histograms["p2p_delivery_duration_seconds"][carrier,].observe(duration_s)
-
-    def cost(self, carrier: str | None, component: str, cost_usd: float) -> None:
-        self._counters["p2p_cost_dollars_total"][carrier, component].inc(cost_usd)
+        self._observe("p2p_delivery_duration_seconds", (carrier,), duration_s)
 
     # ------------------------------------------------------------ queues, limits, numbers
 
@@ -314,103 +267,92 @@ class Metrics:
         oldest_age_s: float,
         drain_eta_s: float,
     ) -> None:
-        self._gauges["p2p_queue_messages"][lane, carrier].set(messages)
-        self._gauges["p2p_queue_segments"][lane, carrier].set(segments)
-        self._gauges["p2p_queue_oldest_age_seconds"][lane, carrier].set(oldest_age_s)
-        self._gauges["p2p_queue_drain_eta_seconds"][lane, carrier].set(drain_eta_s)
+        self._put("p2p_queue_messages", (lane, carrier), messages)
+        self._put("p2p_queue_segments", (lane, carrier), segments)
+        self._put("p2p_queue_oldest_age_seconds", (lane, carrier), oldest_age_s)
+        self._put("p2p_queue_drain_eta_seconds", (lane, carrier), drain_eta_s)
 
     def queue_wait(self, lane: str, wait_s: float) -> None:
-        self._histograms["p2p_queue_wait_seconds"][lane,].observe(wait_s)
+        self._observe("p2p_queue_wait_seconds", (lane,), wait_s)
 
-    def rate_limit(self, scope: str, utilization: float, waits: int = 0) -> None:
-        self._gauges["p2p_rate_limit_utilization_ratio"][scope,].set(utilization)
-        self._counters["p2p_rate_limit_waits_total"][scope,].inc(waits)
+    def rate_limit(self, scope: str, utilization: float) -> None:
+        self._put("p2p_rate_limit_utilization_ratio", (scope,), utilization)
 
-    def daily_cap(self, carrier: str, used_segments: int, limit_segments: int | None) -> None:
-        self._gauges["p2p_daily_cap_used_segments"][carrier,].set(used_segments)
-        self._gauges["p2p_daily_cap_limit_segments"][carrier,].set(limit_segments or 0)
+    def daily_cap(self, carrier: str, used_segments: int, limit_segments: int) -> None:
+        self._put("p2p_daily_cap_used_segments", (carrier,), used_segments)
+        self._put("p2p_daily_cap_limit_segments", (carrier,), limit_segments)
 
     def numbers(self, state: str, count: int) -> None:
-        self._gauges["p2p_numbers"][state,].set(count)
+        self._put("p2p_numbers", (state,), count)
 
     def number_selected(self, how: str, n: int = 1) -> None:
-        self._counters["p2p_number_selection_total"][how,].inc(n)
-
-    def breaker(self, scope: str, state: str) -> None:
-        for each in BREAKER_STATE.values:
-            self._gauges["p2p_breaker_state"][scope, each].set(each == state)
+        self._inc("p2p_number_selection_total", (how,), n)
 
     # ------------------------------------------------------------ the way in
 
     def webhooks(self, type_: str, result: str, n: int = 1) -> None:
-        self._counters["p2p_webhooks_total"][type_, result].inc(n)
-
-    def webhook_lag(self, type_: str, lag_s: float) -> None:
-        self._histograms["p2p_webhook_lag_seconds"][type_,].observe(lag_s)
+        self._inc("p2p_webhooks_total", (type_, result), n)
 
     def recovered(self, what: str, n: int = 1) -> None:
-        self._counters["p2p_recovered_total"][what,].inc(n)
+        self._inc("p2p_recovered_total", (what,), n)
 
     def difference(self, difference: str, n: int = 1) -> None:
-        self._counters["p2p_reconciliation_differences_total"][difference,].inc(n)
+        self._inc("p2p_reconciliation_differences_total", (difference,), n)
 
     def chore(self, chore: str, result: str) -> None:
-        self._counters["p2p_chores_total"][chore, result].inc()
+        self._inc("p2p_chores_total", (chore, result))
 
     def inbound(self, intent: str, n: int = 1) -> None:
-        self._counters["p2p_inbound_total"][intent,].inc(n)
+        self._inc("p2p_inbound_total", (intent,), n)
 
     def opt_outs(self, source: str, n: int = 1) -> None:
-        self._counters["p2p_optouts_total"][source,].inc(n)
+        self._inc("p2p_optouts_total", (source,), n)
 
     def opt_out_applied(self, duration_s: float) -> None:
-        self._histograms["p2p_optout_apply_seconds"][()].observe(duration_s)
+        self._observe("p2p_optout_apply_seconds", (), duration_s)
 
     # ------------------------------------------------------------ the door
 
     def http_request(self, route: str, method: str, status: int, duration_s: float) -> None:
         """`route` is the template, never the path that was asked for."""
-        self._counters["p2p_http_requests_total"][route, method, _CLASSES[status // 100]].inc()
-        self._histograms["p2p_http_request_duration_seconds"][route,].observe(duration_s)
+        self._inc("p2p_http_requests_total", (route, method, _CLASSES[status // 100]))
+        self._observe("p2p_http_request_duration_seconds", (route,), duration_s)
 
     def batch_rows(self, *, accepted: int, blocked: int, rejected: int) -> None:
         for result, n in (("accepted", accepted), ("blocked", blocked), ("rejected", rejected)):
-            self._counters["p2p_http_batch_rows_total"][result,].inc(n)
+            self._inc("p2p_http_batch_rows_total", (result,), n)
 
     # ------------------------------------------------------------ people
 
     def first_reply(self, waited_s: float) -> None:
-        self._histograms["p2p_first_reply_seconds"][()].observe(waited_s)
+        self._observe("p2p_first_reply_seconds", (), waited_s)
 
     def people(self, *, waiting: int, volunteers: int, remaining: int) -> None:
-        self._gauges["p2p_conversations_waiting"][()].set(waiting)
-        self._gauges["p2p_volunteers_active"][()].set(volunteers)
-        self._gauges["p2p_contacts_remaining"][()].set(remaining)
+        self._put("p2p_conversations_waiting", (), waiting)
+        self._put("p2p_volunteers_active", (), volunteers)
+        self._put("p2p_contacts_remaining", (), remaining)
 
     # ------------------------------------------------------------ health
 
-    def invariant_violated(self, invariant: str, n: int = 1) -> None:
-        self._counters["p2p_invariant_violations_total"][invariant,].inc(n)
-
-    def stuck(self, state: State, count: int) -> None:
-        self._gauges["p2p_stuck_messages"][state,].set(count)
+    def stuck(self, state: str, count: int) -> None:
+        self._put("p2p_stuck_messages", (state,), count)
 
     def outbox_lag(self, lag_s: float) -> None:
-        self._gauges["p2p_outbox_lag_seconds"][()].set(lag_s)
+        self._put("p2p_outbox_lag_seconds", (), lag_s)
 
     def pool_in_use(self, connections: int, pool: str = "main") -> None:
-        self._gauges["p2p_db_pool_in_use"][pool,].set(connections)
+        self._put("p2p_db_pool_in_use", (pool,), connections)
 
     def pool_wait(self, wait_s: float, pool: str = "main") -> None:
-        self._histograms["p2p_db_pool_wait_seconds"][pool,].observe(wait_s)
+        self._observe("p2p_db_pool_wait_seconds", (pool,), wait_s)
 
     def event_loop_lag(self, lag_s: float) -> None:
-        self._histograms["p2p_event_loop_lag_seconds"][()].observe(lag_s)
+        self._observe("p2p_event_loop_lag_seconds", (), lag_s)
 
     def running(self, version: str, commit: str, settings_hash: str) -> None:
         """What runs, told once at the start."""
-        self._gauges["p2p_build_info"].metric.labels(version, commit).set(1)
-        self._gauges["p2p_config_info"].metric.labels(settings_hash).set(1)
+        self._put("p2p_build_info", (version, commit), 1)
+        self._put("p2p_config_info", (settings_hash,), 1)
 
     def exposition(self) -> bytes:
         """The text format, for a scrape. Takes milliseconds: call it off the event loop."""

@@ -10,7 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from importlib.metadata import entry_points, version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import structlog
@@ -23,14 +23,13 @@ from gateway.core.errors import BadInput, Kind, consequence
 from gateway.http.access import Keys
 from gateway.http.parts import Parts, Ping, WebhookDoor
 from gateway.http.server import application
-from gateway.pipeline.headcount import Headcount
 from gateway.pipeline.look_ups import RememberedLookUps
 from gateway.pipeline.reconciliation import Differences
 from gateway.providers import twilio_webhooks
 from gateway.providers.base import History, NotSent, Provider, ProviderError, Refused
 from gateway.store.database import Database, DatabaseGone
 from gateway.store.embedded import EmbeddedServer
-from gateway.store.migrate import MigrationFailed, migrate
+from gateway.store.migrate import MigrationFailed, migrate, would_apply
 
 PROVIDERS: Final = "textbank.providers"
 """The entry-point group in which a provider registers the scheme of its URLs."""
@@ -161,6 +160,7 @@ class Worker:
             database=self.database,
             clock=self.clock,
             metrics=gateway.metrics,
+            look=gateway.look,
             campaigns=gateway.campaigns,
             admission=gateway.admission,
             look_up=look_ups.look_up,
@@ -197,11 +197,8 @@ class Worker:
     def _tend(self) -> None:
         """What runs beside the road and the door, as long as they do."""
         loop = asyncio.get_running_loop()
-        headcount = Headcount(self.database, self.clock, self.gateway.metrics, self.gateway.admission)
-        self._tending = [
-            loop.create_task(self._probe_lag(), name="loop lag"),
-            loop.create_task(headcount.run(lambda: sorted(self.gateway.dispatch.roads)), name="headcount"),
-        ]
+        tending = {"loop lag": self._probe_lag(), **self.gateway.tending()}
+        self._tending = [loop.create_task(work, name=name) for name, work in tending.items()]
         for chore in chores_of(self.settings, self.gateway):
             self._tending.append(loop.create_task(chore.run(), name=chore.name))
 
@@ -358,15 +355,27 @@ async def reconcile(settings: Settings, database: Database, provider: Provider, 
 # ---------------------------------------------------------------- --check
 
 
-async def faults(settings: Settings) -> list[str]:
-    """What would keep this worker from serving, one line each; nothing is started or changed."""
-    checks = (_check_provider, _check_public_url, _check_port, _check_database)
-    found: list[str] = []
+class Findings(NamedTuple):
+    """What would keep a worker from serving, and what it would do at its start, one line each."""
+
+    faults: list[str]
+    notes: list[str]
+
+
+async def findings(settings: Settings) -> Findings:
+    """Nothing is started or changed."""
+    checks: tuple[Callable[[Settings], Awaitable[str | None]], ...] = (
+        *(_check_provider, _check_public_url, _check_port),
+        _check_database,
+    )
+    found = Findings([], [])
     for check in checks:
         try:
-            await check(settings)
+            note = await check(settings)
         except BadInput as error:
-            found.append(str(error))
+            found.faults.append(str(error))
+        else:
+            found.notes.extend([note] if note else [])
     return found
 
 
@@ -397,14 +406,20 @@ async def _check_port(settings: Settings) -> None:
         raise _cannot_listen(http, error) from error
 
 
-async def _check_database(settings: Settings) -> None:
+async def _check_database(settings: Settings) -> str | None:
     """A PostgreSQL of our own is not started for a check: only its folder is looked at."""
     if settings.database.dsn is None:
         folder = data_folder(settings)
         nearest = next(each for each in (folder, *folder.parents) if each.exists())
         if not os.access(nearest, os.W_OK):
             raise BadInput("can't write here", str(folder), "give database.data_dir or database.dsn")
-        return
+        return None
     database = Database(settings.database.dsn, connections=1)
     await database.open()
-    await database.close()
+    try:
+        missing = await would_apply(database)
+    except DatabaseGone as error:
+        raise BadInput("the database went away", "database.dsn", "try again") from error
+    finally:
+        await database.close()
+    return f"the start will bring the tables up to date: {', '.join(missing)}" if missing else None

@@ -187,14 +187,14 @@ def _attempts(evidence: Evidence) -> list[Breaches]:
     is_past, waits = _is_past(evidence), np.isin(state, _WAITING)
     gap = count != np.maximum(attempt - 1, 0)
     gap |= waits & (attempt > 0) & ~is_past & (evidence.present < 0)
-    wrong = is_past & ~waits & (state != DELIVERED)  # a late receipt may end a message that waits
+    wrong = is_past & np.isin(state, (SENDING, UNKNOWN))  # a late receipt may take one that waits out of the queue
     never = ~waits & (attempt < 1) & (state != DRAFT)
     return [
         Breaches(
             "message", evidence.books.past_attempts["message_id"][stray], "a past attempt of no message"
         ),
         Breaches("message", ids[gap], "an attempt is missing among the past ones"),
-        Breaches("message", ids[wrong], "its present attempt is among the past ones"),
+        Breaches("message", ids[wrong], "its attempt under way is among the past ones"),
         Breaches("message", ids[never], f"past {STATES[QUEUED]} without having been handed over"),
     ]
 

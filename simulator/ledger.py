@@ -9,7 +9,8 @@ import re
 import struct
 from array import array
 from collections import Counter
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -92,6 +93,30 @@ class Table:
         return self._rows
 
 
+class Column(Protocol):
+    """A number for each message, by its `n`."""
+
+    def append(self, number: int, /) -> None: ...
+
+    def __getitem__(self, n: int, /) -> int: ...
+
+    def __setitem__(self, n: int, number: int, /) -> None: ...
+
+    def __len__(self) -> int: ...
+
+
+class Texts(Protocol):
+    """Texts by their number."""
+
+    def append(self, text: str, /) -> None: ...
+
+    def __getitem__(self, n: int, /) -> str: ...
+
+    def __iter__(self) -> Iterator[str]: ...
+
+    def __len__(self) -> int: ...
+
+
 class Counts(msgspec.Struct, frozen=True):
     """Running totals at one instant; `sent` are accepted messages without a final word."""
 
@@ -128,7 +153,7 @@ class Ledger:
         )  # webhooks that reached the gateway, duplicates included
         self.arrivals = Table("n:q at:d shown:B")  # at the handset; a silently filtered text is not shown
         self.inbound = Table("at:d person:q number:q campaign:q segments:H")
-        self.inbound_texts: list[str] = []
+        self.inbound_texts: Texts = []
         self.inbound_deliveries = Table("n:q at:d")
         self.purchases = Table("at:d number:q campaign:q code:H")  # code 0: bought
         self.releases = Table("at:d number:q")
@@ -137,8 +162,9 @@ class Ledger:
         self.webhooks_lost = 0
         self.segments_billed = 0
         self.cost_usd = 0.0
-        self._states = bytearray()
-        self._codes = array("H")
+        self._states: Column = bytearray()
+        self._codes: Column = array("H")
+        self._sent = 0  # messages whose state is SENT
         self._ended: Counter[tuple[int, int]] = Counter()
         self._refused: Counter[int] = Counter()
         self._shown = 0
@@ -176,11 +202,13 @@ class Ledger:
     def accept(self, n: int, departed_at: float, at: float) -> None:
         """The carrier has taken message `n`, which left the provider's queue at `departed_at`."""
         self.accepts.append(n, departed_at, at)
+        self._sent += self._states[n] != SENT
         self._states[n] = SENT
 
     def final(self, n: int, at: float, status: int, code: int = 0) -> None:
         """The provider's last word about message `n`."""
         self.finals.append(n, at, status, code)
+        self._sent -= self._states[n] == SENT
         self._states[n] = status
         self._codes[n] = code
         self._ended[status, code] += 1
@@ -226,7 +254,7 @@ class Ledger:
             submitted=len(self._states),
             refused=dict(sorted(self._refused.items())),
             accepted=accepted,
-            sent=self._states.count(SENT),
+            sent=self._sent,
             delivered=ended[DELIVERED, 0],
             undelivered=by_status[UNDELIVERED],
             failed=by_status[FAILED],

@@ -132,7 +132,8 @@ class Market:
         self._line_of = population.line.tobytes()
         self._texts = array("H", bytes(2 * len(population)))
         self._texts_to_strangers: dict[int, int] = {}
-        self._texts_from: dict[int, int] = {}
+        self._texts_from = array("I", bytes(4 * len(population)))
+        self._texts_from_strangers: dict[int, int] = {}
         self._opaque: dict[int, bytes] = {}
 
     def _draw_streams(self, draws: Draws) -> None:
@@ -335,10 +336,20 @@ class Market:
 
     def text_from_person(self, phone: int, to: int, body: str) -> None:
         """A person sends a text to one of our numbers."""
-        nth = self._texts_from.get(phone, 0)
-        self._texts_from[phone] = nth + 1
+        nth = self._nth_from(phone)
         delay_s = self._inbound_s.at_bits(self._inbound_luck.word(phone, nth))
         self._env.timeout(delay_s, (phone, to, body, nth)).callbacks.append(self._take_inbound)
+
+    def _nth_from(self, phone: int) -> int:
+        """How many texts a person has sent before this one, which is counted."""
+        index = self._index_of(phone)
+        if index >= 0:
+            nth = self._texts_from[index]
+            self._texts_from[index] = nth + 1
+        else:
+            nth = self._texts_from_strangers.get(phone, 0)
+            self._texts_from_strangers[phone] = nth + 1
+        return nth
 
     def _take_inbound(self, event: Any) -> None:
         phone, to, body, nth = event.value

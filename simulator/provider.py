@@ -44,6 +44,8 @@ class _Call(msgspec.Struct, gc=False):
 class SimulatedProvider:
     """A Provider over the market; times in the market count from the world's start."""
 
+    name = "simulated"
+
     def __init__(
         self,
         env: simpy.Environment,

@@ -39,8 +39,7 @@ class History:
         self._account = account
         self._kept = kept
         self._count = 0
-        self._live: dict[int, Message] = {}  # by place, oldest first
-        self._by_sid: dict[str, Message] = {}
+        self._live: dict[str, Message] = {}  # by sid, oldest first
         self._with_phone: dict[int, list[Message]] = {}
         self._file: sqlite3.Connection | None = None
         self.filed: Callable[[list[Message]], object] = lambda _: None
@@ -52,8 +51,7 @@ class History:
         """Enter a message as the newest; `place` is its position."""
         message.place = self._count
         self._count += 1
-        self._live[message.place] = message
-        self._by_sid[message.sid] = message
+        self._live[message.sid] = message
         for phone in _phones(message):
             self._with_phone.setdefault(phone, []).append(message)
         if len(self._live) >= self._kept + _AT_ONCE:
@@ -61,7 +59,7 @@ class History:
 
     def find(self, sid: str) -> "Message | None":
         """The message with this sid; one from the file is a copy, see `keep`."""
-        return self._by_sid.get(sid) or self._first("sid = ?", sid)
+        return self._live.get(sid) or self._first("sid = ?", sid)
 
     def numbered(self, n: int) -> "Message | None":
         """The message with this number in the ledger, if it is in the file."""
@@ -69,7 +67,7 @@ class History:
 
     def keep(self, message: "Message") -> None:
         """A message was changed: the file, if it is there, has the change as well."""
-        if message.place not in self._live and self._file is not None:
+        if message.sid not in self._live and self._file is not None:
             self._file.execute(_WRITE, _row(message))
 
     def newest(self, to: int | None, sender: int | None) -> "Iterator[Message]":
@@ -92,7 +90,7 @@ class History:
         oldest = list(islice(waiting, _AT_ONCE))
         self._opened().executemany(_WRITE, [_row(each) for each in oldest])
         for message in oldest:
-            del self._live[message.place], self._by_sid[message.sid]
+            del self._live[message.sid]
             for phone in _phones(message):
                 known = self._with_phone[phone]
                 known.remove(message)

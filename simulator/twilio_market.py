@@ -1,6 +1,5 @@
 """The market as an API account sees it: services, keywords answered by the provider, faults started by hand."""
 
-from array import array
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -10,7 +9,7 @@ from simulator.blocking import START_WORDS, STOP_WORDS, BlockList, BlockScope
 from simulator.carriers import CARRIERS, CampaignRegistration, CarrierParameters
 from simulator.draws import Draws
 from simulator.faults import FaultParameters, Faults, NumberBan, Window
-from simulator.filed_table import FiledTable
+from simulator.filed_table import FiledColumn, FiledTable, FiledTexts
 from simulator.inventory import Number, is_area_code, is_toll_free
 from simulator.ledger import Ledger, Table
 from simulator.market import Market
@@ -70,8 +69,11 @@ class Witness(Ledger):
 
     def __init__(self, prices: CarrierParameters) -> None:
         super().__init__(prices)
-        self.sent_at = array("d")
-        self.ended_at = array("d")
+        self.sent_at = FiledColumn[float]("d")
+        self.ended_at = FiledColumn[float]("d")
+        self.inbound_texts = FiledTexts()
+        self._states = FiledColumn[int]("B")
+        self._codes = FiledColumn[int]("H")
         self.acknowledged = Table("n:q at:d status:B code:H")
         self.inbound_acknowledged = Table("n:q at:d")
         for name, table in list(vars(self).items()):
@@ -153,6 +155,7 @@ class AccountMarket(Market):
         self._carrier_of = cast(bytes, population.carriers)  # the growing column itself, only ever indexed
         self._line_of = cast(bytes, population.lines)
         self._texts = population.texts
+        self._texts_from = population.texts_from
 
     def place(self, submission: Submission, *, in_service: bool, code: int = 0) -> int:
         """Take one message; its number in the ledger.

@@ -25,6 +25,7 @@ class OpenPopulation:
         self.carriers = bytearray(listed.carrier.tobytes())
         self.lines = bytearray(listed.line.tobytes())
         self.texts = array("L", bytes(array("L").itemsize * len(listed)))
+        self.texts_from = array("I", bytes(array("I").itemsize * len(listed)))
         self.strangers = array("q")
         self._index: dict[int, int] = {}
         self._luck = draws.stream("population/carrier")
@@ -53,6 +54,7 @@ class OpenPopulation:
         self.carriers.append(min(bisect_right(self._limits, self._luck(phone)), len(self._limits) - 1))
         self.lines.append(Line.MOBILE)
         self.texts.append(0)
+        self.texts_from.append(0)
         return index
 
 

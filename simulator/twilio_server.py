@@ -24,6 +24,7 @@ from simulator.inventory import is_area_code
 from simulator.scenario import BadScenario, Scenario
 from simulator.twilio_accounts import Account, default_accounts, test_account
 from simulator.twilio_errors import ApiError
+from simulator.twilio_memory import give_back_large_blocks
 from simulator.twilio_routes import Call, Handler, Routes
 from simulator.twilio_wire import Form, phone_of
 from simulator.twilio_world import World
@@ -32,6 +33,7 @@ logger = logging.getLogger("textbank.carrier")
 
 _JSON = "application/json"
 _HANG_S = 60.0  # real seconds for which an answer that never comes keeps its connection
+_LISTENS_S = 0.25  # how often it is seen whether the client is still there
 
 
 class ServerOptions(msgspec.Struct, frozen=True):
@@ -77,6 +79,7 @@ class TwilioServer:
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Open the market and listen; port 0 takes any. Raises BadScenario when the port is taken."""
+        give_back_large_blocks()
         options = self.options
         self._loop = asyncio.get_running_loop()
         contacts = self._scenario.contacts if options.contacts is None else options.contacts
@@ -222,9 +225,11 @@ class TwilioServer:
         return await self._hang(request)
 
     async def _hang(self, request: web.BaseRequest) -> web.Response:
-        """No answer; in the end the connection is cut."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._closing.wait(), _HANG_S)
+        """No answer for as long as the client listens; in the end the connection is cut."""
+        until = self._loop.time() + _HANG_S
+        while _is_there(request) and not self._closing.is_set() and self._loop.time() < until:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), _LISTENS_S)
         return _cut(request)
 
     def _perhaps_cut(self, request: web.BaseRequest) -> None:
@@ -272,6 +277,10 @@ def _response(status: int, answer: object) -> web.Response:
 
 def _refused(error: ApiError) -> web.Response:
     return web.Response(body=error.body(), status=error.status, content_type=_JSON)
+
+
+def _is_there(request: web.BaseRequest) -> bool:
+    return request.transport is not None and not request.transport.is_closing()
 
 
 def _cut(request: web.BaseRequest) -> web.Response:

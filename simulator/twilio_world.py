@@ -69,7 +69,6 @@ class World:
         self.accounts = {account.sid: account for account in accounts}
         self.owners: dict[int, tuple[Account, OwnedNumber]] = {}
         self._outbound: dict[int, Message] = {}  # in memory, by their number in the ledger
-        self._inbound_to: list[Account | None] = []  # by number of the text; None: the account was never told
         self._state_by_area_code = {
             code: state.state for state in scenario.population.states for code in state.area_codes
         }
@@ -273,19 +272,17 @@ class World:
         """A person's text has reached one of our numbers."""
         owner = self.owners.get(number)
         if owner is None or (owner[1].service is not None and not _inbound_url(owner[1])[0]):
-            self._inbound_to.append(None)  # a service without a webhook drops what comes in
-            return
+            return  # a service without a webhook drops what comes in
         account, owned = owner
         sid = f"SM{_INBOUND + n:032x}"
         message = Message(-1, sid, account, "inbound", person, number, text, count, at, service=owned.service)
         message.status = "received"
         account.messages.add(message)
-        self._inbound_to.append(account)
 
     def _inbound(self, event: InboundEvent) -> None:
         n = int(event.sid.removeprefix("SM"), base=16) - _INBOUND
-        account = self._inbound_to[n]
-        message = account.messages.find(event.sid) if account is not None else None
+        found = (account.messages.find(event.sid) for account in self.accounts.values())
+        message = next((each for each in found if each is not None), None)  # a dropped text is nobody's
         if message is None:
             return
         number = message.account.by_phone.get(message.to)

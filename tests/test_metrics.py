@@ -7,7 +7,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.core.errors import Reason
 from gateway.core.lifecycle import MOVES, State
-from gateway.metrics import FAMILIES, SERIES_BUDGET, Metrics
+from gateway.core.registration import BIG_CARRIERS
+from gateway.core.segments import PRICES, cost_usd
+from gateway.core.waiting import Lane
+from gateway.metrics import CARRIERS, FAMILIES, LANE, SERIES_BUDGET, Metrics
+from gateway.providers.twilio import TwilioProvider
+from simulator.provider import SimulatedProvider
 
 # Labels that would grow with the traffic, the list or the staff.
 UNBOUNDED = {
@@ -80,7 +85,6 @@ def test_a_name_is_declared_once() -> None:
     [
         ("p2p_messages_accepted_total", {"kind": "initial", "channel": "sms"}),
         ("p2p_safeguard_blocks_total", {"code": "1302"}),
-        ("p2p_invariant_violations_total", {"invariant": "send_after_optout"}),
         ("p2p_messages_final_total", {"carrier": "tmobile", "status": "delivered", "reason": "none"}),
         ("p2p_optout_apply_seconds_count", {}),
     ],
@@ -89,10 +93,10 @@ def test_series_exist_before_their_first_event(metrics: Metrics, sample: str, la
     assert value(metrics, sample, **labels) == 0
 
 
-def test_every_move_of_the_table_has_a_series_and_no_other(metrics: Metrics) -> None:
+def test_every_move_of_an_admitted_message_has_a_series_and_no_other(metrics: Metrics) -> None:
     for source in State:
         for target in State:
-            if target in MOVES[source]:
+            if target in MOVES[source] and source is not State.DRAFT:
                 metrics.transition(source, target, 2)
                 assert value(metrics, "p2p_state_transitions_total", **{"from": source, "to": target}) == 2
             else:
@@ -122,55 +126,64 @@ def test_batches_count_with_one_call(metrics: Metrics) -> None:
     assert value(metrics, "p2p_messages_final_total", **labels) == 40
 
 
-def test_a_breaker_is_in_one_state(metrics: Metrics) -> None:
-    metrics.breaker("carrier", "open")
-    metrics.breaker("carrier", "half_open")
-    states = {
-        each: value(metrics, "p2p_breaker_state", scope="carrier", state=each)
-        for each in ("open", "half_open")
+def test_the_cost_is_the_price_of_what_the_provider_took(metrics: Metrics) -> None:
+    metrics.segments("att", "GSM-7", 2)
+    metrics.segments("att", "UCS-2", 3)
+    metrics.segments("att", "GSM-7", 4, "mms")
+    metrics.segments(None, "GSM-7", 10)
+    for _ in range(2):  # a second scrape adds nothing
+        metrics.exposition()
+    cost = {
+        (carrier, component): value(metrics, "p2p_cost_dollars_total", carrier=carrier, component=component)
+        for carrier in ("att", "unknown")
+        for component in ("base", "surcharge", "mms")
     }
-    assert states == {"open": 0, "half_open": 1}
+    att, planning = PRICES.carriers["att"], PRICES.planning
+    assert cost == {
+        ("att", "base"): pytest.approx(5 * PRICES.sms_usd),
+        ("att", "surcharge"): pytest.approx(5 * att.sms_usd + 4 * att.mms_usd),
+        ("att", "mms"): pytest.approx(4 * PRICES.mms_usd),
+        ("unknown", "base"): pytest.approx(10 * PRICES.sms_usd),
+        ("unknown", "surcharge"): pytest.approx(10 * planning.sms_usd),
+        ("unknown", "mms"): 0,
+    }
+    total = sum(each for (carrier, _), each in cost.items() if carrier == "unknown")
+    assert total == pytest.approx(cost_usd(10, None, "full"))
 
 
 def test_every_method_reaches_its_series(metrics: Metrics) -> None:
     metrics.queue("reply", "att", messages=7, segments=9, oldest_age_s=1.5, drain_eta_s=0.5)
     metrics.queue_wait("reply", 0.3)
-    metrics.rate_limit("campaign", 0.8, 4)
+    metrics.rate_limit("campaign", 0.8)
     metrics.daily_cap("tmobile", 1999, 2000)
     metrics.numbers("active", 12)
-    metrics.number_selected("rotation")
-    metrics.webhooks("status", "stale", 2)
-    metrics.webhook_lag("status", 3.0)
+    metrics.number_selected("fallback")
+    metrics.webhooks("status", "unknown", 2)
     metrics.inbound("stop")
     metrics.opt_outs("keyword")
     metrics.opt_out_applied(0.02)
-    metrics.invariant_violated("ledger")
     metrics.stuck(State.UNKNOWN, 3)
     metrics.outbox_lag(0.25)
     metrics.pool_in_use(5)
     metrics.pool_wait(0.01)
     metrics.event_loop_lag(0.002)
-    metrics.cost("verizon", "surcharge", 0.004)
     expected = {
         ("p2p_queue_segments", ("reply", "att")): 9,
         ("p2p_queue_drain_eta_seconds", ("reply", "att")): 0.5,
         ("p2p_queue_wait_seconds_count", ("reply",)): 1,
-        ("p2p_rate_limit_waits_total", ("campaign",)): 4,
+        ("p2p_rate_limit_utilization_ratio", ("campaign",)): 0.8,
         ("p2p_daily_cap_limit_segments", ("tmobile",)): 2000,
         ("p2p_numbers", ("active",)): 12,
         ("p2p_number_selection_total", ("fallback",)): 1,
-        ("p2p_webhooks_total", ("status", "stale")): 2,
-        ("p2p_webhook_lag_seconds_sum", ("status",)): 3.0,
+        ("p2p_webhooks_total", ("status", "unknown")): 2,
         ("p2p_inbound_total", ("stop",)): 1,
         ("p2p_optouts_total", ("keyword",)): 1,
         ("p2p_optout_apply_seconds_count", ()): 1,
-        ("p2p_invariant_violations_total", ("ledger",)): 1,
         ("p2p_stuck_messages", ("unknown",)): 3,
         ("p2p_outbox_lag_seconds", ()): 0.25,
         ("p2p_db_pool_in_use", ("main",)): 5,
         ("p2p_db_pool_wait_seconds_count", ("main",)): 1,
         ("p2p_event_loop_lag_seconds_count", ()): 1,
-        ("p2p_cost_dollars_total", ("verizon", "surcharge")): 0.004,
     }
     found = {
         (sample.name, frozenset(sample.labels.values())): sample.value
@@ -178,6 +191,18 @@ def test_every_method_reaches_its_series(metrics: Metrics) -> None:
         for sample in family.samples
     }
     assert {(name, values): found.get((name, frozenset(values))) for name, values in expected} == expected
+
+
+def test_the_labels_know_the_gateways_own_names() -> None:
+    assert {lane.name.lower() for lane in Lane} == set(LANE.values)
+    assert {*BIG_CARRIERS, *PRICES.carriers} <= set(CARRIERS)
+
+
+@pytest.mark.parametrize("provider", [TwilioProvider, SimulatedProvider])
+def test_a_provider_is_counted_under_its_own_name(metrics: Metrics, provider) -> None:
+    metrics.provider_request(provider.name, "ok", 0.1)
+    labels = {"provider": provider.name, "outcome": "ok"}
+    assert value(metrics, "p2p_provider_requests_total", **labels) == 1
 
 
 def test_two_of_them_do_not_share_anything(metrics: Metrics) -> None:

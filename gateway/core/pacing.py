@@ -23,8 +23,11 @@ CAP_ZONE: Final = ZoneInfo("America/Los_Angeles")
 CAP_EDGE_S: Final = 30.0
 
 SLOWEST_FACTOR: Final = 1 / 64
-RECOVERY_STEP: Final = 0.05
+MOST_LOST: Final = 0.5  # of a pace at a time, however much of it was refused
+LOOK_BACK_S: Final = 3  # seconds over which refusals are weighed against what was handed over
+RECOVERY_STEP: Final = 0.05  # of the full rate
 RECOVERY_STEP_S: Final = 1.0
+_REMEMBERED_S: Final = 60
 
 _NO_METER: Final[Mapping[int, float]] = MappingProxyType({})
 
@@ -52,18 +55,23 @@ class PacerState(msgspec.Struct, frozen=True):
 class DailyCap:
     """Segments toward T-Mobile per Pacific day, over all campaigns and vendors of a brand."""
 
-    __slots__ = ("edge_used", "limit", "resets_at", "used")
+    __slots__ = ("begins_at", "edge_used", "limit", "resets_at", "used")
 
     def __init__(self, limit: int, state: PacerState) -> None:
         self.limit = limit
         self.resets_at = state.cap_resets_at
+        self.begins_at = last_cap_reset(self.resets_at - 1.0) if self.resets_at else 0.0
         self.used = state.cap_used
         self.edge_used = state.cap_edge_used
 
     def clear_at(self, at: float, segments: int) -> float:
-        """The earliest time from `at` on when so many segments fit; infinite if they never do."""
+        """The earliest time from `at` on when so many segments fit; infinite if they never do.
+
+        The day before the one that is counted is full: its count is forgotten.
+        """
         if segments > self.limit:
             return math.inf
+        at = max(at, self.begins_at)
         if at >= self.resets_at or self.used + segments <= self.limit:
             return at
         return self.resets_at
@@ -90,28 +98,67 @@ class DailyCap:
         self.used = self.edge_used if follows else 0
         self.edge_used = 0
         self.resets_at = next_cap_reset(at)
+        self.begins_at = last_cap_reset(at)
+
+
+class _Second(msgspec.Struct, gc=False):
+    """What has its slot in one second, what was refused in it, and the highest pace it was planned at."""
+
+    given: int = 0
+    refused: int = 0
+    factor: float = 0.0
 
 
 class Throttle:
-    """A rate that is halved when the provider pushes back and then recovers step by step."""
+    """A share of a rate, lowered to what gets through when the provider pushes back, regained step by step.
 
-    __slots__ = ("changed_at", "factor")
+    Additive increase, multiplicative decrease; the decrease is the share that was refused of what was handed
+    over lately, so that a chance refusal among hundreds costs next to nothing. It is measured from the pace at
+    which those were planned: many refusals of one pace lower it once.
+    """
+
+    __slots__ = ("_next_step_at", "_seconds", "factor")
 
     def __init__(self) -> None:
         self.factor = 1.0
-        self.changed_at = -math.inf
+        self._seconds: dict[int, _Second] = {}
+        self._next_step_at = -math.inf
 
-    def slow_down(self, now: float) -> None:
-        """Refusals within one second are one push back, not many."""
-        if now - self.changed_at >= RECOVERY_STEP_S or self.factor == 1.0:
-            self.factor = max(SLOWEST_FACTOR, self.factor / 2)
-            self.changed_at = now
+    def give(self, second: int) -> None:
+        """A message took a slot in that second."""
+        planned = self._seconds.get(second) or self._begin(second)
+        planned.given += 1
+        planned.factor = max(planned.factor, self.factor)
+
+    def take_back(self, second: int) -> None:
+        """A message will not be handed over in that second."""
+        planned = self._seconds.get(second)
+        if planned is not None and planned.given > 0:
+            planned.given -= 1
+
+    def slow_down(self, now: float, refused_at: float) -> None:
+        """One refusal."""
+        last = int(refused_at)
+        (self._seconds.get(last) or self._begin(last)).refused += 1
+        lately = [self._seconds[s] for s in range(last - LOOK_BACK_S + 1, last + 1) if s in self._seconds]
+        refused = sum(each.refused for each in lately)
+        share = refused / max(refused, sum(each.given for each in lately))
+        pace = max((each.factor for each in lately if each.given), default=self.factor)
+        if self.factor == 1.0:
+            self._next_step_at = now + RECOVERY_STEP_S
+        self.factor = max(SLOWEST_FACTOR, min(self.factor, pace * (1.0 - min(share, MOST_LOST))))
 
     def speed_up(self, now: float) -> None:
-        steps = int((now - self.changed_at) / RECOVERY_STEP_S)
-        if steps > 0:
-            self.factor = min(1.0, self.factor + RECOVERY_STEP * steps)
-            self.changed_at += steps * RECOVERY_STEP_S
+        while self.factor < 1.0 and self._next_step_at <= now:
+            self.factor = min(1.0, self.factor + RECOVERY_STEP)
+            self._next_step_at += RECOVERY_STEP_S
+
+    def _begin(self, second: int) -> _Second:
+        if len(self._seconds) > 2 * _REMEMBERED_S:
+            recent = second - _REMEMBERED_S
+            self._seconds = {each: known for each, known in self._seconds.items() if each >= recent}
+        begun = self._seconds[second] = _Second()
+        return begun
 
 
 class Pacer:
@@ -128,7 +175,9 @@ class Pacer:
         self._number_free_at: dict[int, float] = {}
         self._small_free_at: dict[str | None, dict[int, float]] = {}
         self._cap = self._daily_cap(state or PacerState())
-        self._throttles: dict[str | None, Throttle] = {}
+        self._throttle = Throttle()
+        self._carrier_throttle = {carrier: Throttle() for carrier in limits.carrier_per_s}
+        self._slowed: dict[str | None, Throttle] = {}
         big = tuple(carrier for carrier in BIG_CARRIERS if carrier in limits.carrier_per_s)
         self._carriers_metered: dict[str | None, tuple[str, ...]] = {c: (c,) for c in limits.carrier_per_s}
         self._carriers_metered[None] = big
@@ -169,9 +218,12 @@ class Pacer:
 
     def occupy(self, slot: float, carrier: str | None, number: int, segments: int) -> None:
         """Reserve a slot that `earliest` gave for the same message."""
+        second = int(slot)
         self._total_free_at = slot + segments * self._total_segment_s
+        self._throttle.give(second)
         for metered in self._carriers_metered.get(carrier, ()):
             self._carrier_free_at[metered] = slot + segments * self._carrier_segment_s[metered]
+            self._carrier_throttle[metered].give(second)
         self._number_free_at[number] = slot + segments * self._number_segment_s
         if (meter := self._small_meter(carrier)) is not None:
             meter[number] = slot + segments * self._small_segment_s
@@ -180,6 +232,9 @@ class Pacer:
 
     def give_back(self, slot: float, carrier: str | None, segments: int) -> None:
         """A reserved message was never handed over: its share of the day is free again, its slot is gone."""
+        self._throttle.take_back(int(slot))
+        for metered in self._carriers_metered.get(carrier, ()):
+            self._carrier_throttle[metered].take_back(int(slot))
         if self._cap is not None and (carrier is None or carrier == "tmobile"):
             self._cap.give_back(slot, segments)
 
@@ -216,19 +271,23 @@ class Pacer:
         elif carrier in self._carrier_free_at:
             self._carrier_free_at[carrier] = max(until, self._carrier_free_at[carrier])
 
-    def slow_down(self, now: float, carrier: str | None = None) -> None:
-        """The provider (429, full queue) or one carrier (30017, 30022) pushed back: halve that rate."""
-        metered = carrier if carrier in self._carrier_free_at else None
-        self._throttles.setdefault(metered, Throttle()).slow_down(now)
+    def slow_down(self, now: float, carrier: str | None = None, refused_at: float | None = None) -> None:
+        """One refusal by the provider (429, full queue) or one carrier (30017, 30022): that rate loses its share.
+
+        By at most a half; `refused_at` is when it was refused, where that is learned later than it happened.
+        """
+        metered = carrier if carrier in self._carrier_throttle else None
+        throttle = self._slowed[metered] = self._throttle_of(metered)
+        throttle.slow_down(now, now if refused_at is None else refused_at)
         self._set_rates()
 
     def speed_up(self, now: float) -> None:
-        """Things go well: slowed rates gain 5 % of the full rate per second passed, however often called."""
-        if not self._throttles:
+        """Slowed rates gain 5 % of the full rate per second passed, however often called."""
+        if not self._slowed:
             return
-        for throttle in self._throttles.values():
+        for throttle in self._slowed.values():
             throttle.speed_up(now)
-        self._throttles = {scope: t for scope, t in self._throttles.items() if t.factor < 1.0}
+        self._slowed = {scope: throttle for scope, throttle in self._slowed.items() if throttle.factor < 1.0}
         self._set_rates()
 
     def state(self) -> PacerState:
@@ -243,7 +302,7 @@ class Pacer:
         return cls(limits, state)
 
     def __repr__(self) -> str:
-        slowed = {scope or "campaign": throttle.factor for scope, throttle in self._throttles.items()}
+        slowed = {scope or "campaign": throttle.factor for scope, throttle in self._slowed.items()}
         used = "uncapped" if self._cap is None else f"{self._cap.used}/{self._cap.limit} today"
         return f"<Pacer {self.limits.total_per_s}/s, {used}, slowed {slowed}>"
 
@@ -269,5 +328,7 @@ class Pacer:
         }
 
     def _factor(self, scope: str | None) -> float:
-        throttle = self._throttles.get(scope)
-        return 1.0 if throttle is None else throttle.factor
+        return self._throttle_of(scope).factor
+
+    def _throttle_of(self, scope: str | None) -> Throttle:
+        return self._throttle if scope is None else self._carrier_throttle[scope]

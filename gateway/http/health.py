@@ -40,6 +40,7 @@ class HealthDesk:
 
     async def metrics(self, _request: web.Request) -> web.Response:
         """Text format 0.0.4; made off the event loop, since it takes milliseconds."""
+        self._parts.look()
         text = await asyncio.to_thread(self._parts.metrics.exposition)
         return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 

@@ -52,6 +52,7 @@ class Parts(msgspec.Struct, kw_only=True):
     database: Database
     clock: Clock
     metrics: Metrics
+    look: Callable[[], None]  # brings the gauges up to date, before a scrape
     campaigns: Campaigns
     admission: Admission
     look_up: LookUp

@@ -13,7 +13,7 @@ from gateway.core.scripts import Script, compile_script, draw
 from gateway.pipeline.admission import Admission, Outcome
 from gateway.pipeline.campaigns import Campaigns
 from gateway.store import actions, contacts, conversations
-from gateway.store.actions import ActionRow, Assigned
+from gateway.store.actions import ActionRow, Assigned, Fronts
 from gateway.store.conversations import Attention
 from gateway.store.database import Database
 
@@ -44,6 +44,7 @@ class Action(msgspec.Struct):
     initials: list[Script]
     responses: list[Script]
     hours_groups: list[str]
+    fronts: Fronts = {}  # copied for each action
 
 
 Luck = Callable[[int], float]
@@ -124,6 +125,7 @@ class TextBank:
             open_groups=open_groups,
             size=size,
             now=now,
+            fronts=action.fronts,
         )
         await self._prepare(campaign_id, action_id, [each.contact_id for each in bucket])
         return [self._item(action, each, sender, luck(each.contact_id)) for each in bucket]
@@ -160,6 +162,7 @@ class TextBank:
     ) -> int:
         """The volunteer stops: contacts not texted yet are for others again (C22)."""
         ids = [item.contact_id for item in items]
+        self._actions[campaign_id, action_id].fronts.clear()
         return await actions.release(self._database, campaign_id, action_id, volunteer_id, ids)
 
     async def remaining(self, campaign_id: int, action_id: int) -> int:

@@ -150,6 +150,10 @@ class Admission:
         while len(self._remembered) > _REMEMBERED:
             self._remembered.popitem(last=False)
 
+    @property
+    def windows(self) -> "list[CommitWindow[_Pending, Outcome]]":
+        return list(self._windows.values())
+
     async def drain(self) -> None:
         for window in self._windows.values():
             await window.drain()

@@ -46,6 +46,7 @@ class News(msgspec.Struct, frozen=True, gc=False):
     report: StatusReport | None = None  # the callback it came in
 
 
+_RECEIPTS = (State.DELIVERED.value, State.UNDELIVERED.value)
 _ENDED = {State.FAILED: Ended.FAILED, State.UNDELIVERED: Ended.UNDELIVERED}
 
 
@@ -162,7 +163,7 @@ class Delivery:
         if self._listener is not None:
             self._listener.moved(campaign.campaign_id, moved)
 
-    def _count(self, moved: Iterable[Moved]) -> None:
+    def _count(self, moved: Sequence[Moved]) -> None:
         moves = Counter((each.before, each.after, each.carrier, each.code) for each in moved)
         for (before, after, carrier, code), n in moves.items():
             if before == after:
@@ -172,6 +173,12 @@ class Delivery:
             self._metrics.transition(State(before), state, n)
             if state in TERMINAL:
                 self._metrics.final(carrier, state, _reason(state, code), n)
+                if code is not None and consequence(code).opts_out:
+                    self._metrics.opt_outs("provider", n)
+        now = self._clock.now()
+        for each in moved:
+            if each.after in _RECEIPTS and each.before != each.after and each.slot_at is not None:
+                self._metrics.delivery_duration(each.carrier, max(0.0, now - each.slot_at))
 
     def _may_follow(self, campaign: Campaign, news: News) -> bool:
         """Whether the catalogue allows another attempt at all; most failures end here."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.clock import Clock
+from gateway.core.lifecycle import State
 from gateway.core.numbers import Number, NumberPool
 from gateway.core.pacing import Pacer, last_cap_reset
 from gateway.metrics import Metrics
@@ -26,6 +27,7 @@ from gateway.store.messages import Queued
 from gateway.store.ownership import Ownership, OwnershipLost
 from gateway.store.receipts import Moved
 
+_QUEUED, _SENDING = State.QUEUED.value, State.SENDING.value  # a plain text is found faster
 _log = logging.getLogger(__name__)
 
 
@@ -112,6 +114,7 @@ class Dispatch:
         return None if road is None else road.straight_on(message)
 
     def go(self, campaign_id: int, message: Queued, straight: StraightOn) -> None:
+        self.metrics.transition(_QUEUED, _SENDING)
         road = self.roads.get(campaign_id)
         if road is not None:  # else the next owner adopts it
             road.go(message, straight.number_id, straight.slot_at, message.due_at)

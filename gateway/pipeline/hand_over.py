@@ -19,6 +19,8 @@ from gateway.core.errors import Kind, Retry, consequence
 from gateway.core.lifecycle import State
 from gateway.core.pacing import Pacer
 from gateway.core.retry import Ended
+from gateway.core.segments import Encoding, measure
+from gateway.core.waiting import Lane
 from gateway.metrics import Metrics
 from gateway.pipeline.delivery import Delivery, News
 from gateway.pipeline.lately import Lately
@@ -33,6 +35,8 @@ _LOOK_AGAIN_S = (
     0.25  # a text that waits longer for its slot is looked at once more: STOPs reach other workers
 )
 _LATE_S = 0.001  # hardly a segment, even of a fast campaign
+_GSM7 = Encoding.GSM7
+_LANES = tuple(lane.name.lower() for lane in Lane)
 _SLOWER = frozenset({Kind.THROTTLE, Kind.QUEUE_FULL})
 
 
@@ -45,6 +49,8 @@ class Planned(msgspec.Struct, frozen=True):
     number_id: int
     carrier: str | None
     pacer: Pacer
+    lane: int
+    due_at: float
 
     def again(self, now: float) -> "Planned":
         """At the next free slot; an infinite one when the day's cap is used up."""
@@ -89,6 +95,7 @@ class HandOver:
         self._delivery = delivery
         self._clock = clock
         self._metrics = metrics
+        self._provider_name = provider.name
         self._opted_out = opted_out
         self._concurrency = concurrency
         self._closing_margin_s = closing_margin_s
@@ -164,6 +171,11 @@ class HandOver:
         """Messages claimed and not answered yet."""
         return len(self._held)
 
+    @property
+    def use(self) -> float:
+        """Calls under way of those allowed, 0 to 1."""
+        return len(self._calls) / self._concurrency
+
     async def drain(self) -> None:
         """Gives up the slots to come and waits for the calls under way."""
         self._draining = True
@@ -225,11 +237,12 @@ class HandOver:
             self._not_sent(text)
             return
         valid = msgspec.structs.replace(text, validity_s=min(left_s, _LONGEST_VALIDITY_S))
-        task = asyncio.get_running_loop().create_task(self._call(valid))
+        task = asyncio.get_running_loop().create_task(self._call(valid, planned))
         self._calls[text.message_id] = task
 
-    async def _call(self, text: OutboundText) -> None:
+    async def _call(self, text: OutboundText, planned: Planned) -> None:
         handed_at = self._clock.now()
+        self._metrics.queue_wait(_LANES[planned.lane], max(0.0, handed_at - planned.due_at))
         try:
             answer = await self._provider.send(text)
         except Refused as error:
@@ -245,13 +258,19 @@ class HandOver:
             outcome, news = "error", self._lost(text, handed_at)
         else:
             outcome, news = "ok", self._accepted(text, answer)
+            self._count(text, planned.carrier)
         finally:
             del self._calls[text.message_id]
             del self._held[text.message_id]
-        self._metrics.provider_request("other", outcome, self._clock.now() - handed_at)
+        self._metrics.provider_request(self._provider_name, outcome, self._clock.now() - handed_at)
         self._delivery.answer(news)
         while self._ready and len(self._calls) < self._concurrency:
             self._plan(self._held[self._ready.popleft()], is_seen=True)
+
+    def _count(self, text: OutboundText, carrier: str | None) -> None:
+        channel = "mms" if text.media else "sms"
+        encoding = "GSM-7" if measure(text.body).encoding is _GSM7 else "UCS-2"
+        self._metrics.segments(carrier, encoding, text.segments, channel)
 
     def _accepted(self, text: OutboundText, answer: Accepted) -> News:
         return News(

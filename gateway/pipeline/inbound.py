@@ -6,7 +6,7 @@ are kept, and their STOP counts as well (C6).
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -26,6 +26,7 @@ NOBODYS = 0  # the campaign id under which texts to numbers we don't know are ke
 class _Arrived(msgspec.Struct, gc=False):
     text: InboundText
     reading: Reading
+    received_at: float  # of the running loop's clock
     inbound_id: int = 0
 
 
@@ -56,7 +57,7 @@ class Inbound:
 
     def receive(self, text: InboundText) -> "asyncio.Future[None]":
         """A person's text; the future is done when it is durable and an opt-out in it is in force."""
-        return self.window.put(_Arrived(text, read(text.body)))
+        return self.window.put(_Arrived(text, read(text.body), asyncio.get_running_loop().time()))
 
     def close(self) -> list[InboundText]:
         """Stops at once; returns the texts that were not acknowledged."""
@@ -85,21 +86,27 @@ class Inbound:
         scope = self._campaigns[campaign_id].opt_out_scope if campaign_id in self._campaigns else campaign_id
         new = await conversations.hear(self._database, campaign_id, scope, [_heard(item) for item in arrived])
         self._stopped([item.text.phone for item in arrived if item.reading.intent is Intent.STOP])
-        self._count(arrived, {stored.inbound_id for stored in new})
+        self._count(arrived, {stored.inbound_id: stored.opted_out_at is not None for stored in new})
         if self._confirm is not None:
             left = {each.contact_id: each.opted_out_at for each in new if each.opted_out_at is not None}
             self._confirm(
                 campaign_id, [Left(contact, at) for contact, at in left.items() if contact is not None]
             )
 
-    def _count(self, arrived: Sequence[_Arrived], new: set[int]) -> None:
+    def _count(self, arrived: Sequence[_Arrived], new: Mapping[int, bool]) -> None:
+        """`new`: the texts that were not known yet, and whether each brought an opt-out into force."""
+        now = asyncio.get_running_loop().time()
+        left = set()
         for item in arrived:
             if item.inbound_id not in new:
                 self._metrics.webhooks("inbound", "duplicate")
                 continue
             self._metrics.inbound(item.reading.intent)
             if item.reading.intent is Intent.STOP:
-                self._metrics.opt_outs("keyword")
+                self._metrics.opt_out_applied(now - item.received_at)
+                if new[item.inbound_id]:
+                    left.add(item.text.phone)
+        self._metrics.opt_outs("keyword", len(left))
 
 
 def _heard(item: _Arrived) -> Heard:

@@ -27,7 +27,7 @@ async def with_lines(contacts: Sequence[ContactRow], look_up: LookUp) -> list[Co
 
 
 class RememberedLookUps:
-    """A provider's look-ups, each answer kept and good for `max_age_s`."""
+    """A provider's look-ups, each answer kept and good for `max_age_s`; contacts already there learn of it too."""
 
     def __init__(self, database: Database, clock: Clock, look_up: LookUp, *, max_age_s: float) -> None:
         self._database = database
@@ -54,4 +54,6 @@ class RememberedLookUps:
         ]
         if found:
             await look_ups.save(self._database, found, now)
-        return {each.phone: Line(each.line_type, each.carrier) for each in (*known.values(), *found)}
+        lines = [*known.values(), *found]
+        await look_ups.tell_contacts(self._database, lines)
+        return {each.phone: Line(each.line_type, each.carrier) for each in lines}

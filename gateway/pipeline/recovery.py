@@ -2,7 +2,8 @@
 
 A message is `sending` or `unknown` when we cannot know whether the provider has it. Once its request can no
 longer be on the wire, the provider is asked: it has the message (then its word counts), or it never had it
-(then nothing was sent, and the message queues again).
+(then nothing was sent, and the message queues again). "Never" is believed at once only of a provider whose list
+is exact; of one whose list lags, when it is said twice, as far apart as it may lag (`find_lags_s`).
 """
 
 import asyncio
@@ -41,6 +42,8 @@ class Recovery:
         self._provider = provider
         self._delivery = delivery
         self._hand_over = hand_over
+        self._find_lags_s: float = getattr(provider, "find_lags_s", 0.0)
+        self._not_found_at: dict[int, float] = {}  # message -> when the provider first did not know it
         self._look_again_at: dict[int, float] = {}
         self._on_the_wire_s = on_the_wire_s
         self._ask_every_s = ask_every_s
@@ -93,6 +96,7 @@ class Recovery:
     async def _ask(self, unsettled: Unsettled) -> None:
         if await self._settle(unsettled):
             self._hand_over.unsettled.pop(unsettled.text.message_id, None)
+            self._not_found_at.pop(unsettled.text.message_id, None)
 
     async def _settle(self, unsettled: Unsettled) -> bool:
         text = unsettled.text
@@ -102,6 +106,8 @@ class Recovery:
             return False
         now = self._clock.now()
         if found is None:
+            if now - self._not_found_at.setdefault(text.message_id, now) < self._find_lags_s:
+                return False
             never = News(
                 text.campaign_id,
                 text.message_id,

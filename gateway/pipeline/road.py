@@ -5,7 +5,7 @@ a second time; then the message has an owner, a number, a slot and a durable int
 """
 
 import asyncio
-from collections import OrderedDict
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -14,7 +14,7 @@ import msgspec
 from gateway.clock import Clock
 from gateway.core.errors import Kind, SubReason, consequence
 from gateway.core.lifecycle import State
-from gateway.core.numbers import Chosen, NoNumber, NumberPool, Wait
+from gateway.core.numbers import Chosen, How, NoNumber, NumberPool, Wait
 from gateway.core.pacing import Pacer
 from gateway.core.retry import Ended
 from gateway.core.safeguards import Kind as MessageKind
@@ -23,6 +23,7 @@ from gateway.metrics import Metrics
 from gateway.pipeline.admission import LANE_REPLY, StraightOn
 from gateway.pipeline.campaigns import Campaign
 from gateway.pipeline.delivery import Requeued
+from gateway.pipeline.given_numbers import GivenNumbers
 from gateway.pipeline.hand_over import SHORTEST_VALIDITY_S, HandOver, Planned
 from gateway.pipeline.lately import Lately
 from gateway.pipeline.purchase import Buyer
@@ -34,10 +35,11 @@ from gateway.store.ownership import Ownership, OwnershipLost
 from gateway.store.receipts import Moved
 
 _OPTED_OUT, _NOT_ALLOWED, _NO_NUMBER = 1302, 1202, 1203
+_STICKY, _LOCAL = How.STICKY, How.LOCAL
 _CONFIRMATION = MessageKind.CONFIRMATION.value
 _SAVE_NUMBERS_S = 60.0
 _SWEEP_S = 60.0
-_NUMBERS_REMEMBERED = 10_000
+_NO_ROOM = frozenset({Kind.THROTTLE, Kind.QUEUE_FULL})
 _URGENT, _INITIALS = (Lane.REPLY, Lane.RETRY), (Lane.INITIAL, Lane.INITIAL)
 
 
@@ -78,13 +80,12 @@ class CampaignRoad:
             parts.provider, parts.database, parts.clock, campaign.campaign_id, pool, self.wake
         )
         self._woken = asyncio.Event()
-        self._number_given: OrderedDict[int, int] = (
-            OrderedDict()
-        )  # contact -> number, until the store says so
+        self._numbers_given = GivenNumbers(parts.options.look_ahead)  # whoever is in hand
         self._more_in_store = True  # messages that are due and not in hand
         self._left_in_store = 0  # how often a message was left there
         self._writing = Lately()  # from a decision until its write is known
         self._next_poll_at = self._next_sweep_at = self._next_save_at = 0.0
+        self.handed_over: defaultdict[tuple[int, str | None], int] = defaultdict(int)  # segments, ever
         self._stopping = False
         self.task: asyncio.Task[None] | None = None
 
@@ -109,8 +110,18 @@ class CampaignRoad:
         self._writing.saw(now, now - decided_at)
         text = self._text(message, number_id)
         self._parts.hand_over.at(
-            Planned(text, slot_at, message.not_after, number_id, message.carrier, self.pacer)
+            Planned(
+                text,
+                slot_at,
+                message.not_after,
+                number_id,
+                message.carrier,
+                self.pacer,
+                message.lane,
+                message.due_at,
+            )
         )
+        self.handed_over[number_id, message.carrier] += message.segments
 
     def _text(self, message: Queued, number_id: int) -> OutboundText:
         return OutboundText(
@@ -170,13 +181,14 @@ class CampaignRoad:
             self.pacer.daily_cap_reached(now)
 
     def requeued(self, failures: Sequence[Requeued]) -> None:
+        """Each refusal for want of room slows the campaign a little: at the door (429, 21611), or by a carrier."""
         now = self._parts.clock.now()
-        if any(each.news.ended is Ended.THROTTLED for each in failures):
-            self.pacer.slow_down(now)
         for each in failures:
-            if each.news.code is None:
+            means = None if each.news.code is None else consequence(each.news.code)
+            if each.news.ended is Ended.THROTTLED or (means is not None and means.kind in _NO_ROOM):
+                self.pacer.slow_down(now, refused_at=each.news.at)
+            if means is None:
                 continue
-            means = consequence(each.news.code)
             if means.kind is Kind.DAILY_CAP:
                 self.pacer.daily_cap_reached(now)
             if each.other_number and each.number_id is not None:
@@ -223,6 +235,8 @@ class CampaignRoad:
         self.pacer.speed_up(now)
         if now >= self._next_sweep_at:
             self._next_sweep_at = now + _SWEEP_S
+            if not self._in_hand:  # nobody waits who was read before the number was in the store
+                self._numbers_given.turn()
             await self._sweep(now)
         if now >= self._next_save_at or self.pool.must_be_saved:
             self._next_save_at = now + _SAVE_NUMBERS_S
@@ -271,6 +285,7 @@ class CampaignRoad:
         refusals = [
             Refusal(each.item.message_id, _NOT_ALLOWED, SubReason.EXPIRED_IN_QUEUE) for each in over
         ] + [Refusal(item.message_id, _NO_NUMBER, "") for item in taken.refused]
+        self._parts.metrics.number_selected("none", len(taken.refused))
         for each in over:
             self.pacer.give_back(each.chosen.slot, each.item.carrier, each.item.segments)
         if picked:
@@ -295,7 +310,7 @@ class CampaignRoad:
         at = max(at, now + min(self._writing.longest_s, horizon_s / 2))
         chosen = self.pool.choose(
             at,
-            sticky=item.sticky if item.sticky is not None else self._number_given.get(contact_id),
+            sticky=item.sticky if item.sticky is not None else self._numbers_given.get(contact_id),
             area_code=item.area_code,
             carrier=item.carrier,
             segments=item.segments,
@@ -304,9 +319,8 @@ class CampaignRoad:
             due_at=item.due_at,
         )
         if isinstance(chosen, Chosen):
-            self._number_given[contact_id] = chosen.number.number_id
-            if len(self._number_given) > _NUMBERS_REMEMBERED:
-                self._number_given.popitem(last=False)
+            self._parts.metrics.number_selected(_selection(chosen.how))
+            self._numbers_given.give(contact_id, chosen.number.number_id)
         return chosen
 
     async def _claim(self, picked: Sequence[Picked]) -> None:
@@ -406,6 +420,10 @@ class CampaignRoad:
         self._buyer.close()
         if self.task is not None:
             self.task.cancel()
+
+
+def _selection(how: How) -> str:
+    return "sticky" if how is _STICKY else "local" if how is _LOCAL else "fallback"
 
 
 def _waiting(message: Queued) -> Waiting:

@@ -120,14 +120,19 @@ class Sink(Protocol):
 
 
 class Provider(Protocol):
-    """A way to the carriers."""
+    """A way to the carriers; `name` is its own in the metrics."""
+
+    name: str
 
     async def send(self, text: OutboundText) -> Accepted:
         """Hands one text over; raises Refused, NotSent or AnswerLost."""
         ...
 
     async def find(self, text: OutboundText, since: float) -> Found | None:
-        """What became of an attempt whose answer was lost (body is not looked at); None: never arrived."""
+        """What became of an attempt whose answer was lost; None: never arrived.
+
+        A provider whose search may know of a text later than the text is there says so: `find_lags_s`, seconds.
+        """
         ...
 
     async def buy(self, campaign_id: int, area_code: str) -> BoughtNumber:

@@ -75,6 +75,11 @@ class TwilioProvider(Provider):
         """What Twilio may sign webhooks with: two while a token is rotated."""
         return self._account.signing_tokens
 
+    @property
+    def find_lags_s(self) -> float:
+        """How long `find` may not know yet what Twilio has: its list follows what it does a little later."""
+        return self._account.timeout_s
+
     # ------------------------------------------------------------ texts
 
     async def send(self, text: OutboundText) -> Accepted:
@@ -104,7 +109,7 @@ class TwilioProvider(Provider):
         return form
 
     async def find(self, text: OutboundText, since: float) -> Found | None:
-        """What became of an attempt whose answer was lost; None: it certainly never arrived.
+        """What became of an attempt whose answer was lost; None: it is not in Twilio's list (`find_lags_s`).
 
         Asks by To and From alone: DateSent would miss a text that still waits in Twilio's queue. Raises AnswerLost
         when several texts could be it: perhaps never beats perhaps twice.

@@ -1,6 +1,7 @@
-"""How many requests may be under way at once: raised one by one, halved when Twilio says 429.
+"""How many requests may be under way at once: one more a round of good answers, one less a 429.
 
 Twilio does not tell an account's limit; it tells how many requests it counts now, and refuses the one too many.
+So a round of requests that is half refused halves the width, and a chance 429 among many costs one place of many.
 """
 
 import asyncio
@@ -15,27 +16,25 @@ _LONGEST_HOLD_S = 60.0
 class Concurrency:
     """A gate of a width between 1 and `most`. Who waits longer than `patience_s` is refused with 20429."""
 
-    __slots__ = ("_epoch", "_held_until", "_most", "_patience_s", "_waiting", "busy", "width")
+    __slots__ = ("_held_until", "_most", "_patience_s", "_waiting", "busy", "width")
 
     def __init__(self, most: int, patience_s: float) -> None:
         self._most = most
         self._patience_s = patience_s
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._held_until = 0.0
-        self._epoch = 0
         self.busy = 0
         self.width = float(most)
 
     def __repr__(self) -> str:
         return f"Concurrency({self.busy} of {int(self.width)} busy, {len(self._waiting)} waiting)"
 
-    async def enter(self) -> int:
-        """Takes a place; returns the epoch to hand to `pushed_back`. Each enter needs its `leave`."""
+    async def enter(self) -> None:
+        """Takes a place. Each enter needs its `leave`."""
         if self._waiting or not self._is_open():
             await self._wait()
         else:
             self.busy += 1
-        return self._epoch
 
     def leave(self) -> None:
         self.busy -= 1
@@ -46,11 +45,10 @@ class Concurrency:
         if self.width < self._most and (counted_by_twilio is None or counted_by_twilio < self._most):
             self.width = min(self._most, self.width + 1 / self.width)
 
-    def pushed_back(self, epoch: int, retry_after_s: float = 0.0) -> None:
-        """A 429. What was under way at the last cut says nothing about the width since then."""
-        if epoch == self._epoch:
-            self._epoch += 1
-            self.width = max(1.0, min(self.width, self.busy) / 2)
+    def pushed_back(self, counted_by_twilio: int | None = None, retry_after_s: float = 0.0) -> None:
+        """A 429: as many as were under way were one too many."""
+        under_way = max(self.busy, counted_by_twilio or 0)
+        self.width = max(1.0, min(self.width, under_way) - 1)
         if retry_after_s > 0:
             hold_s = min(retry_after_s, _LONGEST_HOLD_S)
             loop = asyncio.get_running_loop()

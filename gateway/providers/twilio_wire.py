@@ -79,13 +79,14 @@ class Wire:
             self._session = None
 
     async def _call(self, method: str, url: URL, form: bytes | None) -> bytes:
-        epoch = await self.concurrency.enter()
+        await self.concurrency.enter()
         try:
             status, headers, body = await self._exchange(method, url, form)
+            counted = _count(headers.get("Twilio-Concurrent-Requests"))
             if status == 429:
-                self.concurrency.pushed_back(epoch, _seconds(headers.get("Retry-After")))
+                self.concurrency.pushed_back(counted, _seconds(headers.get("Retry-After")))
             elif status < 400:
-                self.concurrency.went_well(_count(headers.get("Twilio-Concurrent-Requests")))
+                self.concurrency.went_well(counted)
         finally:
             self.concurrency.leave()
         if 200 <= status < 300:

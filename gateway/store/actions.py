@@ -76,14 +76,20 @@ class Assigned(msgspec.Struct, frozen=True, gc=False):
     fields: str | None
 
 
-# A few volunteers who claim at one instant look at the same people; of twice a bucket each locks one.
+Fronts = dict[str, int]
+"""By group of recipients, the turn before which nobody was free when last looked: a hint, which may be wrong."""
+
+_FIRST_TURN = -(2**63)
+
+# A few volunteers who claim at one instant look at the same people; of twice a bucket each locks one. Whoever was
+# claimed leaves a dead entry in the index until it is vacuumed: without a front each claim walks past all of them.
 _CLAIM = """
 WITH candidates AS (
-    SELECT next.contact_id, next.turn FROM unnest($4::text[]) AS open (hours_group)
+    SELECT next.contact_id, next.turn FROM unnest($4::text[], $7::bigint[]) AS open (hours_group, front)
     CROSS JOIN LATERAL (
         SELECT contact_id, turn FROM assignments a
         WHERE a.campaign_id = $1 AND a.action_id = $2 AND a.hours_group = open.hours_group
-          AND a.volunteer_id IS NULL
+          AND a.volunteer_id IS NULL AND a.turn >= open.front
         ORDER BY a.turn LIMIT 2 * $5) next
     ORDER BY next.turn, next.contact_id LIMIT 2 * $5
 ), free AS (
@@ -93,9 +99,10 @@ WITH candidates AS (
 ), taken AS (
     UPDATE assignments a SET volunteer_id = $3, assigned_at = to_timestamp($6)
     FROM free WHERE a.campaign_id = $1 AND a.action_id = $2 AND a.contact_id = free.contact_id
-    RETURNING a.contact_id, a.turn
+    RETURNING a.contact_id, a.turn, a.hours_group
 )
-SELECT c.contact_id, c.phone, c.first_name, c.last_name, c.email, c.zip, c.state, c.fields::text
+SELECT c.contact_id, c.phone, c.first_name, c.last_name, c.email, c.zip, c.state, c.fields::text,
+       taken.hours_group, taken.turn
 FROM taken JOIN contacts c ON c.campaign_id = $1 AND c.contact_id = taken.contact_id
 ORDER BY taken.turn, c.contact_id
 """
@@ -110,10 +117,24 @@ async def claim_bucket(
     open_groups: Sequence[str],
     size: int,
     now: float,
+    fronts: Fronts,
 ) -> list[Assigned]:
-    """Gives the volunteer the next `size` contacts whose lawful window is open (F178, F183)."""
-    rows = await database.fetch(_CLAIM, campaign_id, action_id, volunteer_id, open_groups, size, now)
-    return [Assigned(*row) for row in rows]
+    """Gives the volunteer the next `size` contacts whose lawful window is open (F178, F183).
+
+    Looks behind the `fronts` only when there are too few beyond them, and keeps them up to date.
+    """
+    claimed: list[Assigned] = []
+    while True:
+        begin = [fronts.get(group, _FIRST_TURN) for group in open_groups]
+        wanted = size - len(claimed)
+        rows = await database.fetch(
+            _CLAIM, campaign_id, action_id, volunteer_id, open_groups, wanted, now, begin
+        )
+        claimed += [Assigned(*row[:-2]) for row in rows]
+        if len(rows) == wanted or max(begin, default=_FIRST_TURN) == _FIRST_TURN:
+            fronts.update({row[-2]: row[-1] for row in reversed(rows)})
+            return claimed
+        fronts.clear()
 
 
 async def release(

@@ -7,7 +7,7 @@ gauge in production; in a rehearsal the virtual clock stands still while it is a
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import asyncpg
@@ -66,6 +66,10 @@ def refuse_old_server(version: int) -> None:
         )
 
 
+def _nobody_asks(_waited_s: float) -> None:
+    """Nothing."""
+
+
 class Database:
     """A fixed set of connections, handed out first come first served.
 
@@ -80,7 +84,13 @@ class Database:
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         self._open = 0
         self.in_flight = 0
+        self.waited: Callable[[float], None] = _nobody_asks  # is told each wait for a connection, in seconds
         self.generation = 0  # counts the connections ever made
+
+    @property
+    def in_use(self) -> int:
+        """Connections in somebody's hands."""
+        return self._open - len(self._idle)
 
     async def open(self) -> None:
         """Connects once; raises BadInput when the server can't be reached, refuses us or is too old."""
@@ -142,7 +152,16 @@ class Database:
     async def _take(self) -> Connection:
         """The next connection for this caller; one given back goes straight to whoever waits longest."""
         if self._idle:
+            self.waited(0.0)
             return self._idle.popleft()
+        time = asyncio.get_running_loop().time
+        asked_at = time()
+        try:
+            return await self._await_turn()
+        finally:
+            self.waited(time() - asked_at)
+
+    async def _await_turn(self) -> Connection:
         if self._open >= self._size:
             turn: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)

@@ -38,6 +38,8 @@ class CommitWindow(Generic[Item, Result]):
         self._futures: list[asyncio.Future[Result]] = []
         self._writing: list[Item] = []
         self._writing_futures: list[asyncio.Future[Result]] = []
+        self._arrived_at: list[float] = []  # of each item, by the running loop's clock
+        self._writing_since = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._writer: asyncio.Task[None] | None = None
 
@@ -46,6 +48,7 @@ class CommitWindow(Generic[Item, Result]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._items.append(item)
+        self._arrived_at.append(loop.time())
         self._futures.append(future)
         if len(self._items) >= self._max_items:
             self._start()
@@ -68,11 +71,18 @@ class CommitWindow(Generic[Item, Result]):
             self._writer.cancel()
         for future in (*self._writing_futures, *self._futures):
             future.cancel()
-        undurable, self._items, self._futures = self._writing + self._items, [], []
+        undurable, self._items, self._futures, self._arrived_at = self._writing + self._items, [], [], []
         return undurable
 
     def __len__(self) -> int:
         return len(self._items)
+
+    @property
+    def oldest_at(self) -> float | None:
+        """Since when the oldest item waits to be durable, by the running loop's clock; None: there is none."""
+        if self._writing:
+            return self._writing_since
+        return self._arrived_at[0] if self._items else None
 
     def _start(self) -> None:
         if self._timer is not None:
@@ -86,6 +96,8 @@ class CommitWindow(Generic[Item, Result]):
             items, futures = self._items[: self._max_items], self._futures[: self._max_items]
             del self._items[: self._max_items], self._futures[: self._max_items]
             self._writing, self._writing_futures = items, futures
+            self._writing_since = self._arrived_at[0]
+            del self._arrived_at[: self._max_items]
             await self._commit(items, futures)
             self._writing, self._writing_futures = [], []
         finally:

@@ -1,7 +1,7 @@
 """Numbered migrations: run twice they change nothing; one that fails leaves nothing half done."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 
 import asyncpg
@@ -23,6 +23,16 @@ WHERE c.oid IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS name)
     has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
     AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')
   END
+"""
+# `CREATE TABLE IF NOT EXISTS` wants the right to create even where there is nothing to create.
+_TOUCHED = re.compile(r"^(?:ALTER TABLE|CREATE (?:UNIQUE )?INDEX \w+ ON) (\w+)", re.MULTILINE)
+_MAY_NOT = """
+SELECT concat_ws(', ',
+  CASE WHEN NOT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) THEN 'create tables' END,
+  (SELECT 'alter ' || string_agg(relname, ', ' ORDER BY relname) FROM pg_class
+   WHERE oid IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS name) AND NOT pg_has_role(relowner, 'USAGE')),
+  CASE WHEN NOT has_table_privilege(to_regclass('schema_migrations'), 'INSERT')
+    THEN 'write schema_migrations' END)
 """
 
 
@@ -49,12 +59,56 @@ async def migrate(database: Database, now: float) -> list[str]:
         applied = await _apply_missing(database, now)
         await _require_rights(database)
     except asyncpg.InsufficientPrivilegeError as error:
-        raise BadInput(
-            f"the database's role may not do what is needed ({error.args[0]})",
-            "database.dsn",
-            "run `textbank migrate` as the role that owns the tables, and give this one its rights",
-        ) from error
+        raise _lacks_a_right(error) from error
     return applied
+
+
+async def would_apply(database: Database) -> list[str]:
+    """The names of what `migrate` would apply; nothing is changed.
+
+    Raises BadInput for what would keep a worker from its work: tables newer than this program, a right that the
+    role lacks to what is there or to what is missing, a server that only reads.
+    """
+    if await database.fetch_value("SELECT current_setting('transaction_read_only') = 'on'"):
+        raise BadInput("the database is read-only", "database.dsn", "give the primary server")
+    try:
+        done = await _done(database)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise _lacks_a_right(error) from error
+    known = {number for number, _, _ in shipped()}
+    if newer := sorted(done - known):
+        numbers = ", ".join(f"{number:04d}" for number in newer)
+        raise BadInput(
+            f"the database's tables are newer than this program (migration {numbers})",
+            "database.dsn",
+            "upgrade textbank, or give another database",
+        )
+    missing = [each for each in shipped() if each[0] not in done]
+    names = [f"{number:04d}_{name}" for number, name, _ in missing]
+    if missing:
+        await _require_owner(database, missing, ", ".join(names))
+    await _require_rights(database)
+    return names
+
+
+def _lacks_a_right(error: asyncpg.InsufficientPrivilegeError) -> BadInput:
+    return BadInput(
+        f"the database's role may not do what is needed ({error.args[0]})",
+        "database.dsn",
+        "run `textbank migrate` as the role that owns the tables, and give this one its rights",
+    )
+
+
+async def _require_owner(database: Database, missing: Iterable[tuple[int, str, str]], names: str) -> None:
+    """Raises BadInput when the role may not apply what is missing."""
+    touched = [name for _, _, sql in missing for name in _TOUCHED.findall(sql)]
+    may_not = await database.fetch_value(_MAY_NOT, touched)
+    if may_not:
+        raise BadInput(
+            f"tables are missing or old, and the database's role may not {may_not} to apply {names}",
+            "database.dsn",
+            "run `textbank migrate` as the role that owns the tables",
+        )
 
 
 async def _apply_missing(database: Database, now: float) -> list[str]:

@@ -43,6 +43,7 @@ class Moved(msgspec.Struct, gc=False):
     segments: int
     kind: str
     script: str | None
+    slot_at: float | None = None  # of this attempt's hand-over
 
 
 _TELL = """
@@ -65,7 +66,8 @@ WITH told AS (
     WHERE m.campaign_id = $1 AND m.message_id = t.message_id AND m.attempt = t.attempt
       AND m.state NOT IN ('queued', 'blocked')
     RETURNING m.message_id, m.attempt, OLD.state AS before, NEW.state AS after, t.code, m.contact_id,
-              m.number_id, m.segments, m.kind, m.script, t.memory_until, t.permanent,
+              m.number_id, m.segments, m.kind, m.script,
+              extract(epoch FROM m.slot_at)::float8 AS slot_at, t.memory_until, t.permanent,
               t.opts_out
 ), known AS (
     SELECT moved.*, c.phone, c.carrier FROM moved
@@ -82,7 +84,8 @@ WITH told AS (
     SELECT DISTINCT $2::bigint, phone, 'provider', to_timestamp($5) FROM known WHERE opts_out
     ON CONFLICT DO NOTHING
 )
-SELECT message_id, attempt, before, after, code, contact_id, number_id, carrier, segments, kind, script
+SELECT message_id, attempt, before, after, code, contact_id, number_id, carrier, segments, kind, script,
+       slot_at
 FROM known ORDER BY message_id
 """
 

@@ -1,17 +1,19 @@
 """No meter above its rate in any window, no Pacific day above the cap."""
 
 import math
-from collections import defaultdict
+from collections import defaultdict, deque
+from collections.abc import Callable
 from datetime import datetime
-from itertools import pairwise
+from itertools import count, pairwise
+from random import Random
 from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.core.pacing import CAP_EDGE_S, Pacer, PacerState, next_cap_reset
+from gateway.core.pacing import CAP_EDGE_S, SLOWEST_FACTOR, Pacer, PacerState, next_cap_reset
 from gateway.core.registration import Limits
 
 PACIFIC = ZoneInfo("America/Los_Angeles")
@@ -125,6 +127,9 @@ def test_the_cap_resets_at_pacific_midnight(at: str, resets: str) -> None:
         max_size=80,
     ),
 )
+@example(
+    "2026-03-07T20:00", 6, [(0.0, "tmobile", each) for each in (1, 5, 5, 1)]
+)  # a day begun, then a restart
 def test_no_pacific_day_passes_the_cap(
     begins: str, cap: int, asked: list[tuple[float, str | None, int]]
 ) -> None:
@@ -190,21 +195,92 @@ def gaps_s(pacer: Pacer, at: float, carrier: str, count: int = 4) -> list[float]
     return [later - sooner for sooner, later in pairwise(slots)]
 
 
-def test_a_push_back_halves_the_rate_once_and_time_heals_it() -> None:
+def hand_over(pacer: Pacer, since: float, lasts_s: int, refuses: Callable[[float], bool]) -> list[float]:
+    """A campaign with texts without end: slots two seconds ahead, refusals known at once; what got through."""
+    now, slots, through = since, deque[float](), []
+    while now < since + lasts_s:
+        pacer.speed_up(now)
+        while pacer.earliest(now, "att", 1) < now + 2:
+            slots.append(pacer.reserve(now, "att", 1, 1))
+        now += 0.1
+        while slots and slots[0] <= now:
+            slot = slots.popleft()
+            if refuses(slot):
+                pacer.slow_down(now, refused_at=slot)
+            else:
+                through.append(slot)
+    return through
+
+
+FAST = Limits(total_per_s=150.0, carrier_per_s={"att": 150.0}, number_per_s=150.0)
+
+
+@pytest.mark.parametrize(("one_in", "at_least"), [(1000, 148), (100, 145), (33, 138), (20, 125)])
+def test_a_few_chance_refusals_cost_little(one_in: int, at_least: float) -> None:
+    random = Random(7)
+    through = hand_over(Pacer(FAST), NOON, 120, lambda _slot: random.random() < 1 / one_in)
+    assert len(through) / 120 > at_least
+
+
+@pytest.mark.parametrize(("limit_per_s", "most_refused"), [(110, 0.08), (75, 0.12), (30, 0.25)])
+def test_a_hard_limit_is_found_within_seconds_and_kept(limit_per_s: int, most_refused: float) -> None:
+    recent: deque[float] = deque(maxlen=limit_per_s)
+    refused_at: list[float] = []
+
+    def refuses(slot: float) -> bool:
+        if len(recent) == limit_per_s and slot - recent[0] < 1:
+            refused_at.append(slot)
+            return True
+        recent.append(slot)
+        return False
+
+    through = hand_over(Pacer(FAST), NOON, 120, refuses)
+    settled = [slot for slot in through if slot > NOON + 10]
+    refused = sum(slot > NOON + 10 for slot in refused_at)
+    assert len(settled) / 110 > 0.95 * limit_per_s
+    assert refused / (refused + len(settled)) < most_refused
+
+
+def test_when_every_second_request_is_refused_the_pace_is_halved_within_seconds() -> None:
+    pacer, turns = Pacer(FAST), count()
+    hand_over(pacer, NOON, 6, lambda _slot: next(turns) % 2 == 0)
+    assert gaps_s(pacer, NOON + 10, "att")[0] >= 2 / 150
+
+
+def test_a_pace_that_is_wholly_refused_is_halved_once_and_time_heals_it() -> None:
     limits = Limits(total_per_s=10.0, carrier_per_s={"att": 10.0}, number_per_s=10.0)
     pacer = Pacer(limits)
-    for moment in (0.0, 0.1, 0.2):  # one congestion, three refusals
-        pacer.slow_down(NOON + moment)
+    for slot in [pacer.reserve(NOON, "att", 1, 1) for _ in range(5)]:  # one pace, five refusals
+        pacer.slow_down(NOON + 0.5, refused_at=slot)
     assert gaps_s(pacer, NOON + 1, "att") == pytest.approx([0.2] * 3)
-    pacer.slow_down(NOON + 2)
-    assert gaps_s(pacer, NOON + 10, "att") == pytest.approx([0.4] * 3)
-    pacer.speed_up(NOON + 2.5)
-    assert gaps_s(pacer, NOON + 20, "att") == pytest.approx([0.4] * 3)
-    pacer.speed_up(NOON + 7)  # five steps of 5 %
-    pacer.speed_up(NOON + 7)
-    assert gaps_s(pacer, NOON + 30, "att") == pytest.approx([0.2] * 3)
+    for moment in (1.1, 1.3, 1.5, 1.6, 1.7, 1.8, 1.9):
+        pacer.slow_down(NOON + 2, refused_at=NOON + moment)  # and more of the same
+    assert gaps_s(pacer, NOON + 10, "att") == pytest.approx([0.2] * 3)
+    pacer.speed_up(NOON + 1.4)
+    assert gaps_s(pacer, NOON + 20, "att") == pytest.approx([0.2] * 3)
+    pacer.speed_up(NOON + 5.5)  # five steps of 5 %
+    pacer.speed_up(NOON + 5.5)
+    assert gaps_s(pacer, NOON + 30, "att") == pytest.approx([1 / 7.5] * 3)
     pacer.speed_up(NOON + 60)
     assert gaps_s(pacer, NOON + 70, "att") == pytest.approx([0.1] * 3)
+
+
+def test_a_pace_lowered_by_refusal_after_refusal_ends_above_nothing() -> None:
+    pacer = Pacer(FAST)
+    for second in range(300):
+        slot = pacer.reserve(NOON + second, "att", 1, 1)
+        pacer.slow_down(slot)
+    assert gaps_s(pacer, NOON + 400, "att")[0] == pytest.approx(1 / (150 * SLOWEST_FACTOR))
+
+
+def test_what_was_not_handed_over_does_not_hide_refusals() -> None:
+    pacer = Pacer(FAST)
+    slots = [pacer.reserve(NOON, "att", 1, 1) for _ in range(100)]
+    for slot in slots[10:]:
+        pacer.give_back(slot, "att", 1)
+    for slot in slots[:5]:
+        pacer.slow_down(NOON + 1, refused_at=slot)
+    assert gaps_s(pacer, NOON + 2, "att")[0] == pytest.approx(2 / 150)
 
 
 def test_one_carrier_can_be_slowed_or_held_alone() -> None:

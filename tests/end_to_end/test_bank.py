@@ -16,7 +16,7 @@ UNHAPPY = {
     "lost_before_share": 0.01,
     "errors_after_share": 0.02,
     "errors_before_share": 0.01,
-    "throttled_share": 0.0005,  # each halves the pace for a while
+    "throttled_share": 0.02,
 }
 
 

@@ -1,8 +1,11 @@
-"""A house for each test of the door."""
+"""A house for each test of the door, and nothing from outside for each test of a command."""
 
-from collections.abc import AsyncIterator
+import logging
+import os
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import structlog
 
 from tests.http.house import House, a_house
 from tests.store.cluster import Cluster, shared
@@ -22,3 +25,15 @@ def dsn(cluster: Cluster) -> str:
 async def house(dsn: str) -> AsyncIterator[House]:
     async with a_house(dsn) as opened:
         yield opened
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No settings from outside; the logs of other tests as they were."""
+    for name in [name for name in os.environ if name.startswith("TEXTBANK_")]:
+        monkeypatch.delenv(name)
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    structlog.reset_defaults()
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)

@@ -173,12 +173,14 @@ async def furnish(store: Database, people: int = 10) -> None:
 
 
 @asynccontextmanager
-async def a_house(dsn: str, *, people: int = 10, settings: Settings = SETTINGS) -> AsyncIterator[House]:
+async def a_house(
+    dsn: str, *, people: int = 10, settings: Settings = SETTINGS, provider: SigningProvider | None = None
+) -> AsyncIterator[House]:
     """Opens the door at 11:00 of a working day."""
     store = Database(dsn, connections=1)
     await furnish(store, people)
     clock = Clock(asyncio.get_running_loop(), START_AT)
-    provider = SigningProvider()
+    provider = provider or SigningProvider()
     doors = webhook_doors(provider, PUBLIC_URL)
     async with aiohttp.ClientSession() as session, running(settings, dsn, provider, doors, clock) as worker:
         house = House(worker, provider, session, store)

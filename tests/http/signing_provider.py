@@ -13,6 +13,7 @@ PATIENCE_S = 20.0  # only a test that would hang meets it
 class SigningProvider:
     """`answers` are used up call by call, then every text is accepted. `gate` holds back every answer."""
 
+    name = "twilio"
     signing_tokens = TOKENS
 
     def __init__(self) -> None:

@@ -110,6 +110,13 @@ async def test_line_types_are_looked_up_when_asked(house: House) -> None:
     assert line == "mobile"
 
 
+async def test_a_contact_who_is_there_already_is_looked_up_as_well(house: House) -> None:
+    for query in ("", "?look_up=true"):
+        await upload(house, "Phone\n2155550190\n", query)
+    line = await house.store.fetch_value("SELECT line_type FROM contacts WHERE phone LIKE '%0190'")
+    assert line == "mobile"
+
+
 @pytest.mark.parametrize(("text", "status"), [("", 422), ("a,b\n1,2\n", 422), ("\x00\x01\x02", 422)])
 async def test_what_is_no_list_is_refused_in_words(house: House, text: str, status: int) -> None:
     answer = await upload(house, text)

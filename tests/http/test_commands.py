@@ -1,17 +1,13 @@
 """The commands as a person meets them: keys shown once, faults in one line each, a clean stop."""
 
 import asyncio
-import logging
-import os
 import re
 import signal
 import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from gateway import cli
 from gateway.http.access import Role
@@ -21,19 +17,9 @@ from gateway.store.database import Database
 from tests.http.house import CAMPAIGN, SETTINGS, furnish
 from tests.http.signing_provider import PATIENCE_S, SigningProvider
 
+pytestmark = pytest.mark.usefixtures("bare")
+
 TWILIO = f"twilio://AC{'0' * 32}:twin@127.0.0.1:9?scheme=http"  # nobody listens at port 9
-
-
-@pytest.fixture(autouse=True)
-def bare(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No settings from outside; the logs of other tests as they were."""
-    for name in [name for name in os.environ if name.startswith("TEXTBANK_")]:
-        monkeypatch.delenv(name)
-    handlers, level = logging.root.handlers[:], logging.root.level
-    yield
-    structlog.reset_defaults()
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
 
 
 @pytest.fixture

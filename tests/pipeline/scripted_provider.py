@@ -46,6 +46,8 @@ class Handed:
 class ScriptedProvider:
     """`answers` are used up call by call, then every text is accepted. Nothing is said unless asked to."""
 
+    name = "scripted"
+
     def __init__(self, loop: VirtualLoop, clock: Clock) -> None:
         self._loop = loop
         self._clock = clock

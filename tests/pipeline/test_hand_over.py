@@ -105,10 +105,11 @@ def test_told_to_slow_down_a_message_spends_no_attempt_and_goes_later(play, code
     play(story)
 
 
-def test_told_to_slow_down_the_campaign_slows_down(play):
+@pytest.mark.parametrize("code", [429, 20429, 21611])
+def test_told_to_slow_down_the_campaign_slows_down(play, code: int):
     async def story(world: World) -> None:
         await world.wait(1)
-        world.provider.answers.append(Refused(429))
+        world.provider.answers.append(Refused(code))
         await world.submit(20)
         await world.wait(0.5)
         asked_at = world.clock.now()
@@ -118,6 +119,39 @@ def test_told_to_slow_down_the_campaign_slows_down(play):
         assert after[-1] - asked_at > 4 * 0.5 * 1.2  # at the full rate of 2/s it would be 2 s
 
     play(story, campaign=CampaignSettings(registration=Registration(total_per_s=2)))
+
+
+@pytest.mark.parametrize("code", [30017, 30022])
+def test_a_carrier_that_says_slower_slows_the_campaign(play, code: int):
+    async def story(world: World) -> None:
+        await world.wait(1)
+        await world.submit(20)
+        await world.wait(0.5)
+        await world.provider.say(world.handed[0].text, "undelivered", code)
+        asked_at = world.clock.now()
+        await world.send_all(range(1, 6))
+        await world.wait(20)
+        after = [each.at for each in world.handed[1:6]]
+        assert after[-1] - asked_at > 4 * 0.5 * 1.2
+
+    play(story, campaign=CampaignSettings(registration=Registration(total_per_s=2)))
+
+
+def test_one_refusal_among_many_hardly_slows_the_campaign(play):
+    """A chance 429 is no congestion."""
+
+    async def story(world: World) -> None:
+        await world.wait(1)
+        world.provider.answers.extend([None] * 30 + [Refused(429)] + [None] * 100)
+        began_at = world.clock.now()
+        await world.send_all(range(1, 101))
+        await world.wait(30)
+        times = sorted(each.at for each in world.handed)
+        assert len(times) == 101
+        assert times[99] - began_at < 1.15 * 100 / 10
+
+    limits = Registration(total_per_s=10, carrier_per_s={"att": 10, "tmobile": 10, "verizon": 10})
+    play(story, people=100, own_numbers=5, campaign=CampaignSettings(registration=limits))
 
 
 # ---------------------------------------------------------------- certainly not sent

@@ -4,9 +4,14 @@ import asyncio
 
 import pytest
 
+from gateway.core.campaign import CampaignSettings
 from gateway.core.safeguards import Kind
 from gateway.providers.base import InboundText
-from tests.pipeline.world import CAMPAIGN, World, number_phone, phone
+from gateway.store import campaigns, contacts, numbers
+from gateway.store.campaigns import CampaignRow
+from gateway.store.contacts import ContactRow
+from gateway.store.numbers import NumberRow
+from tests.pipeline.world import CAMPAIGN, GROUP, SCOPE, World, number_phone, phone
 
 
 async def opted_out(world: World) -> list[str]:
@@ -141,3 +146,49 @@ def test_a_text_opens_attention_and_the_answer_closes_it(play):
         assert world.handed[-1].text.number_phone == number_phone(1)
 
     play(story)
+
+
+# ---------------------------------------------------------------- a campaign of another worker's making
+
+
+def test_a_text_to_a_campaign_that_this_worker_does_not_know_yet(play):
+    """Made at another worker a moment ago: its people's words count in its own scope, at once."""
+    theirs, their_scope = CAMPAIGN + 1, SCOPE + 1
+
+    async def story(world: World) -> None:
+        row = CampaignRow(theirs, their_scope, "Another", CampaignSettings().to_json(), paused=False)
+        await campaigns.create(world.store, row, world.clock.now())
+        await contacts.add(world.store, theirs, [ContactRow(1, phone(1), GROUP)])
+        number = NumberRow(9, number_phone(9), "PN9", "active", "capacity", "{}")
+        await numbers.add(world.store, theirs, number, world.clock.now())
+        assert theirs not in world.gateway.campaigns
+        await world.write(1, "STOP", number_id=9)
+        await world.write(1, "STOP", number_id=9)
+        assert theirs in world.gateway.campaigns
+        texts = await world.store.fetch(
+            "SELECT campaign_id, contact_id FROM inbound_texts ORDER BY inbound_id"
+        )
+        assert [tuple(text) for text in texts] == [(theirs, 1), (theirs, 1)]
+        outs = await world.store.fetch("SELECT scope, phone FROM opt_outs")
+        assert [tuple(out) for out in outs] == [(their_scope, phone(1))]
+        assert (await world.submit(1)).code is None  # ours is another sender: its own STOP would count
+
+    play(story)
+
+
+def test_campaigns_are_read_again_only_for_one_that_is_not_known(play):
+    async def story(world: World) -> None:
+        reads: list[str] = []
+        world.database.before.append((lambda sql, _count: "FROM campaigns" in sql, _noting(reads)))
+        await world.write(1, "Hello")
+        await world.write(1, "Who is this?", number_id=77)  # nobody's number
+        assert reads == []
+
+    play(story)
+
+
+def _noting(reads: list[str]):
+    async def note() -> None:
+        reads.append("read")
+
+    return note

@@ -8,10 +8,12 @@ import pytest
 from gateway.clock import Clock
 from gateway.pipeline.look_ups import RememberedLookUps, with_lines
 from gateway.providers.base import AnswerLost, Line
+from gateway.store import look_ups
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
+from gateway.store.look_ups import LookedUp
 from tests.store.cluster import Cluster
-from tests.store.rows import GROUP, NOW, phone
+from tests.store.rows import GROUP, NOW, people, phone
 
 DAY_S = 86_400.0
 
@@ -21,13 +23,18 @@ class Directory:
 
     def __init__(self) -> None:
         self.asked: list[list[str]] = []
+        self.ported: dict[str, Line] = {}
         self.fails_at = -1
 
     async def look_up(self, phones: Sequence[str]) -> list[Line]:
         if len(self.asked) == self.fails_at:
             raise AnswerLost
         self.asked.append(list(phones))
-        return [Line("mobile", "att") if int(each[-1]) % 2 else Line("invalid", None) for each in phones]
+        return [self.ported.get(each) or self._line(each) for each in phones]
+
+    @staticmethod
+    def _line(each: str) -> Line:
+        return Line("mobile", "att") if int(each[-1]) % 2 else Line("invalid", None)
 
 
 @pytest.fixture
@@ -60,6 +67,44 @@ async def test_a_phone_is_asked_for_once_until_its_answer_is_old(database: Datab
     assert directory.asked[1:] == [[phone(3)]]
     assert await remembered(database, directory, NOW + DAY_S + 30).look_up(phones) == lines
     assert directory.asked[2:] == [[phone(1), phone(2)]]
+
+
+async def lines_of(database: Database) -> list[tuple[int, int, str | None, str | None]]:
+    rows = await database.fetch(
+        "SELECT campaign_id, contact_id, line_type, carrier FROM contacts ORDER BY campaign_id, contact_id"
+    )
+    return [tuple(row) for row in rows]
+
+
+async def test_contacts_follow_when_an_old_answer_is_renewed(database: Database) -> None:
+    """The phone was ported: on whoever's list it is, and on no other phone."""
+    directory = Directory()
+    for campaign_id in (1, 2):
+        await people(database, 3, campaign_id=campaign_id)
+    await remembered(database, directory).look_up([phone(1), phone(2)])
+    before = [(1, "mobile", "att"), (2, "invalid", None), (3, None, None)]
+    assert await lines_of(database) == [(campaign, *line) for campaign in (1, 2) for line in before]
+    directory.ported[phone(1)] = Line("fixedVoip", "voip")
+    await remembered(database, directory, NOW + DAY_S - 60).look_up([phone(1), phone(2)])
+    assert await lines_of(database) == [(campaign, *line) for campaign in (1, 2) for line in before]
+    await remembered(database, directory, NOW + DAY_S + 60).look_up([phone(1), phone(2)])
+    after = [(1, "fixedVoip", "voip"), *before[1:]]
+    assert await lines_of(database) == [(campaign, *line) for campaign in (1, 2) for line in after]
+
+
+async def test_contacts_learn_what_was_looked_up_for_others(database: Database) -> None:
+    directory = Directory()
+    await remembered(database, directory).look_up([phone(1)])
+    await people(database, 2)
+    await remembered(database, directory, NOW + 60).look_up([phone(1)])
+    assert directory.asked == [[phone(1)]]
+    assert await lines_of(database) == [(1, 1, "mobile", "att"), (1, 2, None, None)]
+
+
+async def test_only_contacts_that_differ_are_written(database: Database) -> None:
+    await people(database, 3)
+    lines = [LookedUp(phone(n), "mobile", None) for n in (1, 2)]
+    assert [await look_ups.tell_contacts(database, lines) for _ in range(2)] == [2, 0]
 
 
 async def test_a_list_that_breaks_off_has_not_paid_in_vain(database: Database) -> None:

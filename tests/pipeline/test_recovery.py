@@ -6,7 +6,7 @@ from gateway.core.campaign import CampaignSettings
 from gateway.core.registration import Registration
 from gateway.core.safeguards import Kind
 from gateway.providers.base import AnswerLost, NotSent
-from tests.pipeline.scripted_provider import Hangs, Lost
+from tests.pipeline.scripted_provider import Hangs, Lost, ScriptedProvider
 from tests.pipeline.world import FIVE, ON_THE_WIRE_S, SETTLED_S, START_AT, World
 
 
@@ -30,6 +30,69 @@ def test_unknown_is_settled_by_asking(play, taken: bool):
         assert (row["state"], row["attempt"]) == ("sent", 1 if taken else 2)
         assert len(world.provider.taken) == 1
         assert len(asked_at) == 1
+
+    play(story)
+
+
+LAGS_S = 40.0
+
+
+def lagging(lags_s: float):
+    """As Recovery is made with a provider whose list follows what happens so much later."""
+
+    def provider(*arguments):
+        made = ScriptedProvider(*arguments)
+        made.find_lags_s = lags_s
+        return made
+
+    return provider
+
+
+@pytest.mark.parametrize("shown_after", [1, 2, 3], ids=["once", "twice", "three times"])
+def test_a_list_that_lags_is_asked_again_before_never_is_believed(play, monkeypatch, shown_after: int):
+    """Twilio has the text and its list does not show it yet: to believe that would be to send it twice."""
+    monkeypatch.setattr("tests.pipeline.world.ScriptedProvider", lagging(LAGS_S))
+
+    async def story(world: World) -> None:
+        world.provider.answers.append(Lost(taken=True))
+        asked_at: list[float] = []
+        find = world.provider.find
+
+        async def found(text, since):
+            asked_at.append(world.clock.now())
+            return await find(text, since) if len(asked_at) >= shown_after else None
+
+        world.provider.find = found
+        outcome = await world.submit(1)
+        await world.wait(SETTLED_S + 2 * LAGS_S)
+        row = await world.message(outcome.message_id)
+        assert (row["state"], row["attempt"], len(asked_at)) == ("sent", 1, shown_after)
+        world.nobody_got_a_text_twice()
+
+    play(story)
+
+
+def test_never_is_believed_when_it_is_said_again_later(play, monkeypatch):
+    monkeypatch.setattr("tests.pipeline.world.ScriptedProvider", lagging(LAGS_S))
+
+    async def story(world: World) -> None:
+        world.provider.answers.extend([Lost(taken=False), Lost(taken=False)])
+        asked: dict[int, list[float]] = {}
+        find = world.provider.find
+
+        async def found(text, since):
+            asked.setdefault(text.attempt, []).append(world.clock.now())
+            return await find(text, since)
+
+        world.provider.find = found
+        outcome = await world.submit(1)
+        await world.wait(3 * (SETTLED_S + LAGS_S))
+        row = await world.message(outcome.message_id)
+        assert (row["state"], row["attempt"]) == ("sent", 3)
+        for each in (asked[1], asked[2]):  # what was heard of one attempt says nothing of the next
+            assert each[-1] - each[0] >= LAGS_S
+            assert len(each) == 3  # every 30 s
+        assert len(world.provider.taken) == 1
 
     play(story)
 

@@ -177,6 +177,11 @@ async def test_a_list_that_fails_is_not_an_empty_one(twilio: FakeTwilio, provide
             await provider.find(outbound(), CREATED_AT)
 
 
+async def test_what_the_list_does_not_show_is_asked_for_again(make_provider: MakeProvider) -> None:
+    """Twilio's list follows a little later: recovery believes it when it said so twice, so far apart."""
+    assert make_provider(timeout_s=7).find_lags_s == 7
+
+
 # ---------------------------------------------------------------- reconciliation
 
 

@@ -1,4 +1,4 @@
-"""The gate: never wider than allowed, halved by a 429, widened again, and nobody forgotten."""
+"""The gate: never wider than allowed, narrowed by a 429, widened again, and nobody forgotten."""
 
 import asyncio
 
@@ -54,14 +54,44 @@ async def test_a_place_given_to_somebody_who_left_is_given_on() -> None:
     assert gate.busy == 1
 
 
-async def test_a_429_halves_once_for_all_that_was_under_way() -> None:
+async def test_a_round_that_is_half_refused_halves_the_width() -> None:
     gate = Concurrency(64, patience_s=60)
-    epochs = [await gate.enter() for _ in range(16)]
-    for epoch in epochs:
-        gate.pushed_back(epoch)
-    assert gate.width == 8
-    gate.pushed_back(gate._epoch)
-    assert gate.width == 4
+    for _ in range(16):
+        await gate.enter()
+    for _ in range(8):
+        gate.pushed_back()
+        gate.leave()
+    assert (gate.width, gate.busy) == (8, 8)
+
+
+async def test_many_at_once_and_a_low_limit_are_found_out_in_one_round() -> None:
+    gate = Concurrency(64, patience_s=60)
+    for _ in range(16):
+        await gate.enter()
+    for _ in range(13):  # Twilio takes three at once
+        gate.pushed_back(16)
+        gate.leave()
+    assert gate.width == 3
+
+
+async def test_others_on_the_account_count_as_twilio_counts_them() -> None:
+    """We have one request under way and 40 others have theirs: the account is full, not we."""
+    gate = Concurrency(64, patience_s=60)
+    await gate.enter()
+    gate.pushed_back(41)
+    assert gate.width == 40
+
+
+async def test_a_chance_429_among_many_costs_one_place_of_many() -> None:
+    gate = Concurrency(100, patience_s=60)
+    for _ in range(30):
+        await gate.enter()
+    gate.width = 30.0
+    gate.pushed_back(30)
+    assert gate.width == 29
+    for _ in range(33):
+        gate.went_well(None)
+    assert 30 < gate.width < 31
 
 
 async def test_it_widens_by_one_a_round() -> None:
@@ -76,8 +106,8 @@ async def test_it_widens_by_one_a_round() -> None:
 
 async def test_retry_after_holds_everybody() -> None:
     gate = Concurrency(8, patience_s=0)
-    epoch = await gate.enter()
-    gate.pushed_back(epoch, retry_after_s=3600)
+    await gate.enter()
+    gate.pushed_back(retry_after_s=3600)
     gate.leave()
     with pytest.raises(Refused):
         await gate.enter()
@@ -91,7 +121,7 @@ def test_places_are_neither_lost_nor_invented(steps: list[str], most: int) -> No
 async def _play(steps: list[str], most: int) -> None:
     gate = Concurrency(most, patience_s=60)
     inside = 0
-    waiting: list[asyncio.Task[int]] = []
+    waiting: list[asyncio.Task[None]] = []
     for step in steps:
         if step == "enter":
             waiting.append(asyncio.create_task(gate.enter()))
@@ -101,7 +131,7 @@ async def _play(steps: list[str], most: int) -> None:
         elif step == "good":
             gate.went_well(None)
         elif step == "bad":
-            gate.pushed_back(gate._epoch)
+            gate.pushed_back()
         elif step == "cancel" and waiting:
             waiting.pop().cancel()
         await turn()
@@ -121,13 +151,13 @@ async def _play(steps: list[str], most: int) -> None:
 
 async def test_a_429_over_the_wire_narrows_the_gate(twilio: FakeTwilio, make_provider: MakeProvider) -> None:
     provider = make_provider(concurrency=8)
-    twilio.says(Says(429, classic(20429, 429), {"Twilio-Concurrent-Requests": "8"}))
+    twilio.says(Says(429, classic(20429, 429), {"Twilio-Concurrent-Requests": "5"}))
     with pytest.raises(Refused):
         await provider.send(outbound())
-    assert provider._wire.concurrency.width == 1
+    assert provider._wire.concurrency.width == 4
     twilio.says(Says(201, created(), {"Twilio-Concurrent-Requests": "1"}))
     await provider.send(outbound(2))
-    assert provider._wire.concurrency.width == 2
+    assert provider._wire.concurrency.width == 4.25
 
 
 async def test_a_failed_request_leaves_its_place(twilio: FakeTwilio, provider: TwilioProvider) -> None:

@@ -252,8 +252,8 @@ def past_attempt_of_nothing(bank):
     bank.past.append((99, 1, FAILED, 30_001))
 
 
-def present_attempt_is_past(bank):
-    bank.past.append((2, 1, UNDELIVERED, 30_003))
+def attempt_under_way_is_past(bank):
+    bank.past.append((8, 1, FAILED, 30_001))
 
 
 def ended_without_attempt(bank):
@@ -348,7 +348,7 @@ PLANTED = {
         later_word_won,
         gap_in_attempts,
         past_attempt_of_nothing,
-        present_attempt_is_past,
+        attempt_under_way_is_past,
         ended_without_attempt,
     ],
     "inbound_once": [

@@ -221,6 +221,15 @@ def test_a_late_receipt_of_an_earlier_attempt_ends_a_message_that_waits():
     assert bank.change(1, state=DELIVERED, code=0).faults() == {}
 
 
+def test_a_late_receipt_takes_a_message_that_waits_out_of_the_queue():
+    """The provider was asked too early, and said that it never had it."""
+    bank = Bank().request(1, ANN, state=QUEUED)
+    n = bank.hand_over(1)
+    bank.again(1, code=0)
+    bank.hear(n, "sent", 15.0)
+    assert bank.change(1, state=SENT, code=0).faults() == {}
+
+
 # ------------------------------------------------------------ the real market
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.core.errors import BadInput
 from gateway.store import actions, contacts
-from gateway.store.actions import ActionRow, Assigned
+from gateway.store.actions import ActionRow, Assigned, Fronts
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
 from tests.store.rows import ACTION, CAMPAIGN, GROUP, NOW, admission, admit, people, phone
@@ -17,10 +17,21 @@ WEST = "CA@America/Los_Angeles"
 
 
 async def claim(
-    database: Database, volunteer_id: int, size: int = 10, groups: tuple[str, ...] = (GROUP,)
+    database: Database,
+    volunteer_id: int,
+    size: int = 10,
+    groups: tuple[str, ...] = (GROUP,),
+    fronts: Fronts | None = None,
 ) -> list[int]:
     bucket = await actions.claim_bucket(
-        database, CAMPAIGN, ACTION, volunteer_id, open_groups=groups, size=size, now=NOW
+        database,
+        CAMPAIGN,
+        ACTION,
+        volunteer_id,
+        open_groups=groups,
+        size=size,
+        now=NOW,
+        fronts={} if fronts is None else fronts,
     )
     return [each.contact_id for each in bucket]
 
@@ -65,7 +76,7 @@ async def test_a_bucket_brings_the_person_with_it(database: Database):
     await contacts.add(database, CAMPAIGN, [person])
     await actions.publish(database, ROW, 1, NOW)
     bucket = await actions.claim_bucket(
-        database, CAMPAIGN, ACTION, 7, open_groups=[GROUP], size=5, now=NOW + 1
+        database, CAMPAIGN, ACTION, 7, open_groups=[GROUP], size=5, now=NOW + 1, fronts={}
     )
     assert bucket == [Assigned(1, phone(1), "Ann", "Lee", "a@example.org", "19103", "PA", '{"ward": "5"}')]
     row = await database.fetch_row(
@@ -129,6 +140,36 @@ async def test_release_gives_back_what_was_not_texted(database: Database):
     assert await actions.release(database, CAMPAIGN, ACTION, 7, mine[:3]) == 2
     assert await actions.remaining(database, CAMPAIGN, ACTION) == 2
     assert sorted(await claim(database, 8)) == sorted(mine[1:3])
+
+
+async def test_the_front_hides_nobody(database: Database):
+    """Who was given back, by this worker or another, and whose hours open later, are found behind it."""
+    await published(database, 30)
+    await contacts.add(database, CAMPAIGN, [ContactRow(31, phone(31), WEST)])
+    await database.execute(
+        "INSERT INTO assignments (campaign_id, action_id, contact_id, hours_group, turn)"
+        " VALUES ($1, $2, 31, $3, (SELECT min(turn) - 1 FROM assignments))",
+        CAMPAIGN,
+        ACTION,
+        WEST,
+    )
+    fronts: Fronts = {}
+    first = await claim(database, 7, 10, fronts=fronts)
+    second = await claim(database, 8, 10, fronts=fronts)
+    assert await actions.release(database, CAMPAIGN, ACTION, 7, first) == 10
+    third = await claim(database, 9, 10, fronts=fronts)
+    assert len({*first, *second, *third}) == 30
+    assert await claim(database, 9, 20, (GROUP, WEST), fronts) == [31, *first]
+    assert await claim(database, 9, 20, (GROUP, WEST), fronts) == []
+
+
+async def test_with_a_front_buckets_are_the_same(database: Database):
+    await published(database, 25)
+    fronts: Fronts = {}
+    with_it = [await claim(database, volunteer, 7, fronts=fronts) for volunteer in range(5)]
+    for volunteer, mine in enumerate(with_it):
+        await actions.release(database, CAMPAIGN, ACTION, volunteer, mine)
+    assert [await claim(database, volunteer, 7) for volunteer in range(5)] == with_it
 
 
 async def test_nobody_releases_what_is_anothers(database: Database):

@@ -31,6 +31,24 @@ async def test_open_connects_once_and_close_ends_it(dsn: str):
     assert database.in_flight == 0
 
 
+async def test_each_wait_for_a_connection_is_told(dsn: str):
+    database, waits = Database(dsn, connections=1), []
+    await database.open()
+    database.waited = waits.append
+    assert database.in_use == 0
+    async with database.connection():
+        assert (database.in_use, waits) == (1, [0.0])
+        second = asyncio.ensure_future(database.fetch_value("SELECT pg_backend_pid()"))
+        while not database._waiting:  # noqa: ASYNC110 - it waits for us
+            await asyncio.sleep(0)
+        assert len(waits) == 1
+    await second
+    assert len(waits) == 2
+    assert waits[1] > 0
+    assert database.in_use == 0
+    await database.close()
+
+
 @pytest.mark.parametrize("dsn_of", ["nowhere", "no such database", "no address"])
 async def test_a_server_that_cannot_be_used_is_bad_input(dsn_of: str, dsn: str):
     bad = {

@@ -92,6 +92,31 @@ def test_batches_never_overlap_and_keep_the_order():
     play(story, table=Table(takes_s=2.5), max_items=4)
 
 
+def test_the_age_of_the_oldest_item_is_known_while_it_waits_and_is_written():
+    async def story(table, window):
+        time = asyncio.get_running_loop().time
+        assert window.oldest_at is None
+        futures = []
+        for _ in range(5):  # at 0, 1, 2, 3 and 4: two by two, written within 10 s
+            futures.append(window.put(1))
+            await asyncio.sleep(1)
+        seen = {}
+        while not futures[-1].done():
+            seen[time()] = window.oldest_at
+            await asyncio.sleep(1)
+        assert {at: seen[at] for at in (5.0, 10.0, 12.0, 20.0, 22.0, 35.0)} == {
+            5.0: 0.0,
+            10.0: 0.0,
+            12.0: 2.0,
+            20.0: 2.0,
+            22.0: 4.0,
+            35.0: 4.0,
+        }
+        assert window.oldest_at is None
+
+    play(story, table=Table(takes_s=10.0), max_items=2, window_s=5.0)
+
+
 def test_one_bad_row_harms_only_itself():
     async def story(table, window):
         results = await asyncio.gather(*map(window.put, [1, -2, 3]), return_exceptions=True)

@@ -3,15 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
 from gateway.core.errors import BadInput
 from gateway.store import migrate as migrations
 from gateway.store.database import Database
-from gateway.store.migrate import MigrationFailed, migrate, shipped
+from gateway.store.migrate import MigrationFailed, migrate, shipped, would_apply
 from tests.store.cluster import EMPTY, MIGRATED_AT, Cluster
+from tests.store.guest import ALL_SEQUENCES, READ_AND_WRITE, a_guest, granted
 from tests.store.rows import NOW
 
 
@@ -97,41 +97,28 @@ async def test_workers_that_start_together_migrate_once(empty_dsn: str):
 
 # ---------------------------------------------------------------- a role with few rights
 
-READ_AND_WRITE = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public"
-
 
 @pytest.fixture
 def guest(cluster: Cluster) -> Iterator[str]:
-    """A role that owns nothing and may create nothing."""
-    name = "a_guest"
-    cluster.execute(f"CREATE ROLE {name} LOGIN")
-    yield name
-    cluster.execute(f"DROP ROLE {name}")
+    with a_guest(cluster) as name:
+        yield name
 
 
 @asynccontextmanager
 async def as_guest(dsn: str, guest: str, *grants: str) -> AsyncIterator[Database]:
-    """The guest's door; its rights go away with it, or the role could not."""
-    owner = Database(dsn, connections=1)
-    for grant in grants:
-        await owner.script(f"GRANT {grant} TO {guest}")
-    where = urlsplit(dsn)
-    opened = Database(
-        urlunsplit(where._replace(netloc=where.netloc.replace("postgres", guest))), connections=1
-    )
-    try:
-        await opened.open()
-        assert await opened.fetch_value("SELECT current_user") == guest
-        yield opened
-    finally:
-        await opened.close()
-        await owner.script(f"DROP OWNED BY {guest}")
-        await owner.close()
+    """The guest's door."""
+    async with granted(dsn, guest, *grants) as its_dsn:
+        opened = Database(its_dsn, connections=1)
+        try:
+            await opened.open()
+            assert await opened.fetch_value("SELECT current_user") == guest
+            yield opened
+        finally:
+            await opened.close()
 
 
 async def test_an_up_to_date_schema_needs_no_create(own_dsn: str, guest: str):
-    grants = (READ_AND_WRITE, "USAGE ON ALL SEQUENCES IN SCHEMA public")
-    async with as_guest(own_dsn, guest, *grants) as database:
+    async with as_guest(own_dsn, guest, READ_AND_WRITE, ALL_SEQUENCES) as database:
         assert not await database.fetch_value("SELECT has_schema_privilege('public', 'CREATE')")
         assert await migrate(database, NOW) == []
 
@@ -168,3 +155,81 @@ async def test_a_right_that_is_lacking_is_named(
     async with as_guest(own_dsn, guest, *grants) as database:
         with pytest.raises(BadInput, match=lacking):
             await migrate(database, NOW)
+
+
+# ---------------------------------------------------------------- a look before
+
+
+async def test_a_look_names_what_would_be_applied_and_applies_nothing(empty: Database):
+    everything = [f"{number:04d}_{name}" for number, name, _ in shipped()]
+    for _ in range(2):
+        assert await would_apply(empty) == everything
+    assert await tables(empty) == []
+    assert await migrate(empty, NOW) == everything
+    assert await would_apply(empty) == []
+
+
+async def test_a_look_at_an_older_schema_names_the_rest(migrated: Database, monkeypatch: pytest.MonkeyPatch):
+    shipping(monkeypatch, (9000, "more", "ALTER TABLE campaigns ADD COLUMN more integer"))
+    assert await would_apply(migrated) == ["9000_more"]
+
+
+async def test_a_look_at_a_newer_schema_says_so(migrated: Database):
+    await migrated.execute("INSERT INTO schema_migrations VALUES (9000, 'later', now())")
+    with pytest.raises(BadInput, match=r"newer than this program \(migration 9000\).*; upgrade textbank"):
+        await would_apply(migrated)
+
+
+async def test_a_look_at_a_server_that_only_reads_says_so(own_dsn: str):
+    database = Database(f"{own_dsn}{'&' if '?' in own_dsn else '?'}default_transaction_read_only=on", 1)
+    with pytest.raises(BadInput, match="read-only"):
+        await would_apply(database)
+    await database.close()
+
+
+LOOKED_AT = [
+    # what is granted, what is missing, what is said (None: nothing is wrong)
+    ((READ_AND_WRITE, ALL_SEQUENCES), "", None),
+    ((), "", "permission denied for table schema_migrations"),
+    (("SELECT ON schema_migrations",), "", "may not read and write actions, .*messages"),
+    ((READ_AND_WRITE,), "", "may not read and write id_blocks:"),
+    (
+        (READ_AND_WRITE, ALL_SEQUENCES),
+        "CREATE TABLE more (one integer)",
+        "may not create tables to apply 9000",
+    ),
+    (
+        (READ_AND_WRITE, ALL_SEQUENCES, "CREATE ON SCHEMA public"),
+        "ALTER TABLE campaigns ADD COLUMN more integer",
+        "may not alter campaigns to apply 9000_more: database.dsn; run `textbank migrate` as the role",
+    ),
+    (
+        ("SELECT ON schema_migrations", "CREATE ON SCHEMA public"),
+        "CREATE UNIQUE INDEX more ON campaigns (name)",
+        "may not alter campaigns, write schema_migrations to apply 9000_more",
+    ),
+]
+
+
+@pytest.mark.parametrize(("grants", "more", "said"), LOOKED_AT)
+async def test_a_look_with_few_rights(
+    own_dsn: str,
+    guest: str,
+    monkeypatch: pytest.MonkeyPatch,
+    grants: tuple[str, ...],
+    more: str,
+    said: str | None,
+):
+    shipping(monkeypatch, *([(9000, "more", more)] if more else []))
+    async with as_guest(own_dsn, guest, *grants) as database:
+        if said is None:
+            assert await would_apply(database) == []
+        else:
+            with pytest.raises(BadInput, match=said):
+                await would_apply(database)
+
+
+async def test_a_look_at_an_empty_database_without_create(empty_dsn: str, guest: str):
+    async with as_guest(empty_dsn, guest) as database:
+        with pytest.raises(BadInput, match="may not create tables to apply 0001_first_tables, 0002"):
+            await would_apply(database)

@@ -81,7 +81,7 @@ async def test_a_legal_word_is_written_with_all_it_says(database: Database):
     await sending(database)
     told = Word(1, 1, "undelivered", 30003, "off", "SM9", NOW + 1, NOW + 2, NOW + 3, NOW + 999)
     assert await tell(database, told) == [
-        Moved(1, 1, "sending", "undelivered", 30003, 1, NUMBER, None, 1, "initial", None)
+        Moved(1, 1, "sending", "undelivered", 30003, 1, NUMBER, None, 1, "initial", None, NOW + 1)
     ]
     row = await message(database, 1)
     assert (row["state"], row["code"], row["reason"], row["provider_sid"]) == (

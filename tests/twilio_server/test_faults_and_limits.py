@@ -1,6 +1,7 @@
 """What goes wrong on demand: faults under /twin/, the concurrency limit, outages, and the page."""
 
 import asyncio
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
@@ -78,6 +79,42 @@ async def test_an_answer_that_never_comes(wire: Wire, share: str, created: int) 
     waits.cancel()
     rows = (await wire("GET", "/twin/ledger/submissions"))[1]["rows"]
     assert [(row["campaign_id"], row["message_id"]) for row in rows] == [(3, 4)] * created
+
+
+async def hung(wire: Wire) -> "asyncio.Task[Any]":
+    """A create call whose answer never comes, under way."""
+    await wire.fault(kind="answers", lost_after_share=1.0)
+    call = asyncio.create_task(wire.create())
+    await until(lambda: len(wire.server.world.ledger.submissions) == 1)
+    return call
+
+
+async def until(is_it: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):  # far below the 60 s of an answer that never comes
+        while not is_it():  # noqa: ASYNC110, a count has no event
+            await asyncio.sleep(0)
+
+
+async def test_who_waits_no_more_for_an_answer_has_no_open_request(wire: Wire) -> None:
+    call = await hung(wire)
+    assert wire.server.accounts[0].open_requests == 1
+    call.cancel()
+    await until(lambda: wire.server.accounts[0].open_requests == 0)
+    await wire("DELETE", "/twin/faults")
+    assert (await wire.create())[2]["Twilio-Concurrent-Requests"] == "1"
+
+
+async def test_the_end_of_the_carrier_ends_answers_that_never_come(serve: Serve) -> None:
+    before = asyncio.all_tasks()
+    server = await serve()
+    async with aiohttp.ClientSession() as session:
+        call = await hung(Wire(server, session))
+        async with asyncio.timeout(PATIENCE_S):
+            await server.stop()
+            with pytest.raises(aiohttp.ClientError):
+                await call
+    assert server.accounts[0].open_requests == 0
+    await until(lambda: asyncio.all_tasks() <= before)
 
 
 async def test_an_outage_cuts_connections_and_creates_nothing(serve: Serve) -> None:

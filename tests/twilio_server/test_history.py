@@ -1,12 +1,21 @@
-"""What an account's history says does not depend on what is in memory and what is in the file."""
+"""What an account's history and the ledger say does not depend on what is in memory and what is in a file."""
 
+import gc
+from array import array
+from collections.abc import Sized
+from random import Random
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.filed_table import FiledTable
-from simulator.ledger import Table
+from simulator.carriers import CarrierParameters
+from simulator.filed_table import KEPT, FiledColumn, FiledTable, FiledTexts
+from simulator.ledger import DELIVERED, Table
+from simulator.messages import Submission
 from simulator.twilio_accounts import Account, Message, Service
 from simulator.twilio_history import History
+from simulator.twilio_market import Witness
 
 OURS, PEOPLE = 16_025_550_100, tuple(range(12_155_550_100, 12_155_550_105))
 kinds = st.sampled_from(["outbound-api", "inbound", "scheduled"])
@@ -82,3 +91,72 @@ def test_a_filed_table_is_the_table():
     assert filed.row(9_999) == plain.row(9_999)
     assert filed.where(code=2) == plain.where(code=2)
     assert filed.columns().tolist() == plain.columns().tolist()
+
+
+@pytest.mark.parametrize("code", ["B", "H", "Q", "d"])
+def test_a_filed_column_is_the_array(code):
+    plain, filed, luck = array(code), FiledColumn(code), Random(7)
+    for n in range(3 * KEPT):
+        plain.append(n % 251)
+        filed.append(n % 251)
+        if n % 5 == 0:
+            place = luck.randrange(n + 1)
+            plain[place] = filed[place] = n % 13
+    assert len(filed) == len(plain)
+    assert [filed[n] for n in range(len(plain))] == plain.tolist()
+    for beyond in (-1, len(plain)):
+        with pytest.raises(IndexError):
+            filed[beyond]
+        with pytest.raises(IndexError):
+            filed[beyond] = 0
+
+
+def test_filed_texts_are_the_list():
+    texts = [("Yes! 🤷 " * (n % 40))[: n % 97] for n in range(5000)] + ["", "\ud83e", "¿Qué?"]
+    filed = FiledTexts()
+    for text in texts:
+        filed.append(text)
+    assert list(filed) == texts
+    assert (len(filed), filed[0], filed[4999], filed[len(texts) - 1]) == (5003, "", texts[4999], "¿Qué?")
+    with pytest.raises(IndexError):
+        filed[len(texts)]
+
+
+def test_a_twin_s_ledger_holds_no_more_after_weeks():
+    """Whatever grows with the messages is in a file, but for its end: no list, dict or array of them in memory."""
+    witness, messages = Witness(CarrierParameters()), 100_000
+    for n in range(messages):
+        person = PEOPLE[n % 5]
+        witness.submit(
+            Submission(person, OURS, 1, 1, "Hello", 7, 36_000.0, (1, n, 1), float(n)), float(n), n % 6
+        )
+        witness.accept(n, n + 1.0, n + 1.5)
+        witness.final(n, n + 2.0, DELIVERED)
+        witness.statuses.append(n, n + 3.0, DELIVERED, 0)
+        witness.acknowledged.append(n, n + 4.0, DELIVERED, 0)
+        witness.arrive(n, n + 2.0, True)
+        witness.receive(n + 3.0, person, OURS, campaign=1, carrier=n % 6, text="Yes", segments=1)
+        witness.inbound_deliveries.append(n, n + 4.0)
+    counts = witness.counts()
+    assert (counts.submitted, counts.sent, counts.delivered, counts.replies) == (
+        messages,
+        0,
+        messages,
+        messages,
+    )
+    assert (witness.sent_at[3], witness.ended_at[3], witness.state(3)) == (4.5, 5.0, (DELIVERED, 0))
+    assert {what: size for what, size in in_memory(witness) if size > 0.7 * messages} == {}
+
+
+def in_memory(of: object) -> list[tuple[str, int]]:
+    """The containers that an object holds, and their lengths."""
+    found, seen, todo = [], set(), [of]
+    while todo:
+        held = todo.pop()
+        if id(held) in seen or isinstance(held, type) or callable(held):
+            continue
+        seen.add(id(held))
+        todo += gc.get_referents(held)
+        if isinstance(held, (bytes, bytearray, array, list, dict, set)) and isinstance(held, Sized):
+            found.append((type(held).__name__, len(held)))
+    return found

@@ -1,0 +1,78 @@
+"""How much waits, and what has waited too long: counts over a campaign's messages, for the metrics.
+
+They read every row they count. So they are asked for seldom, and may plan as such reads want: by hash and by scan,
+which no statement of a message's life may.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.store.database import Database, Record
+
+_PLAN_FREELY = """
+SELECT set_config(name, 'on', true)
+FROM unnest(ARRAY['enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', 'enable_mergejoin']) AS name
+"""
+
+
+class Backlog(msgspec.Struct, frozen=True, gc=False):
+    """What waits in one lane for one carrier's customers; `due_at` of the first, in Unix seconds."""
+
+    lane: int
+    carrier: str | None
+    messages: int
+    segments: int
+    due_at: float
+
+
+async def waiting(database: Database, campaign_id: int) -> list[Backlog]:
+    """All that waits for a slot, whether or not its dispatcher has it in memory."""
+    rows = await _read(
+        database,
+        """
+        SELECT q.lane, c.carrier, count(*)::int, sum(m.segments)::int,
+               extract(epoch FROM min(q.due_at))::float8
+        FROM queue q
+        JOIN messages m USING (campaign_id, message_id)
+        JOIN contacts c USING (campaign_id, contact_id)
+        WHERE q.campaign_id = $1 GROUP BY q.lane, c.carrier ORDER BY q.lane, c.carrier
+        """,
+        campaign_id,
+    )
+    return [Backlog(*row) for row in rows]
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """For how long a message may stay: queued after its window's end, the others after their slot; in seconds."""
+
+    queued_s: float = 180.0  # what is over is swept out every minute
+    sending_s: float = 300.0  # far beyond the longest call
+    unknown_s: float = 3600.0  # recovery asks every half minute
+
+
+async def stuck(database: Database, campaign_id: int, budget: Budget, now: float) -> dict[str, int]:
+    """How many messages of each unsettled state are there for longer than they may be."""
+    rows = await _read(
+        database,
+        """
+        SELECT state, count(*)::int FROM messages
+        WHERE campaign_id = $1
+          AND (state = 'queued' AND not_after < to_timestamp($2)
+               OR state = 'sending' AND slot_at < to_timestamp($3)
+               OR state = 'unknown' AND slot_at < to_timestamp($4))
+        GROUP BY state ORDER BY state
+        """,
+        campaign_id,
+        now - budget.queued_s,
+        now - budget.sending_s,
+        now - budget.unknown_s,
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def _read(database: Database, sql: str, *arguments: object) -> Sequence[Record]:
+    async with database.transaction() as connection:
+        await connection.fetch(_PLAN_FREELY)
+        rows: Sequence[Record] = await connection.fetch(sql, *arguments)
+        return rows
