@@ -187,7 +187,9 @@ def _attempts(evidence: Evidence) -> list[Breaches]:
     is_past, waits = _is_past(evidence), np.isin(state, _WAITING)
     gap = count != np.maximum(attempt - 1, 0)
     gap |= waits & (attempt > 0) & ~is_past & (evidence.present < 0)
-    wrong = is_past & np.isin(state, (SENDING, UNKNOWN))  # a late receipt may take one that waits out of the queue
+    wrong = is_past & np.isin(
+        state, (SENDING, UNKNOWN)
+    )  # a late receipt may take one that waits out of the queue
     never = ~waits & (attempt < 1) & (state != DRAFT)
     return [
         Breaches(

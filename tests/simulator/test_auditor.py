@@ -9,7 +9,6 @@ from simulator.audit_records import (
     FAILED,
     QUEUED,
     SENT,
-    UNDELIVERED,
     UNKNOWN,
 )
 from simulator.carriers import REGIONAL, USCELLULAR
