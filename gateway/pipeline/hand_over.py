@@ -264,8 +264,16 @@ class HandOver:
             del self._held[text.message_id]
         self._metrics.provider_request(self._provider_name, outcome, self._clock.now() - handed_at)
         self._delivery.answer(news)
-        while self._ready and len(self._calls) < self._concurrency:
-            self._plan(self._held[self._ready.popleft()], is_seen=True)
+        if len(self._calls) < self._concurrency:
+            self._next()
+
+    def _next(self) -> None:
+        """One for one: were all planned anew at each end of a call, most would again find no call free."""
+        while self._ready:
+            message_id = self._ready.popleft()
+            self._plan(self._held[message_id], is_seen=True)
+            if message_id in self._held:
+                return
 
     def _count(self, text: OutboundText, carrier: str | None) -> None:
         channel = "mms" if text.media else "sms"

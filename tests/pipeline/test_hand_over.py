@@ -10,6 +10,7 @@ import pytest
 from gateway.core.campaign import CampaignSettings
 from gateway.core.registration import Registration
 from gateway.core.retry import RetryPolicy
+from gateway.pipeline.hand_over import Planned
 from gateway.providers.base import NotSent, Refused
 from gateway.store import contacts
 from gateway.store.contacts import ContactRow
@@ -24,6 +25,10 @@ def one_call_at_a_time():
     return msgspec.structs.replace(
         SETTINGS, dispatch=msgspec.structs.replace(SETTINGS.dispatch, concurrency=1)
     )
+
+
+def ten_a_second():
+    return CampaignSettings(registration=Registration(total_per_s=10))
 
 
 # ---------------------------------------------------------------- refused
@@ -248,6 +253,21 @@ def test_calls_that_all_end_at_once_are_not_made_up_for_in_a_burst(play):
         SETTINGS, dispatch=msgspec.structs.replace(SETTINGS.dispatch, concurrency=5)
     )
     play(story, settings=five, campaign=CampaignSettings(registration=Registration(total_per_s=2)))
+
+
+def test_who_waits_for_a_free_call_is_planned_anew_once_a_call(play, monkeypatch):
+    """A slow provider must not cost more than a quick one: not all who wait, each time one has gone."""
+    again, times = Planned.again, itertools.count()
+    monkeypatch.setattr(Planned, "again", lambda planned, now: (next(times), again(planned, now))[1])
+
+    async def story(world: World) -> None:
+        world.provider.takes_s = 1.0
+        await world.send_all(range(1, 61))
+        await world.wait(80)
+        assert len(world.handed) == 60
+        assert next(times) <= 60
+
+    play(story, people=60, settings=one_call_at_a_time(), campaign=ten_a_second())
 
 
 def test_a_last_look_that_is_quicker_than_the_ones_before_leaves_nobody_waiting(play, monkeypatch):
