@@ -34,7 +34,7 @@ _REMEMBER_STOPS_S = 5.0  # a STOP may overtake the answer to the claim of its pe
 _LOOK_AGAIN_S = (
     0.25  # a text that waits longer for its slot is looked at once more: STOPs reach other workers
 )
-_LATE_S = 0.001  # hardly a segment, even of a fast campaign
+_LATE_S = 0.05  # never more, and never half a segment of the campaign's
 _GSM7 = Encoding.GSM7
 _LANES = tuple(lane.name.lower() for lane in Lane)
 _SLOWER = frozenset({Kind.THROTTLE, Kind.QUEUE_FULL})
@@ -51,6 +51,10 @@ class Planned(msgspec.Struct, frozen=True):
     pacer: Pacer
     lane: int
     due_at: float
+
+    def is_late(self, now: float) -> bool:
+        """Whether its slot has passed, by more than a meter forgives: half a segment's time."""
+        return now - self.slot_at > min(_LATE_S, self.pacer.duration_s(1) / 2)
 
     def again(self, now: float) -> "Planned":
         """At the next free slot; an infinite one when the day's cap is used up."""
@@ -120,7 +124,7 @@ class HandOver:
         if self._draining or (text.phone in self._stops and self._is_stopped(text, now)):
             self._not_sent(text)
             return
-        if now - planned.slot_at > _LATE_S:
+        if planned.is_late(now):
             planned = self._held[text.message_id] = planned.again(now)
         wait_s = planned.slot_at - now
         if wait_s <= 0:
@@ -130,7 +134,7 @@ class HandOver:
         elif is_seen or wait_s <= _LOOK_AGAIN_S:
             self._slots[text.message_id] = self._timer(wait_s, self._due, text.message_id)
         else:
-            look_in_s = max(0.0, wait_s - self._looking.longest_s)
+            look_in_s = max(0.0, wait_s - self._looking.ample_s)
             self._unseen[text.message_id] = self._timer(look_in_s, self._look, text.message_id)
 
     @staticmethod

@@ -14,6 +14,11 @@ class Lately:
     def longest_s(self) -> float:
         return max(self._before_s, self._now_s)
 
+    @property
+    def ample_s(self) -> float:
+        """Time within which the next one ends, if nothing gets much worse."""
+        return 2.0 * self.longest_s
+
     def saw(self, now: float, took_s: float) -> None:
         if now >= self._ends_at:
             self._before_s = self._now_s if now < self._ends_at + _PERIOD_S else 0.0

@@ -304,10 +304,10 @@ class CampaignRoad:
     def _choose(self, item: Waiting, at: float, contact_id: int) -> Chosen | Wait | NoNumber:
         """Two texts to one new contact may wait together: the second goes from the first one's number.
 
-        Its slot lies no earlier than the write that it still needs has lately taken.
+        Its slot lies no earlier than the write that it still needs is done.
         """
         now, horizon_s = self._parts.clock.now(), self._parts.options.horizon_s
-        at = max(at, now + min(self._writing.longest_s, horizon_s / 2))
+        at = max(at, now + min(self._writing.ample_s, horizon_s / 2))
         chosen = self.pool.choose(
             at,
             sticky=item.sticky if item.sticky is not None else self._numbers_given.get(contact_id),

@@ -17,7 +17,7 @@ from gateway.store.contacts import ContactRow
 from tests.pipeline.scripted_provider import Hangs, Lost
 from tests.pipeline.world import CAMPAIGN, FIVE, ON_THE_WIRE_S, SETTINGS, SETTLED_S, START_AT, World, phone
 
-TIMER_S = 0.0015  # how late a slot may be used
+TIMER_S = 0.051  # how late a slot may be used
 FIRST_DELAY_S, MOST_ATTEMPTS = RetryPolicy().first_delay_s, RetryPolicy().max_attempts
 
 
@@ -268,6 +268,27 @@ def test_who_waits_for_a_free_call_is_planned_anew_once_a_call(play, monkeypatch
         assert next(times) <= 60
 
     play(story, people=60, settings=one_call_at_a_time(), campaign=ten_a_second())
+
+
+def test_last_looks_of_changing_length_cost_no_slots(play, monkeypatch):
+    """Each takes a fifth longer than the one before; the campaign keeps its rate."""
+
+    async def story(world: World) -> None:
+        hand_over = world.gateway.dispatch.hand_over
+        asks, lasts_s = hand_over._opted_out, (0.01 * 1.2**nth for nth in itertools.count())
+
+        async def opted_out(campaign_id: int, phones: Sequence[str]) -> set[str]:
+            await world.wait(next(lasts_s))
+            return await asks(campaign_id, phones)
+
+        monkeypatch.setattr(hand_over, "_opted_out", opted_out)
+        await world.send_all(range(1, 18))
+        await world.wait(30)
+        times = sorted(each.at for each in world.handed)
+        assert len(times) == 17
+        assert times[-1] - times[0] < 16 * 0.5 * 1.1
+
+    play(story, campaign=CampaignSettings(registration=Registration(total_per_s=2)))
 
 
 def test_a_last_look_that_is_quicker_than_the_ones_before_leaves_nobody_waiting(play, monkeypatch):
