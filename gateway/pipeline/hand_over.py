@@ -75,6 +75,9 @@ class Unsettled(msgspec.Struct, frozen=True):
     latest_at: float
 
 
+Key = tuple[int, int]
+"""Message and attempt: a call may still hang when a callback has told its end and the next attempt waits."""
+
 OptedOut = Callable[[int, Sequence[str]], Awaitable[set[str]]]
 
 
@@ -103,12 +106,12 @@ class HandOver:
         self._opted_out = opted_out
         self._concurrency = concurrency
         self._closing_margin_s = closing_margin_s
-        self._held: dict[int, Planned] = {}  # all that is claimed and not answered, in one of these:
-        self._unseen: dict[int, asyncio.TimerHandle] = {}  # before the last look
+        self._held: dict[Key, Planned] = {}  # all that is claimed and not answered, in one of these:
+        self._unseen: dict[Key, asyncio.TimerHandle] = {}  # before the last look
         self._looks: set[asyncio.Task[None]] = set()  # in it
-        self._slots: dict[int, asyncio.TimerHandle] = {}  # after it, or waiting too shortly for one
-        self._ready: deque[int] = deque()  # for a call to be free
-        self._calls: dict[int, asyncio.Task[None]] = {}
+        self._slots: dict[Key, asyncio.TimerHandle] = {}  # after it, or waiting too shortly for one
+        self._ready: deque[Key] = deque()  # for a call to be free
+        self._calls: dict[Key, asyncio.Task[None]] = {}
         self._looking = Lately()
         self._draining = False
         self._stops: dict[str, float] = {}
@@ -116,30 +119,31 @@ class HandOver:
 
     def at(self, planned: Planned) -> None:
         """Hands the text over at its slot, or at the next free one when that has passed."""
-        self._held[planned.text.message_id] = planned
+        self._held[_key(planned.text)] = planned
         self._plan(planned, is_seen=planned.text.answers_opt_out)
 
     def _plan(self, planned: Planned, *, is_seen: bool) -> None:
         now, text = self._clock.now(), planned.text
+        key = _key(text)
         if self._draining or (text.phone in self._stops and self._is_stopped(text, now)):
             self._not_sent(text)
             return
         if planned.is_late(now):
-            planned = self._held[text.message_id] = planned.again(now)
+            planned = self._held[key] = planned.again(now)
         wait_s = planned.slot_at - now
         if wait_s <= 0:
             self._start(planned)
         elif wait_s == math.inf:
             self._not_sent(text)
         elif is_seen or wait_s <= _LOOK_AGAIN_S:
-            self._slots[text.message_id] = self._timer(wait_s, self._due, text.message_id)
+            self._slots[key] = self._timer(wait_s, self._due, key)
         else:
             look_in_s = max(0.0, wait_s - self._looking.ample_s)
-            self._unseen[text.message_id] = self._timer(look_in_s, self._look, text.message_id)
+            self._unseen[key] = self._timer(look_in_s, self._look, key)
 
     @staticmethod
-    def _timer(delay_s: float, call: Callable[[int], None], message_id: int) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(delay_s, call, message_id)
+    def _timer(delay_s: float, call: Callable[[Key], None], key: Key) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(delay_s, call, key)
 
     def stop_phones(self, phones: Iterable[str]) -> None:
         """These people have opted out: what is claimed for them but not on the wire is not sent."""
@@ -150,26 +154,26 @@ class HandOver:
         self._stops = {phone: at for phone, at in self._stops.items() if now - at < _REMEMBER_STOPS_S}
         self._stops.update(stopped)
         for waiting in (self._unseen, self._slots):
-            for message_id, timer in list(waiting.items()):
-                text = self._held[message_id].text
+            for key, timer in list(waiting.items()):
+                text = self._held[key].text
                 if text.phone in stopped and not text.answers_opt_out:
                     timer.cancel()
-                    del waiting[message_id]
+                    del waiting[key]
                     self._not_sent(text)
         ready, self._ready = self._ready, deque()
-        for message_id in ready:
-            text = self._held[message_id].text
+        for key in ready:
+            text = self._held[key].text
             if text.phone in stopped and not text.answers_opt_out:
                 self._not_sent(text)
             else:
-                self._ready.append(message_id)
+                self._ready.append(key)
 
     def _is_stopped(self, text: OutboundText, now: float) -> bool:
         return now - self._stops[text.phone] < _REMEMBER_STOPS_S and not text.answers_opt_out
 
-    def knows(self, message_id: int) -> bool:
-        """Whether the message is claimed here and not answered yet."""
-        return message_id in self._held
+    def knows(self, message_id: int, attempt: int) -> bool:
+        """Whether the attempt is claimed here and not answered yet."""
+        return (message_id, attempt) in self._held
 
     def __len__(self) -> int:
         """Messages claimed and not answered yet."""
@@ -183,9 +187,9 @@ class HandOver:
     async def drain(self) -> None:
         """Gives up the slots to come and waits for the calls under way."""
         self._draining = True
-        for message_id, timer in (*self._unseen.items(), *self._slots.items()):
+        for key, timer in (*self._unseen.items(), *self._slots.items()):
             timer.cancel()
-            self._not_sent(self._held[message_id].text)
+            self._not_sent(self._held[key].text)
         self._unseen.clear()
         self._slots.clear()
         while self._ready:
@@ -200,18 +204,18 @@ class HandOver:
         for task in (*self._calls.values(), *self._looks):
             task.cancel()
 
-    def _due(self, message_id: int) -> None:
-        del self._slots[message_id]
-        self._start(self._held[message_id])
+    def _due(self, key: Key) -> None:
+        del self._slots[key]
+        self._start(self._held[key])
 
-    def _look(self, message_id: int) -> None:
+    def _look(self, key: Key) -> None:
         """The last look: at this text, and at those of its campaign that go soon after it."""
-        first = self._held[message_id]
+        first = self._held[key]
         campaign_id, until = first.text.campaign_id, first.slot_at + _LOOK_AGAIN_S
         waiting = (self._held[each] for each in self._unseen)
         texts = [each for each in waiting if each.slot_at <= until and each.text.campaign_id == campaign_id]
         for planned in texts:
-            self._unseen.pop(planned.text.message_id).cancel()
+            self._unseen.pop(_key(planned.text)).cancel()
         look = asyncio.get_running_loop().create_task(self._look_at(campaign_id, texts))
         self._looks.add(look)
         look.add_done_callback(self._looks.discard)
@@ -234,7 +238,7 @@ class HandOver:
     def _start(self, planned: Planned) -> None:
         text = planned.text
         if len(self._calls) >= self._concurrency:
-            self._ready.append(text.message_id)
+            self._ready.append(_key(text))
             return
         left_s = planned.not_after - self._closing_margin_s - self._clock.now()
         if left_s < SHORTEST_VALIDITY_S:
@@ -242,7 +246,7 @@ class HandOver:
             return
         valid = msgspec.structs.replace(text, validity_s=min(left_s, _LONGEST_VALIDITY_S))
         task = asyncio.get_running_loop().create_task(self._call(valid, planned))
-        self._calls[text.message_id] = task
+        self._calls[_key(text)] = task
 
     async def _call(self, text: OutboundText, planned: Planned) -> None:
         handed_at = self._clock.now()
@@ -264,8 +268,8 @@ class HandOver:
             outcome, news = "ok", self._accepted(text, answer)
             self._count(text, planned.carrier)
         finally:
-            del self._calls[text.message_id]
-            del self._held[text.message_id]
+            del self._calls[_key(text)]
+            del self._held[_key(text)]
         self._metrics.provider_request(self._provider_name, outcome, self._clock.now() - handed_at)
         self._delivery.answer(news)
         if len(self._calls) < self._concurrency:
@@ -274,9 +278,9 @@ class HandOver:
     def _next(self) -> None:
         """One for one: were all planned anew at each end of a call, most would again find no call free."""
         while self._ready:
-            message_id = self._ready.popleft()
-            self._plan(self._held[message_id], is_seen=True)
-            if message_id in self._held:
+            key = self._ready.popleft()
+            self._plan(self._held[key], is_seen=True)
+            if key in self._held:
                 return
 
     def _count(self, text: OutboundText, carrier: str | None) -> None:
@@ -310,7 +314,7 @@ class HandOver:
         )
 
     def _not_sent(self, text: OutboundText) -> None:
-        del self._held[text.message_id]
+        del self._held[_key(text)]
         self._delivery.answer(self._news(text, State.FAILED, ended=Ended.RECALLED))
 
     def _news(
@@ -333,3 +337,7 @@ class HandOver:
             ended=ended,
             is_answer=True,
         )
+
+
+def _key(text: OutboundText) -> Key:
+    return text.message_id, text.attempt

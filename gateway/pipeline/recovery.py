@@ -61,7 +61,8 @@ class Recovery:
         left = [
             each
             for each in await receipts.unsettled(self._database, campaign_id)
-            if each.message_id not in self._hand_over.unsettled and not self._hand_over.knows(each.message_id)
+            if each.message_id not in self._hand_over.unsettled
+            and not self._hand_over.knows(each.message_id, each.attempt)
         ]
         for each in left:
             text = OutboundText(

@@ -270,6 +270,28 @@ def test_who_waits_for_a_free_call_is_planned_anew_once_a_call(play, monkeypatch
     play(story, people=60, settings=one_call_at_a_time(), campaign=ten_a_second())
 
 
+def test_an_attempt_that_still_hangs_takes_nothing_from_the_next_one(play):
+    """A callback tells its end before its answer comes; the next attempt already waits for its slot then."""
+
+    async def story(world: World) -> None:
+        world.provider.takes_s = FIRST_DELAY_S - 1.0
+        submitted = world.submit(1)
+        await world.wait(1)
+        await world.provider.say(world.handed[0].text, "undelivered", 30001)
+        await world.send_all(range(2, 8))
+        world.provider.takes_s = 0.01
+        await world.wait(10 * FIRST_DELAY_S)
+        assert len(world.texts_to(1)) == 2
+        assert [len(world.texts_to(each)) for each in range(2, 8)] == [1] * 6
+        assert await world.state((await submitted).message_id) == "sent"
+
+    low = Registration(total_per_s=1.0)
+    far = msgspec.structs.replace(
+        SETTINGS, dispatch=msgspec.structs.replace(SETTINGS.dispatch, horizon_s=20.0, submit_timeout_s=3600.0)
+    )
+    play(story, settings=far, campaign=CampaignSettings(registration=low))
+
+
 def test_last_looks_of_changing_length_cost_no_slots(play, monkeypatch):
     """Each takes a fifth longer than the one before; the campaign keeps its rate."""
 
