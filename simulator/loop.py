@@ -1,9 +1,9 @@
 """asyncio on SimPy's clock: a rehearsal's event loop.
 
-The stock selector loop with a selector whose way of waiting is to step SimPy. The clock stands
-still while somebody waits for the database, and goes no further than to the moment at which its next answer
-is wanted; then the real socket is waited for.
-Tie rule: at one instant SimPy's events come first, then asyncio's timers in heap order.
+The stock selector loop with a selector whose way of waiting is to step SimPy, and with timers that are events
+of SimPy's. The clock stands still while somebody waits for the database, and goes no further than to the moment
+at which its next answer is wanted; then the real socket is waited for.
+Tie rule: at one instant SimPy's events come first, then asyncio's timers in the order in which they were set.
 """
 
 import asyncio
@@ -48,7 +48,6 @@ class _SteppingSelector(selectors.DefaultSelector):
         super().__init__()
         self.env = env
         self.outside = Outside()
-        self.until = inf  # the next timer; a step may set an earlier one
         self.loop: VirtualLoop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -58,26 +57,38 @@ class _SteppingSelector(selectors.DefaultSelector):
             return super().select(None)
         if self.outside.in_line() and (answers := super().select(0)):
             return answers
-        self.until = inf if timeout is None else self.env.now + timeout
         return [] if self._step() else super().select(None)
 
     def _step(self) -> bool:
-        """Steps SimPy until somebody is woken or the next timer is due; False: an answer is wanted first."""
-        env = self.env
+        """Steps SimPy until somebody is woken; False: an answer is wanted first."""
         ready = self.loop._ready  # type: ignore[attr-defined]  # the one private name: what call_soon has put there
-        peek, step = env.peek, env.step
+        peek, step = self.env.peek, self.env.step
         wanted_at = self.outside.wanted_at()
-        while (due := peek()) <= self.until and due < wanted_at:
+        while peek() < wanted_at:
             step()
             if ready:
                 return True
-        if wanted_at <= min(due, self.until) and wanted_at < inf:
-            return False
-        if self.until == inf:
+        if wanted_at == inf:
             raise Stalled(self.loop.who_waits())
-        env.timeout(self.until - env.now)
-        step()
-        return True
+        return False
+
+
+class _Due(simpy.Event):
+    """The instant of a timer, after all that SimPy has for it."""
+
+    _AFTER_ALL = 2  # the priorities of simpy's own events are 0 and 1
+
+    def __init__(self, env: simpy.Environment, timer: asyncio.TimerHandle, delay_s: float) -> None:
+        self.env = env
+        self.callbacks = [self._run]
+        self._timer = timer
+        self._ok = True
+        self._value = None
+        env.schedule(self, self._AFTER_ALL, delay_s)  # type: ignore[arg-type]  # any number will do
+
+    def _run(self, _: simpy.Event) -> None:
+        if not self._timer.cancelled():
+            self._timer._run()  # a whole turn of the loop less than call_soon
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -106,9 +117,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        """A timer; one set by a SimPy callback ends the stepping in time."""
-        self._stepping.until = min(self._stepping.until, when)
-        return super().call_at(when, callback, *args, context=context)
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        _Due(self.env, timer, max(0.0, when - self.env.now))
+        return timer
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Any, *args: Any

@@ -128,7 +128,10 @@ class Database:
 
     async def _connect(self) -> Connection:
         connection: Connection = await asyncpg.connect(
-            self._dsn, timeout=None, server_settings=_SERVER_SETTINGS
+            self._dsn,
+            timeout=None,
+            server_settings=_SERVER_SETTINGS,
+            max_cached_statement_lifetime=0,  # for good: planning again costs as much as many executions
         )
         self.generation += 1
         return connection

@@ -29,6 +29,34 @@ def test_at_one_instant_simpy_comes_before_timers_and_timers_in_order():
     assert seen == ["simpy", "first timer", "second timer"]
 
 
+@pytest.mark.parametrize("others", [(), (1, 2, 3), (1, 6, 2, 7), (9, 8, 7, 6, 1, 2, 3)])
+def test_timers_of_one_instant_keep_their_order_whatever_other_timers_there_are(others):
+    seen = []
+
+    async def many(loop: VirtualLoop) -> None:
+        for nth in range(20):
+            loop.call_at(5, seen.append, nth)
+            for at_s in others:
+                loop.call_at(at_s, lambda: None)
+        await asyncio.sleep(10)
+
+    run(simpy.Environment(), many)
+    assert seen == list(range(20))
+
+
+def test_a_cancelled_timer_does_not_fire_and_a_timer_of_the_past_fires_now():
+    seen = []
+
+    async def both(loop: VirtualLoop) -> None:
+        await asyncio.sleep(5)
+        loop.call_later(1, seen.append, "cancelled").cancel()
+        loop.call_at(2, lambda: seen.append(loop.time()))
+        await asyncio.sleep(5)
+
+    run(simpy.Environment(), both)
+    assert seen == [5]
+
+
 def test_a_timer_set_by_a_simpy_callback_fires_in_time():
     seen = []
 
