@@ -45,7 +45,7 @@ from simulator.volunteers import Volunteers
 
 CAMPAIGN, ACTION = 1, 1
 _SNAPSHOT_EVERY_S = 120.0
-ANSWER_S = 1.0  # a statement's time at the database: long, so that PostgreSQL works while the world goes on
+ANSWER_S = 2.0  # a statement's time at the database: long, so that PostgreSQL works while the world goes on
 _GARBAGE_THRESHOLD = 5_000  # objects; a rehearsal makes few cycles
 _RESTART_S = 20.0  # a supervisor starts a crashed gateway again
 _SENDERS = ("Sam", "Maria", "Alex", "Jordan", "Taylor", "Chris", "Ana", "Pat", "Lee", "Robin")

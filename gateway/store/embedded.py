@@ -31,6 +31,7 @@ _ALWAYS = {
     "shared_buffers": "'512MB'",
     "random_page_cost": "1.1",
     "autovacuum_vacuum_cost_delay": "0",
+    "default_statistics_target": "10",  # hot statements go by key: statistics need to know sizes, not values
     "autovacuum_naptime": "'1s'",  # a bank fills empty tables within seconds: plans follow its statistics
 }
 

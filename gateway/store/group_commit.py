@@ -38,7 +38,7 @@ class CommitWindow(Generic[Item, Result]):
         self._futures: list[asyncio.Future[Result]] = []
         self._writing: list[Item] = []
         self._writing_futures: list[asyncio.Future[Result]] = []
-        self._arrived_at: list[float] = []  # of each item, by the running loop's clock
+        self._arrived_at: list[float] = []  # of the first item of each batch, by the running loop's clock
         self._writing_since = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._writer: asyncio.Task[None] | None = None
@@ -47,10 +47,12 @@ class CommitWindow(Generic[Item, Result]):
         """Adds an item; the future ends when it is durable, or with its error."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        self._items.append(item)
-        self._arrived_at.append(loop.time())
+        items = self._items
+        if not len(items) % self._max_items:
+            self._arrived_at.append(loop.time())
+        items.append(item)
         self._futures.append(future)
-        if len(self._items) >= self._max_items:
+        if len(items) >= self._max_items:
             self._start()
         elif self._timer is None and self._writer is None:
             self._timer = loop.call_later(self._window_s, self._start)
@@ -96,8 +98,7 @@ class CommitWindow(Generic[Item, Result]):
             items, futures = self._items[: self._max_items], self._futures[: self._max_items]
             del self._items[: self._max_items], self._futures[: self._max_items]
             self._writing, self._writing_futures = items, futures
-            self._writing_since = self._arrived_at[0]
-            del self._arrived_at[: self._max_items]
+            self._writing_since = self._arrived_at.pop(0)
             await self._commit(items, futures)
             self._writing, self._writing_futures = [], []
         finally:
