@@ -1,6 +1,8 @@
 """Putting a rehearsal's people into the real store: an invented population, or a campaign's own list."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,8 @@ from gateway.store.database import Database
 from simulator.population import Population
 
 _BATCH = 10_000
+
+Batch = TypeVar("Batch")
 
 
 def from_population(population: Population) -> Iterator[list[ContactRow]]:
@@ -50,10 +54,19 @@ async def put(
 ) -> int:
     """Stores the batches, each phone looked up first if asked (line type and carrier); returns how many."""
     stored = 0
-    for batch in batches:
+    for batch in _made_ahead(batches):
         known = batch if look_up is None else await with_lines(batch, look_up)
         stored += await contacts.add(database, campaign_id, known)
     return stored
+
+
+def _made_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """The next batch is made while the database stores this one; the world's clock has not begun to run."""
+    with ThreadPoolExecutor(1) as maker:
+        coming = maker.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = maker.submit(next, batches, None)
+            yield batch
 
 
 def phones_of(reader: ListReader) -> NDArray[np.int64]:

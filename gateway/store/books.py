@@ -1,10 +1,4 @@
-"""Everything of one campaign, read out in id order: for exports and for an auditor."""
-
-from collections.abc import AsyncIterator
-
-from gateway.store.database import Database, Record
-
-_CHUNK = 20_000
+"""Everything of one campaign, read out in id order: for an auditor. $1 is the campaign."""
 
 MESSAGES = """
 SELECT m.message_id, substr(c.phone, 2)::bigint, coalesce(substr(n.phone, 2)::bigint, 0), m.kind, m.state,
@@ -33,11 +27,3 @@ FROM inbound_texts WHERE campaign_id = $1 ORDER BY inbound_id
 NUMBERS = """
 SELECT substr(phone, 2)::bigint, state, 'NaN'::float8 FROM numbers WHERE campaign_id = $1 ORDER BY number_id
 """
-
-
-async def read(database: Database, sql: str, campaign_id: int) -> AsyncIterator[list[Record]]:
-    """The rows of one of the statements above, in chunks, so that memory does not grow with the bank."""
-    async with database.transaction() as connection:
-        cursor = await connection.cursor(sql, campaign_id)
-        while rows := await cursor.fetch(_CHUNK):
-            yield rows

@@ -237,3 +237,12 @@ class Database:
         """Bulk rows through COPY."""
         async with self.connection() as connection:
             await connection.copy_records_to_table(table, columns=columns, records=records)
+
+    async def copy_out(self, sql: str, *arguments: object, take: Callable[[bytes], None]) -> None:
+        """The rows of a query in PostgreSQL's binary COPY format, piece by piece."""
+
+        async def output(piece: bytes) -> None:
+            take(piece)
+
+        async with self.connection() as connection:
+            await connection.copy_from_query(sql, *arguments, output=output, format="binary")

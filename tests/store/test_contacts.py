@@ -1,6 +1,7 @@
 """Contacts, campaigns and numbers: what is put in comes out, and duplicates harm nobody."""
 
 import asyncpg
+import numpy as np
 import pytest
 
 from gateway.store import books, campaigns, contacts, numbers
@@ -8,6 +9,8 @@ from gateway.store.campaigns import CampaignRow
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
 from gateway.store.numbers import NumberRow
+from simulator.audit_records import KINDS, STATES
+from simulator.books import stored_books
 from tests.store.rows import (
     CAMPAIGN,
     GROUP,
@@ -139,7 +142,7 @@ async def test_the_books_are_read_out_in_order(database: Database):
     await opt_out(database, 3)
 
     async def read(sql: str) -> list[tuple[object, ...]]:
-        return [tuple(row) async for rows in books.read(database, sql, CAMPAIGN) for row in rows]
+        return [tuple(row) for row in await database.fetch(sql, CAMPAIGN)]
 
     told = await read(books.MESSAGES)
     assert [row[:8] for row in told] == [
@@ -151,3 +154,18 @@ async def test_the_books_are_read_out_in_order(database: Database):
     assert [row[:2] for row in await read(books.NUMBERS)] == [(12675550100, "active")]
     assert await read(books.PAST_ATTEMPTS) == []
     assert await read(books.INBOUND) == []
+
+    audited = await stored_books(database, CAMPAIGN)
+    assert audited.messages[
+        ["message_id", "phone", "number", "kind", "state", "has_reason", "code"]
+    ].tolist() == [
+        (1, 12155550101, 0, KINDS.index("initial"), STATES.index("queued"), False, 0),
+        (2, 12155550102, 12675550100, KINDS.index("initial"), STATES.index("sending"), False, 0),
+        (3, 12155550103, 0, KINDS.index("initial"), STATES.index("blocked"), True, 1202),
+    ]
+    assert audited.messages["segments"].tolist() == [row[8] for row in told]
+    assert audited.messages["requested_at"].tolist() == [row[9] for row in told]
+    assert np.isnan(audited.messages["slot_at"]).tolist() == [row[10] is None for row in told]
+    assert audited.opt_outs.tolist() == [(12155550103, NOW, "import")]
+    assert audited.numbers[["phone", "state"]].tolist() == [(12675550100, "active")]
+    assert len(audited.past_attempts) == len(audited.inbound) == 0
