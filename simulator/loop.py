@@ -1,13 +1,14 @@
 """asyncio on SimPy's clock: a rehearsal's event loop.
 
-The stock selector loop with a selector whose way of waiting is to step SimPy, and with timers that are events
-of SimPy's. The clock stands still while somebody waits for the database, and goes no further than to the moment
-at which its next answer is wanted; then the real socket is waited for.
+The stock selector loop with a turn of its own, whose way of waiting is to step SimPy, and with timers that are
+events of SimPy's. The clock stands still while somebody waits for the database, and goes no further than to the
+moment at which its next answer is wanted; then the real socket is waited for.
 Tie rule: at one instant SimPy's events come first, then asyncio's timers in the order in which they were set.
 """
 
 import asyncio
 import selectors
+from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from contextvars import Context
@@ -41,38 +42,6 @@ class Outside:
         return False
 
 
-class _SteppingSelector(selectors.DefaultSelector):
-    """Waits by stepping SimPy instead of sleeping."""
-
-    def __init__(self, env: simpy.Environment) -> None:
-        super().__init__()
-        self.env = env
-        self.outside = Outside()
-        self.loop: VirtualLoop
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is not None and timeout <= 0:
-            return super().select(0) if self.outside.stops_the_clock() else []
-        if self.outside.stops_the_clock():
-            return super().select(None)
-        if self.outside.in_line() and (answers := super().select(0)):
-            return answers
-        return [] if self._step() else super().select(None)
-
-    def _step(self) -> bool:
-        """Steps SimPy until somebody is woken; False: an answer is wanted first."""
-        ready = self.loop._ready  # type: ignore[attr-defined]  # the one private name: what call_soon has put there
-        peek, step = self.env.peek, self.env.step
-        wanted_at = self.outside.wanted_at()
-        while peek() < wanted_at:
-            step()
-            if ready:
-                return True
-        if wanted_at == inf:
-            raise Stalled(self.loop.who_waits())
-        return False
-
-
 class _Due(simpy.Event):
     """The instant of a timer, after all that SimPy has for it."""
 
@@ -94,15 +63,55 @@ class _Due(simpy.Event):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop whose `time()` is SimPy's; made for `asyncio.Runner(loop_factory=…)`."""
 
+    _ready: deque[asyncio.Handle]  # asyncio's own, like all the names with an underscore that a turn needs
+    _stopping: bool
+    _selector: selectors.BaseSelector
+    _process_events: Callable[[list[tuple[selectors.SelectorKey, int]]], None]
+
     def __init__(self, env: simpy.Environment) -> None:
         self.env = env
-        self._stepping = _SteppingSelector(env)
-        super().__init__(self._stepping)
-        self._stepping.loop = self
+        self._outside = Outside()
+        super().__init__()
 
     def wait_for(self, outside: Outside) -> None:
         """The clock keeps pace with what works in real time."""
-        self._stepping.outside = outside
+        self._outside = outside
+
+    def _run_once(self) -> None:
+        """A turn: whoever is ready; when nobody is, the world's next event that wakes somebody."""
+        ready = self._ready
+        if self._outside.stops_the_clock():
+            self._read(0 if ready or self._stopping else None)
+        elif not ready and not self._stopping:
+            self._move_on()
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
+
+    def _move_on(self) -> None:
+        if self._outside.in_line() and self._read(0):
+            return
+        if not self._step():
+            self._read(None)
+
+    def _read(self, timeout_s: float | None) -> bool:
+        """What has come from the sockets, waiting for something if None is said; whether there was anything."""
+        events = self._selector.select(timeout_s)
+        self._process_events(events)
+        return bool(events)
+
+    def _step(self) -> bool:
+        """Steps SimPy until somebody is woken; False: an answer is wanted first."""
+        ready, peek, step = self._ready, self.env.peek, self.env.step
+        wanted_at = self._outside.wanted_at()
+        while peek() < wanted_at:
+            step()
+            if ready:
+                return True
+        if wanted_at == inf:
+            raise Stalled(self.who_waits())
+        return False
 
     def time(self) -> float:
         now: float = self.env.now
