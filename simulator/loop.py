@@ -127,7 +127,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         timer = asyncio.TimerHandle(when, callback, args, self, context)
-        _Due(self.env, timer, max(0.0, when - self.env.now))
+        delay_s = when - self.env.now
+        if delay_s > 0:
+            _Due(self.env, timer, delay_s)
+        else:  # due already, also while the clock stands still
+            self._ready.append(timer)
         return timer
 
     def run_in_executor(  # type: ignore[override]

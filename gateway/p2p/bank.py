@@ -122,13 +122,15 @@ class TextBank:
             campaign_id,
             action_id,
             volunteer_id,
+            opt_out_scope=self._campaigns[campaign_id].opt_out_scope,
+            texts_since=self._admission.texts_since(campaign_id),
             open_groups=open_groups,
             size=size,
             now=now,
             fronts=action.fronts,
         )
-        await self._prepare(campaign_id, action_id, [each.contact_id for each in bucket])
-        return [self._item(action, each, sender, luck(each.contact_id)) for each in bucket]
+        self._admission.remember(campaign_id, action_id, [each.known for each in bucket])
+        return [self._item(action, each, sender, luck(each.known.contact_id)) for each in bucket]
 
     def _open_groups(
         self, campaign_id: int, action_id: int, now: float, kind: Literal["initial", "reply"]
@@ -141,7 +143,7 @@ class TextBank:
     def _item(self, action: Action, person: Assigned, sender: Sender, luck: float) -> Item:
         which = draw(action.initials, luck)
         body = action.initials[which].render(_variables(person), sender=sender)
-        return Item(person.contact_id, body, f"initial-{which + 1}")
+        return Item(person.known.contact_id, body, f"initial-{which + 1}")
 
     def send(
         self, campaign_id: int, action_id: int, volunteer_id: int, item: Item
@@ -182,18 +184,15 @@ class TextBank:
             campaign_id,
             action_id,
             volunteer_id,
+            opt_out_scope=self._campaigns[campaign_id].opt_out_scope,
+            texts_since=self._admission.texts_since(campaign_id),
             open_groups=open_groups,
             take_over_before=now - take_over_s,
             limit=limit,
             now=now,
         )
-        await self._prepare(campaign_id, action_id, [each.contact_id for each in found])
+        self._admission.remember(campaign_id, action_id, [each.known for each in found])
         return found
-
-    async def _prepare(self, campaign_id: int, action_id: int, contact_ids: Sequence[int]) -> None:
-        """Reads at once what admission will ask about people who are about to be texted."""
-        known = await self._admission.read(campaign_id, [(contact, action_id) for contact in contact_ids])
-        self._admission.remember(campaign_id, action_id, known)
 
     def answer(
         self,
@@ -237,7 +236,7 @@ def _variables(person: Assigned) -> dict[str, str]:
         "last_name": person.last_name,
         "full_name": f"{person.first_name} {person.last_name}".strip(),
         "email": person.email,
-        "phone": person.phone,
+        "phone": person.known.phone or "",
         "state_abbrev": person.state,
     }
     if person.fields:

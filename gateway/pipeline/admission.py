@@ -247,8 +247,12 @@ class Admission:
             campaign.opt_out_scope,
             [contact for contact, _ in pairs],
             [action for _, action in pairs],
-            texts_since=self._clock.now() - campaign.settings.safeguards.same_text_s,
+            texts_since=self.texts_since(campaign_id),
         )
+
+    def texts_since(self, campaign_id: int) -> float:
+        """Texts before that are no repeats any more (1001a)."""
+        return self._clock.now() - self._campaigns[campaign_id].settings.safeguards.same_text_s
 
     def _decide(self, campaign: Campaign, item: _Pending, recipient: Recipient, now: float) -> _Decided:
         request = item.request

@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.core.errors import BadInput
 from gateway.store.database import Database
+from gateway.store.recipients import ABOUT, FACTS, Recipient, given_to
 
 
 class ActionRow(msgspec.Struct, frozen=True):
@@ -64,10 +65,9 @@ async def load(database: Database, campaign_id: int, action_id: int) -> ActionRo
 
 
 class Assigned(msgspec.Struct, frozen=True, gc=False):
-    """A contact in a volunteer's bucket, with what a script may say about the person."""
+    """A contact in a volunteer's bucket, with what a script may say about the person and what admission will ask."""
 
-    contact_id: int
-    phone: str
+    known: Recipient
     first_name: str
     last_name: str
     email: str
@@ -83,29 +83,27 @@ _FIRST_TURN = -(2**63)
 
 # A few volunteers who claim at one instant look at the same people; of twice a bucket each locks one. Whoever was
 # claimed leaves a dead entry in the index until it is vacuumed: without a front each claim walks past all of them.
-_CLAIM = """
+_CLAIM = f"""
 WITH candidates AS (
-    SELECT next.contact_id, next.turn FROM unnest($4::text[], $7::bigint[]) AS open (hours_group, front)
+    SELECT next.contact_id, next.turn FROM unnest($6::text[], $9::bigint[]) AS open (hours_group, front)
     CROSS JOIN LATERAL (
         SELECT contact_id, turn FROM assignments a
-        WHERE a.campaign_id = $1 AND a.action_id = $2 AND a.hours_group = open.hours_group
+        WHERE a.campaign_id = $1 AND a.action_id = $4 AND a.hours_group = open.hours_group
           AND a.volunteer_id IS NULL AND a.turn >= open.front
-        ORDER BY a.turn LIMIT 2 * $5) next
-    ORDER BY next.turn, next.contact_id LIMIT 2 * $5
+        ORDER BY a.turn LIMIT 2 * $7) next
+    ORDER BY next.turn, next.contact_id LIMIT 2 * $7
 ), free AS (
     SELECT a.contact_id FROM assignments a JOIN candidates c USING (contact_id)
-    WHERE a.campaign_id = $1 AND a.action_id = $2 AND a.volunteer_id IS NULL
-    ORDER BY c.turn, a.contact_id LIMIT $5 FOR UPDATE OF a SKIP LOCKED
-), taken AS (
-    UPDATE assignments a SET volunteer_id = $3, assigned_at = to_timestamp($6)
-    FROM free WHERE a.campaign_id = $1 AND a.action_id = $2 AND a.contact_id = free.contact_id
-    RETURNING a.contact_id, a.turn, a.hours_group
+    WHERE a.campaign_id = $1 AND a.action_id = $4 AND a.volunteer_id IS NULL
+    ORDER BY c.turn, a.contact_id LIMIT $7 FOR UPDATE OF a SKIP LOCKED
+), wanted AS (
+    UPDATE assignments a SET volunteer_id = $5, assigned_at = to_timestamp($8)
+    FROM free WHERE a.campaign_id = $1 AND a.action_id = $4 AND a.contact_id = free.contact_id
+    RETURNING a.contact_id, a.action_id, a.turn, a.hours_group
 )
-SELECT c.contact_id, c.phone, c.first_name, c.last_name, c.email, c.zip, c.state, c.fields::text,
-       taken.hours_group, taken.turn
-FROM taken JOIN contacts c ON c.campaign_id = $1 AND c.contact_id = taken.contact_id
-ORDER BY taken.turn, c.contact_id
-"""
+SELECT wanted.hours_group, wanted.turn, c.first_name, c.last_name, c.email, c.zip, c.state, c.fields::text, {FACTS}
+FROM wanted {ABOUT} ORDER BY wanted.turn, wanted.contact_id
+"""  # noqa: S608 - fixed texts
 
 
 async def claim_bucket(
@@ -114,6 +112,8 @@ async def claim_bucket(
     action_id: int,
     volunteer_id: int,
     *,
+    opt_out_scope: int,
+    texts_since: float,
     open_groups: Sequence[str],
     size: int,
     now: float,
@@ -128,11 +128,20 @@ async def claim_bucket(
         begin = [fronts.get(group, _FIRST_TURN) for group in open_groups]
         wanted = size - len(claimed)
         rows = await database.fetch(
-            _CLAIM, campaign_id, action_id, volunteer_id, open_groups, wanted, now, begin
+            _CLAIM,
+            campaign_id,
+            opt_out_scope,
+            texts_since,
+            action_id,
+            volunteer_id,
+            open_groups,
+            wanted,
+            now,
+            begin,
         )
-        claimed += [Assigned(*row[:-2]) for row in rows]
+        claimed += [Assigned(given_to(volunteer_id, row[8:]), *row[2:8]) for row in rows]
         if len(rows) == wanted or max(begin, default=_FIRST_TURN) == _FIRST_TURN:
-            fronts.update({row[-2]: row[-1] for row in reversed(rows)})
+            fronts.update({row[0]: row[1] for row in reversed(rows)})
             return claimed
         fronts.clear()
 

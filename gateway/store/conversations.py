@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.store.database import Database, Statements
+from gateway.store.recipients import ABOUT, FACTS, Recipient, given_to
 from gateway.store.rows import as_rows
 
 
@@ -183,48 +184,51 @@ async def opted_out(database: Database, opt_out_scope: int, phones: Sequence[str
 
 
 class Attention(msgspec.Struct, frozen=True, gc=False):
-    """A conversation that waits for its volunteer (C9), with the person's last text."""
+    """A conversation that waits for its volunteer (C9): the person's last text, and what admission will ask."""
 
-    contact_id: int
+    known: Recipient
     attention_at: float
     body: str
     suggests_opt_out: bool
     wrong_number: bool
 
+    @property
+    def contact_id(self) -> int:
+        return self.known.contact_id
+
 
 # Oldest first: the volunteer's own, and what has waited long without being on anybody's screen lately. Such a
 # conversation changes hands, and so does the contact's assignment (F193).
-_ATTENTION = """
+_ATTENTION = f"""
 WITH own AS (
-    SELECT v.contact_id, v.volunteer_id, v.attention_at
+    SELECT v.contact_id, v.action_id, v.volunteer_id, v.attention_at
     FROM conversations v JOIN contacts c USING (campaign_id, contact_id)
-    WHERE v.campaign_id = $1 AND v.volunteer_id = $3 AND v.attention_at IS NOT NULL AND v.action_id = $2
-      AND c.hours_group = ANY ($7::text[])
-    ORDER BY v.attention_at, v.contact_id LIMIT $5 FOR UPDATE OF v SKIP LOCKED
+    WHERE v.campaign_id = $1 AND v.volunteer_id = $5 AND v.attention_at IS NOT NULL AND v.action_id = $4
+      AND c.hours_group = ANY ($9::text[])
+    ORDER BY v.attention_at, v.contact_id LIMIT $7 FOR UPDATE OF v SKIP LOCKED
 ), others AS (
-    SELECT v.contact_id, v.volunteer_id, v.attention_at
+    SELECT v.contact_id, v.action_id, v.volunteer_id, v.attention_at
     FROM conversations v JOIN contacts c USING (campaign_id, contact_id)
-    WHERE v.campaign_id = $1 AND v.attention_at <= to_timestamp($4) AND v.volunteer_id IS DISTINCT FROM $3
-      AND (v.offered_at IS NULL OR v.offered_at <= to_timestamp($4)) AND v.action_id = $2
-      AND c.hours_group = ANY ($7::text[])
-    ORDER BY v.attention_at, v.contact_id LIMIT $5 FOR UPDATE OF v SKIP LOCKED
-), waiting AS (
-    SELECT * FROM (TABLE own UNION ALL TABLE others) either ORDER BY attention_at, contact_id LIMIT $5
+    WHERE v.campaign_id = $1 AND v.attention_at <= to_timestamp($6) AND v.volunteer_id IS DISTINCT FROM $5
+      AND (v.offered_at IS NULL OR v.offered_at <= to_timestamp($6)) AND v.action_id = $4
+      AND c.hours_group = ANY ($9::text[])
+    ORDER BY v.attention_at, v.contact_id LIMIT $7 FOR UPDATE OF v SKIP LOCKED
+), wanted AS (
+    SELECT * FROM (TABLE own UNION ALL TABLE others) either ORDER BY attention_at, contact_id LIMIT $7
 ), offered AS (
-    UPDATE conversations v SET offered_at = to_timestamp($6), volunteer_id = $3
-    FROM waiting WHERE v.campaign_id = $1 AND v.contact_id = waiting.contact_id
+    UPDATE conversations v SET offered_at = to_timestamp($8), volunteer_id = $5
+    FROM wanted WHERE v.campaign_id = $1 AND v.contact_id = wanted.contact_id
 ), moved AS (
-    UPDATE assignments a SET volunteer_id = $3, assigned_at = to_timestamp($6)
-    FROM waiting WHERE a.campaign_id = $1 AND a.action_id = $2 AND a.contact_id = waiting.contact_id
-     AND waiting.volunteer_id IS DISTINCT FROM $3
+    UPDATE assignments a SET volunteer_id = $5, assigned_at = to_timestamp($8)
+    FROM wanted WHERE a.campaign_id = $1 AND a.action_id = $4 AND a.contact_id = wanted.contact_id
+     AND wanted.volunteer_id IS DISTINCT FROM $5
 )
-SELECT waiting.contact_id, extract(epoch FROM waiting.attention_at)::float8, t.body, t.suggests_opt_out,
-       t.wrong_number
-FROM waiting CROSS JOIN LATERAL (
+SELECT extract(epoch FROM wanted.attention_at)::float8, t.body, t.suggests_opt_out, t.wrong_number, {FACTS}
+FROM wanted CROSS JOIN LATERAL (
     SELECT body, suggests_opt_out, wrong_number FROM inbound_texts i
-    WHERE i.campaign_id = $1 AND i.contact_id = waiting.contact_id ORDER BY inbound_id DESC LIMIT 1) t
-ORDER BY waiting.attention_at, waiting.contact_id
-"""
+    WHERE i.campaign_id = $1 AND i.contact_id = wanted.contact_id ORDER BY inbound_id DESC LIMIT 1) t {ABOUT}
+ORDER BY wanted.attention_at, wanted.contact_id
+"""  # noqa: S608 - fixed texts
 
 
 async def attention(
@@ -233,6 +237,8 @@ async def attention(
     action_id: int,
     volunteer_id: int,
     *,
+    opt_out_scope: int,
+    texts_since: float,
     open_groups: Sequence[str],
     take_over_before: float,
     limit: int,
@@ -243,9 +249,18 @@ async def attention(
     What has waited since before `take_over_before`, and was on nobody's screen since, changes hands.
     """
     rows = await database.fetch(
-        _ATTENTION, campaign_id, action_id, volunteer_id, take_over_before, limit, now, open_groups
+        _ATTENTION,
+        campaign_id,
+        opt_out_scope,
+        texts_since,
+        action_id,
+        volunteer_id,
+        take_over_before,
+        limit,
+        now,
+        open_groups,
     )
-    return [Attention(*row) for row in rows]
+    return [Attention(given_to(volunteer_id, row[4:]), *row[:4]) for row in rows]
 
 
 async def waiting(database: Database, campaign_id: int) -> int:

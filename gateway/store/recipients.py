@@ -1,33 +1,43 @@
 """What the safeguards ask about a person: contact, conversation, opt-out, assignment, in one read."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from gateway.store.database import Statements
 
+# What a statement asks about each row of its `wanted` (contact_id, action_id), in the order of Recipient's fields.
+# $1 is the campaign, $2 its opt-out scope, $3 since when texts are remembered.
+FACTS = """
+wanted.contact_id, c.phone, c.line_type, c.carrier, coalesce(c.hours_group, ''),
+coalesce(v.revision, 0), v.number_id,
+extract(epoch FROM v.last_initial_at)::float8, extract(epoch FROM v.last_outbound_at)::float8,
+v.failure_code, CASE WHEN v.failure_until = 'infinity' THEN 'infinity'::float8
+                     ELSE extract(epoch FROM v.failure_until)::float8 END,
+extract(epoch FROM v.last_inbound_at)::float8,
+(SELECT o.phone FROM opt_outs o WHERE o.scope = $2 AND o.phone = c.phone) IS NOT NULL, a.volunteer_id,
+EXISTS (SELECT FROM messages m WHERE m.campaign_id = $1 AND m.contact_id = wanted.contact_id
+        AND m.action_id = wanted.action_id AND m.kind = 'initial' AND m.state <> 'blocked'),
+ARRAY(SELECT m.text_hash FROM messages m WHERE m.campaign_id = $1 AND m.contact_id = wanted.contact_id
+      AND m.requested_at > to_timestamp($3) AND m.state <> 'blocked')
+"""
+
 # LATERAL with LIMIT 1: one look-up by key for each person, whatever the planner thinks of the tables' sizes.
-_LOAD = """
-SELECT wanted.contact_id, c.phone, c.line_type, c.carrier, coalesce(c.hours_group, ''),
-       coalesce(v.revision, 0), v.number_id,
-       extract(epoch FROM v.last_initial_at)::float8, extract(epoch FROM v.last_outbound_at)::float8,
-       v.failure_code, CASE WHEN v.failure_until = 'infinity' THEN 'infinity'::float8
-                            ELSE extract(epoch FROM v.failure_until)::float8 END,
-       extract(epoch FROM v.last_inbound_at)::float8,
-       (SELECT o.phone FROM opt_outs o WHERE o.scope = $2 AND o.phone = c.phone) IS NOT NULL, a.volunteer_id,
-       EXISTS (SELECT FROM messages m WHERE m.campaign_id = $1 AND m.contact_id = wanted.contact_id
-               AND m.action_id = wanted.action_id AND m.kind = 'initial' AND m.state <> 'blocked'),
-       ARRAY(SELECT m.text_hash FROM messages m WHERE m.campaign_id = $1 AND m.contact_id = wanted.contact_id
-             AND m.requested_at > to_timestamp($5) AND m.state <> 'blocked')
-FROM unnest($3::bigint[], $4::bigint[]) WITH ORDINALITY AS wanted (contact_id, action_id, place)
+ABOUT = """
 LEFT JOIN LATERAL (SELECT * FROM contacts c WHERE c.campaign_id = $1 AND c.contact_id = wanted.contact_id
                    LIMIT 1) c ON true
 LEFT JOIN LATERAL (SELECT * FROM conversations v WHERE v.campaign_id = $1 AND v.contact_id = wanted.contact_id
                    LIMIT 1) v ON true
 LEFT JOIN LATERAL (SELECT * FROM assignments a WHERE a.campaign_id = $1 AND a.action_id = wanted.action_id
                    AND a.contact_id = wanted.contact_id LIMIT 1) a ON true
-ORDER BY wanted.place
 """
+
+_LOAD = f"""
+SELECT {FACTS}
+FROM unnest($4::bigint[], $5::bigint[]) WITH ORDINALITY AS wanted (contact_id, action_id, place) {ABOUT}
+ORDER BY wanted.place
+"""  # noqa: S608 - fixed texts
 
 
 class Recipient(msgspec.Struct, gc=False):
@@ -54,6 +64,13 @@ class Recipient(msgspec.Struct, gc=False):
     recent_texts: list[int]
 
 
+def given_to(volunteer_id: int, facts: Sequence[Any]) -> Recipient:
+    """The FACTS of a statement that has just given the person to this volunteer: it still sees who was before."""
+    recipient = Recipient(*facts)
+    recipient.assignee_id = volunteer_id
+    return recipient
+
+
 async def load(
     statements: Statements,
     campaign_id: int,
@@ -64,5 +81,5 @@ async def load(
     texts_since: float,
 ) -> list[Recipient]:
     """One record a (contact, action) pair, in the order asked; an unknown contact has phone None."""
-    rows = await statements.fetch(_LOAD, campaign_id, opt_out_scope, contact_ids, action_ids, texts_since)
+    rows = await statements.fetch(_LOAD, campaign_id, opt_out_scope, texts_since, contact_ids, action_ids)
     return [Recipient(*row) for row in rows]

@@ -6,11 +6,11 @@ import asyncpg
 import pytest
 
 from gateway.core.errors import BadInput
-from gateway.store import actions, contacts
+from gateway.store import actions, contacts, recipients
 from gateway.store.actions import ActionRow, Assigned, Fronts
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
-from tests.store.rows import ACTION, CAMPAIGN, GROUP, NOW, admission, admit, people, phone
+from tests.store.rows import ACTION, CAMPAIGN, GROUP, NOW, SCOPE, admission, admit, people, phone
 
 ROW = ActionRow(CAMPAIGN, ACTION, "Get out the vote", '{"initials": ["Hi"]}')
 WEST = "CA@America/Los_Angeles"
@@ -28,12 +28,15 @@ async def claim(
         CAMPAIGN,
         ACTION,
         volunteer_id,
+        opt_out_scope=SCOPE,
+        texts_since=0,
         open_groups=groups,
         size=size,
         now=NOW,
         fronts={} if fronts is None else fronts,
     )
-    return [each.contact_id for each in bucket]
+    assert all(each.known.assignee_id == volunteer_id for each in bucket)
+    return [each.known.contact_id for each in bucket]
 
 
 async def published(database: Database, count: int, seed: int = 1) -> None:
@@ -76,9 +79,20 @@ async def test_a_bucket_brings_the_person_with_it(database: Database):
     await contacts.add(database, CAMPAIGN, [person])
     await actions.publish(database, ROW, 1, NOW)
     bucket = await actions.claim_bucket(
-        database, CAMPAIGN, ACTION, 7, open_groups=[GROUP], size=5, now=NOW + 1, fronts={}
+        database,
+        CAMPAIGN,
+        ACTION,
+        7,
+        opt_out_scope=SCOPE,
+        texts_since=0,
+        open_groups=[GROUP],
+        size=5,
+        now=NOW + 1,
+        fronts={},
     )
-    assert bucket == [Assigned(1, phone(1), "Ann", "Lee", "a@example.org", "19103", "PA", '{"ward": "5"}')]
+    [known] = await recipients.load(database, CAMPAIGN, SCOPE, [1], [ACTION], texts_since=0)
+    assert (known.phone, known.assignee_id) == (phone(1), 7)
+    assert bucket == [Assigned(known, "Ann", "Lee", "a@example.org", "19103", "PA", '{"ward": "5"}')]
     row = await database.fetch_row(
         "SELECT volunteer_id, extract(epoch FROM assigned_at)::float8 FROM assignments"
     )

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.store import conversations
+from gateway.store import conversations, recipients
 from gateway.store.conversations import Attention, Heard, Stored
 from gateway.store.database import Database
 from tests.store.rows import (
@@ -51,6 +51,8 @@ async def ask(
         CAMPAIGN,
         ACTION,
         volunteer_id,
+        opt_out_scope=SCOPE,
+        texts_since=0,
         open_groups=open_groups,
         take_over_before=take_over_before,
         limit=limit,
@@ -239,9 +241,11 @@ async def test_attention_shows_the_last_text_oldest_conversation_first(database:
     await texted(database, 3)
     await hear(database, heard(1, 2, "first", received_at=NOW + 1), heard(2, 1, "x", received_at=NOW + 2))
     await hear(database, heard(3, 2, "Unsubscribe me maybe", suggests_opt_out=True, received_at=NOW + 9))
-    assert await ask(database, 7) == [
-        Attention(2, NOW + 1, "Unsubscribe me maybe", True, False),
-        Attention(1, NOW + 2, "x", False, False),
+    shown = await ask(database, 7)
+    second, first = await recipients.load(database, CAMPAIGN, SCOPE, [2, 1], [ACTION, ACTION], texts_since=0)
+    assert shown == [
+        Attention(second, NOW + 1, "Unsubscribe me maybe", True, False),
+        Attention(first, NOW + 2, "x", False, False),
     ]
     assert [each.contact_id for each in await ask(database, 7, limit=1)] == [2]
     assert await ask(database, 7, open_groups=("CA@America/Los_Angeles",)) == []
