@@ -21,7 +21,8 @@ class Lately:
 
     def saw(self, now: float, took_s: float) -> None:
         if now >= self._ends_at:
-            self._before_s = self._now_s if now < self._ends_at + _PERIOD_S else 0.0
+            follows = now < self._ends_at + _PERIOD_S
+            self._before_s = self._now_s if follows else 0.0
             self._now_s = 0.0
-            self._ends_at = now + _PERIOD_S
+            self._ends_at = (self._ends_at if follows else now) + _PERIOD_S
         self._now_s = max(self._now_s, took_s)

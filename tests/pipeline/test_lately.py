@@ -1,7 +1,7 @@
 """The longest of late: forgotten after one to two periods, never sooner."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.pipeline.lately import Lately
@@ -32,6 +32,7 @@ def test_nothing_seen_is_no_time() -> None:
     assert Lately().longest_s == 0.0
 
 
+@example([(0.0, 1.0), (12.0, 0.0), (21.0, 0.0)])  # a period begins where the one before ended
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 5)), min_size=1))
 def test_it_covers_a_period_and_no_more_than_two(seen: list[tuple[float, float]]) -> None:
     lately, times = Lately(), sorted(seen)
