@@ -54,7 +54,8 @@ class Planned(msgspec.Struct, frozen=True):
 
     def is_late(self, now: float) -> bool:
         """Whether its slot has passed, by more than a meter forgives: half a segment's time."""
-        return now - self.slot_at > min(_LATE_S, self.pacer.duration_s(1) / 2)
+        late_s = now - self.slot_at
+        return late_s > 0 and late_s > min(_LATE_S, self.pacer.duration_s(1) / 2)
 
     def again(self, now: float) -> "Planned":
         """At the next free slot; an infinite one when the day's cap is used up."""
