@@ -365,7 +365,9 @@ class Findings(NamedTuple):
 async def findings(settings: Settings) -> Findings:
     """Nothing is started or changed."""
     checks: tuple[Callable[[Settings], Awaitable[str | None]], ...] = (
-        *(_check_provider, _check_public_url, _check_port),
+        _check_provider,
+        _check_public_url,
+        _check_port,
         _check_database,
     )
     found = Findings([], [])

@@ -88,6 +88,9 @@ class BankOfVolunteers:
         self._living = bank  # the gateway may crash and come back: the one that lives, or none
         self._unsent: list[tuple[int, Item]] = []
         self._unreleased: list[tuple[int, Sequence[Item]]] = []
+        self._away: list[
+            asyncio.Future[list[tuple[int, Item]]]
+        ] = []  # who waits for the gateway to come back
         self._campaign_id = campaign_id
         self._action_id = action_id
         self._bucket = bucket
@@ -110,19 +113,23 @@ class BankOfVolunteers:
         return self._loop.event_of(self._claim(volunteer))
 
     async def _claim(self, volunteer: int) -> list[Item]:
-        try:
-            items = await _answered(
-                self._bank().claim(
-                    self._campaign_id,
-                    self._action_id,
-                    volunteer,
-                    self._senders[volunteer % len(self._senders)],
-                    size=self._bucket,
-                    luck=self._script_luck,
-                )
-            )
-        except _Dropped:
-            return []
+        """While the gateway is away the phone waits, and then asks again: the answer may have got lost."""
+        pressed: list[int] | None = None
+        while True:
+            try:
+                return await self._claim_now(volunteer, pressed)
+            except _Dropped:
+                back: asyncio.Future[list[tuple[int, Item]]] = self._loop.create_future()
+                self._away.append(back)
+                pressed = [item.contact_id for presser, item in await back if presser == volunteer]
+
+    async def _claim_now(self, volunteer: int, pressed: Sequence[int] | None) -> list[Item]:
+        """A bucket; after a lost answer, once all but those whose Send was `pressed` are given back."""
+        ours = self._campaign_id, self._action_id, volunteer
+        if pressed is not None:
+            await _answered(self._bank().release_all_but(*ours, pressed))
+        sender = self._senders[volunteer % len(self._senders)]
+        items = await _answered(self._bank().claim(*ours, sender, size=self._bucket, luck=self._script_luck))
         for item in items:
             self._given(item.contact_id, volunteer)
         self._free -= len(items)
@@ -195,6 +202,9 @@ class BankOfVolunteers:
         unreleased, self._unreleased = self._unreleased, []
         for volunteer, items in unreleased:
             self.release(volunteer, items)
+        away, self._away = self._away, []
+        for waiting in away:
+            waiting.set_result(unsent)
 
     def presses(self) -> Presses:
         """What became of the presses without an acknowledgement; asked for when the day is over."""

@@ -167,6 +167,13 @@ class TextBank:
         self._actions[campaign_id, action_id].fronts.clear()
         return await actions.release(self._database, campaign_id, action_id, volunteer_id, ids)
 
+    async def release_all_but(
+        self, campaign_id: int, action_id: int, volunteer_id: int, kept: Sequence[int]
+    ) -> int:
+        """The answer to the volunteer's claim was lost: whoever is not among the `kept` contacts is for others."""
+        self._actions[campaign_id, action_id].fronts.clear()
+        return await actions.release_all_but(self._database, campaign_id, action_id, volunteer_id, kept)
+
     async def remaining(self, campaign_id: int, action_id: int) -> int:
         """Contacts nobody has yet."""
         return await actions.remaining(self._database, campaign_id, action_id)

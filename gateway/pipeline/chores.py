@@ -1,14 +1,14 @@
 """Chores: what one of all workers does now and then, such as asking the provider what a webhook lost."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
 from gateway.clock import Clock
 from gateway.metrics import Metrics
+from gateway.pipeline.for_ever import for_ever
 from gateway.providers.base import ProviderError
 from gateway.store import chores
-from gateway.store.database import Database, DatabaseGone
+from gateway.store.database import Database
 
 _log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 60.0  # whether a chore is due that another worker did last
@@ -33,14 +33,7 @@ class Chore:
 
     async def run(self) -> None:
         """For ever; whatever goes wrong, it is tried again."""
-        while True:
-            try:
-                await self.run_once()
-            except DatabaseGone:
-                pass
-            except Exception:  # noqa: BLE001 - a defect must not end a worker's chores
-                _log.exception("the chore '%s' met a defect", self.name)
-            await asyncio.sleep(min(self._every_s, _LOOK_EVERY_S))
+        await for_ever(self.run_once, lambda _: min(self._every_s, _LOOK_EVERY_S), f"the chore '{self.name}'")
 
     async def run_once(self) -> bool:
         """Whether it was our turn and it is done. Raises DatabaseGone."""

@@ -103,7 +103,6 @@ class HandOver:
         self._delivery = delivery
         self._clock = clock
         self._metrics = metrics
-        self._provider_name = provider.name
         self._opted_out = opted_out
         self._concurrency = concurrency
         self._closing_margin_s = closing_margin_s
@@ -154,20 +153,21 @@ class HandOver:
             return
         self._stops = {phone: at for phone, at in self._stops.items() if now - at < _REMEMBER_STOPS_S}
         self._stops.update(stopped)
-        for waiting in (self._unseen, self._slots):
-            for key, timer in list(waiting.items()):
-                text = self._held[key].text
-                if text.phone in stopped and not text.answers_opt_out:
-                    timer.cancel()
-                    del waiting[key]
-                    self._not_sent(text)
-        ready, self._ready = self._ready, deque()
-        for key in ready:
-            text = self._held[key].text
-            if text.phone in stopped and not text.answers_opt_out:
-                self._not_sent(text)
-            else:
-                self._ready.append(key)
+        self._recall(lambda text: text.phone in stopped and not text.answers_opt_out)
+
+    def _recall(self, gone: Callable[[OutboundText], bool]) -> None:
+        """Takes back what is claimed, not on the wire and not in its last look."""
+        keys = (*self._unseen, *self._slots, *self._ready)
+        recalled = [key for key in keys if gone(self._held[key].text)]
+        for key in recalled:
+            timer = self._unseen.pop(key, None) or self._slots.pop(key, None)
+            if timer is not None:
+                timer.cancel()
+        if recalled and self._ready:
+            taken = set(recalled)
+            self._ready = deque(key for key in self._ready if key not in taken)
+        for key in recalled:
+            self._not_sent(self._held[key].text)
 
     def _is_stopped(self, text: OutboundText, now: float) -> bool:
         return now - self._stops[text.phone] < _REMEMBER_STOPS_S and not text.answers_opt_out
@@ -188,13 +188,7 @@ class HandOver:
     async def drain(self) -> None:
         """Gives up the slots to come and waits for the calls under way."""
         self._draining = True
-        for key, timer in (*self._unseen.items(), *self._slots.items()):
-            timer.cancel()
-            self._not_sent(self._held[key].text)
-        self._unseen.clear()
-        self._slots.clear()
-        while self._ready:
-            self._not_sent(self._held[self._ready.popleft()].text)
+        self._recall(lambda _: True)
         while self._calls or self._looks:
             await asyncio.wait([*self._calls.values(), *self._looks])
 
@@ -271,7 +265,7 @@ class HandOver:
         finally:
             del self._calls[_key(text)]
             del self._held[_key(text)]
-        self._metrics.provider_request(self._provider_name, outcome, self._clock.now() - handed_at)
+        self._metrics.provider_request(self._provider.name, outcome, self._clock.now() - handed_at)
         self._delivery.answer(news)
         if len(self._calls) < self._concurrency:
             self._next()

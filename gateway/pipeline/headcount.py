@@ -1,14 +1,13 @@
 """The headcount: who waits, who works and how much is left, for the metrics of a bank's day."""
 
-import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 
 from gateway.clock import Clock
 from gateway.metrics import Metrics
 from gateway.pipeline.admission import Admission
+from gateway.pipeline.for_ever import for_ever
 from gateway.store import actions, conversations
-from gateway.store.database import Database, DatabaseGone
+from gateway.store.database import Database
 
 _EVERY_S = 30.0
 _ACTIVE_S = 900.0
@@ -25,10 +24,7 @@ class Headcount:
 
     async def run(self, owned: Callable[[], Sequence[int]]) -> None:
         """For ever; what can't be counted now is counted next time."""
-        while True:
-            with contextlib.suppress(DatabaseGone):
-                await self.run_once(owned())
-            await asyncio.sleep(_EVERY_S)
+        await for_ever(lambda: self.run_once(owned()), lambda _: _EVERY_S, "the headcount")
 
     async def run_once(self, campaign_ids: Sequence[int]) -> None:
         """Raises DatabaseGone."""

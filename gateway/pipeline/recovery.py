@@ -7,20 +7,19 @@ is exact; of one whose list lags, when it is said twice, as far apart as it may 
 """
 
 import asyncio
-import logging
 from collections.abc import Iterator, Sequence
 
 from gateway.clock import Clock
 from gateway.core.lifecycle import State
 from gateway.core.retry import Ended
 from gateway.pipeline.delivery import Delivery, News
+from gateway.pipeline.for_ever import for_ever
 from gateway.pipeline.hand_over import HandOver, Unsettled
 from gateway.providers.base import OutboundText, Provider, ProviderError, StatusReport
 from gateway.store import receipts
-from gateway.store.database import Database, DatabaseGone
+from gateway.store.database import Database
 
 _AT_ONCE = 16  # questions: an outage leaves thousands of messages to ask about, and the bank needs its places
-_log = logging.getLogger(__name__)
 
 
 class Recovery:
@@ -42,7 +41,6 @@ class Recovery:
         self._provider = provider
         self._delivery = delivery
         self._hand_over = hand_over
-        self._find_lags_s: float = getattr(provider, "find_lags_s", 0.0)
         self._not_found_at: dict[int, float] = {}  # message -> when the provider first did not know it
         self._look_again_at: dict[int, float] = {}
         self._on_the_wire_s = on_the_wire_s
@@ -73,14 +71,8 @@ class Recovery:
         return len(left)
 
     async def run(self) -> None:
-        while True:
-            await asyncio.sleep(self._ask_every_s)
-            try:
-                await self.run_once()
-            except DatabaseGone:
-                continue
-            except Exception:  # noqa: BLE001 - a defect with one message must not leave all others unsettled
-                _log.exception("settling what was left failed")
+        await asyncio.sleep(self._ask_every_s)
+        await for_ever(self.run_once, lambda _: self._ask_every_s, "settling what was left")
 
     async def run_once(self) -> None:
         """Settles what can be settled now."""
@@ -107,7 +99,7 @@ class Recovery:
             return False
         now = self._clock.now()
         if found is None:
-            if now - self._not_found_at.setdefault(text.message_id, now) < self._find_lags_s:
+            if now - self._not_found_at.setdefault(text.message_id, now) < self._provider.find_lags_s:
                 return False
             never = News(
                 text.campaign_id,

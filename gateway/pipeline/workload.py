@@ -5,7 +5,6 @@ counting takes a small share of the time, however long the queue.
 """
 
 import asyncio
-import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
@@ -16,16 +15,16 @@ from gateway.core.registration import BIG_CARRIERS
 from gateway.core.waiting import Lane
 from gateway.metrics import CARRIERS, UNSETTLED_STATE, Metrics
 from gateway.pipeline.dispatch import Dispatch
+from gateway.pipeline.for_ever import for_ever
 from gateway.pipeline.road import CampaignRoad
 from gateway.store import backlog
 from gateway.store.backlog import Backlog, Budget
-from gateway.store.database import Database, DatabaseGone
+from gateway.store.database import Database
 
 _EVERY_S = 15.0
 _STUCK_EVERY_S = 300.0
 _REST = 20  # a count rests for so many times as long as it took
 _UNKNOWN = "unknown"
-_log = logging.getLogger(__name__)
 
 Handed = Mapping[tuple[int, str | None], int]
 
@@ -81,15 +80,7 @@ class Workload:
 
     async def run(self) -> None:
         """For ever; what can't be counted now is counted next time."""
-        while True:
-            began_at = self._clock.now()
-            try:
-                await self.run_once()
-            except DatabaseGone:
-                pass
-            except Exception:  # noqa: BLE001 - a defect must not leave gauges as they are for good
-                _log.exception("counting the workload met a defect")
-            await asyncio.sleep(max(_EVERY_S, _REST * (self._clock.now() - began_at)))
+        await for_ever(self.run_once, lambda took_s: max(_EVERY_S, _REST * took_s), "counting the workload")
 
     async def run_once(self) -> None:
         """Raises DatabaseGone."""

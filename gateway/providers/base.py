@@ -124,15 +124,17 @@ class Provider(Protocol):
 
     name: str
 
+    @property
+    def find_lags_s(self) -> float:
+        """How long after a text `find` may not know of it yet, seconds."""
+        ...
+
     async def send(self, text: OutboundText) -> Accepted:
         """Hands one text over; raises Refused, NotSent or AnswerLost."""
         ...
 
     async def find(self, text: OutboundText, since: float) -> Found | None:
-        """What became of an attempt whose answer was lost; None: never arrived.
-
-        A provider whose search may know of a text later than the text is there says so: `find_lags_s`, seconds.
-        """
+        """What became of an attempt whose answer was lost; None: never arrived, or not long enough ago."""
         ...
 
     async def buy(self, campaign_id: int, area_code: str) -> BoughtNumber:

@@ -146,24 +146,30 @@ async def claim_bucket(
         fronts.clear()
 
 
+_RELEASE = """
+UPDATE assignments a SET volunteer_id = NULL, assigned_at = NULL
+WHERE a.campaign_id = $1 AND a.action_id = $2 AND a.volunteer_id = $3 AND a.contact_id {which} ($4::bigint[])
+  AND NOT EXISTS (SELECT FROM messages m WHERE m.campaign_id = $1 AND m.contact_id = a.contact_id
+                  AND m.action_id = $2)
+RETURNING a.contact_id
+"""
+
+
 async def release(
     database: Database, campaign_id: int, action_id: int, volunteer_id: int, contact_ids: Sequence[int]
 ) -> int:
     """Takes back contacts that were not texted yet (C22); returns how many are free again."""
     rows = await database.fetch(
-        """
-        UPDATE assignments a SET volunteer_id = NULL, assigned_at = NULL
-        WHERE a.campaign_id = $1 AND a.action_id = $2 AND a.volunteer_id = $3
-          AND a.contact_id = ANY ($4::bigint[])
-          AND NOT EXISTS (SELECT FROM messages m WHERE m.campaign_id = $1 AND m.contact_id = a.contact_id
-                          AND m.action_id = $2)
-        RETURNING a.contact_id
-        """,
-        campaign_id,
-        action_id,
-        volunteer_id,
-        contact_ids,
+        _RELEASE.format(which="= ANY"), campaign_id, action_id, volunteer_id, contact_ids
     )
+    return len(rows)
+
+
+async def release_all_but(
+    database: Database, campaign_id: int, action_id: int, volunteer_id: int, kept: Sequence[int]
+) -> int:
+    """Takes back whom the volunteer has, was not texted yet and is not `kept`: a claim's answer may get lost."""
+    rows = await database.fetch(_RELEASE.format(which="<> ALL"), campaign_id, action_id, volunteer_id, kept)
     return len(rows)
 
 

@@ -1,8 +1,9 @@
 """Numbered migrations: run twice they change nothing; one that fails leaves nothing half done."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterator, Sequence
 from importlib.resources import files
+from typing import NamedTuple
 
 import asyncpg
 
@@ -40,13 +41,24 @@ class MigrationFailed(TextbankError):
     """A migration was refused by the database; everything stands as before it."""
 
 
-def shipped() -> Iterator[tuple[int, str, str]]:
-    """(number, name, sql) of each migration, in order."""
+class Migration(NamedTuple):
+    """One step of the tables; as text what a person calls it."""
+
+    number: int
+    name: str
+    sql: str
+
+    def __str__(self) -> str:
+        return f"{self.number:04d}_{self.name}"
+
+
+def shipped() -> Iterator[Migration]:
+    """Every migration, in order."""
     folder = files("gateway.store") / "migrations"
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
         number, _, name = file.name.removesuffix(".sql").partition("_")
         if file.name.endswith(".sql"):
-            yield int(number), name, file.read_text()
+            yield Migration(int(number), name, file.read_text())
 
 
 async def migrate(database: Database, now: float) -> list[str]:
@@ -75,7 +87,7 @@ async def would_apply(database: Database) -> list[str]:
         done = await _done(database)
     except asyncpg.InsufficientPrivilegeError as error:
         raise _lacks_a_right(error) from error
-    known = {number for number, _, _ in shipped()}
+    known = {each.number for each in shipped()}
     if newer := sorted(done - known):
         numbers = ", ".join(f"{number:04d}" for number in newer)
         raise BadInput(
@@ -83,12 +95,11 @@ async def would_apply(database: Database) -> list[str]:
             "database.dsn",
             "upgrade textbank, or give another database",
         )
-    missing = [each for each in shipped() if each[0] not in done]
-    names = [f"{number:04d}_{name}" for number, name, _ in missing]
+    missing = _missing(done)
     if missing:
-        await _require_owner(database, missing, ", ".join(names))
+        await _require_owner(database, missing)
     await _require_rights(database)
-    return names
+    return [str(each) for each in missing]
 
 
 def _lacks_a_right(error: asyncpg.InsufficientPrivilegeError) -> BadInput:
@@ -99,28 +110,28 @@ def _lacks_a_right(error: asyncpg.InsufficientPrivilegeError) -> BadInput:
     )
 
 
-async def _require_owner(database: Database, missing: Iterable[tuple[int, str, str]], names: str) -> None:
+def _missing(done: Container[int]) -> list[Migration]:
+    return [each for each in shipped() if each.number not in done]
+
+
+async def _require_owner(database: Database, missing: Sequence[Migration]) -> None:
     """Raises BadInput when the role may not apply what is missing."""
-    touched = [name for _, _, sql in missing for name in _TOUCHED.findall(sql)]
+    touched = [name for each in missing for name in _TOUCHED.findall(each.sql)]
     may_not = await database.fetch_value(_MAY_NOT, touched)
     if may_not:
         raise BadInput(
-            f"tables are missing or old, and the database's role may not {may_not} to apply {names}",
+            f"tables are missing or old, and the database's role may not {may_not} to apply "
+            + ", ".join(str(each) for each in missing),
             "database.dsn",
             "run `textbank migrate` as the role that owns the tables",
         )
 
 
 async def _apply_missing(database: Database, now: float) -> list[str]:
-    done = await _done(database)
-    missing = [each for each in shipped() if each[0] not in done]
+    missing = _missing(await _done(database))
     if missing:
         await _begin(database)
-    return [
-        f"{number:04d}_{name}"
-        for number, name, sql in missing
-        if await _apply(database, number, name, sql, now)
-    ]
+    return [str(each) for each in missing if await _apply(database, each, now)]
 
 
 async def _done(database: Database) -> set[int]:
@@ -136,27 +147,32 @@ async def _begin(database: Database) -> None:
         await connection.execute(_LEDGER)
 
 
-async def _apply(database: Database, number: int, name: str, sql: str, now: float) -> bool:
+async def _apply(database: Database, migration: Migration, now: float) -> bool:
     """Whether it was applied here: another worker may have been first."""
     async with database.transaction() as connection:
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-        if await connection.fetchval("SELECT true FROM schema_migrations WHERE number = $1", number):
+        if await connection.fetchval(
+            "SELECT true FROM schema_migrations WHERE number = $1", migration.number
+        ):
             return False
         try:
-            await connection.execute(sql)
+            await connection.execute(migration.sql)
         except asyncpg.InsufficientPrivilegeError:
             raise
         except asyncpg.PostgresError as error:
-            raise MigrationFailed(f"migration {number:04d}_{name}: {error}") from error
+            raise MigrationFailed(f"migration {migration}: {error}") from error
         await connection.execute(
-            "INSERT INTO schema_migrations VALUES ($1, $2, to_timestamp($3))", number, name, now
+            "INSERT INTO schema_migrations VALUES ($1, $2, to_timestamp($3))",
+            migration.number,
+            migration.name,
+            now,
         )
     return True
 
 
 async def _require_rights(database: Database) -> None:
     """Raises BadInput for a table or sequence of ours that the role may not read and write."""
-    ours = [name for _, _, sql in shipped() for name in _OURS.findall(sql)]
+    ours = [name for each in shipped() for name in _OURS.findall(each.sql)]
     refused = await database.fetch_value(_REFUSED, ours)
     if refused:
         raise BadInput(

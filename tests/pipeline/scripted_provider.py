@@ -47,6 +47,7 @@ class ScriptedProvider:
     """`answers` are used up call by call, then every text is accepted. Nothing is said unless asked to."""
 
     name = "scripted"
+    find_lags_s = 0.0
 
     def __init__(self, loop: VirtualLoop, clock: Clock) -> None:
         self._loop = loop

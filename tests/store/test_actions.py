@@ -186,6 +186,15 @@ async def test_with_a_front_buckets_are_the_same(database: Database):
     assert [await claim(database, volunteer, 7) for volunteer in range(5)] == with_it
 
 
+async def test_whoever_was_claimed_in_a_lost_answer_is_free_again(database: Database):
+    await published(database, 6)
+    mine = await claim(database, 7, size=4)
+    await admit(database, admission(1, mine[0]))
+    assert await actions.release_all_but(database, CAMPAIGN, ACTION, 7, [mine[1]]) == 2
+    assert await actions.remaining(database, CAMPAIGN, ACTION) == 4
+    assert await actions.release_all_but(database, CAMPAIGN, ACTION, 8, []) == 0
+
+
 async def test_nobody_releases_what_is_anothers(database: Database):
     await published(database, 2)
     mine = await claim(database, 7, 2)

@@ -9,7 +9,7 @@ import pytest
 from gateway.core.errors import BadInput
 from gateway.store import migrate as migrations
 from gateway.store.database import Database
-from gateway.store.migrate import MigrationFailed, migrate, shipped, would_apply
+from gateway.store.migrate import Migration, MigrationFailed, migrate, shipped, would_apply
 from tests.store.cluster import EMPTY, MIGRATED_AT, Cluster
 from tests.store.guest import ALL_SEQUENCES, READ_AND_WRITE, a_guest, granted
 from tests.store.rows import NOW
@@ -43,19 +43,19 @@ async def tables(database: Database) -> list[str]:
 def shipping(monkeypatch: pytest.MonkeyPatch, *extra: tuple[int, str, str]) -> None:
     real = list(shipped())
 
-    def with_extra() -> Iterator[tuple[int, str, str]]:
-        yield from [*real, *extra]
+    def with_extra() -> Iterator[Migration]:
+        yield from [*real, *(Migration(*each) for each in extra)]
 
     monkeypatch.setattr(migrations, "shipped", with_extra)
 
 
 def test_the_shipped_migrations_are_numbered_without_gap_or_repeat():
-    numbers = [number for number, _, _ in shipped()]
+    numbers = [each.number for each in shipped()]
     assert numbers == list(range(1, len(numbers) + 1))
 
 
 async def test_all_are_applied_in_order_to_an_empty_database(empty: Database):
-    assert await migrate(empty, NOW) == [f"{number:04d}_{name}" for number, name, _ in shipped()]
+    assert await migrate(empty, NOW) == [str(each) for each in shipped()]
     assert {"campaigns", "contacts", "messages", "queue", "schema_migrations"} <= set(await tables(empty))
 
 
@@ -91,7 +91,7 @@ async def test_workers_that_start_together_migrate_once(empty_dsn: str):
     applied = await asyncio.gather(*(migrate(worker, NOW) for worker in workers), return_exceptions=True)
     for worker in workers:
         await worker.close()
-    everything = [f"{number:04d}_{name}" for number, name, _ in shipped()]
+    everything = [str(each) for each in shipped()]
     assert sorted(name for names in applied for name in names) == everything  # each once, whoever it was
 
 
@@ -161,7 +161,7 @@ async def test_a_right_that_is_lacking_is_named(
 
 
 async def test_a_look_names_what_would_be_applied_and_applies_nothing(empty: Database):
-    everything = [f"{number:04d}_{name}" for number, name, _ in shipped()]
+    everything = [str(each) for each in shipped()]
     for _ in range(2):
         assert await would_apply(empty) == everything
     assert await tables(empty) == []
