@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 
+from simulator.arrays import distinct, is_among
 from simulator.audit_clock import Floats, Integers
 from simulator.audit_evidence import Breaches, Evidence
 from simulator.audit_records import CONFIRMATION, Rows
@@ -29,8 +30,8 @@ def judge_opt_outs(evidence: Evidence) -> list[Breaches]:
     """
     stop_phones, stop_at, start_phones, start_at = _consent(evidence)
     exempt = evidence.is_kind(CONFIRMATION)
-    known = np.unique(stop_phones)
-    chosen = np.flatnonzero(np.isin(evidence.to, known) & ~exempt)
+    known = distinct(stop_phones)
+    chosen = np.flatnonzero(is_among(evidence.to, known) & ~exempt)
     to, handed_at = evidence.to[chosen], evidence.handed_at[chosen]
     in_force_since = handed_at - evidence.world.commit_window_s - _ROUNDING_S
     stopped = _latest(known, stop_phones, stop_at, to, in_force_since)
@@ -78,7 +79,7 @@ def _first_deliveries(evidence: Evidence) -> tuple[Integers, Floats]:
 
 def _latest(known: Integers, phones: Integers, at: Floats, whose: Integers, until: Floats) -> Integers:
     """The last event of each person up to a time, in microseconds after _EARLIEST_S; -1: none."""
-    theirs = np.isin(phones, known)
+    theirs = is_among(phones, known)
     events, moments = _microseconds(at[theirs]), _microseconds(until)
     width = 1 + max(events.max(initial=0), moments.max(initial=0))
     keys = np.sort(np.searchsorted(known, phones[theirs]) * width + events)
@@ -165,7 +166,7 @@ def _misfiled(evidence: Evidence, heard: Rows, ours: dict[str, int]) -> list[Bre
     found = np.flatnonzero(rows >= 0)
     person, number = heard["person"][rows[found]], heard["number"][rows[found]]
     is_wrong = (stored["phone"][found] != person) | (stored["number"][found] != number)
-    is_contact = np.isin(stored["phone"], evidence.messages["phone"])
+    is_contact = is_among(stored["phone"], evidence.messages["phone"])
     return [
         Breaches("phone", stored["phone"][rows < 0], "a text is in the store that nobody sent"),
         Breaches("phone", person[is_wrong], "a text is in the store under another person or number"),
@@ -189,7 +190,7 @@ def judge_claims(evidence: Evidence) -> list[Breaches]:
     is_same[1:] = phone[1:] == phone[:-1]
     odd = np.where(is_same, np.concatenate(([0], change[:-1])) == change, change != 1)
     odd |= is_same & (change < 0) & (claims["volunteer"][order] != np.roll(claims["volunteer"][order], 1))
-    suspects = np.isin(phone, phone[odd])
+    suspects = is_among(phone, phone[odd])
     taken = _taken_twice(claims[order[suspects]])
     return [
         Breaches(

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from simulator.arrays import distinct, is_among
 from simulator.audit_clock import Integers
 from simulator.audit_evidence import Booleans, Breaches, Evidence
 from simulator.carriers import CARRIERS, TMOBILE
@@ -34,7 +35,7 @@ def _meters(evidence: Evidence, order: Integers) -> Iterator[tuple[str, float, I
     world, submissions = evidence.world, evidence.submissions
     yield "the campaign", world.registration.total_per_s, order
     carriers = submissions["carrier"][order]
-    is_served = ~np.isin(evidence.to[order], world.out_of_service)
+    is_served = ~is_among(evidence.to[order], world.out_of_service)
     for index, name in enumerate(CARRIERS):
         rate_per_s = world.registration.carrier_per_s.get(name)
         is_small = name not in _BIG or rate_per_s is None
@@ -45,7 +46,7 @@ def _meters(evidence: Evidence, order: Integers) -> Iterator[tuple[str, float, I
             yield f"all numbers toward {name}", rate_per_s, members
             continue
         senders = submissions["sender"][members]
-        for number in np.unique(senders).tolist():
+        for number in distinct(senders).tolist():
             yield f"+{number} toward {name}", world.other_per_number_per_s, members[senders == number]
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from phonenumbers import PhoneNumber
 from phonenumbers.timezone import time_zones_for_number
 
+from simulator.arrays import distinct, is_among
 from simulator.carriers import TMOBILE
 from simulator.ledger import DELIVERED, QUEUED, SENT, Ledger
 from simulator.messages import DEAD, Population
@@ -121,9 +122,9 @@ def gather(
     untexted = _untexted(population, asked, excused)
     totals = ledger.counts()
     to_tmobile = asked["carrier"] == TMOBILE
-    out_of_service = np.isin(asked["to"], population.phones[np.flatnonzero(population.line == DEAD)])
+    out_of_service = is_among(asked["to"], population.phones[np.flatnonzero(population.line == DEAD)])
     return Facts(
-        people_texted=len(np.unique(asked["to"])),
+        people_texted=len(distinct(asked["to"])),
         accepted=int(accepted.sum()),
         delivered=int(((end.status == DELIVERED) & accepted).sum()),
         filtered=codes[FILTERED],
@@ -135,7 +136,7 @@ def gather(
         tmobile_cap=scenario.campaign.registration().tmobile_daily_segments,
         tmobile_busiest_day=_busiest_day(asked, end, scenario.start_at, to_tmobile),
         tmobile_counted=_busiest_day(asked, end, scenario.start_at, to_tmobile | out_of_service),
-        tmobile_held_back=0 if held_back is None else int(np.isin(held_back, _counted(population)).sum()),
+        tmobile_held_back=0 if held_back is None else int(is_among(held_back, _counted(population)).sum()),
         untexted=len(untexted),
         untexted_by_zone=_by_zone(untexted),
         purchases_failed=int((ledger.purchases.columns()["code"] > 0).sum()),
@@ -148,10 +149,11 @@ def gather(
 def _untexted(
     population: Population, asked: NDArray[Any], excused: NDArray[np.int64] | None
 ) -> NDArray[np.int64]:
-    people = np.unique(population.phones)
+    people = distinct(population.phones)
+    done = is_among(people, asked["to"])
     if excused is not None:
-        people = np.setdiff1d(people, excused)
-    return np.setdiff1d(people, asked["to"])
+        done |= is_among(people, excused)
+    return people[~done]
 
 
 def _by_zone(phones: NDArray[np.int64]) -> dict[str, int]:
