@@ -88,9 +88,8 @@ class BankOfVolunteers:
         self._living = bank  # the gateway may crash and come back: the one that lives, or none
         self._unsent: list[tuple[int, Item]] = []
         self._unreleased: list[tuple[int, Sequence[Item]]] = []
-        self._away: list[
-            asyncio.Future[list[tuple[int, Item]]]
-        ] = []  # who waits for the gateway to come back
+        # Who waits for the gateway to come back, to be told what was pressed again at once.
+        self._away: list[asyncio.Future[list[tuple[int, Item]]]] = []
         self._campaign_id = campaign_id
         self._action_id = action_id
         self._bucket = bucket

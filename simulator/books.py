@@ -89,6 +89,7 @@ class _BinaryRows:
     """Rows of a binary COPY, each as long as any other: a length before each value, a count before each row."""
 
     _HEADER_BYTES = 19
+    _TRAILER = b"\xff\xff"
     _PIECE_BYTES = 1 << 20  # converted at once, so that the bytes of a big table never stand beside its rows
 
     def __init__(self, dtype: np.dtype[Any], columns: Sequence[_Column]) -> None:
@@ -98,7 +99,6 @@ class _BinaryRows:
         self._wire = np.dtype(fields)
         self._dtype = dtype
         self._bytes = bytearray()
-        self._to_skip = self._HEADER_BYTES
         self._pieces: list[Rows] = []
 
     def take(self, piece: bytes) -> None:
@@ -108,12 +108,13 @@ class _BinaryRows:
 
     def _convert(self) -> None:
         """What is there of whole rows; the rest waits for its end."""
-        if self._to_skip:
-            del self._bytes[: self._to_skip]
-            self._to_skip = 0
+        if not self._pieces:
+            del self._bytes[: self._HEADER_BYTES]
         size = self._wire.itemsize
         whole = len(self._bytes) // size * size
         read = np.frombuffer(bytes(self._bytes[:whole]), self._wire)
+        if np.any(read["count"] != len(self._dtype.names or ())):
+            raise ValueError("the store has a row that the auditor cannot read: a value is NULL or too long")
         rows = np.empty(len(read), self._dtype)
         for name in self._dtype.names or ():
             if self._dtype[name].kind == "u" and (read[name] < 0).any():
@@ -125,8 +126,10 @@ class _BinaryRows:
         del self._bytes[:whole]
 
     def all(self) -> Rows:
-        """Every row; only the two bytes of the trailer are left over."""
+        """Every row; only the trailer is left over."""
         self._convert()
+        if self._bytes != self._TRAILER:
+            raise ValueError("the store's last row cannot be read: a value is NULL or too long")
         return np.concatenate(self._pieces)
 
 

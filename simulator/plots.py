@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.arrays import distinct
 from simulator.blocking import STOP_WORDS
 from simulator.carriers import CARRIERS, Carrier
 from simulator.evidence import BAD_NUMBER, FILTERED, TMOBILE_CAPPED, Ends, ends
@@ -301,7 +302,7 @@ def _latency(world: _World) -> Figure:
 def _number_use(world: _World) -> Figure:
     senders, sender, texts = np.unique(world.asked["sender"], return_inverse=True, return_counts=True)
     to = np.unique(world.asked["to"], return_inverse=True)[1]
-    pairs = np.unique(sender * len(to) + to)
+    pairs = distinct(sender * len(to) + to)
     people = np.bincount(pairs // max(len(to), 1), minlength=len(senders))
     order = np.argsort(-people, kind="stable")[:_MOST_NUMBERS]
     labels = [_number(sender) for sender in senders[order].tolist()]

@@ -157,17 +157,14 @@ class HandOver:
 
     def _recall(self, gone: Callable[[OutboundText], bool]) -> None:
         """Takes back what is claimed, not on the wire and not in its last look."""
-        keys = (*self._unseen, *self._slots, *self._ready)
-        recalled = [key for key in keys if gone(self._held[key].text)]
-        for key in recalled:
-            timer = self._unseen.pop(key, None) or self._slots.pop(key, None)
-            if timer is not None:
-                timer.cancel()
-        if recalled and self._ready:
-            taken = set(recalled)
-            self._ready = deque(key for key in self._ready if key not in taken)
-        for key in recalled:
-            self._not_sent(self._held[key].text)
+        for key in (*self._unseen, *self._slots, *self._ready):
+            text = self._held[key].text
+            if gone(text):
+                timer = self._unseen.pop(key, None) or self._slots.pop(key, None)
+                if timer is not None:
+                    timer.cancel()
+                self._not_sent(text)
+        self._ready = deque(key for key in self._ready if key in self._held)
 
     def _is_stopped(self, text: OutboundText, now: float) -> bool:
         return now - self._stops[text.phone] < _REMEMBER_STOPS_S and not text.answers_opt_out

@@ -169,3 +169,13 @@ async def test_the_books_are_read_out_in_order(database: Database):
     assert audited.opt_outs.tolist() == [(12155550103, NOW, "import")]
     assert audited.numbers[["phone", "state"]].tolist() == [(12675550100, "active")]
     assert len(audited.past_attempts) == len(audited.inbound) == 0
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+async def test_books_that_cannot_be_read_are_refused_not_misread(
+    database: Database, monkeypatch: pytest.MonkeyPatch, rows: int
+):
+    unreadable = f"SELECT n, 1.0, NULL::text FROM generate_series(1, {rows}) n WHERE $1::bigint > 0"
+    monkeypatch.setattr(books, "OPT_OUTS", unreadable)
+    with pytest.raises(ValueError, match="a value is NULL"):
+        await stored_books(database, CAMPAIGN)
