@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from gateway.core.numbers import Number
+from gateway.core.sending.numbers import Number
 from gateway.store.embedded import EmbeddedServer
 from tests.end_to_end.judgement import Judgement, judged
 from tests.end_to_end.town import CAMPAIGN, Town, open_town

@@ -1,9 +1,10 @@
 """The decisions that every message passes: microseconds a call."""
 
-from gateway.core import consent, hours, phone, safeguards, scripts, segments
-from gateway.core.numbers import Number, NumberPool, PoolPolicy
-from gateway.core.pacing import Pacer
-from gateway.core.registration import Registration, limits
+from gateway.core.rules import hours, safeguards
+from gateway.core.rules.registration import Registration, limits
+from gateway.core.sending.numbers import Number, NumberPool, PoolPolicy
+from gateway.core.sending.pacing import Pacer
+from gateway.core.text import consent, phone, scripts, segments
 
 NOON = 1_793_725_200.0  # 2026-11-03, 12:00 in New York
 BODY = "Hi Maria, it's Sam with Vote Together. Polls are open today. Do you have a plan to vote? Reply STOP to opt out"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from gateway.clock import Clock
-from gateway.core.campaign import CampaignSettings
-from gateway.core.hours import CampaignHours
-from gateway.core.safeguards import Kind, Request
+from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.hours import CampaignHours
+from gateway.core.rules.safeguards import Kind, Request
 from gateway.metrics import Metrics
 from gateway.p2p.lists import read_list
 from gateway.pipeline.admission import Admission, StraightOn

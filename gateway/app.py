@@ -13,20 +13,20 @@ from gateway.metrics import Metrics
 from gateway.p2p.bank import TextBank
 from gateway.pipeline.admission import Admission
 from gateway.pipeline.campaigns import Campaigns
-from gateway.pipeline.chores import Chore
 from gateway.pipeline.confirmations import Confirmations
 from gateway.pipeline.delivery import Delivery
 from gateway.pipeline.dispatch import Dispatch
-from gateway.pipeline.headcount import Headcount
 from gateway.pipeline.inbound import Inbound
-from gateway.pipeline.inbound_poll import InboundPoll
-from gateway.pipeline.reconciliation import Reconciliation
-from gateway.pipeline.recovery import Recovery
 from gateway.pipeline.road import DispatchOptions
-from gateway.pipeline.workload import Window, Workload
 from gateway.providers.base import History, InboundText, Provider, StatusReport
 from gateway.store.database import Database, DatabaseGone
 from gateway.store.ownership import Ownership
+from gateway.upkeep.chores import Chore
+from gateway.upkeep.headcount import Headcount
+from gateway.upkeep.inbound_poll import InboundPoll
+from gateway.upkeep.reconciliation import Reconciliation
+from gateway.upkeep.recovery import Recovery
+from gateway.upkeep.workload import Window, Workload
 
 _OWN_EVERY_S = 30.0
 _ASK_EVERY_S = 30.0

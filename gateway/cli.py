@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 import click
 
-from gateway.core.errors import BadInput
+from gateway.core.rules.errors import BadInput
 
 COMMANDS = "textbank.commands"
 """The entry-point group in which a distribution registers its subcommands."""

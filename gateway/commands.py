@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gateway.core.errors import BadInput
+from gateway.core.rules.errors import BadInput
 
 if TYPE_CHECKING:
     from gateway.config import Settings
-    from gateway.pipeline.reconciliation import Differences
     from gateway.store.database import Database
+    from gateway.upkeep.reconciliation import Differences
 
 Value = TypeVar("Value")
 _HELP = {"help_option_names": ["-h", "--help"]}
@@ -107,7 +107,7 @@ def reconcile(since: datetime | None, config: Path | None, given: tuple[str, ...
     provider = serve.provider_of(settings)
 
     async def work(database: "Database", now: float) -> "Differences":
-        from gateway.pipeline.reconciliation import RECEIPTS_TAKE_S
+        from gateway.upkeep.reconciliation import RECEIPTS_TAKE_S
 
         since_at = now - RECEIPTS_TAKE_S if since is None else since.replace(tzinfo=UTC).timestamp()
         try:

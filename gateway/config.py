@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct, field
 
-from gateway.core.errors import BadInput
+from gateway.core.rules.errors import BadInput
 
 PREFIX = "TEXTBANK_"
 CONFIG_VARIABLE = "TEXTBANK_CONFIG"

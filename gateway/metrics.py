@@ -9,9 +9,9 @@ from itertools import product
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from gateway.core.errors import CATALOGUE, Box, Reason
-from gateway.core.lifecycle import MOVES, State
-from gateway.core.segments import PRICES
+from gateway.core.rules.errors import CATALOGUE, Box, Reason
+from gateway.core.rules.lifecycle import MOVES, State
+from gateway.core.text.segments import PRICES
 from gateway.series import Combinations, Family, Label, Series
 
 SERIES_BUDGET = 5000

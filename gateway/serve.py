@@ -19,17 +19,17 @@ from aiohttp import web
 from gateway.app import Gateway, chores_of, reconciliation_of
 from gateway.clock import Clock
 from gateway.config import Http, Settings
-from gateway.core.errors import BadInput, Kind, consequence
+from gateway.core.rules.errors import BadInput, Kind, consequence
 from gateway.http.access import Keys
 from gateway.http.parts import Parts, Ping, WebhookDoor
 from gateway.http.server import application
 from gateway.pipeline.look_ups import RememberedLookUps
-from gateway.pipeline.reconciliation import Differences
-from gateway.providers import twilio_webhooks
 from gateway.providers.base import History, NotSent, Provider, ProviderError, Refused
+from gateway.providers.twilio import webhooks as twilio_webhooks
 from gateway.store.database import Database, DatabaseGone
 from gateway.store.embedded import EmbeddedServer
 from gateway.store.migrate import MigrationFailed, migrate, would_apply
+from gateway.upkeep.reconciliation import Differences
 
 PROVIDERS: Final = "textbank.providers"
 """The entry-point group in which a provider registers the scheme of its URLs."""

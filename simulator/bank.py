@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import simpy
 
-from gateway.core.lifecycle import State
+from gateway.core.rules.lifecycle import State
 from gateway.p2p.bank import Item, TextBank
 from gateway.pipeline.admission import Outcome
 from gateway.store.conversations import Attention

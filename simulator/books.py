@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from gateway.store import books as store
+from gateway.store import audit_export as store
 from gateway.store.database import Database
 from simulator.audit_records import (
     ANSWER,

@@ -1,13 +1,13 @@
 """What the campaign's admins would have entered for a scenario, and whether it can be used at all."""
 
-from gateway.core.campaign import CampaignSettings
-from gateway.core.errors import BadInput
-from gateway.core.hours import CampaignHours
-from gateway.core.lint import lint
-from gateway.core.numbers import PoolPolicy
-from gateway.core.registration import BadRegistration, BrandKind, CampaignKind, Registration, limits
-from gateway.core.scripts import ScriptFault, compile_script
-from gateway.core.segments import measure, normalise
+from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.errors import BadInput
+from gateway.core.rules.hours import CampaignHours
+from gateway.core.rules.registration import BadRegistration, BrandKind, CampaignKind, Registration, limits
+from gateway.core.sending.numbers import PoolPolicy
+from gateway.core.text.lint import lint
+from gateway.core.text.scripts import ScriptFault, compile_script
+from gateway.core.text.segments import measure, normalise
 from gateway.p2p.bank import Scripts
 from gateway.p2p.lists import read_list
 from simulator.draws import Draws

@@ -15,7 +15,7 @@ import simpy
 from gateway.app import Gateway
 from gateway.clock import Clock
 from gateway.config import Dispatch, Settings, Windows
-from gateway.core.errors import BadInput
+from gateway.core.rules.errors import BadInput
 from gateway.p2p.lists import ListReader, read_list
 from gateway.store import campaigns, conversations
 from gateway.store.campaigns import CampaignRow

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from jinja2 import Environment, StrictUndefined
 
-from gateway.core.errors import consequence
+from gateway.core.rules.errors import consequence
 from simulator.assumptions import parameters
 from simulator.evidence import ends
 from simulator.plots import figures

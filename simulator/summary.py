@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gateway.core.errors import consequence
+from gateway.core.rules.errors import consequence
 from simulator.carriers import CARRIERS
 from simulator.evidence import Ends
 from simulator.ledger import STATUSES, Ledger

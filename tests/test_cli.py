@@ -8,7 +8,7 @@ import click
 import pytest
 
 from gateway import cli
-from gateway.core.errors import BadInput, TextbankError
+from gateway.core.rules.errors import BadInput, TextbankError
 
 
 class MarkedError(ValueError):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from gateway.config import Settings, load, reference
-from gateway.core.errors import BadInput
-from gateway.core.retry import RetryPolicy
+from gateway.core.rules.errors import BadInput
+from gateway.core.rules.retry import RetryPolicy
 
 DOCS = list(reference())
 

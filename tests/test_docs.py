@@ -16,9 +16,9 @@ from docs.generate.parameters import parameters
 from docs.generate.result_fields import MEANINGS as FIELD_MEANINGS
 from docs.generate.result_fields import fields
 from gateway import config
-from gateway.core.errors import CATALOGUE, Actor, Billing, Box, Retry, SubReason
-from gateway.core.lifecycle import State
-from gateway.core.safeguards import RULES
+from gateway.core.rules.errors import CATALOGUE, Actor, Billing, Box, Retry, SubReason
+from gateway.core.rules.lifecycle import State
+from gateway.core.rules.safeguards import RULES
 from gateway.metrics import FAMILIES
 from gateway.p2p.list_columns import meaning_of
 from simulator.result import INVARIANTS
@@ -289,7 +289,7 @@ def test_the_folders_of_the_readme_exist() -> None:
 
 
 def test_files_named_in_the_pages_exist() -> None:
-    """gateway/core/errors.py, simulator/scenarios/: a page must not send anybody where nothing is."""
+    """gateway/core/rules/errors.py, simulator/scenarios/: a page must not send anybody where nothing is."""
     named = {
         (relative(path), name)
         for path, text in texts()

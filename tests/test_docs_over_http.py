@@ -20,10 +20,10 @@ from docs.generate.door import names
 from docs.generate.result_fields import fields
 from docs.generate.twin import FAULTS, TABLE_MEANINGS
 from gateway import config
-from gateway.core.registration import Registration, limits
+from gateway.core.rules.registration import Registration, limits
 from gateway.http.records import NewCampaign, SingleMessage
 from gateway.metrics import FAMILIES
-from gateway.providers.twilio_webhooks import INBOUND_PATH, STATUS_PATH
+from gateway.providers.twilio.webhooks import INBOUND_PATH, STATUS_PATH
 from simulator.twilio_control import TABLES, FaultOrder
 from tests.test_docs import fenced, page, texts
 

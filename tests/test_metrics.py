@@ -5,13 +5,13 @@ import re
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.core.errors import Reason
-from gateway.core.lifecycle import MOVES, State
-from gateway.core.registration import BIG_CARRIERS
-from gateway.core.segments import PRICES, cost_usd
-from gateway.core.waiting import Lane
+from gateway.core.rules.errors import Reason
+from gateway.core.rules.lifecycle import MOVES, State
+from gateway.core.rules.registration import BIG_CARRIERS
+from gateway.core.sending.waiting import Lane
+from gateway.core.text.segments import PRICES, cost_usd
 from gateway.metrics import CARRIERS, FAMILIES, LANE, SERIES_BUDGET, Metrics
-from gateway.providers.twilio import TwilioProvider
+from gateway.providers.twilio.provider import TwilioProvider
 from simulator.provider import SimulatedProvider
 
 # Labels that would grow with the traffic, the list or the staff.

@@ -11,13 +11,13 @@ from docs.generate.result_fields import json_fields
 from docs.generate.tables import code, table
 from docs.generate.twin import fault_orders, ledger_tables
 from gateway import config
-from gateway.core.errors import CATALOGUE, Consequence, Kind, SubReason, consequence
-from gateway.core.hours import STATE_WINDOWS, WEEKDAYS, clock_text
-from gateway.core.lifecycle import MOVES, State
-from gateway.core.phone import PhoneFault
-from gateway.core.safeguards import RULES
-from gateway.core.safeguards import Kind as MessageKind
-from gateway.core.segments import PRICES
+from gateway.core.rules.errors import CATALOGUE, Consequence, Kind, SubReason, consequence
+from gateway.core.rules.hours import STATE_WINDOWS, WEEKDAYS, clock_text
+from gateway.core.rules.lifecycle import MOVES, State
+from gateway.core.rules.safeguards import RULES
+from gateway.core.rules.safeguards import Kind as MessageKind
+from gateway.core.text.phone import PhoneFault
+from gateway.core.text.segments import PRICES
 from gateway.metrics import FAMILIES, Family, Label
 from simulator.result import INVARIANT_RULES
 from simulator.scenario import load, shipped

@@ -5,11 +5,11 @@ from http import HTTPStatus
 import msgspec
 from aiohttp import web
 
-from gateway.core.campaign import CampaignSettings
-from gateway.core.errors import BadInput
-from gateway.core.numbers import NumberPool
-from gateway.core.pacing import Pacer
-from gateway.core.registration import limits
+from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.errors import BadInput
+from gateway.core.rules.registration import limits
+from gateway.core.sending.numbers import NumberPool
+from gateway.core.sending.pacing import Pacer
 from gateway.http.access import Grant
 from gateway.http.bodies import decoded, json_answer, json_body
 from gateway.http.known_campaigns import KnownCampaigns

@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 
 from gateway.clock import Clock
-from gateway.core.numbers import NumberPool
+from gateway.core.sending.numbers import NumberPool
 from gateway.http.access import Keys
 from gateway.metrics import Metrics
 from gateway.pipeline.admission import Admission

@@ -7,7 +7,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from gateway.core.errors import BadInput
+from gateway.core.rules.errors import BadInput
 from gateway.providers.base import ProviderError
 from gateway.store.database import DatabaseGone
 

@@ -6,7 +6,7 @@ from http import HTTPStatus
 import msgspec
 from aiohttp import web
 
-from gateway.core.numbers import Number
+from gateway.core.sending.numbers import Number
 from gateway.http.access import Grant
 from gateway.http.bodies import json_answer, path_id
 from gateway.http.known_campaigns import KnownCampaigns

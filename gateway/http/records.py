@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from gateway.core.campaign import CampaignSettings
-from gateway.core.segments import Encoding
+from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.text.segments import Encoding
 
 MOST_ROWS = 5_000
 LONGEST_BODY = 1_600  # characters; Twilio's most

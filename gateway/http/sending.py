@@ -9,10 +9,10 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from gateway.core.errors import SubReason, consequence
-from gateway.core.lifecycle import State
-from gateway.core.phone import PhoneFault, parse
-from gateway.core.safeguards import Kind, Request
+from gateway.core.rules.errors import SubReason, consequence
+from gateway.core.rules.lifecycle import State
+from gateway.core.rules.safeguards import Kind, Request
+from gateway.core.text.phone import PhoneFault, parse
 from gateway.http.access import Grant
 from gateway.http.bodies import decoded, json_answer, json_body
 from gateway.http.known_campaigns import KnownCampaigns

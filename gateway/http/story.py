@@ -7,11 +7,11 @@ such a chapter stands where it belongs, with the time of the one it follows from
 from collections.abc import Iterator
 from typing import Final
 
-from gateway.core.errors import Consequence, SubReason, billed, consequence
-from gateway.core.lifecycle import TERMINAL, State
-from gateway.core.localities import Nearness, nearness
-from gateway.core.safeguards import RULES, Kind
-from gateway.core.segments import cost_usd, measure
+from gateway.core.rules.errors import Consequence, SubReason, billed, consequence
+from gateway.core.rules.lifecycle import TERMINAL, State
+from gateway.core.rules.safeguards import RULES, Kind
+from gateway.core.text.localities import Nearness, nearness
+from gateway.core.text.segments import cost_usd, measure
 from gateway.http.records import Chapter, Message, Story
 from gateway.store.stories import Facts, MessageFacts, PastAttempt
 

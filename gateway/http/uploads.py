@@ -12,7 +12,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from gateway.core.phone import PhoneFault, parse
+from gateway.core.text.phone import PhoneFault, parse
 from gateway.http.access import Grant
 from gateway.http.bodies import JSON, decoded, json_answer, json_body
 from gateway.http.known_campaigns import KnownCampaigns

@@ -11,8 +11,8 @@ from urllib.parse import unquote
 import structlog
 from aiohttp import web
 
-from gateway.core.errors import BadInput
-from gateway.core.phone import masked
+from gateway.core.rules.errors import BadInput
+from gateway.core.text.phone import masked
 from gateway.http.bodies import bounded
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.parts import Parts, WebhookDoor

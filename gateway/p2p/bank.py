@@ -7,9 +7,9 @@ from typing import Literal
 import msgspec
 
 from gateway.clock import Clock
-from gateway.core.hours import Open, verdict
-from gateway.core.safeguards import Kind, Request
-from gateway.core.scripts import Script, compile_script, draw
+from gateway.core.rules.hours import Open, verdict
+from gateway.core.rules.safeguards import Kind, Request
+from gateway.core.text.scripts import Script, compile_script, draw
 from gateway.pipeline.admission import Admission, Outcome
 from gateway.pipeline.campaigns import Campaigns
 from gateway.store import actions, contacts, conversations

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from gateway.core.hours import group_key
-from gateway.core.phone import place
+from gateway.core.rules.hours import group_key
+from gateway.core.text.phone import place
 from gateway.p2p.lists import ListRow
 from gateway.store.contacts import ContactRow
 

@@ -6,7 +6,7 @@ Every function takes the cell as it was typed and never raises: a cell that says
 import re
 from functools import lru_cache
 
-from gateway.core.phone import Phone, PhoneFault, parse
+from gateway.core.text.phone import Phone, PhoneFault, parse
 
 # What spreadsheets and databases write for "nothing here". "Null" and "Nan" are real names: exact case.
 BLANK_MARKS = frozenset(

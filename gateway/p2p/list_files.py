@@ -10,8 +10,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from gateway.core.errors import BadInput
-from gateway.core.phone import Phone, parse
+from gateway.core.rules.errors import BadInput
+from gateway.core.text.phone import Phone, parse
 from gateway.p2p.list_columns import Columns, read_header
 
 DELIMITERS = ",;\t|"

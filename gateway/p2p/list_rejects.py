@@ -8,7 +8,7 @@ from typing import Self
 
 from msgspec import Struct
 
-from gateway.core.errors import BadInput
+from gateway.core.rules.errors import BadInput
 
 OWN_COLUMNS = ("line", "column", "reason", "text")
 WHOLE_ROW = "(row)"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from gateway.core.errors import BadInput
-from gateway.core.phone import PhoneFault
+from gateway.core.rules.errors import BadInput
+from gateway.core.text.phone import PhoneFault
 from gateway.p2p.list_cells import (
     carrier,
     clean,

@@ -14,12 +14,12 @@ from typing import Literal, Protocol
 import msgspec
 
 from gateway.clock import Clock
-from gateway.core import safeguards
-from gateway.core.errors import SubReason
-from gateway.core.hours import Open, Why, verdict
-from gateway.core.lifecycle import State
-from gateway.core.safeguards import Blocked, Facts, Kind, Request
-from gateway.core.segments import measure
+from gateway.core.rules import safeguards
+from gateway.core.rules.errors import SubReason
+from gateway.core.rules.hours import Open, Why, verdict
+from gateway.core.rules.lifecycle import State
+from gateway.core.rules.safeguards import Blocked, Facts, Kind, Request
+from gateway.core.text.segments import measure
 from gateway.metrics import Metrics
 from gateway.pipeline.campaigns import Campaign, Campaigns
 from gateway.store import messages, recipients

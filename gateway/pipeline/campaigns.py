@@ -2,9 +2,9 @@
 
 import msgspec
 
-from gateway.core.campaign import CampaignSettings
-from gateway.core.errors import BadInput
-from gateway.core.registration import Limits, limits
+from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.errors import BadInput
+from gateway.core.rules.registration import Limits, limits
 from gateway.store import campaigns as rows
 from gateway.store.database import Database
 

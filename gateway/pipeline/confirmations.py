@@ -9,7 +9,7 @@ import logging
 from collections.abc import Sequence
 
 from gateway.clock import Clock
-from gateway.core.safeguards import Kind, PartyKind, Request
+from gateway.core.rules.safeguards import Kind, PartyKind, Request
 from gateway.pipeline.admission import Admission, Outcome
 from gateway.pipeline.campaigns import Campaigns
 from gateway.store import conversations

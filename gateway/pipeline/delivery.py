@@ -14,10 +14,10 @@ from typing import Protocol
 import msgspec
 
 from gateway.clock import Clock
-from gateway.core.errors import Reason, consequence
-from gateway.core.lifecycle import TERMINAL, State, fold, provider_word
-from gateway.core.pacing import next_cap_reset
-from gateway.core.retry import Again, Ended, after_failure
+from gateway.core.rules.errors import Reason, consequence
+from gateway.core.rules.lifecycle import TERMINAL, State, fold, provider_word
+from gateway.core.rules.retry import Again, Ended, after_failure
+from gateway.core.sending.pacing import next_cap_reset
 from gateway.metrics import Metrics
 from gateway.pipeline.admission import LANE_RETRY
 from gateway.pipeline.campaigns import Campaign, Campaigns

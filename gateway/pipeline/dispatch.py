@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.clock import Clock
-from gateway.core.lifecycle import State
-from gateway.core.numbers import Number, NumberPool
-from gateway.core.pacing import Pacer, last_cap_reset
+from gateway.core.rules.lifecycle import State
+from gateway.core.sending.numbers import Number, NumberPool
+from gateway.core.sending.pacing import Pacer, last_cap_reset
 from gateway.metrics import Metrics
 from gateway.pipeline.admission import StraightOn
 from gateway.pipeline.campaigns import Campaign, Campaigns

@@ -15,15 +15,15 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 import msgspec
 
 from gateway.clock import Clock
-from gateway.core.errors import Kind, Retry, consequence
-from gateway.core.lifecycle import State
-from gateway.core.pacing import Pacer
-from gateway.core.retry import Ended
-from gateway.core.segments import Encoding, measure
-from gateway.core.waiting import Lane
+from gateway.core.rules.errors import Kind, Retry, consequence
+from gateway.core.rules.lifecycle import State
+from gateway.core.rules.retry import Ended
+from gateway.core.sending.pacing import Pacer
+from gateway.core.sending.waiting import Lane
+from gateway.core.text.segments import Encoding, measure
 from gateway.metrics import Metrics
 from gateway.pipeline.delivery import Delivery, News
-from gateway.pipeline.lately import Lately
+from gateway.pipeline.recent_durations import RecentDurations
 from gateway.providers.base import Accepted, AnswerLost, NotSent, OutboundText, Provider, Refused
 from gateway.store.database import DatabaseGone
 
@@ -112,7 +112,7 @@ class HandOver:
         self._slots: dict[Key, asyncio.TimerHandle] = {}  # after it, or waiting too shortly for one
         self._ready: deque[Key] = deque()  # for a call to be free
         self._calls: dict[Key, asyncio.Task[None]] = {}
-        self._looking = Lately()
+        self._looking = RecentDurations()
         self._draining = False
         self._stops: dict[str, float] = {}
         self.unsettled: dict[int, Unsettled] = {}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from gateway.core.consent import Intent, Reading, read
+from gateway.core.text.consent import Intent, Reading, read
 from gateway.metrics import Metrics
 from gateway.pipeline.campaigns import Campaigns
 from gateway.providers.base import InboundText

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import msgspec
 
 from gateway.clock import Clock
-from gateway.core.numbers import Number, NumberPool
-from gateway.core.purchases import BuyOne
+from gateway.core.sending.numbers import Number, NumberPool
+from gateway.core.sending.purchases import BuyOne
 from gateway.providers.base import AnswerLost, BoughtNumber, NotSent, Provider, ProviderError, Stock
 from gateway.store import numbers
 from gateway.store.database import Database, DatabaseGone

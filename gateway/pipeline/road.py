@@ -12,21 +12,21 @@ from typing import Protocol
 import msgspec
 
 from gateway.clock import Clock
-from gateway.core.errors import Kind, SubReason, consequence
-from gateway.core.lifecycle import State
-from gateway.core.numbers import Chosen, How, NoNumber, NumberPool, Wait
-from gateway.core.pacing import Pacer
-from gateway.core.retry import Ended
-from gateway.core.safeguards import Kind as MessageKind
-from gateway.core.waiting import Lane, Picked, Waiting, WaitingLine
+from gateway.core.rules.errors import Kind, SubReason, consequence
+from gateway.core.rules.lifecycle import State
+from gateway.core.rules.retry import Ended
+from gateway.core.rules.safeguards import Kind as MessageKind
+from gateway.core.sending.numbers import Chosen, How, NoNumber, NumberPool, Wait
+from gateway.core.sending.pacing import Pacer
+from gateway.core.sending.waiting import Lane, Picked, Waiting, WaitingLine
 from gateway.metrics import Metrics
 from gateway.pipeline.admission import LANE_REPLY, StraightOn
 from gateway.pipeline.campaigns import Campaign
 from gateway.pipeline.delivery import Requeued
 from gateway.pipeline.given_numbers import GivenNumbers
 from gateway.pipeline.hand_over import SHORTEST_VALIDITY_S, HandOver, Planned
-from gateway.pipeline.lately import Lately
 from gateway.pipeline.purchase import Buyer
+from gateway.pipeline.recent_durations import RecentDurations
 from gateway.providers.base import OutboundText, Provider
 from gateway.store import messages, numbers
 from gateway.store.database import Database, DatabaseGone
@@ -83,7 +83,7 @@ class CampaignRoad:
         self._numbers_given = GivenNumbers(parts.options.look_ahead)  # whoever is in hand
         self._more_in_store = True  # messages that are due and not in hand
         self._left_in_store = 0  # how often a message was left there
-        self._writing = Lately()  # from a decision until its write is known
+        self._writing = RecentDurations()  # from a decision until its write is known
         self._next_poll_at = self._next_sweep_at = self._next_save_at = 0.0
         self.handed_over: defaultdict[tuple[int, str | None], int] = defaultdict(int)  # segments, ever
         self._stopping = False

@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
-from gateway.core.errors import TextbankError
+from gateway.core.rules.errors import TextbankError
 
 
 class OutboundText(msgspec.Struct, frozen=True, gc=False):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.core.errors import BadInput
+from gateway.core.rules.errors import BadInput
 from gateway.store.database import Database
 from gateway.store.recipients import ABOUT, FACTS, Recipient, given_to
 

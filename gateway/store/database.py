@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 
 import asyncpg
 
-from gateway.core.errors import BadInput, TextbankError
+from gateway.core.rules.errors import BadInput, TextbankError
 
 Connection: TypeAlias = Any  # asyncpg ships no types
 Record: TypeAlias = Any

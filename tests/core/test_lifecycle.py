@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.core.lifecycle import MOVES, TERMINAL, State, fold, move, provider_word
+from gateway.core.rules.lifecycle import MOVES, TERMINAL, State, fold, move, provider_word
 
 LEGAL = {
     ("draft", "blocked"),

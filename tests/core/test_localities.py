@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.core.localities import NEIGHBOURS, Nearness, nearest_first, nearness
-from gateway.core.phone import PLACES
+from gateway.core.text.localities import NEIGHBOURS, Nearness, nearest_first, nearness
+from gateway.core.text.phone import PLACES
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.core.numbers import (
+from gateway.core.rules.registration import Limits, Registration, limits
+from gateway.core.sending.numbers import (
     BuyOne,
     BuyReason,
     Chosen,
@@ -20,8 +21,7 @@ from gateway.core.numbers import (
     Suspect,
     Wait,
 )
-from gateway.core.pacing import Pacer
-from gateway.core.registration import Limits, Registration, limits
+from gateway.core.sending.pacing import Pacer
 
 NOON = 1_792_500_000.0
 POLITICAL = limits(Registration())

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.core.pacing import CAP_EDGE_S, SLOWEST_FACTOR, Pacer, PacerState, next_cap_reset
-from gateway.core.registration import Limits
+from gateway.core.rules.registration import Limits
+from gateway.core.sending.pacing import CAP_EDGE_S, SLOWEST_FACTOR, Pacer, PacerState, next_cap_reset
 
 PACIFIC = ZoneInfo("America/Los_Angeles")
 CARRIERS = ["att", "tmobile", "verizon", "uscellular", "regional", "voip", None]

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.core import phone
-from gateway.core.phone import Phone, PhoneFault, masked, national, parse, place
+from gateway.core.text import phone
+from gateway.core.text.phone import Phone, PhoneFault, masked, national, parse, place
 
 PHONE = Phone("+12155550123", "215", "PA", ("America/New_York",))
 

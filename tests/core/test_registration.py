@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from gateway.core.errors import BadInput
-from gateway.core.registration import (
+from gateway.core.rules.errors import BadInput
+from gateway.core.rules.registration import (
     BadRegistration,
     BrandKind,
     CampaignKind,

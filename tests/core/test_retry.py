@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.core.errors import CATALOGUE, Retry, consequence
-from gateway.core.lifecycle import State
-from gateway.core.retry import Again, Ended, GiveUp, RetryPolicy, after_failure
+from gateway.core.rules.errors import CATALOGUE, Retry, consequence
+from gateway.core.rules.lifecycle import State
+from gateway.core.rules.retry import Again, Ended, GiveUp, RetryPolicy, after_failure
 
 NOW = 1_780_000_000.0
 END = NOW + 12 * 3600.0

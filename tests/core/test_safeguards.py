@@ -8,9 +8,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gateway.core import safeguards
-from gateway.core.errors import SubReason, consequence
-from gateway.core.safeguards import (
+from gateway.core.rules import safeguards
+from gateway.core.rules.errors import SubReason, consequence
+from gateway.core.rules.safeguards import (
     RULES,
     Admitted,
     Blocked,

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.core.consent import STOP_KEYWORDS, Intent, read
-from gateway.core.errors import BadInput
-from gateway.core.lint import Severity, has_opt_out_wording, lint
-from gateway.core.scripts import OPT_OUT_SUFFIX, Field, ScriptFault, compile_script, draw
+from gateway.core.rules.errors import BadInput
+from gateway.core.text.consent import STOP_KEYWORDS, Intent, read
+from gateway.core.text.lint import Severity, has_opt_out_wording, lint
+from gateway.core.text.scripts import OPT_OUT_SUFFIX, Field, ScriptFault, compile_script, draw
 
 FIELDS = {
     "issue": Field("issue", default="schools"),

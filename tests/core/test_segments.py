@@ -8,8 +8,16 @@ import regex
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.core import segments
-from gateway.core.segments import Encoding, cost_usd, culprits, legacy_segments, measure, normalise, split
+from gateway.core.text import segments
+from gateway.core.text.segments import (
+    Encoding,
+    cost_usd,
+    culprits,
+    legacy_segments,
+    measure,
+    normalise,
+    split,
+)
 
 EXAMPLES = json.loads((Path(__file__).parent / "data" / "segments-examples.json").read_text())
 FAMILY = "👨‍👩‍👧‍👦"

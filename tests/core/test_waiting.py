@@ -7,10 +7,10 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.core.numbers import Chosen, NoNumber, Number, NumberPool, PoolPolicy, Wait
-from gateway.core.pacing import Pacer
-from gateway.core.registration import Limits
-from gateway.core.waiting import Lane, Picked, Taken, Waiting, WaitingLine, choosing_from
+from gateway.core.rules.registration import Limits
+from gateway.core.sending.numbers import Chosen, NoNumber, Number, NumberPool, PoolPolicy, Wait
+from gateway.core.sending.pacing import Pacer
+from gateway.core.sending.waiting import Lane, Picked, Taken, Waiting, WaitingLine, choosing_from
 
 NOON = 1_792_500_000.0
 LIMITS = Limits(

@@ -14,12 +14,12 @@ import msgspec
 from gateway.clock import Clock
 from gateway.config import Database as DatabaseSettings
 from gateway.config import Dispatch, Http, Settings, Windows
-from gateway.core.campaign import CampaignSettings
-from gateway.core.hours import group_key
-from gateway.core.numbers import Number
+from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.hours import group_key
+from gateway.core.sending.numbers import Number
 from gateway.http.access import RANDOM_BYTES, Role, new_key
 from gateway.providers.base import OutboundText
-from gateway.providers.twilio_webhooks import signature
+from gateway.providers.twilio.webhooks import signature
 from gateway.serve import Worker, running, webhook_doors
 from gateway.store import api_keys, campaigns, contacts, numbers
 from gateway.store.campaigns import CampaignRow

@@ -5,9 +5,9 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 
 from gateway.metrics import FAMILIES, Metrics
-from gateway.pipeline.headcount import Headcount
-from gateway.pipeline.workload import Workload
 from gateway.providers.base import Found, InboundText, Listed
+from gateway.upkeep.headcount import Headcount
+from gateway.upkeep.workload import Workload
 from tests.http.house import CAMPAIGN, NUMBER, START_AT, House, a_house
 from tests.http.signing_provider import PATIENCE_S, SigningProvider
 

@@ -12,18 +12,18 @@ import pytest
 from gateway.app import chores_of, reconciliation_of
 from gateway.clock import Clock
 from gateway.config import CatchUp, Settings
-from gateway.core.numbers import Number
-from gateway.core.safeguards import Kind, Request
-from gateway.pipeline.reconciliation import Differences
+from gateway.core.rules.safeguards import Kind, Request
+from gateway.core.sending.numbers import Number
 from gateway.providers.base import BoughtNumber, OutboundText
-from gateway.providers.twilio import TwilioProvider
-from gateway.providers.twilio_account import Account
+from gateway.providers.twilio.account import Account
+from gateway.providers.twilio.provider import TwilioProvider
 from gateway.serve import Worker, running
 from gateway.store import campaigns, contacts, numbers
 from gateway.store.campaigns import CampaignRow
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
 from gateway.store.numbers import NumberRow
+from gateway.upkeep.reconciliation import Differences
 from simulator.scenario import load
 from simulator.twilio_accounts import DEFAULT_SID, DEFAULT_TOKEN
 from simulator.twilio_server import ServerOptions, TwilioServer

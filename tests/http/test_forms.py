@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.http.webhooks import _pairs
-from gateway.providers.twilio_wire import form_body
+from gateway.providers.twilio.wire import form_body
 from simulator.twilio_errors import ApiError
 from simulator.twilio_wire import Form
 

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from gateway.clock import Clock
-from gateway.core.campaign import CampaignSettings
+from gateway.core.rules.campaign import CampaignSettings
 from gateway.http.access import Role
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.problems import Refusal

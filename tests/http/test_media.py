@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.core.segments import cost_usd
+from gateway.core.text.segments import cost_usd
 from gateway.providers.base import Refused
 from tests.http.house import CAMPAIGN, House
 

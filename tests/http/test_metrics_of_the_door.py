@@ -5,8 +5,8 @@ import pytest
 from gateway.http.operations import OPERATIONS
 from gateway.http.server import application
 from gateway.metrics import ROUTES
-from gateway.pipeline.headcount import Headcount
 from gateway.serve import webhook_doors
+from gateway.upkeep.headcount import Headcount
 from tests.http.house import CAMPAIGN, PUBLIC_URL, House, phone
 
 REQUESTS = 'p2p_http_requests_total{method="%s",route="%s",status="%s"}'

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway import cli
-from gateway.core.errors import BadInput
+from gateway.core.rules.errors import BadInput
 from gateway.store.database import Database, refuse_old_server
 from tests.http.signing_provider import TOKENS
 

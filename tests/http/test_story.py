@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.errors import CATALOGUE
+from gateway.core.rules.errors import CATALOGUE
 from gateway.http.story import story_of
 from gateway.providers.base import Refused
 from gateway.store.stories import Facts, MessageFacts, OwnNumber, PastAttempt

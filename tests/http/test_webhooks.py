@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.providers.twilio_webhooks import signature
+from gateway.providers.twilio.webhooks import signature
 from tests.http.house import (
     NUMBER,
     PUBLIC_URL,

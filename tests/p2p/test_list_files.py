@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.core.errors import BadInput
+from gateway.core.rules.errors import BadInput
 from gateway.p2p.lists import ListReader, ListRow, ListSummary, read_list
 
 DATA = Path(__file__).parent / "data"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.core.errors import BadInput
-from gateway.core.phone import PhoneFault
+from gateway.core.rules.errors import BadInput
+from gateway.core.text.phone import PhoneFault
 from gateway.p2p.lists import ListReader, ListRow, ListSummary, read_list
 
 DATA = Path(__file__).parent / "data"

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from gateway.core.campaign import CampaignSettings
-from gateway.core.errors import BadInput
-from gateway.core.hours import CampaignHours
-from gateway.core.lifecycle import State
-from gateway.core.safeguards import Kind, Policy, Request
+from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.errors import BadInput
+from gateway.core.rules.hours import CampaignHours
+from gateway.core.rules.lifecycle import State
+from gateway.core.rules.safeguards import Kind, Policy, Request
 from gateway.providers.base import Refused
 from gateway.store import campaigns, contacts
 from gateway.store.contacts import ContactRow

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from gateway.config import OptOuts
-from gateway.core.campaign import CampaignSettings
-from gateway.core.registration import Registration
-from gateway.core.safeguards import Kind
+from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.registration import Registration
+from gateway.core.rules.safeguards import Kind
 from gateway.providers.base import Refused
 from gateway.store import campaigns
 from tests.pipeline.world import CAMPAIGN, FIVE, SETTINGS, START_AT, World, number_phone, phone

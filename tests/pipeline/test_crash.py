@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from gateway.core.campaign import CampaignSettings
-from gateway.core.registration import Registration
-from gateway.core.safeguards import Kind
+from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.registration import Registration
+from gateway.core.rules.safeguards import Kind
 from gateway.providers.base import NotSent
 from tests.pipeline.scripted_provider import Lost, reference
 from tests.pipeline.world import SETTLED_S, World, phone

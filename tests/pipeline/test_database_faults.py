@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from gateway.core.campaign import CampaignSettings
-from gateway.core.registration import Registration
+from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.registration import Registration
 from gateway.store.database import Database
 from tests.pipeline.world import CAMPAIGN, SETTINGS, SETTLED_S, World, phone
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.core.lifecycle import State, fold, provider_word
-from gateway.core.retry import RetryPolicy
-from gateway.core.safeguards import Kind
+from gateway.core.rules.lifecycle import State, fold, provider_word
+from gateway.core.rules.retry import RetryPolicy
+from gateway.core.rules.safeguards import Kind
 from gateway.providers.base import NotSent, StatusReport
 from tests.pipeline.scripted_provider import Hangs, Lost
 from tests.pipeline.world import CAMPAIGN, World

@@ -7,11 +7,11 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from gateway.core.campaign import CampaignSettings
-from gateway.core.lifecycle import State
-from gateway.core.numbers import PoolPolicy
-from gateway.core.registration import Registration
-from gateway.core.safeguards import Kind, Policy
+from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.lifecycle import State
+from gateway.core.rules.registration import Registration
+from gateway.core.rules.safeguards import Kind, Policy
+from gateway.core.sending.numbers import PoolPolicy
 from gateway.providers.base import NotSent
 from gateway.store import campaigns
 from tests.pipeline.world import (

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from gateway.core.campaign import CampaignSettings
-from gateway.core.registration import Registration
-from gateway.core.retry import RetryPolicy
+from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.registration import Registration
+from gateway.core.rules.retry import RetryPolicy
 from gateway.pipeline.hand_over import Planned
 from gateway.providers.base import NotSent, Refused
 from gateway.store import contacts

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from gateway.core.campaign import CampaignSettings
-from gateway.core.safeguards import Kind
+from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.safeguards import Kind
 from gateway.providers.base import InboundText
 from gateway.store import campaigns, contacts, numbers
 from gateway.store.campaigns import CampaignRow

@@ -2,10 +2,10 @@
 
 import pytest
 
-from gateway.core.campaign import CampaignSettings
-from gateway.core.registration import Registration
-from gateway.core.safeguards import Kind
-from gateway.core.segments import PRICES
+from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.registration import Registration
+from gateway.core.rules.safeguards import Kind
+from gateway.core.text.segments import PRICES
 from gateway.providers.base import NotSent
 from tests.pipeline.world import CAMPAIGN, SETTLED_S, World
 

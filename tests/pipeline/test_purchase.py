@@ -2,9 +2,9 @@
 
 import pytest
 
-from gateway.core.campaign import CampaignSettings
-from gateway.core.numbers import PoolPolicy
-from gateway.core.registration import Registration
+from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.registration import Registration
+from gateway.core.sending.numbers import PoolPolicy
 from gateway.providers.base import BoughtNumber, NotSent, Refused
 from tests.pipeline.world import CAMPAIGN, World, number_phone
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.core.campaign import CampaignSettings
-from gateway.core.registration import Registration
+from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.registration import Registration
 from gateway.providers.base import InboundText, StatusReport
 from tests.pipeline.scripted_provider import sid
 from tests.pipeline.world import CAMPAIGN, SETTLED_S, World, number_phone, phone

@@ -14,10 +14,10 @@ import simpy
 from gateway.app import Gateway
 from gateway.clock import Clock
 from gateway.config import Dispatch, Settings, Windows
-from gateway.core.campaign import CampaignSettings
-from gateway.core.hours import group_key
-from gateway.core.numbers import Number
-from gateway.core.safeguards import Kind, Request
+from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.hours import group_key
+from gateway.core.rules.safeguards import Kind, Request
+from gateway.core.sending.numbers import Number
 from gateway.pipeline.admission import Outcome
 from gateway.providers.base import InboundText
 from gateway.store import campaigns, contacts, numbers

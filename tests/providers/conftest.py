@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from gateway.providers.base import OutboundText
-from gateway.providers.twilio import TwilioProvider
-from gateway.providers.twilio_account import Account
+from gateway.providers.twilio.account import Account
+from gateway.providers.twilio.provider import TwilioProvider
 from tests.providers.fake_twilio import FakeTwilio
 from tests.providers.payloads import OURS, THEIRS
 

@@ -14,8 +14,8 @@ from gateway.providers.base import (
     Listed,
     Refused,
 )
-from gateway.providers.twilio import TwilioProvider
-from gateway.providers.twilio_records import carrier_of, same_text
+from gateway.providers.twilio.provider import TwilioProvider
+from gateway.providers.twilio.records import carrier_of, same_text
 from tests.providers.conftest import MakeProvider, outbound
 from tests.providers.fake_twilio import API, FakeTwilio, Says
 from tests.providers.payloads import (

@@ -2,9 +2,9 @@
 
 import pytest
 
-from gateway.core.errors import BadInput
-from gateway.providers.twilio import TwilioProvider
-from gateway.providers.twilio_account import Account
+from gateway.core.rules.errors import BadInput
+from gateway.providers.twilio.account import Account
+from gateway.providers.twilio.provider import TwilioProvider
 
 AC, SK, MG = "AC" + "0" * 32, "SK" + "1" * 32, "MG" + "2" * 32
 OURS = "https://texts.example.org/"

@@ -12,9 +12,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from gateway.providers.base import Accepted, AnswerLost, BoughtNumber, InboundText, OutboundText, Refused
-from gateway.providers.twilio import TwilioProvider
-from gateway.providers.twilio_account import Account
-from gateway.providers.twilio_webhooks import inbound_text, is_signed, status_report
+from gateway.providers.twilio.account import Account
+from gateway.providers.twilio.provider import TwilioProvider
+from gateway.providers.twilio.webhooks import inbound_text, is_signed, status_report
 from simulator.scenario import load
 from simulator.twilio_accounts import DEFAULT_SID, DEFAULT_TOKEN
 from simulator.twilio_server import ServerOptions, TwilioServer

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import msgspec
 import pytest
 
-from gateway.core.errors import Kind, consequence
-from gateway.core.lifecycle import provider_word
+from gateway.core.rules.errors import Kind, consequence
+from gateway.core.rules.lifecycle import provider_word
 from gateway.providers.base import BoughtNumber, OutboundText, ProviderError, Refused
-from gateway.providers.twilio import TwilioProvider
+from gateway.providers.twilio.provider import TwilioProvider
 from simulator.scenario import load
 from simulator.twilio_accounts import DEFAULT_SID, DEFAULT_TOKEN
 from simulator.twilio_server import ServerOptions, TwilioServer

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.providers.base import ProviderError, Refused
-from gateway.providers.twilio import TwilioProvider
-from gateway.providers.twilio_concurrency import Concurrency
+from gateway.providers.twilio.concurrency import Concurrency
+from gateway.providers.twilio.provider import TwilioProvider
 from tests.providers.conftest import MakeProvider, outbound
 from tests.providers.fake_twilio import FakeTwilio, Says
 from tests.providers.payloads import classic, created

@@ -6,11 +6,11 @@ import socket
 import msgspec
 import pytest
 
-from gateway.core.errors import Kind, consequence
+from gateway.core.rules.errors import Kind, consequence
 from gateway.providers.base import AnswerLost, NotSent, ProviderError, Refused
-from gateway.providers.twilio import TwilioProvider
-from gateway.providers.twilio_account import Account
-from gateway.providers.twilio_wire import failure
+from gateway.providers.twilio.account import Account
+from gateway.providers.twilio.provider import TwilioProvider
+from gateway.providers.twilio.wire import failure
 from tests.providers.conftest import PUBLIC_URL, MakeProvider, outbound
 from tests.providers.fake_twilio import SID, TOKEN, FakeTwilio, Says
 from tests.providers.payloads import classic, created, rfc_9457

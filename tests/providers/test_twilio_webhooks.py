@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
-from gateway.core.errors import BadInput
+from gateway.core.rules.errors import BadInput
 from gateway.providers.base import InboundText, StatusReport
-from gateway.providers.twilio_webhooks import (
+from gateway.providers.twilio.webhooks import (
     inbound_text,
     is_signed,
     signature,

@@ -3,12 +3,12 @@
 import pytest
 from msgspec.structs import replace
 
-from gateway.core.lifecycle import State
-from gateway.core.pacing import DailyCap, Pacer
-from gateway.core.retry import Ended
+from gateway.core.rules.lifecycle import State
+from gateway.core.rules.retry import Ended
+from gateway.core.sending.pacing import DailyCap, Pacer
 from gateway.metrics import Metrics
 from gateway.pipeline.hand_over import HandOver, Planned
-from gateway.pipeline.lately import Lately
+from gateway.pipeline.recent_durations import RecentDurations
 from gateway.pipeline.road import CampaignRoad
 from gateway.store import messages, receipts
 from simulator.faults import FaultParameters
@@ -157,7 +157,7 @@ def nobody_paces(patch: Patch) -> None:
 def missed_slots_are_made_up_for(patch: Patch) -> None:
     """A text whose slot passed while it was written goes at once, on top of those whose slot has come."""
     patch.setattr(Planned, "again", lambda planned, _now: planned)
-    patch.setattr(Lately, "longest_s", 0.0)
+    patch.setattr(RecentDurations, "longest_s", 0.0)
 
 
 def the_cap_is_no_cap(patch: Patch) -> None:

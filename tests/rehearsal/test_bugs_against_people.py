@@ -10,8 +10,8 @@ import gateway.p2p.bank
 import gateway.pipeline.admission
 import gateway.pipeline.inbound
 from gateway.app import Gateway, Undurable
-from gateway.core.hours import Open
-from gateway.core.numbers import NumberPool
+from gateway.core.rules.hours import Open
+from gateway.core.sending.numbers import NumberPool
 from gateway.pipeline.hand_over import HandOver
 from gateway.pipeline.road import CampaignRoad
 from gateway.store import actions, conversations, messages

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway import cli
-from gateway.core.numbers import NumberPool
+from gateway.core.sending.numbers import NumberPool
 from simulator.result import INVARIANTS
 
 FIELDS = [

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.app import Gateway
-from gateway.core.scripts import ScriptFault
+from gateway.core.text.scripts import ScriptFault
 from simulator.bank import BankOfVolunteers
 from simulator.faults import FaultParameters
 from simulator.result import Rehearsed

@@ -6,8 +6,8 @@ from typing import get_args
 import pytest
 from msgspec.structs import replace
 
-from gateway.core.errors import BadInput
-from gateway.core.registration import CampaignKind, Limits, limits
+from gateway.core.rules.errors import BadInput
+from gateway.core.rules.registration import CampaignKind, Limits, limits
 from simulator import carriers
 from simulator.campaign_setup import campaign_settings
 from simulator.carriers import CampaignRegistration

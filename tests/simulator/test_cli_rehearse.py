@@ -9,7 +9,7 @@ import pytest
 
 import simulator.cli
 from gateway import cli
-from gateway.core.errors import BadInput
+from gateway.core.rules.errors import BadInput
 from simulator.result import Violation
 from simulator.scenario import shipped
 from tests.simulator.sample_rehearsal import rehearsed, snapshot

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import simpy
 
-from gateway.core import consent
+from gateway.core.text import consent
 from simulator.draws import Draws
 from simulator.people import People, PeopleParameters, Plan
 from simulator.population import Population, PopulationParameters

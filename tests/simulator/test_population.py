@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.core import phone as gateway_phone
+from gateway.core.text import phone as gateway_phone
 from simulator.carriers import CARRIERS
 from simulator.draws import Draws
 from simulator.population import (

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from gateway.core import consent, phone
+from gateway.core.text import consent, phone
 from simulator.draws import Draws
 from simulator.population import Population
 from simulator.scenario import BadScenario, load, shipped

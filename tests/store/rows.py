@@ -2,7 +2,7 @@
 
 import msgspec
 
-from gateway.core.lifecycle import State
+from gateway.core.rules.lifecycle import State
 from gateway.store import campaigns, contacts, messages, numbers
 from gateway.store.campaigns import CampaignRow
 from gateway.store.contacts import ContactRow

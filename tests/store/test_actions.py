@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from gateway.core.errors import BadInput
+from gateway.core.rules.errors import BadInput
 from gateway.store import actions, contacts, recipients
 from gateway.store.actions import ActionRow, Assigned, Fronts
 from gateway.store.contacts import ContactRow

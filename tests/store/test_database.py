@@ -6,7 +6,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from gateway.core.errors import BadInput
+from gateway.core.rules.errors import BadInput
 from gateway.store.database import Database, DatabaseGone
 
 HANG_S = 3.0  # only a test that would never end meets it

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from gateway.core.errors import BadInput
+from gateway.core.rules.errors import BadInput
 from gateway.store import migrate as migrations
 from gateway.store.database import Database
 from gateway.store.migrate import Migration, MigrationFailed, migrate, shipped, would_apply

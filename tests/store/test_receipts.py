@@ -6,7 +6,7 @@ import math
 import msgspec
 import pytest
 
-from gateway.core.lifecycle import MOVES, TERMINAL, State
+from gateway.core.rules.lifecycle import MOVES, TERMINAL, State
 from gateway.store import receipts
 from gateway.store.database import Database
 from gateway.store.receipts import Moved, Requeue, Word

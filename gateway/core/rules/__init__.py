@@ -1,0 +1,1 @@
+"""Rules: codes, safeguards, hours, states, retries, and what the carriers granted."""

@@ -1,0 +1,1 @@
+"""Sending: which number, in which order, at which moment."""

@@ -1,0 +1,1 @@
+"""Texts: segments, scripts and their lint, people's words, phones."""

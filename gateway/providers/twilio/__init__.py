@@ -1,0 +1,1 @@
+"""Twilio, or any server that speaks its API."""

@@ -1,0 +1,226 @@
+"""Twilio: `twilio://ACCOUNT_SID:AUTH_TOKEN@`, or any server that speaks its API.
+
+Creating a message has no idempotency key and its callback URL is not shown again. So a lost answer is settled by
+the callback, or by `find`: the texts between the two numbers since the hand-over, but for those known to be
+other messages.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Self
+
+import msgspec
+from yarl import URL
+
+from gateway.core.rules.errors import Kind, consequence
+from gateway.providers.base import (
+    Accepted,
+    BoughtNumber,
+    Found,
+    InboundText,
+    Line,
+    Listed,
+    OutboundText,
+    Provider,
+    ProviderError,
+    Refused,
+    Sink,
+)
+from gateway.providers.twilio.account import Account
+from gateway.providers.twilio.known import Known, which
+from gateway.providers.twilio.numbers import Numbers
+from gateway.providers.twilio.records import AccountState, Lookup, Message, MessagePage
+from gateway.providers.twilio.webhooks import RETRIES, STATUS_PATH, status_query
+from gateway.providers.twilio.wire import Wire, decoded, pages, query_url
+
+_SHORTEST_VALIDITY_S, _LONGEST_VALIDITY_S = 1, 36_000
+_PAGE_SIZE = 1000  # Twilio's most
+_TRIES = 3
+_OURS = "outbound-api"  # Twilio's own answer to a STOP is an "outbound-reply"
+_NEVER_LEFT = frozenset({"failed", "canceled"})
+
+_messages = msgspec.json.Decoder(MessagePage).decode
+_message = msgspec.json.Decoder(Message).decode
+_lookup = msgspec.json.Decoder(Lookup).decode
+_account_state = msgspec.json.Decoder(AccountState).decode
+
+
+class TwilioProvider(Provider):
+    """The way to the carriers through Twilio; callbacks come through the HTTP door, not through `listen`."""
+
+    name = "twilio"
+
+    def __init__(self, account: Account) -> None:
+        root = f"{account.api_url}/2010-04-01/Accounts/{account.account_sid}"
+        self._account = account
+        self._wire = Wire(account)
+        self._root = root
+        self._messages_url = URL(f"{root}/Messages.json", encoded=True)
+        self._known = Known()
+        self.numbers = Numbers(account, self._wire, root)
+
+    @classmethod
+    def from_url(
+        cls, url: str, *, public_url: str | None = None, timeout_s: float | None = None, **_parts: object
+    ) -> Self:
+        """The URL's parts are `Account.from_url`'s; `timeout_s` bounds one request. Raises BadInput."""
+        return cls(Account.from_url(url, public_url=public_url, timeout_s=timeout_s))
+
+    def __repr__(self) -> str:
+        return f"TwilioProvider({self._wire!r})"
+
+    @property
+    def signing_tokens(self) -> tuple[str, ...]:
+        """What Twilio may sign webhooks with: two while a token is rotated."""
+        return self._account.signing_tokens
+
+    @property
+    def find_lags_s(self) -> float:
+        """How long `find` may not know yet what Twilio has: its list follows what it does a little later."""
+        return self._account.timeout_s
+
+    # ------------------------------------------------------------ texts
+
+    async def send(self, text: OutboundText) -> Accepted:
+        """POST Messages. One that is born failed was not sent, and no callback would say so."""
+        message = decoded(_message, await self._wire.post(self._messages_url, self._form(text)))
+        self._known.learn(message.sid, text)
+        if message.status in _NEVER_LEFT:
+            raise Refused(message.error_code, "failed at once")
+        return Accepted(message.sid)
+
+    def _form(self, text: OutboundText) -> list[tuple[str, str]]:
+        """The contact's own number even with a Messaging Service: it keeps it (DESIGN, one number)."""
+        query = status_query(text.campaign_id, text.message_id, text.attempt)
+        validity_s = min(max(int(text.validity_s), _SHORTEST_VALIDITY_S), _LONGEST_VALIDITY_S)
+        form = [
+            ("To", text.phone),
+            ("Body", text.body),
+            ("StatusCallback", f"{self._account.public_url}{STATUS_PATH}?{query}{RETRIES}"),
+            ("ValidityPeriod", str(validity_s)),
+        ]
+        if text.media:
+            form += [("MediaUrl", url) for url in text.media]
+        if text.number_phone:
+            form.append(("From", text.number_phone))
+        if self._account.messaging_service:
+            form.append(("MessagingServiceSid", self._account.messaging_service))
+        return form
+
+    async def find(self, text: OutboundText, since: float) -> Found | None:
+        """What became of an attempt whose answer was lost; None: it is not in Twilio's list (`find_lags_s`).
+
+        Asks by To and From alone: DateSent would miss a text that still waits in Twilio's queue. Raises AnswerLost
+        when several texts could be it: perhaps never beats perhaps twice.
+        """
+        pair = [("To", text.phone), ("From", text.number_phone)]
+        texts = [message async for message in self._list([each for each in pair if each[1]])]
+        candidates = [
+            message for message in texts if message.direction == _OURS and message.created_at >= int(since)
+        ]
+        message = which(candidates, text, self._known)
+        if message is None:
+            return None
+        self._known.learn(message.sid, text)
+        return message.found()
+
+    async def fetch(self, provider_sid: str) -> Found | None:
+        """The state of one message; None when Twilio has no such message (any more)."""
+        try:
+            url = URL(f"{self._root}/Messages/{provider_sid}.json")
+            return decoded(_message, await self._wire.get(url)).found()
+        except Refused as error:
+            if error.code in (404, 20404):
+                return None
+            raise
+
+    async def outbound_since(self, number_phone: str, since: float) -> AsyncIterator[Listed]:
+        """What became of a number's texts since an instant (Unix seconds), for a reconciliation."""
+        async for message in self._list([("From", number_phone), ("DateSent>", _instant(since))]):
+            if message.direction == _OURS:
+                yield message.listed()
+
+    async def inbound_since(self, number_phones: Sequence[str], since: float) -> AsyncIterator[InboundText]:
+        """People's texts to our numbers since an instant (Unix seconds): what a lost webhook told nobody."""
+        for number_phone in number_phones:
+            async for message in self._list([("To", number_phone), ("DateSent>", _instant(since))]):
+                if message.direction == "inbound":
+                    yield message.inbound()
+
+    async def _list(self, filters: list[tuple[str, str]]) -> AsyncIterator[Message]:
+        first = query_url(self._messages_url, [*filters, ("PageSize", str(_PAGE_SIZE))])
+        async for page in pages(self._wire, first, _messages):
+            for message in page.messages:
+                yield message
+
+    # ------------------------------------------------------------ numbers
+
+    async def buy(self, campaign_id: int, area_code: str) -> BoughtNumber:
+        """Buys a number in an area code ("": anywhere), pointed at our webhook and in the Messaging Service.
+
+        Raises Refused when there is none. Carriers may take hours to know it: until then it ends 30035.
+        """
+        return await self.numbers.buy(campaign_id, area_code)
+
+    async def bought_for(self, campaign_id: int) -> list[BoughtNumber]:
+        """The numbers that `buy` bought for a campaign of this gateway; another's on the same account are not."""
+        return await self.numbers.bought_for(campaign_id)
+
+    async def release(self, provider_sid: str) -> None:
+        """Gives a number back; one that is gone already is gone."""
+        await self.numbers.release(provider_sid)
+
+    async def look_up(self, phones: Sequence[str]) -> list[Line]:
+        """Line type and carrier of each phone, in order; "invalid" for one that can't exist. Each costs money.
+
+        Takes at most a quarter of the places, so that a list import doesn't hold up a bank.
+        """
+        lines: dict[str, Line] = {}
+        waiting = iter(dict.fromkeys(phones))
+        workers = [
+            asyncio.get_running_loop().create_task(self._look_up_each(waiting, lines))
+            for _ in range(max(1, min(self._account.concurrency // 4, len(phones))))
+        ]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+        return [lines[phone] for phone in phones]
+
+    async def _look_up_each(self, waiting: Iterator[str], lines: dict[str, Line]) -> None:
+        for phone in waiting:
+            url = URL(f"{self._account.lookups_url}/v2/PhoneNumbers/").joinpath(phone)
+            body = await self._read(url.with_query(Fields="line_type_intelligence"))
+            lines[phone] = decoded(_lookup, body).line()
+
+    async def _read(self, url: URL) -> bytes:
+        """A GET may be repeated: throttled, or its answer lost."""
+        for nth in range(_TRIES - 1):
+            try:
+                return await self._wire.get(url)
+            except ProviderError as error:
+                if isinstance(error, Refused) and consequence(error.code or 0).kind is not Kind.THROTTLE:
+                    raise
+                await asyncio.sleep(self._account.pause_s * 2**nth)
+        return await self._wire.get(url)
+
+    # ------------------------------------------------------------ life
+
+    async def check(self) -> list[str]:
+        """What is wrong at Twilio's side, in words; raises Refused(20003) for wrong credentials."""
+        account = decoded(_account_state, await self._wire.get(URL(f"{self._root}.json")))
+        wrong = [] if account.status == "active" else [f"the account is {account.status}"]
+        return wrong + await self.numbers.check_service()
+
+    def listen(self, sink: Sink) -> None:
+        """Nothing to do: webhooks come through the HTTP door, which knows the sink."""
+
+    async def close(self) -> None:
+        await self._wire.close()
+
+
+def _instant(at: float) -> str:
+    """As the list's date filters want it; `DateSent>` includes the instant itself."""
+    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

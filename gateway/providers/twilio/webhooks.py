@@ -1,0 +1,125 @@
+"""What Twilio sends to us: the signature that proves it, status callbacks and people's texts. Pure functions."""
+
+import hashlib
+import hmac
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+from gateway.core.rules.errors import BadInput
+from gateway.providers.base import InboundText, StatusReport
+
+STATUS_PATH = "/webhooks/twilio/status"
+INBOUND_PATH = "/webhooks/twilio/inbound"
+
+RETRIES = "#rc=5&rp=all"
+"""Connection overrides: by default Twilio tries again only after a failed connect, and only once."""
+
+Form = Mapping[str, str] | Sequence[tuple[str, str]]
+"""Names and values as they came: blank values kept, a repeated name in several pairs (a multi-dict will do)."""
+
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+_WHERE = "Twilio webhook"
+
+
+def signature(url: str, form: Form, token: str) -> str:
+    """X-Twilio-Signature: HMAC-SHA1 over the URL as Twilio called it, then each name and distinct value, sorted.
+
+    `url` is the public one, from our configuration, without a fragment.
+    """
+    signed = url + "".join(name + value for name, value in sorted(set(_pairs(form))))
+    return b64encode(hmac.digest(token.encode(), signed.encode(), "sha1")).decode()
+
+
+def is_signed(url: str, form: Form, given: str, tokens: Iterable[str], *, body: bytes | None = None) -> bool:
+    """Whether one of the account's tokens signed this; the URL's port may be spelled out or not.
+
+    A body that is no form (JSON) is signed through `bodySHA256` in the URL's query: give it as `body`, and
+    an empty form.
+    """
+    if body is not None and not _is_body(url, body):
+        return False
+    tokens = [token for token in tokens if token]
+    return any(
+        hmac.compare_digest(signature(spelled, form, token).encode(), given.encode())
+        for spelled in _spellings(url)
+        for token in tokens
+    )
+
+
+def status_report(form: Mapping[str, str], query: Mapping[str, str], *, at: float = 0.0) -> StatusReport:
+    """A status callback; whose it is stands in the query of the URL that we handed out.
+
+    Twilio gives no instant, so `at` is when it came. Raises BadInput when it is not about a message of ours.
+    """
+    status = form.get("MessageStatus") or form.get("SmsStatus") or ""
+    if not status:
+        raise BadInput("a status callback without MessageStatus", _WHERE, "ignore it")
+    return StatusReport(
+        campaign_id=_reference(query, "c"),
+        message_id=_reference(query, "m"),
+        attempt=_reference(query, "a"),
+        status=status,
+        code=_code(form.get("ErrorCode")),
+        at=at,
+        provider_sid=_sid(form),
+    )
+
+
+def inbound_text(form: Mapping[str, str], *, at: float = 0.0) -> InboundText:
+    """A person's text; `at` is when it came. A picture without words reads as its address. Raises BadInput."""
+    phone, number_phone = form.get("From", ""), form.get("To", "")
+    if not phone or not number_phone:
+        raise BadInput("an inbound text without From or To", _WHERE, "ignore it")
+    body = form.get("Body", "")
+    return InboundText(_sid(form), phone, number_phone, body if body.strip() else _media(form), at)
+
+
+def status_query(campaign_id: int, message_id: int, attempt: int) -> str:
+    """The query of a status callback's URL; `status_report` reads it back."""
+    return f"c={campaign_id}&m={message_id}&a={attempt}"
+
+
+def _pairs(form: Form) -> Iterable[tuple[str, str]]:
+    return form.items() if isinstance(form, Mapping) else form
+
+
+def _spellings(url: str) -> Iterable[str]:
+    """The URL, then with its default port added, or without its port."""
+    yield url
+    parts = urlsplit(url)
+    bare, _, port = parts.netloc.rpartition(":")
+    if port.isdigit() and bare:
+        yield urlunsplit(parts._replace(netloc=bare))
+    elif parts.scheme in _DEFAULT_PORTS:
+        yield urlunsplit(parts._replace(netloc=f"{parts.netloc}:{_DEFAULT_PORTS[parts.scheme]}"))
+
+
+def _is_body(url: str, body: bytes) -> bool:
+    claimed = parse_qs(urlsplit(url).query).get("bodySHA256", [""])[-1]
+    return hmac.compare_digest(hashlib.sha256(body).hexdigest().encode(), claimed.encode())
+
+
+def _reference(query: Mapping[str, str], name: str) -> int:
+    value = query.get(name, "")
+    if not (value.isascii() and value.isdigit() and len(value) <= 18):
+        raise BadInput(f"a status callback without its reference '{name}'", _WHERE, "ignore it")
+    return int(value)
+
+
+def _sid(form: Mapping[str, str]) -> str:
+    sid = form.get("MessageSid") or form.get("SmsSid") or form.get("SmsMessageSid") or ""
+    if not sid:
+        raise BadInput("a webhook without MessageSid", _WHERE, "ignore it")
+    return sid
+
+
+def _code(given: str | None) -> int | None:
+    """ErrorCode is missing, blank or 0 when there is none."""
+    return int(given) or None if given and given.isascii() and given.isdigit() else None
+
+
+def _media(form: Mapping[str, str]) -> str:
+    count = form.get("NumMedia", "0")
+    urls = (form.get(f"MediaUrl{n}", "") for n in range(min(int(count), 10) if count.isdigit() else 0))
+    return "\n".join(url for url in urls if url)

@@ -1,0 +1,204 @@
+"""One request to Twilio, and which of three ways it failed.
+
+| what happened                                               | raised            | was it carried out? |
+|-------------------------------------------------------------|-------------------|---------------------|
+| refused connection, DNS, TLS, connect time-out              | NotSent           | no                  |
+| 429                                                         | Refused(20429)    | no                  |
+| 4xx with or without a code                                  | Refused(code)     | no                  |
+| 5xx, 408, a code whose outcome is open                      | AnswerLost(code)  | perhaps             |
+| read time-out, connection broken after sending, bad answer  | AnswerLost        | perhaps             |
+"""
+
+import base64
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
+from urllib.parse import quote_plus, urlencode
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from gateway.core.rules.errors import Kind, Retry, consequence
+from gateway.providers.base import AnswerLost, NotSent, ProviderError, Refused
+from gateway.providers.twilio.account import Account
+from gateway.providers.twilio.concurrency import TOO_MANY_REQUESTS, Concurrency
+
+Form = Sequence[tuple[str, str]]
+
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+_CONNECT_S = 5.0
+_KEPT_OPEN_S = 15.0  # below any server's own limit: a reused connection that just closed loses an answer
+_WAITED_FOR = frozenset({Kind.THROTTLE, Kind.QUEUE_FULL, Kind.DAILY_CAP})
+_LONGEST_TEXT = 200
+_ESCAPES = {code: quote_plus(chr(code)) for code in range(128)}
+
+
+class _Trouble(msgspec.Struct):
+    """The classic body and RFC 9457's, both with Twilio's `code`."""
+
+    code: int | str | None = None
+    message: str | None = None
+    detail: str | None = None
+    title: str | None = None
+
+    def number(self) -> int | None:
+        digits = str(self.code or "")
+        return int(digits) if digits.isascii() and digits.isdigit() else None
+
+    def text(self) -> str:
+        return masked(self.message or self.detail or self.title or "")
+
+
+_decode_trouble = msgspec.json.Decoder(_Trouble).decode
+
+
+class Wire:
+    """One session for all requests. `repr` and errors show neither the secret nor a person's number."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._session: aiohttp.ClientSession | None = None
+        self.concurrency = Concurrency(account.concurrency, patience_s=account.timeout_s / 3)
+
+    def __repr__(self) -> str:
+        return f"Wire({self._account!r}, {self.concurrency!r})"
+
+    async def get(self, url: URL) -> bytes:
+        return await self._call("GET", url, None)
+
+    async def post(self, url: URL, form: Form) -> bytes:
+        return await self._call("POST", url, form_body(form))
+
+    async def delete(self, url: URL) -> None:
+        await self._call("DELETE", url, None)
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _call(self, method: str, url: URL, form: bytes | None) -> bytes:
+        await self.concurrency.enter()
+        try:
+            status, headers, body = await self._exchange(method, url, form)
+            counted = _count(headers.get("Twilio-Concurrent-Requests"))
+            if status == 429:
+                self.concurrency.pushed_back(counted, _seconds(headers.get("Retry-After")))
+            elif status < 400:
+                self.concurrency.went_well(counted)
+        finally:
+            self.concurrency.leave()
+        if 200 <= status < 300:
+            return body
+        raise failure(status, body)
+
+    async def _exchange(
+        self, method: str, url: URL, form: bytes | None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """`from None`: aiohttp's errors quote URLs and headers."""
+        session = self._session or self._open()
+        try:
+            async with session.request(
+                method, url, data=form, headers=_FORM if form is not None else None, allow_redirects=False
+            ) as response:
+                return response.status, response.headers, await response.read()
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
+            raise NotSent(text=f"no connection ({type(error).__name__})") from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise AnswerLost(text=f"no answer ({type(error).__name__})") from None
+
+    def _open(self) -> aiohttp.ClientSession:
+        """Opened by the first request, which knows the loop; our gate bounds the connections."""
+        account = self._account
+        credentials = base64.b64encode(f"{account.user}:{account.secret}".encode()).decode()
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT_OPEN_S, ttl_dns_cache=60),
+            timeout=aiohttp.ClientTimeout(
+                total=account.timeout_s, connect=min(_CONNECT_S, account.timeout_s)
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={
+                "Authorization": f"Basic {credentials}",
+                "Accept": "application/json",
+                "User-Agent": "textbank",
+            },
+        )
+        return self._session
+
+
+class Page(Protocol):
+    """A page of a 2010 list."""
+
+    @property
+    def next_page_uri(self) -> str | None: ...
+
+
+Record = TypeVar("Record")
+PageRecord = TypeVar("PageRecord", bound=Page)
+
+
+def decoded(decode: Callable[[bytes], Record], body: bytes) -> Record:
+    """A good answer's record; one that can't be read leaves open what was done."""
+    try:
+        return decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise AnswerLost(text="an answer that can't be read") from None
+
+
+def form_body(form: Form) -> bytes:
+    """As `urlencode` writes it, three times as fast: names are plain, and most values are ASCII."""
+    return "&".join([f"{name}={_encoded(value)}" for name, value in form]).encode("ascii")
+
+
+def _encoded(value: str) -> str:
+    if value.isascii():
+        return value if value.isalnum() else value.translate(_ESCAPES)
+    return quote_plus(value)
+
+
+def query_url(url: URL, query: Form) -> URL:
+    """Twilio's filters have names such as `DateSent>`, and phones a plus sign: all percent-encoded."""
+    return URL(f"{url}?{urlencode(query)}", encoded=True)
+
+
+async def pages(wire: Wire, first: URL, decode: Callable[[bytes], PageRecord]) -> AsyncIterator[PageRecord]:
+    """All pages of a 2010 list. The next one's address is a path: our credentials go to no other host."""
+    url: URL | None = first
+    while url is not None:
+        page = decoded(decode, await wire.get(url))
+        yield page
+        following = page.next_page_uri
+        if following is not None and not following.startswith("/2010-04-01/"):
+            raise AnswerLost(text="a next page elsewhere")
+        url = None if following is None else URL(f"{first.origin()}{following}", encoded=True)
+
+
+def failure(status: int, body: bytes) -> ProviderError:
+    """What an answer without success means; the catalogue says whether a code leaves the outcome open."""
+    try:
+        trouble = _decode_trouble(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        trouble = _Trouble()
+    code, text = trouble.number(), trouble.text()
+    if status == 429:
+        known = code is not None and consequence(code).kind in _WAITED_FOR
+        return Refused(code if known else TOO_MANY_REQUESTS, text)
+    code = code or status
+    if status >= 500 or consequence(code).retry is Retry.RECONCILE:
+        return AnswerLost(code, text)
+    return Refused(code, text)
+
+
+def masked(text: str) -> str:
+    """Long runs of digits, as in phone numbers, but for their last four; one line, not too long."""
+    return re.sub(r"\d{7,}", lambda run: f"…{run[0][-4:]}", " ".join(text.split()))[:_LONGEST_TEXT]
+
+
+def _seconds(header: str | None) -> float:
+    """Retry-After in seconds; its other form, a date, is not honoured."""
+    return float(header) if header is not None and header.isascii() and header.isdigit() else 0.0
+
+
+def _count(header: str | None) -> int | None:
+    return int(header) if header is not None and header.isascii() and header.isdigit() else None

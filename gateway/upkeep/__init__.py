@@ -1,0 +1,1 @@
+"""UPKEEP: what a worker does again and again beside the messages."""

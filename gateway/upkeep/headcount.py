@@ -1,0 +1,42 @@
+"""The headcount: who waits, who works and how much is left, for the metrics of a bank's day."""
+
+from collections.abc import Callable, Sequence
+
+from gateway.clock import Clock
+from gateway.metrics import Metrics
+from gateway.pipeline.admission import Admission
+from gateway.store import actions, conversations
+from gateway.store.database import Database
+from gateway.upkeep.periodic import repeatedly
+
+_EVERY_S = 30.0
+_ACTIVE_S = 900.0
+
+
+class Headcount:
+    """Counts the people of the campaigns that this worker owns, so that a sum over workers is right."""
+
+    def __init__(self, database: Database, clock: Clock, metrics: Metrics, admission: Admission) -> None:
+        self._database = database
+        self._clock = clock
+        self._metrics = metrics
+        self._senders = admission.senders
+
+    async def run(self, owned: Callable[[], Sequence[int]]) -> None:
+        """For ever; what can't be counted now is counted next time."""
+        await repeatedly(lambda: self.run_once(owned()), lambda _: _EVERY_S, "the headcount")
+
+    async def run_once(self, campaign_ids: Sequence[int]) -> None:
+        """Raises DatabaseGone."""
+        waiting = remaining = 0
+        for campaign_id in campaign_ids:
+            waiting += await conversations.waiting(self._database, campaign_id)
+            remaining += await actions.unassigned(self._database, campaign_id)
+        self._metrics.people(waiting=waiting, volunteers=self._volunteers(), remaining=remaining)
+
+    def _volunteers(self) -> int:
+        """Those who sent something lately; the others are forgotten."""
+        since = self._clock.now() - _ACTIVE_S
+        for sender_id in [each for each, at in self._senders.items() if at < since]:
+            del self._senders[sender_id]
+        return len(self._senders)

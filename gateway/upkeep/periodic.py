@@ -1,0 +1,28 @@
+"""What a worker does again and again beside the messages."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from gateway.store.database import DatabaseGone
+
+_log = logging.getLogger(__name__)
+
+
+async def repeatedly(
+    once: Callable[[], Awaitable[object]], rest_s: Callable[[float], float], what: str
+) -> None:
+    """Does it, and rests for `rest_s(seconds it took)`; what goes wrong is tried again.
+
+    That the database is away is nothing to tell of: whoever waits for it does.
+    """
+    time = asyncio.get_running_loop().time
+    while True:
+        began_at = time()
+        try:
+            await once()
+        except DatabaseGone:
+            pass
+        except Exception:  # noqa: BLE001 - a defect must not end it for good
+            _log.exception("%s met a defect", what)
+        await asyncio.sleep(rest_s(time() - began_at))
