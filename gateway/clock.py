@@ -7,20 +7,30 @@ and the start is the scenario's. Nothing else in the gateway knows the differenc
 
 import asyncio
 import time
+from collections.abc import Callable
 
 
 class Clock:
     """Unix seconds (UTC) as a float, moved only by the event loop."""
 
-    __slots__ = ("_loop_time", "_offset_s")
+    __slots__ = ("_loop_time", "_offset_s", "steady")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, start_at: float) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, start_at: float, steady: Callable[[], float] | None = None
+    ) -> None:
         self._loop_time = loop.time
         self._offset_s = start_at - loop.time()
+        self.steady = steady or loop.time
+        """Seconds since some instant: never set, and running while this process is frozen or the machine asleep."""
 
     @classmethod
     def of_the_system(cls, loop: asyncio.AbstractEventLoop) -> "Clock":
-        return cls(loop, time.time())
+        return cls(loop, time.time(), _since_boot)
 
     def now(self) -> float:
         return self._offset_s + self._loop_time()
+
+
+def _since_boot() -> float:
+    """CLOCK_BOOTTIME: unlike the monotonic clock it counts while the machine is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -5,7 +5,7 @@ faults say; callbacks go to whoever listens, and to nobody while the gateway is 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 from zlib import crc32
 
@@ -119,7 +119,7 @@ class SimulatedProvider:
         except ConnectionRefusedError as error:
             return NotSent(text=str(error))
 
-    async def find(self, text: OutboundText, since: float) -> Found | None:
+    async def find(self, text: OutboundText, since: float, others: Collection[str] = ()) -> Found | None:
         try:
             found = self._market.find((text.campaign_id, text.message_id, text.attempt))
         except ConnectionRefusedError as error:

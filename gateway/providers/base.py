@@ -5,7 +5,8 @@ The three failures differ in what may follow: `Refused` and `NotSent` certainly 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import math
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -16,7 +17,8 @@ from gateway.core.rules.errors import TextbankError
 class OutboundText(msgspec.Struct, frozen=True, gc=False):
     """One attempt to hand a text over; (campaign, message, attempt) comes back in every callback.
 
-    `validity_s` bounds the provider's own queue, so that it can't pass the end of the lawful window.
+    `validity_s` bounds the provider's own queue, so that it can't pass the end of the lawful window. `begin_by` is
+    the end of our right to begin the call, in seconds of `Clock.steady`: past it the provider raises NotSent.
     """
 
     campaign_id: int
@@ -29,6 +31,7 @@ class OutboundText(msgspec.Struct, frozen=True, gc=False):
     validity_s: float
     media: Sequence[str] | None = None  # addresses of pictures; with one it is an MMS
     answers_opt_out: bool = False  # the confirmation of an opt-out, which the opt-out does not stop
+    begin_by: float = math.inf
 
 
 class Accepted(msgspec.Struct, frozen=True, gc=False):
@@ -133,8 +136,11 @@ class Provider(Protocol):
         """Hands one text over; raises Refused, NotSent or AnswerLost."""
         ...
 
-    async def find(self, text: OutboundText, since: float) -> Found | None:
-        """What became of an attempt whose answer was lost; None: never arrived, or not long enough ago."""
+    async def find(self, text: OutboundText, since: float, others: Collection[str] = ()) -> Found | None:
+        """What became of an attempt whose answer was lost; None: never arrived, or not long enough ago.
+
+        `others`: ids of the provider's that the books know to be other texts to this person.
+        """
         ...
 
     async def buy(self, campaign_id: int, area_code: str) -> BoughtNumber:

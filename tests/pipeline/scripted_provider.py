@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from gateway.clock import Clock
@@ -78,7 +78,7 @@ class ScriptedProvider:
             await self._loop.create_future()
         return Accepted(sid(text))
 
-    async def find(self, text: OutboundText, since: float) -> Found | None:
+    async def find(self, text: OutboundText, since: float, others: Collection[str] = ()) -> Found | None:
         self.finds.append(text)
         wanted = text.campaign_id, text.message_id, text.attempt
         for handed in self.taken:

@@ -6,7 +6,7 @@ other messages.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Self
 
@@ -108,7 +108,7 @@ class TwilioProvider(Provider):
             form.append(("MessagingServiceSid", self._account.messaging_service))
         return form
 
-    async def find(self, text: OutboundText, since: float) -> Found | None:
+    async def find(self, text: OutboundText, since: float, others: Collection[str] = ()) -> Found | None:
         """What became of an attempt whose answer was lost; None: it is not in Twilio's list (`find_lags_s`).
 
         Asks by To and From alone: DateSent would miss a text that still waits in Twilio's queue. Raises AnswerLost
