@@ -37,10 +37,24 @@ class Breaches(msgspec.Struct, frozen=True):
     what: str
 
 
+class LedgerNotWhole(ValueError):
+    """A table names rows of another that are not there: the tables were not taken at one instant."""
+
+    def __init__(self, table: str, named: int, other: str, count: int) -> None:
+        super().__init__(
+            f"the ledger is not whole: {table} names row {named} of {other}, which has {count} rows;"
+            " take all tables as of one instant (?upto= the counts of one GET /twin/ledger)"
+        )
+
+
 class Evidence:
-    """Ledger, books and world; arrays by submission `n` or by row of `messages` (sorted by message id)."""
+    """Ledger, books and world; arrays by submission `n` or by row of `messages` (sorted by message id).
+
+    LedgerNotWhole when the ledger's tables are not of one instant.
+    """
 
     def __init__(self, ledger: Ledger, books: Books, world: World) -> None:
+        _must_be_whole(ledger)
         self.ledger = ledger
         self.books = books
         self.world = world
@@ -143,6 +157,25 @@ class Evidence:
     def _span(self) -> tuple[float, float]:
         moments = np.concatenate((self.handed_at, self.accepts["departed_at"]))
         return (float(moments.min()), float(moments.max())) if len(moments) else (0.0, 0.0)
+
+
+_NAMES_ROWS_OF = {
+    "accepts": "submissions",
+    "finals": "submissions",
+    "statuses": "submissions",
+    "arrivals": "submissions",
+    "inbound_deliveries": "inbound",
+}
+
+
+def _must_be_whole(ledger: Ledger) -> None:
+    for table, other in _NAMES_ROWS_OF.items():
+        named = int(getattr(ledger, table).columns()["n"].max(initial=-1))
+        count = len(getattr(ledger, other))
+        if named >= count:
+            raise LedgerNotWhole(table, named, other, count)
+    if len(ledger.inbound_texts) != len(ledger.inbound):
+        raise LedgerNotWhole("inbound", len(ledger.inbound) - 1, "the texts", len(ledger.inbound_texts))
 
 
 def _sorted(messages: Rows) -> Rows:

@@ -136,12 +136,16 @@ class Control:
         return {"counts": counts, "rows": rows, "webhooks": self._webhooks(), "trace_hash": hash_}
 
     def table(self, name: str, form: Form) -> dict[str, object]:
-        """Rows `after` and on of one table, oldest first; `next` is the `after` of the rows that follow."""
+        """Rows `after` and on of one table, oldest first; `next` is the `after` of the rows that follow.
+
+        The tables only grow: all of them `upto` the counts of one `ledger()` are the ledger of that instant.
+        """
         if name not in TABLES:
             raise ApiError(20404, f"there is no table {name}; there are {', '.join(TABLES)}")
         table: Table = getattr(self._world.ledger, name)
         after = form.whole("after", 0)
-        upto = min(len(table), after + min(form.whole("limit", 1000), _MOST_ROWS))
+        end = min(len(table), form.whole("upto", len(table)))
+        upto = min(end, after + min(form.whole("limit", 1000), _MOST_ROWS))
         rows = table.columns()[after:upto]
         names = rows.dtype.names or ()
         shown = [dict(zip(names, row, strict=True)) for row in rows.tolist()]
@@ -151,7 +155,7 @@ class Control:
         elif name == "inbound":
             for n, row in enumerate(shown, after):
                 row["text"] = self._world.ledger.inbound_texts[n]
-        return {"rows": shown, "next": upto if upto < len(table) else None}
+        return {"rows": shown, "next": upto if upto < end else None}
 
     def _fate(self, n: int) -> dict[str, object]:
         status, code = self._world.ledger.state(n)

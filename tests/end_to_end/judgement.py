@@ -70,12 +70,13 @@ async def judged(town: Town) -> Judgement:
 
 
 async def fetched_ledger(town: Town) -> Ledger:
-    """The carrier's tables as the auditor reads them."""
+    """The carrier's tables of one instant, as the auditor reads them."""
     ledger = Ledger()
+    snapshot = await town.tables(_TABLES.values())
     for ours, theirs in _TABLES.items():
         table = getattr(ledger, ours)
         names = table.columns().dtype.names
-        for row in await town.table(theirs):
+        for row in snapshot[theirs]:
             for name in _MOMENTS:
                 if name in row:
                     row[name] /= town.speed

@@ -30,9 +30,9 @@ class Volunteers:
 
     async def work(self) -> None:
         while True:
-            rows = await self.town.table("inbound_acknowledged")
-            texts = await self.town.table("inbound")
-            people = {texts[row["n"]]["person"] for row in rows} - self.answered
+            ledger = await self.town.tables(("inbound", "inbound_acknowledged"))
+            texts = ledger["inbound"]
+            people = {texts[row["n"]]["person"] for row in ledger["inbound_acknowledged"]} - self.answered
             if people:
                 self.answered |= people
                 results = await self.town.send(

@@ -144,11 +144,17 @@ class Town:
         lasts = {"for_s": for_real_s * self.speed} if for_real_s else {}
         await self.twin("POST", "faults", {"kind": kind, **lasts, **order})
 
-    async def table(self, name: str) -> list[dict[str, Any]]:
+    async def tables(self, names: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+        """Tables of the ledger as of one instant: they only grow, and each is read up to its length then."""
+        lengths = (await self.twin("GET", "ledger"))["rows"]
+        return {name: await self.table(name, upto=lengths[name]) for name in names}
+
+    async def table(self, name: str, *, upto: int | None = None) -> list[dict[str, Any]]:
+        end = "" if upto is None else f"&upto={upto}"
         rows: list[dict[str, Any]] = []
         after: int | None = 0
         while after is not None:
-            page = await self.twin("GET", f"ledger/{name}?after={after}&limit=100000")
+            page = await self.twin("GET", f"ledger/{name}?after={after}&limit=100000{end}")
             rows += page["rows"]
             after = page["next"]
         return rows

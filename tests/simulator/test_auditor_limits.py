@@ -9,6 +9,7 @@ import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulator.audit_evidence import LedgerNotWhole
 from simulator.audit_records import (
     CONFIRMATION,
     DELIVERED,
@@ -313,3 +314,23 @@ def test_a_lost_answer_sent_again_blindly_is_seen_in_the_real_ledger():
         5, bank.hand_over(5, 20_000.0, carrier=int(bank.ledger.submissions.row(n)["carrier"])), at=20_003.0
     )
     assert bank.faults() == {"accepted_once": 1}
+
+
+# ------------------------------------------------------------ a ledger that is not of one instant
+
+TORN = [
+    ("accepts", (1, 2.0, 2.5), "accepts names row 1 of submissions, which has 1 rows"),
+    ("finals", (1, 3.0, 2, 0), "finals names row 1 of submissions"),
+    ("statuses", (7, 3.0, 2, 0), "statuses names row 7 of submissions"),
+    ("arrivals", (1, 3.0, 1), "arrivals names row 1 of submissions"),
+    ("inbound_deliveries", (0, 3.0), "inbound_deliveries names row 0 of inbound, which has 0 rows"),
+    ("inbound", (3.0, ANN, OURS, CAMPAIGN, 1), "inbound names row 0 of the texts"),
+]
+
+
+@pytest.mark.parametrize(("table", "row", "says"), TORN, ids=[table for table, _, _ in TORN])
+def test_a_ledger_whose_tables_are_not_of_one_instant_is_refused(table, row, says):
+    bank = Bank().text(1)
+    getattr(bank.ledger, table).append(*row)
+    with pytest.raises(LedgerNotWhole, match=says):
+        bank.faults()

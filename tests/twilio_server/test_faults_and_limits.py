@@ -244,6 +244,10 @@ async def test_the_ledger_in_pages(wire: Wire) -> None:
     assert ([row["n"] for row in rest["rows"]], rest["next"]) == ([2], None)
     whole = (await wire("GET", "/twin/ledger"))[1]
     assert whole["counts"]["submitted"] == whole["rows"]["submissions"] == 3
+    await wire.create()  # after that instant
+    snapshot = (await wire("GET", "/twin/ledger/submissions?limit=2&after=1&upto=3"))[1]
+    assert ([row["n"] for row in snapshot["rows"]], snapshot["next"]) == ([1, 2], None)
+    assert (await wire("GET", "/twin/ledger/submissions?upto=9"))[1]["rows"][-1]["n"] == 3
 
 
 async def test_a_port_in_use_and_a_bad_number_are_said(serve: Serve, server: TwilioServer) -> None:
