@@ -19,8 +19,9 @@ from gateway.pipeline.dispatch import Dispatch
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.road import DispatchOptions
 from gateway.providers.base import History, InboundText, Provider, StatusReport
-from gateway.store.database import Database, DatabaseGone
+from gateway.store.database import Database
 from gateway.store.ownership import Ownership
+from gateway.store.troubles import DatabaseAway
 from gateway.upkeep.chores import Chore
 from gateway.upkeep.headcount import Headcount
 from gateway.upkeep.inbound_poll import InboundPoll
@@ -186,7 +187,7 @@ class Gateway:
             try:
                 await self.campaigns.load()
                 await self._own_what_is_free()
-            except DatabaseGone:
+            except DatabaseAway:
                 self.dispatch.lost.set()
             except Exception:  # noqa: BLE001 - a defect must not leave campaigns without an owner for good
                 _log.exception("taking up campaigns failed")

@@ -26,9 +26,10 @@ from gateway.http.server import application
 from gateway.pipeline.look_ups import RememberedLookUps
 from gateway.providers.base import History, NotSent, Provider, ProviderError, Refused
 from gateway.providers.twilio import webhooks as twilio_webhooks
-from gateway.store.database import Database, DatabaseGone
+from gateway.store.database import Database
 from gateway.store.embedded import EmbeddedServer
 from gateway.store.migrate import MigrationFailed, migrate, would_apply
+from gateway.store.troubles import DatabaseAway
 from gateway.upkeep.reconciliation import Differences
 
 PROVIDERS: Final = "textbank.providers"
@@ -239,7 +240,7 @@ class Worker:
     async def _drained(self) -> bool:
         try:
             await self.gateway.drain()
-        except DatabaseGone:
+        except DatabaseAway:
             return False
         return True
 
@@ -420,7 +421,7 @@ async def _check_database(settings: Settings) -> str | None:
     await database.open()
     try:
         missing = await would_apply(database)
-    except DatabaseGone as error:
+    except DatabaseAway as error:
         raise BadInput("the database went away", "database.dsn", "try again") from error
     finally:
         await database.close()

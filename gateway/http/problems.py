@@ -9,7 +9,7 @@ from aiohttp import web
 
 from gateway.core.rules.errors import BadInput
 from gateway.providers.base import ProviderError
-from gateway.store.database import DatabaseGone
+from gateway.store.troubles import DatabaseAway
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -60,7 +60,7 @@ async def explained(request: web.Request, handler: Handler) -> web.StreamRespons
         return _of_aiohttp(error)
     except BadInput as error:
         return answer(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
-    except DatabaseGone:
+    except DatabaseAway:
         detail = "the database is away; nothing that was acknowledged is lost, repeat with the same key"
         return answer(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": RETRY_AFTER_S})
     except ProviderError as error:

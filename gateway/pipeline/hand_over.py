@@ -25,7 +25,7 @@ from gateway.metrics import Metrics
 from gateway.pipeline.delivery import Delivery, News
 from gateway.pipeline.recent_durations import RecentDurations
 from gateway.providers.base import Accepted, AnswerLost, NotSent, OutboundText, Provider, Refused
-from gateway.store.database import DatabaseGone
+from gateway.store.troubles import DatabaseAway
 
 _log = logging.getLogger(__name__)
 _LONGEST_VALIDITY_S = 36_000.0  # Twilio's most
@@ -217,7 +217,7 @@ class HandOver:
         phones = [planned.text.phone for planned in texts]
         try:
             gone = await self._opted_out(campaign_id, phones)
-        except DatabaseGone:
+        except DatabaseAway:
             gone = set(phones)  # unsure is no
         now = self._clock.now()
         self._looking.saw(now, now - asked_at)

@@ -11,7 +11,8 @@ from gateway.core.sending.numbers import Number, NumberPool
 from gateway.core.sending.purchases import BuyOne
 from gateway.providers.base import AnswerLost, BoughtNumber, NotSent, Provider, ProviderError, Stock
 from gateway.store import numbers
-from gateway.store.database import Database, DatabaseGone
+from gateway.store.database import Database
+from gateway.store.troubles import DatabaseAway
 
 _log = logging.getLogger(__name__)
 _AWAY_FIRST_S, _AWAY_MOST_S = 0.5, 5.0
@@ -93,7 +94,7 @@ class Buyer:
             try:
                 await numbers.add(self._database, self._campaign_id, row, self._clock.now())
                 return number
-            except DatabaseGone:
+            except DatabaseAway:
                 await asyncio.sleep(away_s)
                 away_s = min(2 * away_s, _AWAY_MOST_S)
 
@@ -108,7 +109,7 @@ def _new(number_id: int, bought: BoughtNumber, reason: str) -> tuple[Number, num
 async def take_in_forgotten(provider: Provider, database: Database, campaign_id: int, now: float) -> int:
     """Numbers bought for the campaign that are in nobody's books, since a crash came between; returns how many.
 
-    Only the campaign's owner may, before its road buys any. Raises DatabaseGone.
+    Only the campaign's owner may, before its road buys any. Raises DatabaseAway.
     """
     if not isinstance(provider, Stock):
         return 0

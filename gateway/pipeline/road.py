@@ -29,10 +29,11 @@ from gateway.pipeline.purchase import Buyer
 from gateway.pipeline.recent_durations import RecentDurations
 from gateway.providers.base import OutboundText, Provider
 from gateway.store import messages, numbers
-from gateway.store.database import Database, DatabaseGone
+from gateway.store.database import Database
 from gateway.store.messages import Claim, Queued, Refusal
 from gateway.store.ownership import Ownership, OwnershipLost
 from gateway.store.receipts import Moved
+from gateway.store.troubles import DatabaseAway
 
 _OPTED_OUT, _NOT_ALLOWED, _NO_NUMBER = 1302, 1202, 1203
 _STICKY, _LOCAL = How.STICKY, How.LOCAL
@@ -209,7 +210,7 @@ class CampaignRoad:
         while not self._stopping:
             try:
                 wait_until = await self._step()
-            except DatabaseGone:
+            except DatabaseAway:
                 wait_until = self._parts.clock.now() + 0.5
             await self._sleep(wait_until)
 
@@ -340,7 +341,7 @@ class CampaignRoad:
                 claimed = await messages.claim(
                     connection, self.campaign.campaign_id, self.campaign.opt_out_scope, claims
                 )
-        except DatabaseGone as error:
+        except DatabaseAway as error:
             # The lock went with the connection, and once it can be had again the claim has ended: then the store
             # says what was claimed, recovery asks about that, and the rest still waits.
             raise OwnershipLost("the claiming connection broke") from error
@@ -384,7 +385,7 @@ class CampaignRoad:
             self._in_hand.pop(refusal.message_id, None)
         try:
             blocked = await messages.block(self._parts.database, self.campaign.campaign_id, refusals, now)
-        except DatabaseGone:
+        except DatabaseAway:
             self.look_in_store()
             raise
         for refusal in refusals:
@@ -412,7 +413,7 @@ class CampaignRoad:
         rows = [(each.number_id, each.state.value, msgspec.json.encode(each).decode()) for each in changed]
         try:
             await numbers.save(self._parts.database, self.campaign.campaign_id, rows)
-        except DatabaseGone:
+        except DatabaseAway:
             self.pool.not_saved(changed)
             raise
 

@@ -12,7 +12,8 @@ from typing import Any, Protocol, TypeAlias
 
 import asyncpg
 
-from gateway.core.rules.errors import BadInput, TextbankError
+from gateway.core.rules.errors import BadInput
+from gateway.store.troubles import DatabaseAway, DatabaseBusy, DatabaseGone, trouble
 
 Connection: TypeAlias = Any  # asyncpg ships no types
 Record: TypeAlias = Any
@@ -22,10 +23,6 @@ class Statements(Protocol):
     """Whatever runs a statement: the door, each for itself, or a connection within its transaction."""
 
     async def fetch(self, sql: str, *arguments: object) -> list[Record]: ...
-
-
-class DatabaseGone(TextbankError):
-    """The database cannot be reached now; nothing was lost, and the work is tried again."""
 
 
 # Every hot statement goes by key. Its plan is made once and must not depend on statistics, which lag a bank
@@ -39,17 +36,6 @@ _SERVER_SETTINGS = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
-
-_GONE = (
-    OSError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # between the server's farewell and the end of the stream
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-)
-
 
 _SERVER_VERSION = "SELECT current_setting('server_version_num')::int"
 _OLDEST_SERVER = 18  # receipts.py says RETURNING OLD and NEW
@@ -99,7 +85,14 @@ class Database:
             self._idle.append(await self._connect())
             self._open = 1
             refuse_old_server(await self._idle[0].fetchval(_SERVER_VERSION))
-        except (*_GONE, asyncpg.PostgresError, ValueError) as error:
+        except (
+            DatabaseAway,
+            OSError,
+            asyncpg.PostgresError,
+            asyncpg.InternalClientError,
+            asyncpg.InterfaceError,
+            ValueError,
+        ) as error:
             self.hang_up()
             raise BadInput(
                 f"the database does not answer ({error})", "database.dsn", "start it, or correct the DSN"
@@ -138,15 +131,20 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """One connection for the block; a broken one is thrown away and DatabaseGone raised."""
+        """One connection for the block. Raises DatabaseGone for one that broke and is thrown away, DatabaseBusy
+        for a statement that was refused for now; a defect is the caller's."""
         self.in_flight += 1
         try:
             held = await self._take()
             try:
                 yield held
-            except _GONE as error:
-                held.terminate()
-                raise DatabaseGone(str(error)) from error
+            except Exception as error:
+                away = trouble(error, is_closed=held.is_closed())
+                if isinstance(away, DatabaseGone):
+                    held.terminate()
+                if away is None or away is error:
+                    raise
+                raise away from error
             finally:
                 self._give_back(held)
         finally:
@@ -185,8 +183,8 @@ class Database:
         except BaseException as error:
             self._open -= 1
             self._pass_on(None)
-            if isinstance(error, _GONE):
-                raise DatabaseGone(str(error)) from error
+            if isinstance(error, Exception):  # no row is at fault when nobody can connect
+                raise trouble(error, is_closed=True) or DatabaseBusy(str(error)) from error
             raise
 
     def _give_back(self, connection: Connection) -> None:

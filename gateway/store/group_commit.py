@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from gateway.store.database import DatabaseGone
+from gateway.store.troubles import DatabaseAway
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -131,7 +131,7 @@ class CommitWindow(Generic[Item, Result]):
         while True:
             try:
                 return await self._write(items)
-            except DatabaseGone:
+            except DatabaseAway:
                 await asyncio.sleep(away_s)
                 away_s = min(away_s * 2, _AWAY_MOST_S)
 

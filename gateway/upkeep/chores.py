@@ -38,7 +38,7 @@ class Chore:
         )
 
     async def run_once(self) -> bool:
-        """Whether it was our turn and it is done. Raises DatabaseGone."""
+        """Whether it was our turn and it is done. Raises DatabaseAway."""
         now = self._clock.now()
         turn = await chores.take(self._database, self.name, now, min(self._every_s, _TURN_S))
         if turn is None:

@@ -27,7 +27,7 @@ class Headcount:
         await repeatedly(lambda: self.run_once(owned()), lambda _: _EVERY_S, "the headcount")
 
     async def run_once(self, campaign_ids: Sequence[int]) -> None:
-        """Raises DatabaseGone."""
+        """Raises DatabaseAway."""
         waiting = remaining = 0
         for campaign_id in campaign_ids:
             waiting += await conversations.waiting(self._database, campaign_id)

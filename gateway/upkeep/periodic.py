@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from gateway.store.database import DatabaseGone
+from gateway.store.troubles import DatabaseAway
 
 _log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ async def repeatedly(
         began_at = time()
         try:
             await once()
-        except DatabaseGone:
+        except DatabaseAway:
             pass
         except Exception:  # noqa: BLE001 - a defect must not end it for good
             _log.exception("%s met a defect", what)

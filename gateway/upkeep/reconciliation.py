@@ -65,7 +65,7 @@ class Reconciliation:
         return now
 
     async def run(self, since: float) -> Differences:
-        """Compares what was sent since an instant (Unix seconds). Raises ProviderError and DatabaseGone."""
+        """Compares what was sent since an instant (Unix seconds). Raises ProviderError and DatabaseAway."""
         found = Differences()
         for campaign_id in self._campaigns.ids():
             await _Comparison(self, campaign_id, found, self._clock.now()).run(since)

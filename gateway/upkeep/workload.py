@@ -83,7 +83,7 @@ class Workload:
         await repeatedly(self.run_once, lambda took_s: max(_EVERY_S, _REST * took_s), "counting the workload")
 
     async def run_once(self) -> None:
-        """Raises DatabaseGone."""
+        """Raises DatabaseAway."""
         roads = list(self._dispatch.roads.values())
         self._limits(roads)
         await self._queues(roads)

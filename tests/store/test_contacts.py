@@ -4,7 +4,7 @@ import asyncpg
 import numpy as np
 import pytest
 
-from gateway.store import books, campaigns, contacts, numbers
+from gateway.store import audit_export, campaigns, contacts, numbers
 from gateway.store.campaigns import CampaignRow
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
@@ -144,16 +144,16 @@ async def test_the_books_are_read_out_in_order(database: Database):
     async def read(sql: str) -> list[tuple[object, ...]]:
         return [tuple(row) for row in await database.fetch(sql, CAMPAIGN)]
 
-    told = await read(books.MESSAGES)
+    told = await read(audit_export.MESSAGES)
     assert [row[:8] for row in told] == [
         (1, 12155550101, 0, "initial", "queued", False, 0, 0),
         (2, 12155550102, 12675550100, "initial", "sending", False, 0, 1),
         (3, 12155550103, 0, "initial", "blocked", True, 1202, 0),
     ]
-    assert await read(books.OPT_OUTS) == [(12155550103, NOW, "import")]
-    assert [row[:2] for row in await read(books.NUMBERS)] == [(12675550100, "active")]
-    assert await read(books.PAST_ATTEMPTS) == []
-    assert await read(books.INBOUND) == []
+    assert await read(audit_export.OPT_OUTS) == [(12155550103, NOW, "import")]
+    assert [row[:2] for row in await read(audit_export.NUMBERS)] == [(12675550100, "active")]
+    assert await read(audit_export.PAST_ATTEMPTS) == []
+    assert await read(audit_export.INBOUND) == []
 
     audited = await stored_books(database, CAMPAIGN)
     assert audited.messages[
@@ -176,6 +176,6 @@ async def test_books_that_cannot_be_read_are_refused_not_misread(
     database: Database, monkeypatch: pytest.MonkeyPatch, rows: int
 ):
     unreadable = f"SELECT n, 1.0, NULL::text FROM generate_series(1, {rows}) n WHERE $1::bigint > 0"
-    monkeypatch.setattr(books, "OPT_OUTS", unreadable)
+    monkeypatch.setattr(audit_export, "OPT_OUTS", unreadable)
     with pytest.raises(ValueError, match="a value is NULL"):
         await stored_books(database, CAMPAIGN)

@@ -7,7 +7,8 @@ import asyncpg
 import pytest
 
 from gateway.core.rules.errors import BadInput
-from gateway.store.database import Database, DatabaseGone
+from gateway.store.database import Database
+from gateway.store.troubles import DatabaseGone
 
 HANG_S = 3.0  # only a test that would never end meets it
 NOBODY = "postgresql://nobody@/none?host=/nonexistent"

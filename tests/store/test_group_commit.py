@@ -5,8 +5,8 @@ import asyncio
 import pytest
 import simpy
 
-from gateway.store.database import DatabaseGone
 from gateway.store.group_commit import CommitWindow
+from gateway.store.troubles import DatabaseGone
 from simulator.loop import VirtualLoop, run
 
 

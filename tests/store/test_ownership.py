@@ -2,8 +2,9 @@
 
 import pytest
 
-from gateway.store.database import Database, DatabaseGone
+from gateway.store.database import Database
 from gateway.store.ownership import Ownership, OwnershipLost
+from gateway.store.troubles import DatabaseGone
 
 CAMPAIGN = 1
 
