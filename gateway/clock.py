@@ -25,12 +25,12 @@ class Clock:
 
     @classmethod
     def of_the_system(cls, loop: asyncio.AbstractEventLoop) -> "Clock":
-        return cls(loop, time.time(), _since_boot)
+        return cls(loop, time.time(), since_boot)
 
     def now(self) -> float:
         return self._offset_s + self._loop_time()
 
 
-def _since_boot() -> float:
+def since_boot() -> float:
     """CLOCK_BOOTTIME: unlike the monotonic clock it counts while the machine is suspended."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)

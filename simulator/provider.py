@@ -13,6 +13,7 @@ import msgspec
 import simpy
 
 from gateway.providers.base import (
+    NO_LIMIT,
     Accepted,
     AnswerLost,
     BoughtNumber,
@@ -24,6 +25,7 @@ from gateway.providers.base import (
     Refused,
     Sink,
     StatusReport,
+    TooLate,
 )
 from simulator.carriers import CarrierParameters
 from simulator.draws import Draws, Lognormal
@@ -46,6 +48,7 @@ class SimulatedProvider:
 
     name = "simulated"
     find_lags_s = 0.0  # it looks where the texts are
+    free_calls = NO_LIMIT
 
     def __init__(
         self,
@@ -73,6 +76,8 @@ class SimulatedProvider:
     # ------------------------------------------------------------ out
 
     async def send(self, text: OutboundText) -> Accepted:
+        if self._env.now > text.begin_by:
+            raise TooLate
         nth = self._calls
         self._calls += 1
         call = _Call(text, asyncio.get_running_loop().create_future(), nth, self._env.now)

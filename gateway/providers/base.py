@@ -13,6 +13,9 @@ import msgspec
 
 from gateway.core.rules.errors import TextbankError
 
+NO_LIMIT = 1_000_000
+"""The free calls of a provider that takes any number at once."""
+
 
 class OutboundText(msgspec.Struct, frozen=True, gc=False):
     """One attempt to hand a text over; (campaign, message, attempt) comes back in every callback.
@@ -110,6 +113,10 @@ class NotSent(ProviderError):
     """The request never reached the provider: nothing was sent."""
 
 
+class TooLate(NotSent):
+    """Our right to begin the call (`OutboundText.begin_by`) ended before it could begin: nothing was sent."""
+
+
 class AnswerLost(ProviderError):
     """The request may have been carried out; perhaps never beats perhaps twice."""
 
@@ -132,8 +139,13 @@ class Provider(Protocol):
         """How long after a text `find` may not know of it yet, seconds."""
         ...
 
+    @property
+    def free_calls(self) -> int:
+        """How many texts could be handed over at once now: no more need be claimed; `NO_LIMIT` without one."""
+        ...
+
     async def send(self, text: OutboundText) -> Accepted:
-        """Hands one text over; raises Refused, NotSent or AnswerLost."""
+        """Hands one text over; raises Refused, NotSent (TooLate when `begin_by` has passed) or AnswerLost."""
         ...
 
     async def find(self, text: OutboundText, since: float, others: Collection[str] = ()) -> Found | None:

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from gateway.providers.base import Accepted, BoughtNumber, Found, Line, OutboundText, Refused, Sink
+from gateway.providers.base import NO_LIMIT, Accepted, BoughtNumber, Found, Line, OutboundText, Refused, Sink
 
 TOKENS = ("first-token", "second-token")
 PATIENCE_S = 20.0  # only a test that would hang meets it
@@ -15,6 +15,7 @@ class SigningProvider:
 
     name = "twilio"
     find_lags_s = 0.0
+    free_calls = NO_LIMIT
     signing_tokens = TOKENS
 
     def __init__(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gateway.clock import Clock
 from gateway.providers.base import (
+    NO_LIMIT,
     Accepted,
     AnswerLost,
     BoughtNumber,
@@ -17,6 +18,7 @@ from gateway.providers.base import (
     Refused,
     Sink,
     StatusReport,
+    TooLate,
 )
 from simulator.loop import VirtualLoop
 
@@ -48,6 +50,7 @@ class ScriptedProvider:
 
     name = "scripted"
     find_lags_s = 0.0
+    free_calls = NO_LIMIT
 
     def __init__(self, loop: VirtualLoop, clock: Clock) -> None:
         self._loop = loop
@@ -64,6 +67,8 @@ class ScriptedProvider:
         self.asked_to_buy: list[str] = []
 
     async def send(self, text: OutboundText) -> Accepted:
+        if self._clock.steady() > text.begin_by:
+            raise TooLate
         handed = Handed(text, self._clock.now())
         self.calls.append(handed)
         answer = self.answers.popleft() if self.answers else None

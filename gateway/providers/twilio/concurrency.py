@@ -2,42 +2,62 @@
 
 Twilio does not tell an account's limit; it tells how many requests it counts now, and refuses the one too many.
 So a round of requests that is half refused halves the width, and a chance 429 among many costs one place of many.
+Requests for texts and all others have a line each. The others, such as a poll or a look-up, share a quarter of the
+places, and at least one, so that they neither hold up a bank nor wait for its end.
 """
 
 import asyncio
-from collections import deque
+import math
+from collections import OrderedDict
 
-from gateway.providers.base import Refused
+from gateway.providers.base import Refused, TooLate
 
 TOO_MANY_REQUESTS = 20429
 _LONGEST_HOLD_S = 60.0
+_SHARE_OF_OTHERS = 4  # one place of so many
+
+Line = OrderedDict["asyncio.Future[None]", None]
+"""Who waits for a place, in order; one who gave up leaves it at once."""
 
 
 class Concurrency:
     """A gate of a width between 1 and `most`. Who waits longer than `patience_s` is refused with 20429."""
 
-    __slots__ = ("_held_until", "_most", "_patience_s", "_waiting", "busy", "width")
+    __slots__ = ("_held_until", "_most", "_others", "_others_were_last", "_patience_s", "_texts", "busy", "busy_others", "width")  # fmt: skip
 
     def __init__(self, most: int, patience_s: float) -> None:
         self._most = most
         self._patience_s = patience_s
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._texts: Line = OrderedDict()
+        self._others: Line = OrderedDict()
+        self._others_were_last = False
         self._held_until = 0.0
         self.busy = 0
+        self.busy_others = 0
         self.width = float(most)
 
     def __repr__(self) -> str:
-        return f"Concurrency({self.busy} of {int(self.width)} busy, {len(self._waiting)} waiting)"
+        waiting = len(self._texts) + len(self._others)
+        return f"Concurrency({self.busy} of {int(self.width)} busy, {waiting} waiting)"
 
-    async def enter(self) -> None:
-        """Takes a place. Each enter needs its `leave`."""
-        if self._waiting or not self._is_open():
-            await self._wait()
+    @property
+    def free(self) -> int:
+        """How many texts would find a place now."""
+        if self._is_held():
+            return 0
+        return max(0, int(self.width) - self.busy - len(self._texts) - len(self._others))
+
+    async def enter(self, *, is_text: bool = True, left_s: float = math.inf) -> None:
+        """Takes a place. Each enter needs its `leave`. Raises TooLate when there was none for `left_s`."""
+        line = self._texts if is_text else self._others
+        if line or not self._has_room(is_text=is_text):
+            await self._wait(line, left_s, is_text=is_text)
         else:
-            self.busy += 1
+            self._occupy(is_text=is_text)
 
-    def leave(self) -> None:
+    def leave(self, *, is_text: bool = True) -> None:
         self.busy -= 1
+        self.busy_others -= not is_text
         self._wake()
 
     def went_well(self, counted_by_twilio: int | None) -> None:
@@ -55,29 +75,49 @@ class Concurrency:
             self._held_until = max(self._held_until, loop.time() + hold_s)
             loop.call_at(self._held_until, self._wake)
 
-    def _is_open(self) -> bool:
-        return self.busy < int(self.width) and asyncio.get_running_loop().time() >= self._held_until
+    def _is_held(self) -> bool:
+        return asyncio.get_running_loop().time() < self._held_until
 
-    async def _wait(self) -> None:
+    def _has_room(self, *, is_text: bool) -> bool:
+        """Whether there is a place, and for other requests one of theirs."""
+        is_open = self.busy < int(self.width) and not self._is_held()
+        return is_open and (is_text or self.busy_others < max(1, int(self.width) // _SHARE_OF_OTHERS))
+
+    def _occupy(self, *, is_text: bool) -> None:
+        self.busy += 1
+        self.busy_others += not is_text
+
+    async def _wait(self, line: Line, left_s: float, *, is_text: bool) -> None:
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
+        line[place] = None
         try:
-            async with asyncio.timeout(self._patience_s):
-                await self._take(place)
+            async with asyncio.timeout(min(self._patience_s, left_s)):
+                await self._take(place, is_text=is_text)
         except TimeoutError:
+            if left_s <= self._patience_s:
+                raise TooLate(text="no place among the requests under way") from None
             raise Refused(TOO_MANY_REQUESTS, "too many of our own requests under way") from None
+        finally:
+            line.pop(place, None)
 
-    async def _take(self, place: "asyncio.Future[None]") -> None:
+    async def _take(self, place: "asyncio.Future[None]", *, is_text: bool) -> None:
         try:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():  # given in the same moment
-                self.leave()
+                self.leave(is_text=is_text)
             raise
 
     def _wake(self) -> None:
-        while self._waiting and self._is_open():
-            place = self._waiting.popleft()
+        """Gives free places away: in turns, while both lines wait."""
+        while True:
+            others = bool(self._others) and self._has_room(is_text=False)
+            texts = bool(self._texts) and self._has_room(is_text=True)
+            if not others and not texts:
+                return
+            is_text = texts and (self._others_were_last or not others)
+            self._others_were_last = not is_text
+            place, _ = (self._texts if is_text else self._others).popitem(last=False)
             if not place.done():
-                self.busy += 1
+                self._occupy(is_text=is_text)
                 place.set_result(None)

@@ -6,13 +6,14 @@ other messages.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Self
 
 import msgspec
 from yarl import URL
 
+from gateway.clock import since_boot
 from gateway.core.rules.errors import Kind, consequence
 from gateway.providers.base import (
     Accepted,
@@ -51,10 +52,10 @@ class TwilioProvider(Provider):
 
     name = "twilio"
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, steady: Callable[[], float] = since_boot) -> None:
         root = f"{account.api_url}/2010-04-01/Accounts/{account.account_sid}"
         self._account = account
-        self._wire = Wire(account)
+        self._wire = Wire(account, steady)
         self._root = root
         self._messages_url = URL(f"{root}/Messages.json", encoded=True)
         self._known = Known()
@@ -80,11 +81,16 @@ class TwilioProvider(Provider):
         """How long `find` may not know yet what Twilio has: its list follows what it does a little later."""
         return self._account.timeout_s
 
+    @property
+    def free_calls(self) -> int:
+        return self._wire.concurrency.free
+
     # ------------------------------------------------------------ texts
 
     async def send(self, text: OutboundText) -> Accepted:
         """POST Messages. One that is born failed was not sent, and no callback would say so."""
-        message = decoded(_message, await self._wire.post(self._messages_url, self._form(text)))
+        body = await self._wire.post_text(self._messages_url, self._form(text), text.begin_by)
+        message = decoded(_message, body)
         self._known.learn(message.sid, text)
         if message.status in _NEVER_LEFT:
             raise Refused(message.error_code, "failed at once")

@@ -2,7 +2,8 @@
 
 | what happened                                               | raised            | was it carried out? |
 |-------------------------------------------------------------|-------------------|---------------------|
-| refused connection, DNS, TLS, connect time-out              | NotSent           | no                  |
+| its right to begin ended before its first byte was written  | TooLate           | no                  |
+| refused connection, DNS, TLS, time-out before the first byte | NotSent          | no                  |
 | 429                                                         | Refused(20429)    | no                  |
 | 4xx with or without a code                                  | Refused(code)     | no                  |
 | 5xx, 408, a code whose outcome is open                      | AnswerLost(code)  | perhaps             |
@@ -10,6 +11,7 @@
 """
 
 import base64
+import math
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
@@ -19,18 +21,20 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from gateway.clock import since_boot
 from gateway.core.rules.errors import Kind, Retry, consequence
-from gateway.providers.base import AnswerLost, NotSent, ProviderError, Refused
+from gateway.providers.base import AnswerLost, NotSent, ProviderError, Refused, TooLate
 from gateway.providers.twilio.account import Account
 from gateway.providers.twilio.concurrency import TOO_MANY_REQUESTS, Concurrency
+from gateway.providers.twilio.timed_request import TimedForm, TimedRequest
 
 Form = Sequence[tuple[str, str]]
 
-_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _CONNECT_S = 5.0
 _KEPT_OPEN_S = 15.0  # below any server's own limit: a reused connection that just closed loses an answer
 _WAITED_FOR = frozenset({Kind.THROTTLE, Kind.QUEUE_FULL, Kind.DAILY_CAP})
 _LONGEST_TEXT = 200
+_NO_CONNECTION = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 _ESCAPES = {code: quote_plus(chr(code)) for code in range(128)}
 
 
@@ -56,8 +60,9 @@ _decode_trouble = msgspec.json.Decoder(_Trouble).decode
 class Wire:
     """One session for all requests. `repr` and errors show neither the secret nor a person's number."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, steady: Callable[[], float] = since_boot) -> None:
         self._account = account
+        self._steady = steady
         self._session: aiohttp.ClientSession | None = None
         self.concurrency = Concurrency(account.concurrency, patience_s=account.timeout_s / 3)
 
@@ -68,7 +73,13 @@ class Wire:
         return await self._call("GET", url, None)
 
     async def post(self, url: URL, form: Form) -> bytes:
-        return await self._call("POST", url, form_body(form))
+        return await self._call("POST", url, self._timed(form, math.inf))
+
+    async def post_text(self, url: URL, form: Form, begin_by: float) -> bytes:
+        """A text's own request, begun no later than `begin_by` (`Clock.steady`); raises TooLate beyond."""
+        timed = self._timed(form, begin_by)
+        timed.raise_if_late()
+        return await self._call("POST", url, timed, left_s=begin_by - self._steady())
 
     async def delete(self, url: URL) -> None:
         await self._call("DELETE", url, None)
@@ -78,8 +89,15 @@ class Wire:
             await self._session.close()
             self._session = None
 
-    async def _call(self, method: str, url: URL, form: bytes | None) -> bytes:
-        await self.concurrency.enter()
+    def _timed(self, form: Form, begin_by: float) -> TimedForm:
+        return TimedForm(form_body(form), begin_by, self._steady)
+
+    async def _call(
+        self, method: str, url: URL, form: TimedForm | None, left_s: float | None = None
+    ) -> bytes:
+        """`left_s` is given for texts alone: how long one may wait for its place."""
+        is_text = left_s is not None
+        await self.concurrency.enter(is_text=is_text, left_s=math.inf if left_s is None else left_s)
         try:
             status, headers, body = await self._exchange(method, url, form)
             counted = _count(headers.get("Twilio-Concurrent-Requests"))
@@ -88,25 +106,23 @@ class Wire:
             elif status < 400:
                 self.concurrency.went_well(counted)
         finally:
-            self.concurrency.leave()
+            self.concurrency.leave(is_text=is_text)
         if 200 <= status < 300:
             return body
         raise failure(status, body)
 
     async def _exchange(
-        self, method: str, url: URL, form: bytes | None
+        self, method: str, url: URL, form: TimedForm | None
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """`from None`: aiohttp's errors quote URLs and headers."""
+        """`from None`: aiohttp's errors quote URLs and headers. A POST is never repeated, by aiohttp neither."""
         session = self._session or self._open()
         try:
-            async with session.request(
-                method, url, data=form, headers=_FORM if form is not None else None, allow_redirects=False
-            ) as response:
+            async with session.request(method, url, data=form, allow_redirects=False) as response:
                 return response.status, response.headers, await response.read()
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
-            raise NotSent(text=f"no connection ({type(error).__name__})") from None
+        except TooLate:
+            raise TooLate(text="the connection came too late") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise AnswerLost(text=f"no answer ({type(error).__name__})") from None
+            raise _no_answer(error, form) from None
 
     def _open(self) -> aiohttp.ClientSession:
         """Opened by the first request, which knows the loop; our gate bounds the connections."""
@@ -117,6 +133,7 @@ class Wire:
             timeout=aiohttp.ClientTimeout(
                 total=account.timeout_s, connect=min(_CONNECT_S, account.timeout_s)
             ),
+            request_class=TimedRequest,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={
                 "Authorization": f"Basic {credentials}",
@@ -172,6 +189,18 @@ async def pages(wire: Wire, first: URL, decode: Callable[[bytes], PageRecord]) -
         if following is not None and not following.startswith("/2010-04-01/"):
             raise AnswerLost(text="a next page elsewhere")
         url = None if following is None else URL(f"{first.origin()}{following}", encoded=True)
+
+
+def _no_answer(error: Exception, form: TimedForm | None) -> ProviderError:
+    """What it means that no answer came; a POST whose first byte was not written was not carried out."""
+    name = type(error).__name__
+    if isinstance(error, _NO_CONNECTION):
+        return NotSent(text=f"no connection ({name})")
+    if form is None or form.has_begun:
+        return AnswerLost(text=f"no answer ({name})")
+    return (
+        TooLate(text="stopped just before the wire") if form.is_late() else NotSent(text=f"not sent ({name})")
+    )
 
 
 def failure(status: int, body: bytes) -> ProviderError:
