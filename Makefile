@@ -1,6 +1,6 @@
 # Everything a person or a machine does here. The first target makes its own environment in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help rehearse test check format bench bench-http bench-correctness clean
+.PHONY: help rehearse test test-nightly check format bench bench-http bench-correctness clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -24,6 +24,9 @@ rehearse: $(MADE) ## run a whole text bank in virtual time: make rehearse ARGS="
 test: $(MADE) ## run the tests: make test ARGS="tests/core -k hours"
 	$(BIN)/python -m pytest -q $(TEST_ARGS) $(or $(ARGS),--ignore tests/http --ignore tests/end_to_end)
 	$(if $(ARGS),,$(BIN)/python -m pytest -q tests/http tests/end_to_end)
+
+test-nightly: $(MADE) ## kills at every point, 200 over HTTP, the database's faults, freezes (about 40 minutes): ARGS="-k kills"
+	$(BIN)/python -m pytest -q -m nightly tests $(ARGS)
 
 check: $(MADE) ## lint, format, types, imports
 	$(BIN)/ruff check .

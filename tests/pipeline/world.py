@@ -131,11 +131,18 @@ class Databases(Outside):
 class World:
     """One campaign, its gateway and its provider. `store` is the story's own connection."""
 
-    def __init__(self, loop: VirtualLoop, dsn: str, settings: Settings, connections: int) -> None:
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        dsn: str,
+        settings: Settings,
+        connections: int,
+        provider: type[ScriptedProvider] = ScriptedProvider,
+    ) -> None:
         self.loop = loop
         self._connections = connections
         self.clock = Clock(loop, START_AT)
-        self.provider = ScriptedProvider(loop, self.clock)
+        self.provider = provider(loop, self.clock)
         self.settings = settings
         self._dsn = dsn
         self.store = Database(dsn, connections=1)
@@ -166,8 +173,10 @@ class World:
         self._databases += [database, claims]
         return Gateway(self.settings, database, claims, self.provider, self.clock), database
 
-    async def start(self) -> None:
+    async def start(self, watch: Callable[[WatchedDatabase], None] = lambda _: None) -> None:
+        """`watch` may meet the worker's first statement."""
         self.gateway, self.database = self.new_gateway()
+        watch(self.database)
         await self.gateway.start()
 
     def crash(self) -> None:
@@ -177,13 +186,14 @@ class World:
 
     async def restart(self, after_s: float = 0.0) -> None:
         """A supervisor starts the gateway anew, on a new connection."""
-        dead = self.database
-        await dead.close()
-        await (
-            self.cut_connections()
-        )  # the operating system closes what the dead still held, and frees their locks
+        await self.bury()
         await asyncio.sleep(after_s)
         await self.start()
+
+    async def bury(self) -> None:
+        """The operating system closes what the dead still held, and frees their locks."""
+        await self.database.close()
+        await self.cut_connections()
 
     async def crash_and_restart(self, after_s: float = 0.0) -> None:
         self.crash()
@@ -291,11 +301,12 @@ def play(
     settings: Settings = SETTINGS,
     campaign: CampaignSettings | None = None,
     connections: int = 1,
+    provider: type[ScriptedProvider] = ScriptedProvider,
 ) -> Any:
     """Runs the story in virtual time, in a world that has just begun its day."""
 
     async def begin(loop: VirtualLoop) -> Any:
-        world = World(loop, dsn, settings, connections)
+        world = World(loop, dsn, settings, connections, provider)
         await world.set_up(campaign or CampaignSettings(), people, own_numbers)
         await world.start()
         try:
