@@ -10,6 +10,7 @@ import asyncio
 from math import inf
 
 from gateway.store.database import Database, Record
+from gateway.store.limits import NO_TIMERS
 from simulator.loop import Outside
 
 
@@ -17,7 +18,7 @@ class PacedDatabase(Database, Outside):
     """A Database of one connection whose single statements take `answer_s` of virtual time."""
 
     def __init__(self, dsn: str) -> None:
-        super().__init__(dsn, connections=1)
+        super().__init__(dsn, connections=1, limits=NO_TIMERS)
         self.answer_s = 0.0
         self._asked = 0
         self._under_way: dict[int, float] = {}  # the nth statement -> when its answer is wanted

@@ -2,6 +2,8 @@
 
 `in_flight` is above zero from before a connection is asked for until its answer is read. It is a
 gauge in production; in a rehearsal the virtual clock stands still while it is above zero.
+
+Every step has a limit (`limits.py`), and what goes wrong is one of three kinds (`troubles.py`).
 """
 
 import asyncio
@@ -13,7 +15,10 @@ from typing import Any, Protocol, TypeAlias
 import asyncpg
 
 from gateway.core.rules.errors import BadInput
-from gateway.store.troubles import DatabaseAway, DatabaseBusy, DatabaseGone, trouble
+from gateway.store.hosts import hosts
+from gateway.store.limits import ORDINARY, Limits, patient
+from gateway.store.outage import Outage
+from gateway.store.troubles import DatabaseAway, DatabaseBusy, DatabaseGone, trouble, words
 
 Connection: TypeAlias = Any  # asyncpg ships no types
 Record: TypeAlias = Any
@@ -37,6 +42,14 @@ _SERVER_SETTINGS = {
     "enable_mergejoin": "off",
 }
 
+_NO_CONNECTION = (
+    DatabaseAway,
+    OSError,
+    ValueError,
+    asyncpg.PostgresError,
+    asyncpg.InternalClientError,
+    asyncpg.InterfaceError,
+)
 _SERVER_VERSION = "SELECT current_setting('server_version_num')::int"
 _OLDEST_SERVER = 18  # receipts.py says RETURNING OLD and NEW
 
@@ -56,6 +69,18 @@ def _nobody_asks(_waited_s: float) -> None:
     """Nothing."""
 
 
+_GOODBYE_S = 2.0  # a server that does not answer even that is left without a word
+
+
+def _reads_only(connection: Connection) -> bool:
+    """What the server said of itself, at the beginning and whenever it changed; nothing is asked."""
+    settings = connection.get_settings()
+    return "on" in (
+        getattr(settings, "in_hot_standby", "off"),
+        getattr(settings, "default_transaction_read_only", "off"),
+    )
+
+
 class Database:
     """A fixed set of connections, handed out first come first served.
 
@@ -63,15 +88,20 @@ class Database:
     order of callers is the order of work, which makes one connection a deterministic store.
     """
 
-    def __init__(self, dsn: str, connections: int = 4) -> None:
+    def __init__(self, dsn: str, connections: int = 4, *, limits: Limits = ORDINARY) -> None:
         self._dsn = dsn
         self._size = connections
+        self._limits = limits
+        self._hosts = deque(hosts(dsn))
         self._idle: deque[Connection] = deque()
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         self._open = 0
+        self._to_drop: dict[Connection, None] = {}  # in somebody's hands, and not to be used again
+        self._in_hands: dict[Connection, None] = {}
         self.in_flight = 0
         self.waited: Callable[[float], None] = _nobody_asks  # is told each wait for a connection, in seconds
         self.generation = 0  # counts the connections ever made
+        self.outage = Outage()
 
     @property
     def in_use(self) -> int:
@@ -79,23 +109,21 @@ class Database:
         return self._open - len(self._idle)
 
     async def open(self) -> None:
-        """Connects once; raises BadInput when the server can't be reached, refuses us or is too old."""
+        """Connects once; raises BadInput when the server can't be reached, refuses us, only reads or is too old."""
         self.in_flight += 1
         try:
             self._idle.append(await self._connect())
             self._open = 1
             refuse_old_server(await self._idle[0].fetchval(_SERVER_VERSION))
-        except (
-            DatabaseAway,
-            OSError,
-            asyncpg.PostgresError,
-            asyncpg.InternalClientError,
-            asyncpg.InterfaceError,
-            ValueError,
-        ) as error:
+        except DatabaseBusy as error:
+            self.hang_up()
+            raise BadInput("the database is read-only", "database.dsn", "give the primary server") from error
+        except _NO_CONNECTION as error:
             self.hang_up()
             raise BadInput(
-                f"the database does not answer ({error})", "database.dsn", "start it, or correct the DSN"
+                f"the database does not answer ({words(error)})",
+                "database.dsn",
+                "start it, or correct the DSN",
             ) from error
         except BadInput:
             self.hang_up()
@@ -109,7 +137,7 @@ class Database:
             connection = self._idle.popleft()
             self.in_flight += 1
             try:
-                await connection.close()
+                await connection.close(timeout=_GOODBYE_S if self._limits.answer_s else None)
             finally:
                 self.in_flight -= 1
 
@@ -119,15 +147,59 @@ class Database:
             self._open -= 1
             self._idle.popleft().terminate()
 
+    def drop(self) -> None:
+        """Drops every connection: the idle ones now, those in use when they are given back."""
+        self.hang_up()
+        self._to_drop.update(self._in_hands)
+
+    @contextlib.asynccontextmanager
+    async def patient(self, limit_s: float) -> "AsyncIterator[Database]":
+        """A connection of its own for statements that may take `limit_s`: exports, migrations, sums.
+
+        The ordinary connections stay free meanwhile. Without timers (a rehearsal) it is the door itself.
+        """
+        if self._limits.answer_s is None:
+            yield self
+            return
+        other = Database(self._dsn, 1, limits=patient(self._limits, limit_s))
+        try:
+            yield other
+        finally:
+            with contextlib.suppress(OSError):
+                await other.close()
+
+    # ---------------------------------------------------------------- connecting
+
     async def _connect(self) -> Connection:
+        """To the first host that writes; the one that was good last is asked first."""
+        for nth in range(len(self._hosts)):
+            try:
+                connection = await self._connect_to(self._hosts[0])
+            except Exception:
+                if nth == len(self._hosts) - 1:
+                    raise
+                self._hosts.rotate(-1)
+                continue
+            if not _reads_only(connection):
+                self.generation += 1
+                return connection
+            connection.terminate()
+            self._hosts.rotate(-1)
+        raise DatabaseBusy("every host that answers only reads", reads_only=True)
+
+    async def _connect_to(self, host: dict[str, Any]) -> Connection:
         connection: Connection = await asyncpg.connect(
             self._dsn,
-            timeout=None,
-            server_settings=_SERVER_SETTINGS,
+            **host,
+            timeout=self._limits.connect_s,
+            command_timeout=self._limits.answer_s,
+            server_settings=_SERVER_SETTINGS | self._limits.server_settings(),
             max_cached_statement_lifetime=0,  # for good: planning again costs as much as many executions
         )
-        self.generation += 1
+        self._limits.watch_peer(connection._transport.get_extra_info("socket"))
         return connection
+
+    # ---------------------------------------------------------------- one's turn
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -136,25 +208,39 @@ class Database:
         self.in_flight += 1
         try:
             held = await self._take()
+            self._in_hands[held] = None
             try:
                 yield held
             except Exception as error:
-                away = trouble(error, is_closed=held.is_closed())
-                if isinstance(away, DatabaseGone):
-                    held.terminate()
-                if away is None or away is error:
-                    raise
-                raise away from error
+                self._met(held, error)
+                raise
+            else:
+                self.outage.worked()
             finally:
                 self._give_back(held)
         finally:
             self.in_flight -= 1
 
+    def _met(self, held: Connection, error: Exception) -> None:
+        """Raises what the error of a statement means, if it is the database's."""
+        away = trouble(error, is_closed=held.is_closed())
+        if away is None or away is error:
+            return
+        self.outage.failed(away)
+        if isinstance(away, DatabaseGone):
+            held.terminate()
+        elif isinstance(away, DatabaseBusy) and away.reads_only:
+            self.drop()
+        raise away from error
+
     async def _take(self) -> Connection:
         """The next connection for this caller; one given back goes straight to whoever waits longest."""
-        if self._idle:
-            self.waited(0.0)
-            return self._idle.popleft()
+        while self._idle:
+            idle = self._idle.popleft()
+            if not idle.is_closed():
+                self.waited(0.0)
+                return idle
+            self._open -= 1  # it broke while nobody used it
         time = asyncio.get_running_loop().time
         asked_at = time()
         try:
@@ -164,17 +250,26 @@ class Database:
 
     async def _await_turn(self) -> Connection:
         if self._open >= self._size:
-            turn: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
-            try:
-                handed = await turn
-            except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled():
-                    self._pass_on(turn.result())
-                raise
+            handed = await self._turn()
             if handed is not None:
                 return handed
         return await self._open_one()
+
+    async def _turn(self) -> Connection | None:
+        """A connection, or leave to open one. Raises DatabaseBusy when it does not come in time."""
+        if len(self._waiting) >= (self._size if self.outage.is_on else self._limits.most_waiting):
+            raise DatabaseBusy("too many wait for a connection already", is_local=True)
+        turn: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            async with asyncio.timeout(self._limits.turn_s):
+                return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._pass_on(turn.result())
+            raise
+        except TimeoutError as error:
+            raise DatabaseBusy("no connection was free in time", is_local=True) from error
 
     async def _open_one(self) -> Connection:
         self._open += 1
@@ -183,11 +278,20 @@ class Database:
         except BaseException as error:
             self._open -= 1
             self._pass_on(None)
-            if isinstance(error, Exception):  # no row is at fault when nobody can connect
-                raise trouble(error, is_closed=True) or DatabaseBusy(str(error)) from error
-            raise
+            if not isinstance(error, Exception):
+                raise
+            # No row is at fault when nobody can connect.
+            away = trouble(error, is_closed=True) or DatabaseBusy(words(error))
+            self.outage.failed(away)
+            raise away from error
 
     def _give_back(self, connection: Connection) -> None:
+        del self._in_hands[connection]
+        is_stale = connection in self._to_drop
+        if is_stale:
+            del self._to_drop[connection]
+        if not connection.is_closed() and (is_stale or _reads_only(connection)):
+            connection.terminate()
         if connection.is_closed():
             self._open -= 1
             self._pass_on(None)
@@ -203,6 +307,8 @@ class Database:
                 return
         if connection is not None:
             self._idle.append(connection)
+
+    # ---------------------------------------------------------------- work
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

@@ -79,10 +79,8 @@ async def would_apply(database: Database) -> list[str]:
     """The names of what `migrate` would apply; nothing is changed.
 
     Raises BadInput for what would keep a worker from its work: tables newer than this program, a right that the
-    role lacks to what is there or to what is missing, a server that only reads.
+    role lacks to what is there or to what is missing.
     """
-    if await database.fetch_value("SELECT current_setting('transaction_read_only') = 'on'"):
-        raise BadInput("the database is read-only", "database.dsn", "give the primary server")
     try:
         done = await _done(database)
     except asyncpg.InsufficientPrivilegeError as error:

@@ -14,6 +14,9 @@ from gateway.core.rules.errors import TextbankError
 class DatabaseAway(TextbankError):
     """The database can't do the work now; nothing was lost, and the work is tried again."""
 
+    is_local = False
+    """Whether it is one statement's own, a lock for instance; else every statement meets it."""
+
 
 class DatabaseGone(DatabaseAway):
     """The connection broke or none can be made; whether the last statement was carried out is not known."""
@@ -21,6 +24,11 @@ class DatabaseGone(DatabaseAway):
 
 class DatabaseBusy(DatabaseAway):
     """The database answered, and refuses for now; what it refused was not carried out."""
+
+    def __init__(self, words: str, *, is_local: bool = False, reads_only: bool = False) -> None:
+        super().__init__(words)
+        self.is_local = is_local
+        self.reads_only = reads_only  # an old primary came back as a reader: leave it
 
 
 _GONE: Final = (
@@ -39,21 +47,19 @@ _GONE_CODES: Final = frozenset(
         "57P05",  # an idle session was ended
     }
 )
-_BUSY_CLASSES: Final = (
+_READS_ONLY: Final = "25006"
+_REFUSING: Final = (
+    _READS_ONLY,
     "53",  # insufficient resources: disk full, out of memory, too many connections
-    "57",  # operator intervention: cancelled, statement time-out
     "58",  # an error outside of PostgreSQL: input and output
 )
-_BUSY_CODES: Final = frozenset(
-    {
-        "0A000",  # only as InvalidCachedStatementError: a table changed under a prepared statement
-        "25006",  # read-only: an old primary came back as a reader
-        "40001",  # could not serialize
-        "40003",  # whether the statement was completed is not known
-        "40P01",  # deadlock
-        "55006",  # object in use
-        "55P03",  # a lock was not to be had in time
-    }
+_WAITS_ITS_TURN: Final = (
+    "40001",  # could not serialize
+    "40003",  # whether the statement was completed is not known
+    "40P01",  # deadlock
+    "55006",  # object in use
+    "55P03",  # a lock was not to be had in time
+    "57",  # operator intervention: cancelled, statement time-out
 )
 
 
@@ -63,21 +69,19 @@ def trouble(error: Exception, *, is_closed: bool) -> DatabaseAway | None:
         return error
     code = error.sqlstate if isinstance(error, asyncpg.PostgresError) else None
     if isinstance(error, _GONE) or code in _GONE_CODES:
-        return DatabaseGone(_words(error))
+        return DatabaseGone(words(error))
     if isinstance(error, asyncpg.InterfaceError):
-        return DatabaseGone(_words(error)) if is_closed else None
-    if code is not None and _is_busy(error, code):
-        return DatabaseBusy(_words(error))
+        return DatabaseGone(words(error)) if is_closed else None
+    if code is not None and code.startswith(_REFUSING):
+        return DatabaseBusy(words(error), reads_only=code == _READS_ONLY)
+    if isinstance(error, asyncpg.InvalidCachedStatementError):  # a table changed under a prepared statement
+        return DatabaseBusy(words(error), is_local=True)
+    if code is not None and code.startswith(_WAITS_ITS_TURN):
+        return DatabaseBusy(words(error), is_local=True)
     return None
 
 
-def _is_busy(error: Exception, code: str) -> bool:
-    if code == asyncpg.FeatureNotSupportedError.sqlstate:
-        return isinstance(error, asyncpg.InvalidCachedStatementError)
-    return code in _BUSY_CODES or code.startswith(_BUSY_CLASSES)
-
-
-def _words(error: Exception) -> str:
+def words(error: Exception) -> str:
     """The server's words without its DETAIL, which may hold a row."""
     if isinstance(error, OSError) or not error.args:
         return str(error) or type(error).__name__

@@ -24,6 +24,7 @@ from gateway.store import campaigns, contacts, numbers
 from gateway.store.campaigns import CampaignRow
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Connection, Database, Record
+from gateway.store.limits import NO_TIMERS
 from gateway.store.numbers import NumberRow
 from simulator.loop import Outside, VirtualLoop, run
 from tests.pipeline.scripted_provider import Handed, ScriptedProvider, reference
@@ -61,7 +62,7 @@ class WatchedDatabase(Database):
     """
 
     def __init__(self, dsn: str, connections: int = 1) -> None:
-        super().__init__(dsn, connections)
+        super().__init__(dsn, connections, limits=NO_TIMERS)
         self.count = 0
         self.before: list[tuple[Callable[[str, int], bool], Hook]] = []
         self.after: list[tuple[Callable[[str, int], bool], Hook]] = []
@@ -145,7 +146,7 @@ class World:
         self.provider = provider(loop, self.clock)
         self.settings = settings
         self._dsn = dsn
-        self.store = Database(dsn, connections=1)
+        self.store = Database(dsn, connections=1, limits=NO_TIMERS)
         self._databases: list[Database] = [self.store]
         self._keys = itertools.count(1)
         self._inbound = itertools.count(1)
@@ -169,7 +170,7 @@ class World:
     def new_gateway(self) -> tuple[Gateway, WatchedDatabase]:
         """A worker with connections of its own, not started yet."""
         database = WatchedDatabase(self._dsn, self._connections)
-        claims = database if self._connections == 1 else Database(self._dsn, connections=1)
+        claims = database if self._connections == 1 else Database(self._dsn, connections=1, limits=NO_TIMERS)
         self._databases += [database, claims]
         return Gateway(self.settings, database, claims, self.provider, self.clock), database
 

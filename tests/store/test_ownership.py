@@ -4,7 +4,6 @@ import pytest
 
 from gateway.store.database import Database
 from gateway.store.ownership import Ownership, OwnershipLost
-from gateway.store.troubles import DatabaseGone
 
 CAMPAIGN = 1
 
@@ -66,9 +65,6 @@ async def test_without_its_connection_the_owner_can_claim_no_more(first: Databas
     one, two = Ownership(first), Ownership(other)
     await one.take(CAMPAIGN)
     await cut(first, other)
-    with pytest.raises(DatabaseGone):
-        async with one.claims(CAMPAIGN) as connection:
-            await connection.fetchval("SELECT true")
     with pytest.raises(OwnershipLost, match="campaign 1"):
         async with one.claims(CAMPAIGN):
             pass
@@ -81,8 +77,6 @@ async def test_a_lost_campaign_can_be_taken_again(first: Database, other: Databa
     one = Ownership(first)
     await one.take(CAMPAIGN)
     await cut(first, other)
-    with pytest.raises(DatabaseGone):
-        await one.take(CAMPAIGN)
     assert not await may_claim(one)
     assert await one.take(CAMPAIGN)
     assert await may_claim(one)
