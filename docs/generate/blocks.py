@@ -234,6 +234,7 @@ _OTHER_REJECTS: Mapping[str, str] = {
     "opted_out": "The list marks this person as opted out.",
     "duplicate": "The number stands on an earlier line already.",
     "row_shape": "The row has more cells than the header: a cell with a comma needs quotes.",
+    "row_size": "The row has more than 50,000 characters: each person stands on a line of their own.",
 }
 
 

@@ -18,7 +18,9 @@ DELIMITERS = ",;\t|"
 SNIFF_BYTES = 65_536
 SNIFF_CHARACTERS = 262_144
 HEADER_WITHIN_RECORDS = 10
-MOST_LINES_PER_RECORD = 1_000
+MOST_LINES_PER_RECORD = 100
+LONGEST_LINE = 100_000  # characters; what stands behind them on a line is not read
+MOST_COLUMNS = 2_000
 SAVE_AS_CSV = "open it in a spreadsheet and save it as CSV (UTF-8)"
 
 # What a file that is not text begins with.
@@ -216,7 +218,7 @@ def _headers(lines: list[str], delimiter: str, known_fields: Sequence[str], skip
     before = skip
     for cells in islice(_until_error(reader), HEADER_WITHIN_RECORDS):
         last = skip + reader.line_num
-        if cells:
+        if 0 < len(cells) <= MOST_COLUMNS:
             yield _Guess(delimiter, read_header(cells, known_fields), before + 1, last)
         before = last
 
@@ -246,6 +248,14 @@ def _no_phone_column(path: Path, best: _Guess) -> BadInput:
 
 class _RunawayQuote(Exception):
     """A record is still inside quotes after MOST_LINES_PER_RECORD lines."""
+
+
+def _bounded(text: TextIOWrapper) -> Iterator[str]:
+    """The file's lines, each cut at LONGEST_LINE: a file of one line must not fill the memory."""
+    while line := text.readline(LONGEST_LINE):
+        yield line
+        while len(line) == LONGEST_LINE and not line.endswith(("\n", "\r")):
+            line = text.readline(LONGEST_LINE)
 
 
 class _Lines:
@@ -283,7 +293,7 @@ class Records:
 
     def __iter__(self) -> Iterator[Record]:
         with open_text(self.file.path, self.file.encoding) as text:
-            lines = _Lines(islice(text, self.file.lines_before_rows, None))
+            lines = _Lines(islice(_bounded(text), self.file.lines_before_rows, None))
             reader = csv.reader(lines, delimiter=self.file.delimiter)
             line = self.file.lines_before_rows + 1
             while (cells := self._next(reader, lines)) is not None:

@@ -12,13 +12,25 @@ from gateway.core.rules.errors import BadInput
 
 OWN_COLUMNS = ("line", "column", "reason", "text")
 WHOLE_ROW = "(row)"
+FORMULA_SIGNS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+"""A cell that begins so is run by a spreadsheet as a formula, full-width signs included (OWASP, CSV injection)."""
+
+
+def escaped(cell: str) -> str:
+    """The cell as every CSV of ours has it: what would be a formula, a phone in E.164 too, gets an apostrophe."""
+    return f"'{cell}" if cell.startswith(FORMULA_SIGNS) else cell
+
+
+def unescaped(cell: str) -> str:
+    """The cell without the apostrophe that keeps a spreadsheet from running it."""
+    return cell[1:] if cell.startswith("'") and cell.startswith(FORMULA_SIGNS, 1) else cell
 
 
 class Reject(Struct, frozen=True, gc=False):
     """A row that was not used (F062, F064): its 1-based line, the column and value at fault, a stable reason slug.
 
     Reasons: the phone faults (`not_a_number`, `too_short`, `foreign`, …), `blank_phone`, `landline`, `duplicate`,
-    `opted_out`, `row_shape`.
+    `opted_out`, `row_shape`, `row_size`.
     """
 
     line: int
@@ -47,7 +59,7 @@ class RejectsFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("w", encoding="utf-8", errors="replace", newline="")
             self._writer = csv.writer(self._file)  # CRLF, or a lone CR in a cell would stay unquoted
-            self._writer.writerow([*OWN_COLUMNS, *self.headers])
+            self._writer.writerow([*OWN_COLUMNS, *map(escaped, self.headers)])
         return self
 
     def __exit__(
@@ -59,4 +71,5 @@ class RejectsFile:
     def write(self, reject: Reject, cells: Sequence[str]) -> None:
         """One row; `cells` as they stood in the list."""
         if self.path is not None:
-            self._writer.writerow([reject.line, reject.column, reject.reason, reject.text, *cells])
+            told = (reject.column, reject.reason, reject.text, *cells)
+            self._writer.writerow([reject.line, *map(escaped, told)])

@@ -24,10 +24,11 @@ from gateway.p2p.list_cells import (
 from gateway.p2p.list_columns import Columns, PhoneColumn, Rank
 from gateway.p2p.list_files import ListFile, Record, open_list
 from gateway.p2p.list_phones import SeenPhones
-from gateway.p2p.list_rejects import WHOLE_ROW, Reject, RejectsFile
+from gateway.p2p.list_rejects import WHOLE_ROW, Reject, RejectsFile, unescaped
 
 __all__ = ["ListReader", "ListRow", "ListSummary", "Reject", "read_list"]
 
+LONGEST_ROW = 50_000  # characters
 NO_FIELDS: dict[str, str] = {}  # shared by every row without custom fields; never written to
 
 
@@ -129,23 +130,28 @@ class ListReader:
         )
 
     def __iter__(self) -> Iterator[list[ListRow]]:
-        self._tally, self.opted_out = _Tally(), []
         batch: list[ListRow] = []
-        try:
-            for row in self._rows():
+        for row in self.steps():
+            if row is not None:
                 batch.append(row)
                 if len(batch) == self._batch_size:
                     yield batch
                     batch = []
+        if batch:
+            yield batch
+
+    def steps(self) -> Iterator[ListRow | None]:
+        """Row by row, None for one that was not used: for whoever has other work between any two rows."""
+        self._tally, self.opted_out = _Tally(), []
+        try:
+            yield from self._rows()
         except OSError as error:
             where = str(error.filename or self.file.path)
             raise BadInput(
                 "the import of the contact list stopped", where, error.strerror or str(error)
             ) from error
-        if batch:
-            yield batch
 
-    def _rows(self) -> Iterator[ListRow]:
+    def _rows(self) -> Iterator[ListRow | None]:
         columns, tally, seen = self.file.columns, self._tally, SeenPhones()
         with self._rejects as rejects:
             for record in self.file.records():
@@ -154,14 +160,18 @@ class ListReader:
                 if isinstance(row, Reject):
                     tally.rejected[row.reason] += 1
                     rejects.write(row, record.cells)
+                    yield None
                 else:
                     tally.used += 1
                     yield row
 
     def _read(self, record: Record, columns: Columns, seen: SeenPhones) -> ListRow | Reject:
         """One row, judged in order: shape, phone, opted out, duplicate."""
-        cells, line = record.cells, record.line
+        cells, line = [unescaped(cell) for cell in record.cells], record.line
         width = len(columns.headers)
+        if sum(map(len, cells)) > LONGEST_ROW:
+            text = f"The row has more than {LONGEST_ROW} characters: put each person on a line of their own."
+            return Reject(line, WHOLE_ROW, cells[0][:40], "row_size", text)
         if len(cells) > width and any(cell.strip() for cell in cells[width:]):
             return _misshapen(record, width)
         row = _fit(cells, width)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.core.rules.errors import BadInput
 from gateway.core.text.phone import PhoneFault
+from gateway.p2p.list_rejects import unescaped
 from gateway.p2p.lists import ListReader, ListRow, ListSummary, read_list
 
 DATA = Path(__file__).parent / "data"
@@ -24,6 +25,7 @@ REASONS = {fault.value for fault in PhoneFault} - {"blank"} | {
     "duplicate",
     "opted_out",
     "row_shape",
+    "row_size",
 }
 
 
@@ -106,6 +108,35 @@ def test_rejects_keep_the_row_and_can_be_imported_again(tmp_path: Path) -> None:
     rejects.write_text(rejects.read_text("utf-8").replace(",555,", ",2155550101,"), "utf-8")
     again = read_list(rejects)
     assert [(row.phone, row.first_name) for row in rows_of(again)] == [("+12155550101", "Zoë")]
+
+
+FORMULAS = ["=1+1", "+12155550100", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1", '=HYPERLINK("http://x")']
+
+
+def test_no_spreadsheet_runs_a_cell_of_the_rejects(tmp_path: Path) -> None:
+    """Story 33: our own columns, the headers and the row's cells; imported again they are as they were."""
+    rejects = tmp_path / "rejects.csv"
+    text = io.StringIO()
+    csv.writer(text).writerows(
+        [("phone", "=name", "custom_field_x")] + [("12", each, each) for each in FORMULAS]
+    )
+    text.write("+44 20 7946 0958,Al,x\n")
+    read_text(tmp_path, text.getvalue(), rejects=rejects)
+    with rejects.open(encoding="utf-8", newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r", "＝"))]
+    assert "'+44 20 7946 0958" in cells
+    corrected = rejects.read_text("utf-8").replace(",12,", ",2155550100,")
+    rows, _ = read_text(tmp_path, corrected)
+    assert rows[0].fields == {"x": "=1+1"}
+
+
+def test_a_file_of_one_endless_line_fills_no_memory(tmp_path: Path) -> None:
+    """What is too long is one reject, and the row below it is used."""
+    text = f"phone,name\n2155550102,Bo\n2155550100,{'a' * 3_000_000}\n2155550101,Al\n"
+    rows, summary = read_text(tmp_path, text)
+    assert [row.phone for row in rows] == ["+12155550102", "+12155550101"]
+    assert summary.rejected == {"row_size": 1}
 
 
 def test_a_known_field_may_stand_bare_but_never_takes_a_built_in_column(tmp_path: Path) -> None:
@@ -273,7 +304,7 @@ def expected(
 ) -> Iterator[tuple[str, str, str, dict[str, str]]]:
     """By the plainest reading: first of each phone, blanks folded in names, kept in custom fields."""
     seen = set()
-    for name, phone, note, email in rows:
+    for name, phone, note, email in (map(unescaped, row) for row in rows):
         digits = "".join(filter(str.isdigit, phone))
         if len(digits) == 10 and digits not in seen:
             seen.add(digits)

@@ -5,7 +5,7 @@ through Liquid itself. What Liquid can't know is blank, never an error: the lint
 before publishing.
 
 Liquid is cut down to what gives the same text for the same person at any time: no `date` filter (it reads the
-clock), no `include` or `render` (there is nothing to load), and limits on loops and output.
+clock), no `include` or `render` (there is nothing to load), and bounds on all it does (liquid_bounds.py).
 """
 
 import re
@@ -22,6 +22,14 @@ from liquid.builtin.output import OutputNode
 from liquid.exceptions import LiquidError
 
 from gateway.core.rules.errors import BadInput, TextbankError
+from gateway.core.text.liquid_bounds import (
+    LONGEST_SCRIPT,
+    LONGEST_VALUE,
+    MOST_ITEMS,
+    MOST_STATEMENTS,
+    endless_range,
+    environment,
+)
 
 OPT_OUT_SUFFIX = "Reply STOP to unsubscribe."
 """Added to the end of every initial when the campaign's setting is on (F012). It is on the wire: it counts (C4)."""
@@ -153,42 +161,42 @@ def _normalised(text: str, *, strip: bool = True) -> str:
 # --- Liquid
 
 
-class _Environment(liquid.Environment):
-    loop_iteration_limit = 1_000
-    output_stream_limit = 20_000  # a text has at most 1600 characters; a loop must not fill the memory
-
-
-def _environment() -> _Environment:
-    environment = _Environment()
-    for tag in ("include", "render", "tablerow"):
-        del environment.tags[tag]
-    del environment.filters["date"]
-    return environment
-
-
-_ENVIRONMENT = _environment()
+_ENVIRONMENT = environment()
 
 
 def parse(source: str) -> liquid.BoundTemplate:
-    """Read a script as Liquid; raises ScriptFault, also for a filter that doesn't exist."""
+    """Read a script as Liquid; raises ScriptFault, also for a filter that doesn't exist and a range without bounds."""
+    _check_size(source)
     try:
         template = _ENVIRONMENT.parse(source)
         filters = template.analyze(include_partials=False).filters
+        wide = endless_range(template)
     except LiquidError as error:
         raise _fault(error, source) from error
+    except RecursionError as error:
+        raise ScriptFault("the script is nested too deeply") from error
+    except Exception as error:  # the library's own troubles with what a script says
+        raise ScriptFault(f"Liquid can't read this script ({type(error).__name__})") from error
     for name, spans in filters.items():
         if name not in _ENVIRONMENT.filters:
             raise ScriptFault(f"unknown filter '{name}'", *position(source, spans[0].index))
+    if wide is not None:
+        words = f"a range goes from one whole number to another, over {MOST_ITEMS} numbers at most"
+        raise ScriptFault(words, *position(source, max(wide.token.start_index, 0)))
     return template
+
+
+def _check_size(source: str) -> None:
+    if len(source) > LONGEST_SCRIPT:
+        raise ScriptFault(f"a script may have {LONGEST_SCRIPT} characters at most, this has {len(source)}")
+    if source.count("{{") + source.count("{%") > MOST_STATEMENTS:  # each open one is looked for to the end
+        raise ScriptFault(f"a script may have {MOST_STATEMENTS} variables and tags at most")
 
 
 def position(source: str, index: int) -> tuple[int, int]:
     """Line and column, from 1, of a character of the source."""
     line_start = source.rfind("\n", 0, index) + 1
     return source.count("\n", 0, index) + 1, index - line_start + 1
-
-
-_STATEMENT = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 
 
 def _fault(error: LiquidError, source: str) -> ScriptFault:
@@ -200,11 +208,13 @@ def _fault(error: LiquidError, source: str) -> ScriptFault:
 
 def _faulty_statement(source: str, message: str) -> int:
     """Where a fault is that Liquid reports without a place: a bad output, or a block that is never closed."""
-    for statement in _STATEMENT.finditer(source):
+    start, end = source.find("{{"), 0
+    while start >= 0 and (end := source.find("}}", start)) >= 0:
         try:
-            _ENVIRONMENT.parse(statement.group())
+            _ENVIRONMENT.parse(source[start : end + 2])
         except LiquidError:
-            return statement.start()
+            return start
+        start = source.find("{{", end)
     unclosed = re.search(r"tag end(\w+)", message)
     opening = unclosed and re.search(r"\{%-?\s*" + re.escape(unclosed.group(1)) + r"\b", source)
     return opening.start() if opening else 0
@@ -250,7 +260,7 @@ class _Resolver:
 
 def _text(values: Values, key: str) -> str:
     value = values.get(key)
-    return value.strip() if value else ""
+    return value.strip()[:LONGEST_VALUE] if value else ""
 
 
 def _person_text(key: str, fallback: str) -> Callable[[Values], str]:
@@ -313,7 +323,8 @@ def _plain_fill(parts: Sequence[str | Lookup]) -> Lookup:
     return fill
 
 
-_HOLES = re.compile(rf"[ \t]*(?:{_HOLE}[ \t]*)+(?P<next>[,.!?;:]+(?=\s|\Z)|\n|\Z)?")
+# Blanks are looked at from their first one only: a field of 4,000 of them is passed once, not 4,000 times.
+_HOLES = re.compile(rf"(?<![ \t])[ \t]*+(?:{_HOLE}[ \t]*+)++(?P<next>[,.!?;:]++(?=\s|\Z)|\n|\Z)?")
 
 
 def _close_hole(hole: re.Match[str]) -> str:
@@ -346,6 +357,8 @@ def _liquid_fill(template: liquid.BoundTemplate, names: frozenset[str], resolver
             return _tidy(template.render(namespace))
         except LiquidError as error:
             raise _fault(error, str(error.token.source) if error.token else "") from error
+        except Exception as error:  # the library's own troubles with these values
+            raise ScriptFault(f"Liquid can't fill this script ({type(error).__name__})") from error
 
     return fill
 
