@@ -37,7 +37,7 @@ def test_safeguards(benchmark):
     request = safeguards.Request(
         campaign_id=1, contact_id=1, kind=safeguards.Kind.INITIAL, body=BODY, action_id=1, sender_id=1
     )
-    facts = safeguards.Facts(phone="+12155550123", contact_campaign_id=1, assignee_id=1)
+    facts = safeguards.Facts(phone="+12155550123", assignee_id=1)
     answer = benchmark(safeguards.check, request, facts, safeguards.Policy(), NOON)
     assert isinstance(answer, safeguards.Admitted)
 

@@ -18,7 +18,7 @@ from gateway.core.rules import safeguards
 from gateway.core.rules.errors import SubReason
 from gateway.core.rules.hours import Open, Why, verdict
 from gateway.core.rules.lifecycle import State
-from gateway.core.rules.safeguards import Blocked, Facts, Kind, Request
+from gateway.core.rules.safeguards import Blocked, Facts, Kind, Request, counted_as
 from gateway.core.text.segments import measure
 from gateway.metrics import Metrics
 from gateway.pipeline.campaigns import Campaign, Campaigns
@@ -255,7 +255,7 @@ class Admission:
         return self._clock.now() - self._campaigns[campaign_id].settings.safeguards.same_text_s
 
     def _decide(self, campaign: Campaign, item: _Pending, recipient: Recipient, now: float) -> _Decided:
-        request = item.request
+        request = _counted(item.request, recipient)
         until, shut = self._hours(campaign, request, recipient, now)
         text_hash = _text_hash("\n".join((request.body, *request.media)) if request.media else request.body)
         facts = _facts(campaign, recipient, text_hash, now, shut=shut, locked=item.conflicts >= _ROUNDS)
@@ -277,7 +277,7 @@ class Admission:
         )
         blocked = answer if isinstance(answer, Blocked) else None
         straight = None if blocked else self._road.straight_on(campaign.campaign_id, queued)
-        row = _row(item, recipient, queued, blocked, straight, text_hash)
+        row = _row(item, request, recipient, queued, blocked, straight, text_hash)
         waited_s = None if request.kind is Kind.INITIAL else _waited_s(recipient, now)
         return _Decided(item, row, queued, straight, waited_s)
 
@@ -337,15 +337,21 @@ def _waited_s(recipient: Recipient, now: float) -> float | None:
     return max(0.0, now - heard_at)
 
 
+def _counted(request: Request, recipient: Recipient) -> Request:
+    """The request as what it counts as: a reply without an open thread is an initial in everything that follows."""
+    kind = counted_as(request.kind, recipient.last_inbound_at)
+    return request if kind is request.kind else msgspec.structs.replace(request, kind=kind)
+
+
 def _row(
     item: _Pending,
+    request: Request,
     recipient: Recipient,
     queued: Queued,
     blocked: Blocked | None,
     straight: StraightOn | None,
     text_hash: int,
 ) -> Row:
-    request = item.request
     return Row(
         message_id=queued.message_id,
         contact_id=request.contact_id,
@@ -383,7 +389,6 @@ def _facts(
     settings = campaign.settings
     return Facts(
         phone=recipient.phone,
-        contact_campaign_id=None if recipient.phone is None else campaign.campaign_id,
         line_type=recipient.line_type,
         is_admin_phone=recipient.phone in settings.admin_phones,
         opted_out=recipient.opted_out,
@@ -392,10 +397,9 @@ def _facts(
         last_initial_at=recipient.last_initial_at,
         last_outbound_at=recipient.last_outbound_at,
         same_text_at=now if text_hash in recipient.recent_texts else None,
-        failure_code=recipient.failure_code,
         failure_until=recipient.failure_until,
         already_sent_action=recipient.already_sent,
-        lock="held" if locked else "free",
+        locked=locked,
         hours_shut=shut,
         paused=campaign.paused,
     )

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Sequence
 
 from gateway.clock import Clock
-from gateway.core.rules.safeguards import Kind, PartyKind, Request
+from gateway.core.rules.safeguards import Kind, Request
 from gateway.pipeline.admission import Admission, Outcome
 from gateway.pipeline.campaigns import Campaigns
 from gateway.store import conversations
@@ -43,7 +43,6 @@ class Confirmations:
                 contact_id=each.contact_id,
                 kind=Kind.CONFIRMATION,
                 body=body,
-                sender_kind=PartyKind.CAMPAIGN,
             )
             key = f"textbank:opt-out:{each.contact_id}:{each.opted_out_at!r}"
             self._admission.submit(request, idempotency_key=key).add_done_callback(_look)

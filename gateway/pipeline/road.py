@@ -16,6 +16,7 @@ from gateway.core.rules.errors import Kind, SubReason, consequence
 from gateway.core.rules.lifecycle import State
 from gateway.core.rules.retry import Ended
 from gateway.core.rules.safeguards import Kind as MessageKind
+from gateway.core.rules.safeguards import second_look
 from gateway.core.sending.numbers import Chosen, How, NoNumber, NumberPool, Wait
 from gateway.core.sending.pacing import Pacer
 from gateway.core.sending.waiting import Lane, Picked, Waiting, WaitingLine
@@ -35,7 +36,7 @@ from gateway.store.ownership import Ownership, OwnershipLost
 from gateway.store.receipts import Moved
 from gateway.store.troubles import DatabaseAway
 
-_OPTED_OUT, _NOT_ALLOWED, _NO_NUMBER = 1302, 1202, 1203
+_NOT_ALLOWED, _NO_NUMBER = 1202, 1203
 _STICKY, _LOCAL = How.STICKY, How.LOCAL
 _CONFIRMATION = MessageKind.CONFIRMATION.value
 _SAVE_NUMBERS_S = 60.0
@@ -330,7 +331,6 @@ class CampaignRoad:
             Claim(
                 each.item.message_id,
                 self._in_hand[each.item.message_id].contact_id,
-                self._in_hand[each.item.message_id].phone,
                 each.chosen.number.number_id,
                 each.chosen.slot,
             )
@@ -339,7 +339,7 @@ class CampaignRoad:
         try:
             async with self._parts.ownership.claims(self.campaign.campaign_id) as connection:
                 claimed = await messages.claim(
-                    connection, self.campaign.campaign_id, self.campaign.opt_out_scope, claims
+                    connection, self.campaign.campaign_id, self.campaign.opt_out_scope, claims, decided_at
                 )
         except DatabaseAway as error:
             # The lock went with the connection, and once it can be had again the claim has ended: then the store
@@ -360,19 +360,24 @@ class CampaignRoad:
             await self._why(stopped)
 
     async def _why(self, stopped: Sequence[Queued]) -> None:
-        """The second look said no: opted out, paused, or no longer ours to send."""
+        """The second look said no: a rule objects, the campaign is paused, or it is no longer ours to send."""
+        now = self._parts.clock.now()
         standings = await messages.standings(
             self._parts.database,
             self.campaign.campaign_id,
             self.campaign.opt_out_scope,
             [message.message_id for message in stopped],
+            now,
         )
         refusals = []
         for standing in standings:
             if standing.state != State.QUEUED:
                 continue
-            if standing.opted_out and standing.kind != _CONFIRMATION:
-                refusals.append(Refusal(standing.message_id, _OPTED_OUT, "opted out while it waited"))
+            refused = second_look(standing.kind, standing.facts, now)
+            if refused is not None:
+                refusals.append(
+                    Refusal(standing.message_id, refused.code, refused.sub_reason or "found while it waited")
+                )
             else:  # paused: it stays in the queue
                 self._more_in_store = True
         if refusals:

@@ -1,10 +1,12 @@
 """Messages: written at admission, claimed at dispatch, moved by the provider's word."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
+from gateway.core.rules.errors import SubReason
 from gateway.core.rules.lifecycle import MOVES
+from gateway.core.rules.safeguards import LANDLINES, NOT_MOBILE, RULES, Facts, Kind, Rule
 from gateway.store.database import Connection, Database, Statements
 from gateway.store.rows import as_rows
 
@@ -198,27 +200,51 @@ class Claim(msgspec.Struct, gc=False):
 
     message_id: int
     contact_id: int
-    phone: str
     number_id: int
     slot_at: float
 
 
-# The second look and the intent before the wire, in one statement: what has opted out, was paused or
-# is no longer queued is not claimed.
-_CLAIM = """
+def _is_one_of(names: Collection[str]) -> str:
+    folded = ", ".join(f"'{name}'" for name in sorted(names))
+    return f"translate(lower(c.line_type), '_- ', '') IN ({folded})"
+
+
+# What each rule of the second look refuses, of a message m of contact c in conversation v, looked at at $4. The rules
+# are the table in safeguards.py, which says why; a rule without a condition here does not start.
+_REFUSED_BY = {
+    "recipient_number": _is_one_of(LANDLINES),
+    "opt_out": "(SELECT o.phone FROM opt_outs o WHERE o.scope = $2 AND o.phone = c.phone) IS NOT NULL",
+    "valid_mobile": f"v.failure_until = 'infinity' OR {_is_one_of(NOT_MOBILE)}",
+    "failure_memory": "v.failure_until > to_timestamp($4)",
+    "hours": "m.not_after <= to_timestamp($4)",
+}
+
+
+def _may_go(rule: Rule) -> str:
+    spared = sorted(kind.value for kind in Kind if kind not in rule.applies_to)
+    unless = "".join(f" OR m.kind = '{kind}'" for kind in spared)
+    return f"(({_REFUSED_BY[rule.name]}) IS NOT TRUE{unless})"
+
+
+_MAY_GO = "\n      AND ".join(_may_go(rule) for rule in RULES if rule.at_hand_over)
+
+# The second look and the intent before the wire, in one statement: what a rule refuses, what is paused or no longer
+# queued is not claimed.
+_CLAIM = f"""
 WITH chosen AS (
     SELECT * FROM json_to_recordset($3::json) AS p (
-        message_id bigint, contact_id bigint, phone text, number_id bigint, slot_at float8)
+        message_id bigint, contact_id bigint, number_id bigint, slot_at float8)
 ), claimed AS (
     UPDATE messages m SET state = 'sending', number_id = p.number_id, slot_at = to_timestamp(p.slot_at),
            attempt = m.attempt + 1, spent = m.spent + 1, code = NULL, reason = NULL, provider_sid = NULL,
            accepted_at = NULL, sent_at = NULL
     FROM chosen p
+    JOIN contacts c ON c.campaign_id = $1 AND c.contact_id = p.contact_id
+    LEFT JOIN conversations v ON v.campaign_id = $1 AND v.contact_id = p.contact_id
     WHERE m.campaign_id = $1 AND m.message_id = p.message_id AND m.state = 'queued'
-      AND (m.kind = 'confirmation'
-           OR (SELECT o.phone FROM opt_outs o WHERE o.scope = $2 AND o.phone = p.phone) IS NULL)
+      AND {_MAY_GO}
       AND NOT EXISTS (SELECT FROM campaigns WHERE campaign_id = $1 AND paused)
-    RETURNING m.message_id, m.attempt, p.contact_id, p.number_id, p.slot_at
+    RETURNING m.message_id, m.attempt, p.contact_id, p.number_id
 ), dequeued AS (
     DELETE FROM queue q USING claimed WHERE q.campaign_id = $1 AND q.message_id = claimed.message_id
 ), talk AS (
@@ -227,14 +253,17 @@ WITH chosen AS (
      AND v.number_id IS DISTINCT FROM claimed.number_id
 )
 SELECT message_id, attempt FROM claimed
-"""
+"""  # noqa: S608 - fixed texts
 
 
 async def claim(
-    connection: Connection, campaign_id: int, opt_out_scope: int, rows: Sequence[Claim]
+    connection: Connection, campaign_id: int, opt_out_scope: int, rows: Sequence[Claim], now: float
 ) -> dict[int, int]:
-    """Moves queued messages to `sending`; returns message id -> attempt of those that may go."""
-    claimed = await connection.fetch(_CLAIM, campaign_id, opt_out_scope, as_rows(rows))
+    """Moves queued messages to `sending`; returns message id -> attempt of those that may go.
+
+    The others are not queued any more, or a rule of the second look or a pause holds them: see `standings`.
+    """
+    claimed = await connection.fetch(_CLAIM, campaign_id, opt_out_scope, as_rows(rows), now)
     return {row[0]: row[1] for row in claimed}
 
 
@@ -270,32 +299,53 @@ async def block(database: Database, campaign_id: int, refusals: Sequence[Refusal
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """Why a message that could not be claimed stands where it stands."""
+    """A message that could not be claimed, and what the second look asks of its person and its hours."""
 
     message_id: int
     state: str
-    kind: str
-    opted_out: bool
-    paused: bool
+    kind: Kind
+    facts: Facts
+
+
+_STANDINGS = """
+SELECT m.message_id, m.state, m.kind, c.phone, c.line_type, o.phone IS NOT NULL,
+       CASE WHEN v.failure_until = 'infinity' THEN 'infinity'::float8
+            ELSE extract(epoch FROM v.failure_until)::float8 END,
+       m.not_after <= to_timestamp($4)
+FROM messages m
+JOIN contacts c USING (campaign_id, contact_id)
+LEFT JOIN conversations v USING (campaign_id, contact_id)
+LEFT JOIN opt_outs o ON o.scope = $2 AND o.phone = c.phone
+WHERE m.campaign_id = $1 AND m.message_id = ANY ($3::bigint[]) ORDER BY m.message_id
+"""
 
 
 async def standings(
-    database: Database, campaign_id: int, opt_out_scope: int, message_ids: Sequence[int]
+    database: Database, campaign_id: int, opt_out_scope: int, message_ids: Sequence[int], now: float
 ) -> list[Standing]:
-    rows = await database.fetch(
-        """
-        SELECT m.message_id, m.state, m.kind, o.phone IS NOT NULL, p.paused
-        FROM messages m
-        JOIN campaigns p USING (campaign_id)
-        JOIN contacts c USING (campaign_id, contact_id)
-        LEFT JOIN opt_outs o ON o.scope = $2 AND o.phone = c.phone
-        WHERE m.campaign_id = $1 AND m.message_id = ANY ($3::bigint[]) ORDER BY m.message_id
-        """,
-        campaign_id,
-        opt_out_scope,
-        message_ids,
+    """Where messages stand that a claim left; `safeguards.second_look(standing.kind, standing.facts, now)` says why."""
+    rows = await database.fetch(_STANDINGS, campaign_id, opt_out_scope, message_ids, now)
+    return [_standing(*row) for row in rows]
+
+
+def _standing(
+    message_id: int,
+    state: str,
+    kind: str,
+    phone: str,
+    line_type: str | None,
+    opted_out: bool,
+    failure_until: float | None,
+    is_over: bool,
+) -> Standing:
+    facts = Facts(
+        phone=phone,
+        line_type=line_type,
+        opted_out=opted_out,
+        failure_until=failure_until,
+        hours_shut=SubReason.EXPIRED_IN_QUEUE if is_over else None,
     )
-    return [Standing(*row) for row in rows]
+    return Standing(message_id, state, Kind(kind), facts)
 
 
 async def over(database: Database, campaign_id: int, end: float) -> list[int]:

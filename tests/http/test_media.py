@@ -42,10 +42,11 @@ async def test_pictures_survive_the_queue(house: House) -> None:
 
 
 async def test_the_same_words_with_another_picture_are_another_text(house: House) -> None:
+    await house.writes(1, "Show me")
     outcomes = [
         (await house.send(1, "Look", kind=kind, media_urls=media)).body.get("code")
         for kind, media in [
-            ("initial", [PICTURE]),
+            ("reply", [PICTURE]),
             ("reply", [PICTURE]),
             ("reply", [OTHER]),
             ("reply", []),

@@ -8,12 +8,15 @@ from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.rules.errors import BadInput
 from gateway.core.rules.hours import CampaignHours
 from gateway.core.rules.lifecycle import State
+from gateway.core.rules.registration import Registration
 from gateway.core.rules.safeguards import Kind, Policy, Request
+from gateway.pipeline.admission import LANE_INITIAL, LANE_REPLY
 from gateway.providers.base import Refused
 from gateway.store import campaigns, contacts
 from gateway.store.contacts import ContactRow
 from tests.pipeline.world import ACTION, CAMPAIGN, FIVE, GROUP, SCOPE, START_AT, VOLUNTEER, World, phone
 
+ONE_PER_S = CampaignSettings(registration=Registration(total_per_s=1))
 NO_LOCK = CampaignSettings(safeguards=Policy(lock_enabled=False))
 NO_CHECKS = CampaignSettings(safeguards=Policy(lock_enabled=False, same_text_s=0))
 
@@ -46,6 +49,7 @@ def test_an_outcome_is_durable_before_its_caller_resumes(play):
 
 def test_1001_identical_text(play):
     async def story(world: World) -> None:
+        await world.write(1, "Hi")
         assert (await world.submit(1, "Hello", kind=Kind.REPLY)).admitted
         await blocked(world, 1001, "identical_text", world.submit(1, " Hello\n", kind=Kind.REPLY))
         assert (await world.submit(1, "Hello again", kind=Kind.REPLY)).admitted
@@ -59,6 +63,7 @@ def test_1001_outbound_lock(play):
     async def story(world: World) -> None:
         assert (await world.submit(1, "Hello")).admitted
         await blocked(world, 1001, "outbound_lock", world.submit(1, "Something else"))
+        await world.write(1, "Hi")
         assert (await world.submit(1, "A reply is never locked", kind=Kind.REPLY)).admitted
         assert (await world.submit(2, "Hello")).admitted
 
@@ -71,6 +76,37 @@ def test_1001_holds_within_one_commit_window(play):
         assert first.admitted
         assert (second.state, second.code) == (State.BLOCKED, 1001)
         await world.wait(10)
+        assert len(world.handed) == 1
+
+    play(story)
+
+
+def test_a_reply_to_somebody_who_never_wrote_counts_as_an_initial(play):
+    """C2: only in an open thread is a text no solicitation. It waits and is locked as any first text."""
+
+    async def story(world: World) -> None:
+        await world.wait(1)
+        await world.send_all(range(2, 8))
+        first = await world.submit(1, "You asked", kind=Kind.REPLY, action_id=ACTION)
+        row = await world.message(first.message_id)
+        assert (row["kind"], row["lane"], row["state"]) == ("initial", LANE_INITIAL, "queued")
+        await world.wait(24 * 3600)
+        await blocked(world, 1304, None, world.submit(1, "Once more", kind=Kind.REPLY, action_id=ACTION))
+        await world.write(1, "Yes, I asked")
+        reply = await world.submit(1, "So here it is", kind=Kind.REPLY, action_id=ACTION)
+        row = await world.message(reply.message_id)
+        assert (row["kind"], row["lane"]) == ("reply", LANE_REPLY)
+
+    play(story, campaign=ONE_PER_S)
+
+
+def test_five_replies_in_a_minute_to_somebody_who_never_wrote(play):
+    async def story(world: World) -> None:
+        outcomes = []
+        for each in range(5):
+            outcomes.append(await world.submit(1, f"Text {each}", kind=Kind.REPLY))
+            await world.wait(10)
+        assert [outcome.code for outcome in outcomes] == [None, 1001, 1001, 1001, 1001]
         assert len(world.handed) == 1
 
     play(story)
@@ -251,6 +287,7 @@ def test_one_bad_row_harms_only_itself(play):
 @pytest.mark.parametrize("replies", [2, 5, 8])
 def test_all_replies_to_one_person_in_a_window_stand_in_order(play, replies: int):
     async def story(world: World) -> None:
+        await world.write(1, "Hi")
         bodies = [f"Reply {each}" for each in range(replies)]
         outcomes = await asyncio.gather(*(world.submit(1, body, kind=Kind.REPLY) for body in bodies))
         assert [outcome.code for outcome in outcomes] == [None] * replies
@@ -315,6 +352,7 @@ def test_a_repeat_after_a_block_locks_nobody(play):
 
 def test_a_repeated_reply_does_not_answer_what_was_written_since(play):
     async def story(world: World) -> None:
+        await world.write(1, "Hi")
         await world.submit(1, "Hello", kind=Kind.REPLY, key="k1")
         await world.write(1, "Where do I vote?")
         await world.submit(1, "Hello", kind=Kind.REPLY, key="k1")

@@ -320,6 +320,7 @@ def test_a_reply_may_follow_a_failure_of_the_initial(play):
         world.provider.answers.extend([NotSent()])
         await world.submit(1)
         await world.wait(2)
+        await world.write(1, "Who is this?")
         assert (await world.submit(1, "A second text", kind=Kind.REPLY)).admitted
         await world.wait(600)
         assert len(world.provider.taken) == 2

@@ -84,6 +84,7 @@ def test_replies_go_before_initials(play):
     async def story(world: World) -> None:
         await world.wait(1)
         await world.send_all(range(1, 16))
+        await world.write(17, "Who is this?")
         await world.wait(0.5)
         asked_at = world.clock.now()
         await world.submit(17, "You asked", kind=Kind.REPLY)
@@ -164,6 +165,8 @@ def test_texts_that_wait_together_go_from_one_number(play, kind: Kind):
 
     async def story(world: World) -> None:
         await world.wait(1)
+        if kind is Kind.REPLY:
+            await world.write(1, "Who is this?")
         await world.send_all(range(5, 12))
         first, second = await asyncio.gather(
             world.submit(1, "One", action_id=ACTION), world.submit(1, "Two", action_id=ACTION + 1, kind=kind)
@@ -187,6 +190,8 @@ def test_a_conversation_keeps_its_number(play):
         await world.wait(10)
         first = {each.text.phone: each.text.number_phone for each in world.handed}
         assert len(set(first.values())) == 3
+        for contact in range(1, 10):
+            await world.write(contact, "Who is this?")
         await asyncio.gather(*(world.submit(each, "Again", kind=Kind.REPLY) for each in range(1, 10)))
         await world.wait(10)
         second = {each.text.phone: each.text.number_phone for each in world.handed[9:]}
@@ -229,6 +234,27 @@ def test_opted_out_between_claim_and_slot(play):
         assert len(world.handed) == 2
 
     play(story, campaign=one_per_s())
+
+
+@pytest.mark.parametrize(("first_ends", "code"), [(30003, 1204), (21614, 1205), (30006, 1205)])
+def test_a_second_text_to_somebody_whose_first_has_just_failed(play, first_ends: int, code: int):
+    """C16: it was admitted when nobody knew, and waits; the second look knows."""
+
+    async def story(world: World) -> None:
+        await world.wait(1)
+        first = await world.submit(1, "First")
+        await world.wait(2)
+        await world.send_all(range(2, 8))
+        second = await world.submit(1, "Second")
+        assert (first.admitted, second.admitted) == (True, True)
+        await world.provider.say(world.texts_to(1)[0].text, "undelivered", first_ends)
+        await world.wait(30)
+        row = await world.message(second.message_id)
+        assert (row["state"], row["code"]) == ("blocked", code)
+        assert [each.text.body for each in world.texts_to(1)] == ["First"]
+        assert len(world.handed) == 7
+
+    play(story, campaign=one_per_s(CampaignSettings(safeguards=NO_LOCK)))
 
 
 def test_a_volunteers_opt_out_stops_what_is_claimed(play):

@@ -66,12 +66,12 @@ async def admit(database: Database, *rows: Admission) -> set[int]:
 
 def claiming(message_id: int, contact_id: int | None = None, number_id: int = NUMBER) -> Claim:
     contact_id = message_id if contact_id is None else contact_id
-    return Claim(message_id, contact_id, phone(contact_id), number_id, NOW + 1)
+    return Claim(message_id, contact_id, number_id, NOW + 1)
 
 
 async def claim(database: Database, *rows: Claim) -> dict[int, int]:
     async with database.connection() as connection:
-        return await messages.claim(connection, CAMPAIGN, SCOPE, rows)
+        return await messages.claim(connection, CAMPAIGN, SCOPE, rows, NOW)
 
 
 async def sending(database: Database, count: int = 1) -> None:

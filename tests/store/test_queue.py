@@ -1,11 +1,15 @@
 """What waits: its order, the claim with its second look, the block, and what is over."""
 
+import itertools
+from math import inf
+
 import pytest
 
+from gateway.core.rules.safeguards import Kind, second_look
 from gateway.store import campaigns, contacts, messages
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
-from gateway.store.messages import Queued, Refusal, Standing
+from gateway.store.messages import Queued, Refusal
 from tests.store.rows import (
     CAMPAIGN,
     GROUP,
@@ -110,12 +114,36 @@ async def test_the_second_look_of_a_claim(database: Database):
     assert await claim(database, *map(claiming, [1, 2, 3, 4, 99])) == {1: 1, 4: 1}
     assert await queue(database) == [2]
     assert await states(database) == {1: "sending", 2: "queued", 3: "blocked", 4: "sending"}
-    standings = await messages.standings(database, CAMPAIGN, SCOPE, [1, 2, 3, 99])
-    assert standings == [
-        Standing(1, "sending", "initial", opted_out=False, paused=False),
-        Standing(2, "queued", "initial", opted_out=True, paused=False),
-        Standing(3, "blocked", "initial", opted_out=False, paused=False),
+    standings = await messages.standings(database, CAMPAIGN, SCOPE, [1, 2, 3, 99], NOW)
+    assert [(each.message_id, each.state, each.facts.opted_out) for each in standings] == [
+        (1, "sending", False),
+        (2, "queued", True),
+        (3, "blocked", False),
     ]
+
+
+async def test_a_claim_holds_back_exactly_what_the_table_refuses(database: Database):
+    """The conditions in SQL and the rules in core say the same of everybody."""
+    lines = [None, "mobile", "Fixed_Line", "toll-free", "nonFixedVoip"]
+    failures = [None, NOW - 1, NOW, NOW + 1, inf]
+    everybody = list(
+        enumerate(itertools.product(Kind, lines, failures, [False, True], [NOW, NOW + 1]), start=1)
+    )
+    await people(database, 0)
+    rows = [ContactRow(each, phone(each), GROUP, line_type=line) for each, (_, line, *_) in everybody]
+    await contacts.add(database, CAMPAIGN, rows)
+    await admit(database, *(admission(n, kind=kind, not_after=end) for n, (kind, *_, end) in everybody))
+    for n, (_, _, until, left, _) in everybody:
+        if left:
+            await opt_out(database, n)
+        await database.execute(
+            "UPDATE conversations SET failure_until = to_timestamp($2) WHERE contact_id = $1", n, until
+        )
+    ids = [n for n, _ in everybody]
+    standings = await messages.standings(database, CAMPAIGN, SCOPE, ids, NOW)
+    free = [each.message_id for each in standings if second_look(each.kind, each.facts, NOW) is None]
+    assert sorted(await claim(database, *map(claiming, ids))) == free
+    assert 0 < len(free) < len(ids)
 
 
 async def test_a_paused_campaign_claims_nothing(database: Database):
@@ -123,8 +151,6 @@ async def test_a_paused_campaign_claims_nothing(database: Database):
     await admit(database, admission(1))
     await campaigns.pause(database, CAMPAIGN, True)
     assert await claim(database, claiming(1)) == {}
-    standings = await messages.standings(database, CAMPAIGN, SCOPE, [1])
-    assert standings == [Standing(1, "queued", "initial", opted_out=False, paused=True)]
     await campaigns.pause(database, CAMPAIGN, False)
     assert await claim(database, claiming(1)) == {1: 1}
 

@@ -215,6 +215,7 @@ def test_the_person_may_be_answered_while_the_first_text_is_unknown(play):
         world.provider.answers.append(Lost(taken=True))
         await world.submit(1)
         await world.wait(2)
+        await world.write(1, "Who is this?")
         reply = await world.submit(1, "And this", kind=Kind.REPLY)
         await world.wait(2)
         assert await world.state(reply.message_id) == "sent"
