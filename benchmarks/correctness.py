@@ -86,9 +86,7 @@ async def a_bad_number(dsn: str) -> list[Row]:
     registration = {"total_per_s": 25.0, "small_carrier_number_per_s": 25.0, "max_numbers": 4}
     pool = {"preferred_area_codes": ["814"], "purchase_poll_s": 0.2, "rotate_after": 50}
     free = {"lock_enabled": False}
-    async with open_town(
-        dsn, contacts=400, registration=registration, pool=pool, safeguards=free
-    ) as town:
+    async with open_town(dsn, contacts=400, registration=registration, pool=pool, safeguards=free) as town:
         people = list(town.contact_ids)
         await new_conversations(town, people[:200])
         numbers = await pool_of(town)

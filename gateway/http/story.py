@@ -169,7 +169,9 @@ def _present(facts: Facts, ready_at: float) -> Iterator[Chapter]:
         return
     at = message.slot_at
     yield from _wait(ready_at, at)
-    yield Chapter(at, "check", "Looked at again before hand-over: no opt-out, no pause, window open.")
+    yield Chapter(
+        at, "check", "Looked at again before hand-over: no opt-out, no failure, no pause, window open."
+    )
     yield from _choice(facts, message.number_id, at)
     yield Chapter(at, "attempt", f"Attempt {message.attempt} was handed to the provider.")
     if message.accepted_at is not None:
