@@ -1,22 +1,31 @@
-"""The line between gateway and carrier: a TCP proxy that can be cut, closed, or made slow on the way back."""
+"""A line to the carrier or the database: a TCP proxy that can be cut, closed, made slow on the way back, or a black hole."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 _CHUNK = 65_536
 
 
 class Line:
-    """Passes bytes on. `answers_after_s` holds back what the carrier says, as long as it is above 0."""
+    """Passes bytes on. `answers_after_s` holds back what the far end says, as long as it is above 0."""
 
-    def __init__(self, carrier_port: int) -> None:
-        self._carrier_port = carrier_port
+    def __init__(self, far_port: int) -> None:
+        self._far_port = far_port
         self._server: asyncio.Server | None = None
         self._ends: dict[asyncio.StreamWriter, None] = {}
         self._carried: dict[asyncio.Task[None], None] = {}
         self.port = 0
         self.answers_after_s = 0.0
         self.swallows_answers = False
+        self._passes = asyncio.Event()  # cleared: packets vanish, and are sent again until they come through
+        self._passes.set()
+
+    def vanish(self) -> None:
+        """A black hole: connections stay open, new ones are taken, and nothing comes through in either direction."""
+        self._passes.clear()
+
+    def appear(self) -> None:
+        self._passes.set()
 
     async def open(self) -> None:
         """Listens, where it listened before if it was closed in between."""
@@ -41,7 +50,7 @@ class Line:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._carrier_port)
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._far_port)
         except OSError:
             writer.transport.abort()
             return
@@ -52,8 +61,8 @@ class Line:
         self._carried[task] = None
         try:
             await asyncio.gather(
-                self._pass_on(reader, far_writer, self._at_once),
-                self._pass_on(far_reader, writer, self._held_back),
+                self._pass_on(reader, far_writer, lambda: 0.0),
+                self._pass_on(far_reader, writer, self._delay_s),
             )
         finally:
             del self._carried[task]
@@ -61,23 +70,46 @@ class Line:
                 self._ends.pop(end, None)
                 end.close()
 
+    def _delay_s(self) -> float | None:
+        """How long what the far end says now is held back; None: it is swallowed."""
+        return None if self.swallows_answers else self.answers_after_s
+
     async def _pass_on(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, hold: Callable[[], Awaitable[bool]]
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay_s: Callable[[], float | None]
     ) -> None:
+        """What is held back does not hold up what comes after it, beyond its own time."""
+        time = asyncio.get_running_loop().time
+        held: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        giving = asyncio.create_task(self._give(held, writer))
         try:
             while data := await reader.read(_CHUNK):
-                if await hold():
-                    writer.write(data)
-                    await writer.drain()
+                delay = delay_s()
+                if delay is not None:
+                    held.put_nowait((time() + delay, data))
+        except OSError:
+            pass
+        except asyncio.CancelledError:
+            giving.cancel()
+            raise
+        held.put_nowait((time(), b""))
+        try:
+            await giving
+        finally:
+            giving.cancel()
+
+    async def _give(self, held: "asyncio.Queue[tuple[float, bytes]]", writer: asyncio.StreamWriter) -> None:
+        """Until the end, which is an empty chunk."""
+        time = asyncio.get_running_loop().time
+        try:
+            while True:
+                due, data = await held.get()
+                await asyncio.sleep(max(0.0, due - time()))
+                await self._passes.wait()
+                if not data:
+                    return
+                writer.write(data)
+                await writer.drain()
         except OSError:
             pass
         finally:
             writer.close()
-
-    async def _at_once(self) -> bool:
-        return True
-
-    async def _held_back(self) -> bool:
-        if self.answers_after_s:
-            await asyncio.sleep(self.answers_after_s)
-        return not self.swallows_answers

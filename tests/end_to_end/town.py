@@ -58,6 +58,7 @@ class Town:
     key: str = ""
     speed: float = SPEED
     options: tuple[str, ...] = ()
+    calls_at_once: int = 400
     gateway: Running | None = None
     contact_ids: dict[str, int] = field(default_factory=dict)
     answers: list[tuple[int, str]] = field(default_factory=list)  # message id, state
@@ -69,26 +70,24 @@ class Town:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def open_gateway(self, *more: str) -> Running:
-        """Starts the gateway, again perhaps, and waits until it serves."""
-        provider = (
-            f"twilio://{DEFAULT_SID}:{DEFAULT_TOKEN}@127.0.0.1:{self.line.port}?scheme=http&concurrency=400"
-        )
+    async def open_gateway(self, *more: str, port: int = 0, shift_s: float = SHIFT_S) -> Running:
+        """Starts a gateway, again perhaps, and waits until it serves; on the town's port if no other is given."""
+        provider = f"twilio://{DEFAULT_SID}:{DEFAULT_TOKEN}@127.0.0.1:{self.line.port}?scheme=http&concurrency={self.calls_at_once}"
         settings = {
             **({"database.dsn": self.dsn} if self.dsn else {}),
             "provider.url": provider,
             "http.public_url": self.url,
-            "http.port": str(self.port),
+            "http.port": str(port or self.port),
             "dispatch.submit_timeout_s": "1",
             "dispatch.concurrency": "400",
             "log.format": "json",
         }
         words = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
         given = [word for each in (*self.options, *more) for word in ("--set", each)]
-        self.gateway = await start("serve", *words, *given, shift_s=SHIFT_S)
-        self.gateways.append(self.gateway)
-        await self.gateway.says(lambda line: '"event": "serving"' in line)
-        return self.gateway
+        gateway = self.gateway = await start("serve", *words, *given, shift_s=shift_s)
+        self.gateways.append(gateway)
+        await gateway.says(lambda line: '"event": "serving"' in line)
+        return gateway
 
     async def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         headers = {"Authorization": f"Bearer {self.key}", **headers}
