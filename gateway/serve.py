@@ -40,6 +40,10 @@ _DRAIN_S: Final = 60.0
 _AGAIN_S: Final = 0.5
 _GREETING_S: Final = 5.0
 _PING_KEPT_S: Final = 15.0  # a provider's answer is good for so long: probes come every few seconds
+_KEEP_ALIVE_S: Final = (
+    75.0  # longer than a proxy keeps a connection that it does not use; ends a half-sent head
+)
+_LINGER_S: Final = 2.0  # how long a body that was refused is still read, so that its sender sees the answer
 _GC_THRESHOLDS: Final = (20_000, 20, 20)  # a request makes dozens of short-lived objects, in no circles
 _log = structlog.get_logger("textbank.serve")
 
@@ -141,7 +145,12 @@ class Worker:
         self.gateway = Gateway(settings, self.database, self._claims, provider, clock)
         self._parts = self._door_parts()
         self._runner = web.AppRunner(
-            application(self._parts, doors, version("textbank")), access_log=None, handle_signals=False
+            application(self._parts, doors, version("textbank")),
+            access_log=None,
+            handle_signals=False,
+            auto_decompress=False,  # gateway/http/intake.py unpacks, within bounds
+            keepalive_timeout=_KEEP_ALIVE_S,
+            lingering_time=_LINGER_S,
         )
         self._tending: list[asyncio.Task[None]] = []
         self.url = ""

@@ -1,4 +1,4 @@
-"""Reading bodies within bounds and writing answers."""
+"""Reading JSON within bounds and writing answers."""
 
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -6,23 +6,39 @@ from typing import Any, Final, TypeVar
 import msgspec
 from aiohttp import web
 
+from gateway.http.intake import Intake
 from gateway.http.problems import Refusal
 
 Kind = TypeVar("Kind")
 
-MOST_BYTES: Final = 16 * 1024 * 1024
+MOST_BYTES: Final = 12 * 1024 * 1024
+"""Of a body with many rows."""
+MOST_BYTES_AT_ONCE: Final = 8 * MOST_BYTES
+SMALL_BYTES: Final = 64 * 1024
+"""A body that may be decoded in one go; what is larger is read row by row."""
 JSON: Final = "application/json"
+INTAKE: Final = web.AppKey("intake", Intake)
 _encoder = msgspec.json.Encoder()
 
 
-async def json_body(request: web.Request) -> bytes:
-    """The body, which says that it is JSON; raises Refusal 413 or 415."""
+async def json_body(request: web.Request, most_bytes: int = 2 * SMALL_BYTES) -> bytes:
+    """The body, which says that it is JSON, in UTF-8; raises Refusal 400, 408, 413, 415 or 503."""
     if request.content_type != JSON:
-        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send {JSON}, not {request.content_type}")
-    body = await request.read()
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send {JSON}, not {request.content_type[:100]}")
+    body = await request.app[INTAKE].whole(request, most_bytes)
     if b"\\u0000" in body:  # PostgreSQL keeps no NUL in a text
         raise Refusal(HTTPStatus.BAD_REQUEST, "a text has the character U+0000; leave it out")
+    if not body.isascii():
+        _check_utf8(body)
     return body
+
+
+def _check_utf8(body: bytes) -> None:
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        detail = f"the body is not JSON: byte {error.start} is not UTF-8"
+        raise Refusal(HTTPStatus.BAD_REQUEST, detail) from error
 
 
 def decoded(decoder: "msgspec.json.Decoder[Kind]", body: bytes) -> Kind:
@@ -30,30 +46,16 @@ def decoded(decoder: "msgspec.json.Decoder[Kind]", body: bytes) -> Kind:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, str(error).replace("`", "")) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, fault_in(error)) from error
+    except RecursionError as error:
+        raise Refusal(HTTPStatus.BAD_REQUEST, "the body is nested too deeply") from error
+    except msgspec.DecodeError as error:
         raise Refusal(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
 
 
-async def bounded(request: web.Request, most_bytes: int) -> bytes:
-    """A body of at most so many bytes; raises Refusal 413."""
-    length = request.content_length
-    if length is not None and length > most_bytes:
-        raise _too_large(most_bytes)
-    if length is not None and "Content-Encoding" not in request.headers:  # no more than was announced
-        return await request.read()
-    parts: list[bytes] = []
-    left = most_bytes
-    async for part in request.content.iter_any():
-        left -= len(part)
-        if left < 0:
-            raise _too_large(most_bytes)
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _too_large(most_bytes: int) -> Refusal:
-    return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body may have {most_bytes} bytes at most")
+def fault_in(error: msgspec.DecodeError) -> str:
+    """What is wrong with a record, for the client."""
+    return str(error).replace("`", "")
 
 
 def json_answer(record: Any, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> web.Response:

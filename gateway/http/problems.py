@@ -14,6 +14,7 @@ from gateway.store.troubles import DatabaseAway
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 RETRY_AFTER_S = "2"
+CLIENT_GONE = 499  # nginx's number for it: for the log and the metrics, nobody reads it
 _log = structlog.get_logger("textbank.http")
 
 
@@ -24,6 +25,10 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     status: int
     detail: str = ""
     type: str = "about:blank"
+
+
+class ClientGone(Exception):
+    """The client hung up in the middle of its request: nobody is there to be told anything."""
 
 
 class Refusal(Exception):
@@ -56,6 +61,8 @@ async def explained(request: web.Request, handler: Handler) -> web.StreamRespons
         return await handler(request)
     except Refusal as refusal:
         return refusal.response()
+    except ClientGone:
+        return web.Response(status=CLIENT_GONE, reason="Client Closed Request")
     except web.HTTPException as error:
         return _of_aiohttp(error)
     except BadInput as error:

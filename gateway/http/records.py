@@ -51,10 +51,10 @@ class Batch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class RawBatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A batch whose rows are read one by one, because one of them is bad."""
+    """A batch whose rows are read one by one: it is large, or one of them is bad."""
 
     campaign_id: Id
-    messages: Annotated[list[msgspec.Raw], Meta(min_length=1, max_length=MOST_ROWS)]
+    messages: msgspec.Raw
 
 
 class Result(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -219,6 +219,12 @@ class NewContacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """People of a campaign, one row a person."""
 
     contacts: Annotated[list[NewContact], Meta(min_length=1, max_length=MOST_ROWS)]
+
+
+class RawContacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """People whose rows are read one by one, because they are many."""
+
+    contacts: msgspec.Raw
 
 
 class Contacts(Struct, frozen=True, kw_only=True):

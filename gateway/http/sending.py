@@ -1,6 +1,7 @@
 """POST /v1/messages and /v1/messages:batch: rows in, one admission each, the answer when all are durable."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
@@ -14,11 +15,22 @@ from gateway.core.rules.lifecycle import State
 from gateway.core.rules.safeguards import Kind, Request
 from gateway.core.text.phone import PhoneFault, parse
 from gateway.http.access import Grant
-from gateway.http.bodies import decoded, json_answer, json_body
+from gateway.http.bodies import MOST_BYTES, SMALL_BYTES, decoded, fault_in, json_answer, json_body
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.parts import Parts
 from gateway.http.problems import RETRY_AFTER_S, Refusal
-from gateway.http.records import LONGEST_KEY, Batch, BatchResult, NewMessage, RawBatch, Result, SingleMessage
+from gateway.http.records import (
+    LONGEST_KEY,
+    MOST_ROWS,
+    Batch,
+    BatchResult,
+    NewMessage,
+    RawBatch,
+    Result,
+    SingleMessage,
+)
+from gateway.http.rows import rows_of
+from gateway.http.turns import Turns
 from gateway.pipeline.admission import Outcome
 from gateway.store import directory
 
@@ -40,6 +52,7 @@ class Sending:
     def __init__(self, parts: Parts, known: KnownCampaigns) -> None:
         self._parts = parts
         self._known_campaigns = known
+        self._large = asyncio.Lock()  # of the large batches one at a time has the loop's turns
 
     async def one(self, request: web.Request, grant: Grant) -> web.Response:
         """202 once the message is in the books, admitted or blocked."""
@@ -57,7 +70,7 @@ class Sending:
 
     async def many(self, request: web.Request, grant: Grant) -> web.Response:
         """202 once every good row is in the books; 422 when there was none."""
-        campaign_id, rows = _rows(await json_body(request))
+        campaign_id, rows = await self._rows(await json_body(request, MOST_BYTES))
         await self._may_send(grant, campaign_id)
         results = await self._submit(campaign_id, rows, _header_key(request), is_batch=True)
         rejected = sum(result.error is not None for result in results)
@@ -80,13 +93,26 @@ class Sending:
             )
         await self._known_campaigns.find(campaign_id)
 
+    async def _rows(self, body: bytes) -> tuple[int, Sequence[Row]]:
+        """All rows at once; one by one when they are many, or one of them is bad, so that it harms only itself."""
+        if len(body) <= SMALL_BYTES:
+            with contextlib.suppress(msgspec.DecodeError, RecursionError):
+                batch = _batch.decode(body)
+                return batch.campaign_id, batch.messages
+        raw = decoded(_raw_batch, body)
+        async with self._large:
+            return raw.campaign_id, await _row_by_row(bytes(raw.messages))
+
     async def _submit(
         self, campaign_id: int, rows: Sequence[Row], key: str | None, *, is_batch: bool = False
     ) -> list[Result]:
         known = await self._known(campaign_id, rows)
         by_key: dict[str, asyncio.Future[Outcome] | Result] = {}
         waiting: list[asyncio.Future[Outcome] | Result] = []
+        turns = Turns()
         for place, row in enumerate(rows):
+            if turns.over:
+                await turns.rest()
             if isinstance(row, Result):
                 waiting.append(row)
                 continue
@@ -126,7 +152,14 @@ class Sending:
         named = {row.to for row in rows if isinstance(row, NewMessage) and row.contact_id is None and row.to}
         if not named:
             return {}
-        phones = {phone.e164 for phone in map(parse, named) if not isinstance(phone, PhoneFault)}
+        phones: set[str] = set()
+        turns = Turns()
+        for each in named:
+            if turns.over:
+                await turns.rest()
+            phone = parse(each)
+            if not isinstance(phone, PhoneFault):
+                phones.add(phone.e164)
         return await directory.contact_ids(self._parts.database, campaign_id, sorted(phones))
 
 
@@ -139,21 +172,24 @@ def _header_key(request: web.Request) -> str | None:
     return key
 
 
-def _rows(body: bytes) -> tuple[int, Sequence[Row]]:
-    """All rows at once; one by one when one of them is bad, so that it harms only itself."""
-    try:
-        batch = _batch.decode(body)
-    except msgspec.DecodeError:
-        raw = decoded(_raw_batch, body)
-        return raw.campaign_id, [_one_row(each) for each in raw.messages]
-    return batch.campaign_id, batch.messages
+async def _row_by_row(array: bytes) -> list[Row]:
+    """Raises Refusal 422 when there is no row, or too many."""
+    rows: list[Row] = []
+    turns = Turns()
+    for raw in rows_of(array, MOST_ROWS):
+        if turns.over:
+            await turns.rest()
+        rows.append(_one_row(raw))
+    if not rows:
+        raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "give one row at least")
+    return rows
 
 
-def _one_row(raw: msgspec.Raw) -> Row:
+def _one_row(raw: bytes) -> Row:
     try:
         return _row.decode(raw)
     except msgspec.DecodeError as error:
-        return Result(error=str(error).replace("`", ""))
+        return Result(error=fault_in(error))
 
 
 async def _outcomes(waiting: "Sequence[asyncio.Future[Outcome] | Result]") -> list[Result]:

@@ -8,9 +8,10 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from gateway.http.access import Grant
-from gateway.http.bodies import JSON, MOST_BYTES
+from gateway.http.bodies import INTAKE, JSON, MOST_BYTES_AT_ONCE
 from gateway.http.campaigns import CampaignDesk
 from gateway.http.health import HealthDesk
+from gateway.http.intake import Intake, release
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.openapi import document, page
 from gateway.http.operations import OPERATIONS, Operation
@@ -27,7 +28,8 @@ Keyed = Callable[[web.Request, Grant], Awaitable[web.StreamResponse]]
 
 def application(parts: Parts, doors: Sequence[WebhookDoor], version: str) -> web.Application:
     """Routes, bodies bounded, every failure a problem."""
-    app = web.Application(middlewares=[_counted(parts.metrics), explained], client_max_size=MOST_BYTES)
+    app = web.Application(middlewares=[_counted(parts.metrics), explained])
+    app[INTAKE] = Intake(MOST_BYTES_AT_ONCE)
     known = KnownCampaigns(parts.campaigns, parts.clock.now)
     desks = {
         "campaigns": CampaignDesk(parts, known),
@@ -57,7 +59,10 @@ def _counted(metrics: Metrics) -> Middleware:
     async def counted(request: web.Request, handler: Handler) -> web.StreamResponse:
         time = asyncio.get_running_loop().time
         began_at = time()
-        response = await handler(request)
+        try:
+            response = await handler(request)
+        finally:
+            release(request)
         resource = request.match_info.route.resource
         route = "other" if resource is None else resource.canonical
         metrics.http_request(route, request.method, response.status, time() - began_at)

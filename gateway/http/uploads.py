@@ -1,9 +1,10 @@
 """POST /v1/campaigns/{id}/contacts: a CSV as campaigns have them, or rows of JSON."""
 
 import asyncio
+import contextlib
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -14,12 +15,15 @@ from aiohttp import web
 
 from gateway.core.text.phone import PhoneFault, parse
 from gateway.http.access import Grant
-from gateway.http.bodies import JSON, decoded, json_answer, json_body
+from gateway.http.bodies import JSON, MOST_BYTES, SMALL_BYTES, decoded, fault_in, json_answer, json_body
+from gateway.http.intake import Body
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.parts import Parts
 from gateway.http.problems import Refusal
 from gateway.http.reading import campaign_of
-from gateway.http.records import Contacts, NewContact, NewContacts
+from gateway.http.records import MOST_ROWS, Contacts, NewContact, NewContacts, RawContacts
+from gateway.http.rows import rows_of
+from gateway.http.turns import Turns
 from gateway.p2p.contact_rows import contact_of, hours_group_of
 from gateway.p2p.lists import ListReader
 from gateway.pipeline.campaigns import Campaign
@@ -30,8 +34,13 @@ from gateway.store.ids import Ids
 
 CSV: Final = "text/csv"
 MOST_CSV_BYTES: Final = 512 * 1024 * 1024
-_CHUNK = 1024 * 1024
+MOST_LISTS_AT_ONCE: Final = 2
+SLOWEST_PIECE_S: Final = 30.0
+LIST_RETRY_AFTER_S: Final = "10"
+_ROWS_A_STATEMENT: Final = 2_000
 _rows = msgspec.json.Decoder(NewContacts)
+_raw_rows = msgspec.json.Decoder(RawContacts)
+_row = msgspec.json.Decoder(NewContact)
 _log = structlog.get_logger("textbank.contacts")
 
 
@@ -42,6 +51,8 @@ class Uploads:
         self._parts = parts
         self._known_campaigns = known
         self._ids = Ids(parts.database)
+        self._large = asyncio.Lock()  # of the large bodies one at a time has the loop's turns
+        self._lists = 0  # being read now
 
     async def contacts(self, request: web.Request, grant: Grant) -> web.Response:
         campaign = await campaign_of(self._known_campaigns, request, grant)
@@ -49,27 +60,31 @@ class Uploads:
         if look_up not in ("true", "false"):
             raise Refusal(HTTPStatus.BAD_REQUEST, "look_up: write true or false")
         if request.content_type == CSV:
-            done = await self._csv(campaign, request, look_up=look_up == "true")
+            async with self._place():
+                done = await self._csv(campaign, request, look_up=look_up == "true")
         elif request.content_type == JSON:
-            done = await self._json(campaign, await json_body(request), look_up=look_up == "true")
+            done = await self._json(campaign, await json_body(request, MOST_BYTES), look_up=look_up == "true")
         else:
             raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send {CSV} or {JSON}")
         _log.info("contacts", campaign_id=campaign.campaign_id, rows=done.rows, new=done.new)
         return json_answer(done)
 
+    @contextlib.asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """Raises Refusal 503 when as many lists are being read as may be: each has a file and a share of the loop."""
+        if self._lists >= MOST_LISTS_AT_ONCE:
+            detail = f"{MOST_LISTS_AT_ONCE} lists are being read; repeat this one"
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, detail, Retry_After=LIST_RETRY_AFTER_S)
+        self._lists += 1
+        try:
+            yield
+        finally:
+            self._lists -= 1
+
     async def _json(self, campaign: Campaign, body: bytes, *, look_up: bool) -> Contacts:
-        given = decoded(_rows, body).contacts
-        rejected: Counter[str] = Counter()
-        good: dict[str, ContactRow] = {}
-        phones: list[str | None] = []
-        for each in given:
-            phone = parse(each.phone)
-            if isinstance(phone, PhoneFault):
-                rejected[phone.value] += 1
-                phones.append(None)
-            else:
-                phones.append(phone.e164)
-                good.setdefault(phone.e164, _of_json(phone.e164, each))
+        async with self._large:
+            given = await _given(body)
+            phones, good, rejected = await _judged(given)
         new = await self._keep(campaign, list(good.values()), look_up=look_up)
         ids = await directory.contact_ids(self._parts.database, campaign.campaign_id, list(good))
         return Contacts(
@@ -85,11 +100,7 @@ class Uploads:
             path = Path(folder) / "contacts.csv"
             await _received(request, path)
             reader = await asyncio.to_thread(ListReader, path)
-            new, honoured, batches = 0, 0, iter(reader)
-            while (batch := await asyncio.to_thread(next, batches, None)) is not None:
-                honoured = await self._honour(campaign, reader, honoured)
-                new += await self._keep(campaign, [contact_of(0, row) for row in batch], look_up=look_up)
-            await self._honour(campaign, reader, honoured)
+            new = await self._read(campaign, reader, look_up=look_up)
             summary = reader.summary
         return Contacts(
             rows=summary.rows,
@@ -100,15 +111,31 @@ class Uploads:
             warnings=list(summary.warnings),
         )
 
-    async def _honour(self, campaign: Campaign, reader: ListReader, already: int) -> int:
-        """Opt-outs that the list brings along, in force before the people after them are stored."""
-        phones = reader.opted_out[already:]
+    async def _read(self, campaign: Campaign, reader: ListReader, *, look_up: bool) -> int:
+        """Row by row in turns, whatever the rows are like; returns how many contacts are new."""
+        new, batch = 0, []
+        turns = Turns()
+        for row in reader.steps():
+            if row is not None:
+                batch.append(contact_of(0, row))
+            if len(batch) >= _ROWS_A_STATEMENT or len(reader.opted_out) >= _ROWS_A_STATEMENT:
+                new += await self._store(campaign, reader, batch, look_up=look_up)
+                batch = []
+            if turns.over:
+                await turns.rest()
+        return new + await self._store(campaign, reader, batch, look_up=look_up)
+
+    async def _store(
+        self, campaign: Campaign, reader: ListReader, batch: list[ContactRow], *, look_up: bool
+    ) -> int:
+        """Opt-outs that the list brings along, in force before the people with them and after them are stored."""
+        phones, reader.opted_out = reader.opted_out, []
         if phones:
             await conversations.import_opt_outs(
                 self._parts.database, campaign.opt_out_scope, phones, self._parts.clock.now()
             )
             self._parts.metrics.opt_outs("import", len(phones))
-        return already + len(phones)
+        return await self._keep(campaign, batch, look_up=look_up)
 
     async def _keep(self, campaign: Campaign, rows: Sequence[ContactRow], *, look_up: bool) -> int:
         """Stores who is new; returns how many."""
@@ -120,17 +147,54 @@ class Uploads:
         return await contacts.add(self._parts.database, campaign.campaign_id, named)
 
 
+async def _given(body: bytes) -> list[NewContact]:
+    """The rows; raises Refusal 400 or 422."""
+    if len(body) <= SMALL_BYTES:
+        return decoded(_rows, body).contacts
+    given: list[NewContact] = []
+    turns = Turns()
+    for raw in rows_of(bytes(decoded(_raw_rows, body).contacts), MOST_ROWS):
+        try:
+            given.append(_row.decode(raw))
+        except msgspec.DecodeError as error:
+            detail = f"{fault_in(error)}, in row {len(given) + 1}"
+            raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, detail) from error
+        if turns.over:
+            await turns.rest()
+    return given
+
+
+async def _judged(
+    given: Sequence[NewContact],
+) -> tuple[list[str | None], dict[str, ContactRow], Counter[str]]:
+    """Each row's phone or None, who can be texted by phone, and why the others can't."""
+    phones: list[str | None] = []
+    good: dict[str, ContactRow] = {}
+    rejected: Counter[str] = Counter()
+    turns = Turns()
+    for each in given:
+        phone = parse(each.phone)
+        if isinstance(phone, PhoneFault):
+            rejected[phone.value] += 1
+            phones.append(None)
+        else:
+            phones.append(phone.e164)
+            if phone.e164 not in good:
+                good[phone.e164] = _of_json(phone.e164, each)
+        if turns.over:
+            await turns.rest()
+    return phones, good, rejected
+
+
 async def _received(request: web.Request, path: Path) -> None:
-    """The body into a file, since a list may be larger than memory; raises Refusal 413."""
-    received = 0
-    with path.open("wb") as file:  # a megabyte at a time, into the page cache
-        async for chunk in request.content.iter_chunked(_CHUNK):
-            received += len(chunk)
-            if received > MOST_CSV_BYTES:
-                raise Refusal(
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a list may have {MOST_CSV_BYTES} bytes at most"
-                )
-            file.write(chunk)
+    """The body into a file, since a list may be larger than memory; raises Refusal 408 or 413."""
+    body = Body(request, MOST_CSV_BYTES)
+    try:
+        with path.open("wb") as file:  # a slice at a time, into the page cache
+            while part := await asyncio.wait_for(body.read(), SLOWEST_PIECE_S):
+                file.write(part)
+    except TimeoutError as error:
+        raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "the list stopped coming", Connection="close") from error
 
 
 def _of_json(phone: str, given: NewContact) -> ContactRow:

@@ -13,12 +13,14 @@ from aiohttp import web
 
 from gateway.core.rules.errors import BadInput
 from gateway.core.text.phone import masked
-from gateway.http.bodies import bounded
+from gateway.http.intake import Intake
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.parts import Parts, WebhookDoor
 from gateway.http.problems import Refusal
 
 MOST_BYTES: Final = 64 * 1024
+MOST_BYTES_AT_ONCE: Final = 1024 * MOST_BYTES
+PATIENCE_S: Final = 10.0
 _MOST_FIELDS: Final = 200
 _FORM: Final = "application/x-www-form-urlencoded"
 _EMPTY: Final = HTTPStatus.NO_CONTENT.value
@@ -35,6 +37,7 @@ class Webhooks:
         self._known_campaigns = known
         self._door = door
         self._public_url = door.public_url.rstrip("/")
+        self._intake = Intake(MOST_BYTES_AT_ONCE, PATIENCE_S)
 
     def routes(self) -> list[web.RouteDef]:
         path = f"/webhooks/{self._door.name}"
@@ -79,7 +82,7 @@ class Webhooks:
             self._parts.metrics.webhooks(type_, "error")
             raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send {_FORM}")
         try:
-            pairs = _pairs(await bounded(request, MOST_BYTES))
+            pairs = _pairs(await self._intake.whole(request, MOST_BYTES))
         except (Refusal, ValueError) as error:
             self._parts.metrics.webhooks(type_, "error")
             if isinstance(error, Refusal):

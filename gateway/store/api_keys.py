@@ -1,5 +1,7 @@
 """API keys: who may use the door, of which campaign, in which role. The secret itself is never stored."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from gateway.store.database import Database
@@ -38,10 +40,13 @@ async def create(database: Database, key: KeyRow) -> None:
     )
 
 
-async def find(database: Database, key_id: str) -> KeyRow | None:
-    """The key, revoked or not."""
-    row = await database.fetch_row(f"SELECT {_COLUMNS} FROM api_keys WHERE key_id = $1", key_id)  # noqa: S608 - our own column names
-    return None if row is None else KeyRow(*row)
+async def find(database: Database, key_ids: Sequence[str]) -> dict[str, KeyRow]:
+    """Those of the keys that there are, revoked or not, by id."""
+    rows = await database.fetch(
+        f"SELECT {_COLUMNS} FROM api_keys WHERE key_id = ANY ($1::text[]) ORDER BY key_id",  # noqa: S608 - our own names
+        key_ids,
+    )
+    return {row[0]: KeyRow(*row) for row in rows}
 
 
 async def load(database: Database) -> list[KeyRow]:

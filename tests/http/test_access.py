@@ -92,7 +92,7 @@ async def test_a_verified_key_is_remembered_for_seconds_only(house: House) -> No
 
 async def test_only_a_hash_is_stored(house: House) -> None:
     _, key_id, secret = house.keys[Role.ADMIN].split("_")
-    row = await api_keys.find(house.store, key_id)
+    row = (await api_keys.find(house.store, [key_id]))[key_id]
     assert row is not None
     assert row.secret_hash == hashlib.sha256(secret.encode()).hexdigest()
     assert secret not in repr(await api_keys.load(house.store))
@@ -102,7 +102,7 @@ async def test_revoking_twice_keeps_the_first_end(house: House) -> None:
     key_id = (await house.key(Role.READER)).split("_")[1]
     assert await api_keys.revoke(house.store, key_id, START_AT + 1)
     assert await api_keys.revoke(house.store, key_id, START_AT + 9)
-    row = await api_keys.find(house.store, key_id)
+    row = (await api_keys.find(house.store, [key_id]))[key_id]
     assert row is not None
     assert row.revoked_at == START_AT + 1
     assert not await api_keys.revoke(house.store, "nobody", START_AT)

@@ -18,6 +18,12 @@ RETRIES = "#rc=5&rp=all"
 Form = Mapping[str, str] | Sequence[tuple[str, str]]
 """Names and values as they came: blank values kept, a repeated name in several pairs (a multi-dict will do)."""
 
+LONGEST_SID = 64  # Twilio's have 34 characters
+LONGEST_ADDRESS = 64  # a number, a short code or a name
+LONGEST_BODY = 4_000  # characters; Twilio's most is 1,600
+MOST_ATTEMPTS = 32_767  # what the books can hold
+LARGEST_CODE = 999_999  # Twilio's have five digits
+
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _WHERE = "Twilio webhook"
 
@@ -28,7 +34,7 @@ def signature(url: str, form: Form, token: str) -> str:
     `url` is the public one, from our configuration, without a fragment.
     """
     signed = url + "".join(name + value for name, value in sorted(set(_pairs(form))))
-    return b64encode(hmac.digest(token.encode(), signed.encode(), "sha1")).decode()
+    return b64encode(hmac.digest(token.encode(), signed.encode("utf-8", "surrogateescape"), "sha1")).decode()
 
 
 def is_signed(url: str, form: Form, given: str, tokens: Iterable[str], *, body: bytes | None = None) -> bool:
@@ -41,7 +47,9 @@ def is_signed(url: str, form: Form, given: str, tokens: Iterable[str], *, body: 
         return False
     tokens = [token for token in tokens if token]
     return any(
-        hmac.compare_digest(signature(spelled, form, token).encode(), given.encode())
+        hmac.compare_digest(
+            signature(spelled, form, token).encode(), given.encode("utf-8", "surrogateescape")
+        )
         for spelled in _spellings(url)
         for token in tokens
     )
@@ -58,21 +66,28 @@ def status_report(form: Mapping[str, str], query: Mapping[str, str], *, at: floa
     return StatusReport(
         campaign_id=_reference(query, "c"),
         message_id=_reference(query, "m"),
-        attempt=_reference(query, "a"),
+        attempt=_reference(query, "a", MOST_ATTEMPTS),
         status=status,
         code=_code(form.get("ErrorCode")),
         at=at,
-        provider_sid=_sid(form),
+        provider_sid=_short_sid(form),
     )
 
 
 def inbound_text(form: Mapping[str, str], *, at: float = 0.0) -> InboundText:
-    """A person's text; `at` is when it came. A picture without words reads as its address. Raises BadInput."""
+    """A person's text; `at` is when it came. A picture without words reads as its address. Raises BadInput.
+
+    A sid that can't be one is exchanged for a digest of the text: what a person says is kept, their STOP too.
+    """
     phone, number_phone = form.get("From", ""), form.get("To", "")
-    if not phone or not number_phone:
+    if not 0 < len(phone) <= LONGEST_ADDRESS or not 0 < len(number_phone) <= LONGEST_ADDRESS:
         raise BadInput("an inbound text without From or To", _WHERE, "ignore it")
     body = form.get("Body", "")
-    return InboundText(_sid(form), phone, number_phone, body if body.strip() else _media(form), at)
+    said = (body if body.strip() else _media(form))[:LONGEST_BODY]
+    sid = _sid(form)
+    if len(sid) > LONGEST_SID:
+        sid = "odd-" + hashlib.sha256(f"{sid}\n{phone}\n{number_phone}\n{body}".encode()).hexdigest()[:40]
+    return InboundText(sid, phone, number_phone, said, at)
 
 
 def status_query(campaign_id: int, message_id: int, attempt: int) -> str:
@@ -100,9 +115,9 @@ def _is_body(url: str, body: bytes) -> bool:
     return hmac.compare_digest(hashlib.sha256(body).hexdigest().encode(), claimed.encode())
 
 
-def _reference(query: Mapping[str, str], name: str) -> int:
+def _reference(query: Mapping[str, str], name: str, most: int = 10**18) -> int:
     value = query.get(name, "")
-    if not (value.isascii() and value.isdigit() and len(value) <= 18):
+    if not (value.isascii() and value.isdigit() and len(value) <= 18 and int(value) <= most):
         raise BadInput(f"a status callback without its reference '{name}'", _WHERE, "ignore it")
     return int(value)
 
@@ -114,12 +129,23 @@ def _sid(form: Mapping[str, str]) -> str:
     return sid
 
 
+def _short_sid(form: Mapping[str, str]) -> str:
+    sid = _sid(form)
+    if len(sid) > LONGEST_SID:
+        raise BadInput("a webhook whose MessageSid can't be one", _WHERE, "ignore it")
+    return sid
+
+
 def _code(given: str | None) -> int | None:
-    """ErrorCode is missing, blank or 0 when there is none."""
-    return int(given) or None if given and given.isascii() and given.isdigit() else None
+    """ErrorCode is missing, blank or 0 when there is none; what can't be a code is none."""
+    if not given or len(given) > 10 or not (given.isascii() and given.isdigit()):
+        return None
+    code = int(given)
+    return code if 0 < code <= LARGEST_CODE else None
 
 
 def _media(form: Mapping[str, str]) -> str:
     count = form.get("NumMedia", "0")
-    urls = (form.get(f"MediaUrl{n}", "") for n in range(min(int(count), 10) if count.isdigit() else 0))
+    is_count = count.isascii() and count.isdigit() and len(count) < 10
+    urls = (form.get(f"MediaUrl{n}", "") for n in range(min(int(count), 10) if is_count else 0))
     return "\n".join(url for url in urls if url)
