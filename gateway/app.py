@@ -145,7 +145,9 @@ class Gateway:
         """What counts for the metrics as long as a worker serves; a rehearsal's are not scraped."""
         headcount = Headcount(self.database, self.clock, self.metrics, self.admission)
         return {
-            "headcount": headcount.run(lambda: sorted(self.dispatch.roads)),
+            "headcount": headcount.run(
+                lambda: sorted(road.campaign.key for road in self.dispatch.roads.values())
+            ),
             "workload": self.workload.run(),
         }
 
@@ -170,7 +172,7 @@ class Gateway:
         """Becomes the campaign's dispatcher if nobody is, and settles what an earlier one left."""
         if self._stopping or campaign_id in self.dispatch.roads or not await self.dispatch.own(campaign_id):
             return
-        left = await self.recovery.adopt(campaign_id)
+        left = await self.recovery.adopt(self.campaigns[campaign_id].key)
         if self.confirmations is not None:
             await self.confirmations.adopt(campaign_id)
         _log.log(

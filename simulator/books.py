@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from gateway.core.rules.campaign import CampaignKey
 from gateway.store import audit_export as store
 from gateway.store.database import Database
 from simulator.audit_records import (
@@ -29,35 +30,35 @@ _STATE = {name: index for index, name in enumerate(STATES)}
 _WORDS: Mapping[str, Sequence[str]] = {"state": STATES, "kind": KINDS}  # stored as words, told as numbers
 
 
-async def read_books(database: Database, campaign_id: int, population: Population, witness: Witness) -> Books:
+async def read_books(database: Database, key: CampaignKey, population: Population, witness: Witness) -> Books:
     """Reads everything the auditor needs."""
     return msgspec.structs.replace(
-        await stored_books(database, campaign_id),
+        await stored_books(database, key),
         claims=_claims(witness, population),
         requests=_requests(witness),
         answers=_answers(witness, population),
     )
 
 
-async def stored_books(database: Database, campaign_id: int) -> Books:
+async def stored_books(database: Database, key: CampaignKey) -> Books:
     """What the store alone says."""
     return Books(
-        campaign_id=campaign_id,
-        messages=await _table(database, store.MESSAGES, campaign_id, MESSAGE),
-        past_attempts=await _table(database, store.PAST_ATTEMPTS, campaign_id, PAST_ATTEMPT),
-        opt_outs=await _table(database, store.OPT_OUTS, campaign_id, OPT_OUT),
-        inbound=await _table(database, store.INBOUND, campaign_id, INBOUND),
-        numbers=await _table(database, store.NUMBERS, campaign_id, NUMBER),
+        campaign_id=key.campaign_id,
+        messages=await _table(database, store.MESSAGES, key, MESSAGE),
+        past_attempts=await _table(database, store.PAST_ATTEMPTS, key, PAST_ATTEMPT),
+        opt_outs=await _table(database, store.OPT_OUTS, key, OPT_OUT),
+        inbound=await _table(database, store.INBOUND, key, INBOUND),
+        numbers=await _table(database, store.NUMBERS, key, NUMBER),
     )
 
 
-async def _table(database: Database, sql: str, campaign_id: int, dtype: np.dtype[Any]) -> Rows:
+async def _table(database: Database, sql: str, key: CampaignKey, dtype: np.dtype[Any]) -> Rows:
     columns = [_column(name, dtype[name]) for name in dtype.names or ()]
     wanted = ", ".join(column.sql for column in columns)
     rows = _BinaryRows(dtype, columns)
     await database.copy_out(
         f"SELECT {wanted} FROM ({sql}) AS book ({', '.join(dtype.names or ())})",  # noqa: S608 - no input in it
-        campaign_id,
+        *key,
         take=rows.take,
     )
     return rows.all()

@@ -7,6 +7,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.core.rules.campaign import CampaignKey
 from gateway.p2p.contact_rows import contact_of, hours_group_of
 from gateway.p2p.lists import ListReader
 from gateway.pipeline.look_ups import LookUp, with_lines
@@ -48,7 +49,7 @@ def from_list(reader: ListReader) -> Iterator[list[ContactRow]]:
 
 async def put(
     database: Database,
-    campaign_id: int,
+    key: CampaignKey,
     batches: Iterator[Sequence[ContactRow]],
     look_up: LookUp | None,
 ) -> int:
@@ -56,7 +57,7 @@ async def put(
     stored = 0
     for batch in _made_ahead(batches):
         known = batch if look_up is None else await with_lines(batch, look_up)
-        stored += await contacts.add(database, campaign_id, known)
+        stored += await contacts.add(database, key, known)
     return stored
 
 

@@ -15,6 +15,7 @@ import simpy
 from gateway.app import Gateway
 from gateway.clock import Clock
 from gateway.config import Dispatch, Settings, Windows
+from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignKey
 from gateway.core.rules.errors import BadInput
 from gateway.p2p.lists import ListReader, read_list
 from gateway.store import campaigns, conversations
@@ -44,6 +45,7 @@ from simulator.stopwatch import Stopwatch
 from simulator.volunteers import Volunteers
 
 CAMPAIGN, ACTION = 1, 1
+KEY = CampaignKey(DEFAULT_ORGANISATION, CAMPAIGN)
 _SNAPSHOT_EVERY_S = 120.0
 ANSWER_S = 2.0  # a statement's time at the database: long, so that PostgreSQL works while the world goes on
 _GARBAGE_THRESHOLD = 5_000  # objects; a rehearsal makes few cycles
@@ -159,10 +161,10 @@ class _Rehearsal:
             CampaignRow(CAMPAIGN, CAMPAIGN, self.scenario.campaign.name, settings.to_json(), paused=False),
             self.clock.now(),
         )
-        self.contacts = await contact_import.put(self.database, CAMPAIGN, people, self.provider.look_up)
+        self.contacts = await contact_import.put(self.database, KEY, people, self.provider.look_up)
         if self.reader is not None:
             await conversations.import_opt_outs(
-                self.database, CAMPAIGN, self.reader.opted_out, self.clock.now()
+                self.database, KEY.organisation_id, CAMPAIGN, self.reader.opted_out, self.clock.now()
             )
         await self.database.script("ANALYZE")
         self.gateway = await self._start_gateway()
@@ -329,7 +331,7 @@ class _Rehearsal:
     # ------------------------------------------------------------ after the day
 
     async def _finish(self) -> Rehearsed:
-        books = await read_books(self.database, CAMPAIGN, self.population, self.bank.witness)
+        books = await read_books(self.database, KEY, self.population, self.bank.witness)
         judged: Audit = audit(self.ledger, books, self._world())
         facts = gather(
             self.ledger,
@@ -337,7 +339,7 @@ class _Rehearsal:
             self.scenario,
             excused=excused_phones(books),
             held_back=held_back_phones(books),
-            unanswered=await conversations.waiting(self.database, CAMPAIGN),
+            unanswered=await conversations.waiting(self.database, KEY),
             presses=self.bank.presses(),
             script_findings=lint_of(scripts_of(self.plan)),
         )

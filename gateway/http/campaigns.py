@@ -74,11 +74,11 @@ class CampaignDesk:
         return json_answer(_view(await campaign_of(self._known_campaigns, request, grant)))
 
     async def change(self, request: web.Request, grant: Grant) -> web.Response:
-        campaign_id = (await campaign_of(self._known_campaigns, request, grant)).campaign_id
+        campaign = await campaign_of(self._known_campaigns, request, grant)
         wanted = decoded(_change, await json_body(request))
-        await campaigns.pause(self._parts.database, campaign_id, wanted.paused)
+        await campaigns.pause(self._parts.database, campaign.key, wanted.paused)
         await self._parts.campaigns.load()
-        return json_answer(_view(self._parts.campaigns[campaign_id]))
+        return json_answer(_view(self._parts.campaigns[campaign.campaign_id]))
 
 
 def _workable(settings: CampaignSettings) -> None:

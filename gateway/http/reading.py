@@ -30,16 +30,14 @@ class Reading:
 
     async def message(self, request: web.Request, grant: Grant) -> web.Response:
         campaign, message_id = await self._asked(request, grant)
-        found = await stories.message(self._parts.database, campaign.campaign_id, message_id)
+        found = await stories.message(self._parts.database, campaign.key, message_id)
         if found is None:
             raise _no_message(campaign.campaign_id, message_id)
         return json_answer(message_view(found))
 
     async def story(self, request: web.Request, grant: Grant) -> web.Response:
         campaign, message_id = await self._asked(request, grant)
-        found = await stories.facts(
-            self._parts.database, campaign.campaign_id, campaign.opt_out_scope, message_id
-        )
+        found = await stories.facts(self._parts.database, campaign.key, campaign.opt_out_scope, message_id)
         if found is None:
             raise _no_message(campaign.campaign_id, message_id)
         return json_answer(story_of(found, self._parts.clock.now()))
@@ -47,7 +45,7 @@ class Reading:
     async def numbers(self, request: web.Request, grant: Grant) -> web.Response:
         """The live pool where this worker dispatches the campaign, else what was last saved of it."""
         campaign = await campaign_of(self._known_campaigns, request, grant)
-        rows = await numbers.load(self._parts.database, campaign.campaign_id)
+        rows = await numbers.load(self._parts.database, campaign.key)
         pool = self._parts.pool(campaign.campaign_id)
         live = {} if pool is None else pool.numbers
         views = [_number(row, live.get(row.number_id)) for row in rows]

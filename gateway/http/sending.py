@@ -160,7 +160,8 @@ class Sending:
             phone = parse(each)
             if not isinstance(phone, PhoneFault):
                 phones.add(phone.e164)
-        return await directory.contact_ids(self._parts.database, campaign_id, sorted(phones))
+        key = self._parts.campaigns[campaign_id].key
+        return await directory.contact_ids(self._parts.database, key, sorted(phones))
 
 
 def _header_key(request: web.Request) -> str | None:

@@ -86,7 +86,7 @@ class Uploads:
             given = await _given(body)
             phones, good, rejected = await _judged(given)
         new = await self._keep(campaign, list(good.values()), look_up=look_up)
-        ids = await directory.contact_ids(self._parts.database, campaign.campaign_id, list(good))
+        ids = await directory.contact_ids(self._parts.database, campaign.key, list(good))
         return Contacts(
             rows=len(given),
             new=new,
@@ -132,7 +132,11 @@ class Uploads:
         phones, reader.opted_out = reader.opted_out, []
         if phones:
             await conversations.import_opt_outs(
-                self._parts.database, campaign.opt_out_scope, phones, self._parts.clock.now()
+                self._parts.database,
+                campaign.organisation_id,
+                campaign.opt_out_scope,
+                phones,
+                self._parts.clock.now(),
             )
             self._parts.metrics.opt_outs("import", len(phones))
         return await self._keep(campaign, batch, look_up=look_up)
@@ -144,7 +148,7 @@ class Uploads:
         known = await with_lines(rows, self._parts.look_up) if look_up else rows
         ids = await self._ids.take(len(known))
         named = [msgspec.structs.replace(row, contact_id=each) for row, each in zip(known, ids, strict=True)]
-        return await contacts.add(self._parts.database, campaign.campaign_id, named)
+        return await contacts.add(self._parts.database, campaign.key, named)
 
 
 async def _given(body: bytes) -> list[NewContact]:

@@ -77,14 +77,16 @@ class TextBank:
         Raises ScriptFault for a script that does not compile.
         """
         action = await self._compiled(campaign_id, action_id, scripts)
-        row = ActionRow(campaign_id, action_id, title, msgspec.json.encode(scripts).decode())
+        row = ActionRow(
+            self._campaigns[campaign_id].key, action_id, title, msgspec.json.encode(scripts).decode()
+        )
         count = await actions.publish(self._database, row, seed, self._clock.now())
         self._actions[campaign_id, action_id] = action
         return count
 
     async def open(self, campaign_id: int, action_id: int) -> None:
         """Reads an action that was published before."""
-        row = await actions.load(self._database, campaign_id, action_id)
+        row = await actions.load(self._database, self._campaigns[campaign_id].key, action_id)
         scripts = msgspec.json.decode(row.scripts, type=Scripts)
         self._actions[campaign_id, action_id] = await self._compiled(campaign_id, action_id, scripts)
 
@@ -102,7 +104,7 @@ class TextBank:
             action_id,
             [compiled(source, suffix=scripts.opt_out_suffix) for source in scripts.initials],
             [compiled(source, suffix=False) for source in scripts.responses],
-            await contacts.hours_groups(self._database, campaign_id),
+            await contacts.hours_groups(self._database, self._campaigns[campaign_id].key),
         )
 
     async def claim(
@@ -112,17 +114,17 @@ class TextBank:
 
         `luck(contact_id)` in [0, 1) draws each contact's initial (F087).
         """
-        action = self._actions[campaign_id, action_id]
+        campaign, action = self._campaigns[campaign_id], self._actions[campaign_id, action_id]
         now = self._clock.now()
         open_groups = self._open_groups(campaign_id, action_id, now, "initial")
         if not open_groups:
             return []
         bucket = await actions.claim_bucket(
             self._database,
-            campaign_id,
+            campaign.key,
             action_id,
             volunteer_id,
-            opt_out_scope=self._campaigns[campaign_id].opt_out_scope,
+            opt_out_scope=campaign.opt_out_scope,
             texts_since=self._admission.texts_since(campaign_id),
             open_groups=open_groups,
             size=size,
@@ -165,33 +167,38 @@ class TextBank:
         """The volunteer stops: contacts not texted yet are for others again (C22)."""
         ids = [item.contact_id for item in items]
         self._actions[campaign_id, action_id].fronts.clear()
-        return await actions.release(self._database, campaign_id, action_id, volunteer_id, ids)
+        return await actions.release(
+            self._database, self._campaigns[campaign_id].key, action_id, volunteer_id, ids
+        )
 
     async def release_all_but(
         self, campaign_id: int, action_id: int, volunteer_id: int, kept: Sequence[int]
     ) -> int:
         """The answer to the volunteer's claim was lost: whoever is not among the `kept` contacts is for others."""
         self._actions[campaign_id, action_id].fronts.clear()
-        return await actions.release_all_but(self._database, campaign_id, action_id, volunteer_id, kept)
+        return await actions.release_all_but(
+            self._database, self._campaigns[campaign_id].key, action_id, volunteer_id, kept
+        )
 
     async def remaining(self, campaign_id: int, action_id: int) -> int:
         """Contacts nobody has yet."""
-        return await actions.remaining(self._database, campaign_id, action_id)
+        return await actions.remaining(self._database, self._campaigns[campaign_id].key, action_id)
 
     async def inbox(
         self, campaign_id: int, action_id: int, volunteer_id: int, *, take_over_s: float, limit: int = 50
     ) -> list[Attention]:
         """Conversations that wait for this volunteer; those unanswered for `take_over_s` change hands."""
         now = self._clock.now()
+        campaign = self._campaigns[campaign_id]
         open_groups = self._open_groups(campaign_id, action_id, now, "reply")
         if not open_groups:
             return []
         found = await conversations.attention(
             self._database,
-            campaign_id,
+            campaign.key,
             action_id,
             volunteer_id,
-            opt_out_scope=self._campaigns[campaign_id].opt_out_scope,
+            opt_out_scope=campaign.opt_out_scope,
             texts_since=self._admission.texts_since(campaign_id),
             open_groups=open_groups,
             take_over_before=now - take_over_s,
@@ -224,13 +231,15 @@ class TextBank:
 
     async def report(self, campaign_id: int, contact_id: int) -> None:
         """The volunteer's report: nothing is left to answer (C9)."""
-        await conversations.report(self._database, campaign_id, contact_id, self._clock.now())
+        await conversations.report(
+            self._database, self._campaigns[campaign_id].key, contact_id, self._clock.now()
+        )
 
     async def opt_out(self, campaign_id: int, contact_id: int) -> bool:
         """The volunteer's opt-out of a person who asked in other words (F123)."""
-        scope = self._campaigns[campaign_id].opt_out_scope
+        campaign = self._campaigns[campaign_id]
         phone = await conversations.opt_out(
-            self._database, campaign_id, scope, contact_id, "manual", self._clock.now()
+            self._database, campaign.key, campaign.opt_out_scope, contact_id, "manual", self._clock.now()
         )
         if phone is not None:
             self._stopped([phone])

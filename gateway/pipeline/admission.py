@@ -195,9 +195,7 @@ class Admission:
         """After a lost connection: which of them were written after all?"""
         if not items:
             return
-        found = await messages.by_id(
-            self._database, campaign.campaign_id, [item.message_id for item in items]
-        )
+        found = await messages.by_id(self._database, campaign.key, [item.message_id for item in items])
         for item in items:
             if item.message_id in found and item.tried is not None:
                 item.outcome = self._entered(campaign.campaign_id, item.tried)
@@ -213,7 +211,7 @@ class Admission:
         for each in decided:
             each.pending.tried = each
         written = await messages.admit(
-            self._database, campaign.campaign_id, campaign.opt_out_scope, [each.row for each in decided]
+            self._database, campaign.key, campaign.opt_out_scope, [each.row for each in decided]
         )
         for each in decided:
             if each.row.message_id in written:
@@ -243,7 +241,7 @@ class Admission:
         campaign = self._campaigns[campaign_id]
         return await recipients.load(
             self._database,
-            campaign_id,
+            campaign.key,
             campaign.opt_out_scope,
             [contact for contact, _ in pairs],
             [action for _, action in pairs],
@@ -301,7 +299,7 @@ class Admission:
         by_key = {item.idempotency_key: item for item in items if item.idempotency_key is not None}
         if not by_key:
             return
-        found = await messages.by_idempotency_key(self._database, campaign.campaign_id, list(by_key))
+        found = await messages.by_idempotency_key(self._database, campaign.key, list(by_key))
         for key, first in found.items():
             by_key[key].outcome = Outcome(first.message_id, State(first.state), first.code)
 

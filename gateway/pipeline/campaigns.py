@@ -2,7 +2,7 @@
 
 import msgspec
 
-from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignKey, CampaignSettings
 from gateway.core.rules.errors import BadInput
 from gateway.core.rules.registration import Limits, limits
 from gateway.store import campaigns as rows
@@ -18,6 +18,11 @@ class Campaign(msgspec.Struct, frozen=True):
     settings: CampaignSettings
     limits: Limits
     paused: bool
+    organisation_id: int = DEFAULT_ORGANISATION
+
+    @property
+    def key(self) -> CampaignKey:
+        return CampaignKey(self.organisation_id, self.campaign_id)
 
 
 class Campaigns:
@@ -46,5 +51,11 @@ class Campaigns:
 def _read(row: rows.CampaignRow) -> Campaign:
     settings = CampaignSettings.from_json(row.settings, f"settings of campaign {row.campaign_id}")
     return Campaign(
-        row.campaign_id, row.opt_out_scope, row.name, settings, limits(settings.registration), row.paused
+        row.campaign_id,
+        row.opt_out_scope,
+        row.name,
+        settings,
+        limits(settings.registration),
+        row.paused,
+        row.organisation_id,
     )

@@ -49,9 +49,10 @@ class Confirmations:
 
     async def adopt(self, campaign_id: int) -> None:
         """What an earlier worker may not have come to; those it has sent are not sent again."""
-        scope = self._campaigns[campaign_id].opt_out_scope
+        campaign = self._campaigns[campaign_id]
         since = self._clock.now() - _WITHIN_S
-        self.confirm(campaign_id, await conversations.left_since(self._database, campaign_id, scope, since))
+        left = await conversations.left_since(self._database, campaign.key, campaign.opt_out_scope, since)
+        self.confirm(campaign_id, left)
 
 
 def _look(outcome: "asyncio.Future[Outcome]") -> None:

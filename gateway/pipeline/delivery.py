@@ -151,11 +151,11 @@ class Delivery:
 
     async def _tell(self, campaign: Campaign, words: Sequence[Word]) -> None:
         now = self._clock.now()
-        moved = await receipts.tell(self._database, campaign.campaign_id, campaign.opt_out_scope, words, now)
+        moved = await receipts.tell(self._database, campaign.key, campaign.opt_out_scope, words, now)
         heard = {(each.message_id, each.attempt) for each in moved}
         late = [word for word in words if (word.message_id, word.attempt) not in heard]
         if late:
-            await receipts.late(self._database, campaign.campaign_id, late, now)
+            await receipts.late(self._database, campaign.key, late, now)
         self._learn(campaign, moved)
 
     def _learn(self, campaign: Campaign, moved: Sequence[Moved]) -> None:
@@ -206,9 +206,7 @@ class Delivery:
         now = self._clock.now()
         words, again, failed = [], [], []
         async with self._database.transaction() as connection:
-            there = await receipts.lock(
-                connection, campaign.campaign_id, [news.message_id for news in failures]
-            )
+            there = await receipts.lock(connection, campaign.key, [news.message_id for news in failures])
             for news in failures:
                 message = there.get(news.message_id)
                 if message is None or not _applies(news, message):
@@ -226,8 +224,8 @@ class Delivery:
                     self._metrics.transition(State(message.state), State.QUEUED)
                 else:
                     words.append(_word([news], news))
-            moved = await receipts.tell(connection, campaign.campaign_id, campaign.opt_out_scope, words, now)
-            await receipts.requeue(connection, campaign.campaign_id, again, now)
+            moved = await receipts.tell(connection, campaign.key, campaign.opt_out_scope, words, now)
+            await receipts.requeue(connection, campaign.key, again, now)
         self._learn(campaign, moved)
         if failed and self._listener is not None:
             self._listener.requeued(campaign.campaign_id, failed)

@@ -70,8 +70,8 @@ class Dispatch:
             return campaign_id in self.roads
         campaign = self._campaigns[campaign_id]
         pacer = await self._pacer(campaign)
-        await take_in_forgotten(self.provider, self.database, campaign_id, self.clock.now())
-        rows = await numbers.load(self.database, campaign_id)
+        await take_in_forgotten(self.provider, self.database, campaign.key, self.clock.now())
+        rows = await numbers.load(self.database, campaign.key)
         pool = NumberPool(
             campaign.settings.pool,
             campaign.limits,
@@ -87,7 +87,7 @@ class Dispatch:
         """A pacer that remembers what the day's cap has used, whoever dispatched it."""
         pacer = Pacer(campaign.limits)
         now = self.clock.now()
-        used = await numbers.segments_since(self.database, campaign.campaign_id, last_cap_reset(now))
+        used = await numbers.segments_since(self.database, campaign.key, last_cap_reset(now))
         pacer.count_elsewhere(now, used.get("tmobile", 0) + used.get(None, 0))
         return pacer
 
@@ -104,8 +104,10 @@ class Dispatch:
             del self.roads[road.campaign.campaign_id]
 
     async def _opted_out(self, campaign_id: int, phones: Sequence[str]) -> set[str]:
-        scope = self._campaigns[campaign_id].opt_out_scope
-        return await conversations.opted_out(self.database, scope, phones)
+        campaign = self._campaigns[campaign_id]
+        return await conversations.opted_out(
+            self.database, campaign.organisation_id, campaign.opt_out_scope, phones
+        )
 
     # admission's side of the road
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from gateway.core.rules.campaign import CampaignKey
 from gateway.core.text.consent import Intent, Reading, read
 from gateway.metrics import Metrics
 from gateway.pipeline.campaigns import Campaigns
@@ -20,7 +21,7 @@ from gateway.store.database import Database
 from gateway.store.group_commit import CommitWindow
 from gateway.store.ids import Ids
 
-NOBODYS = 0  # the campaign id under which texts to numbers we don't know are kept
+NOBODYS = CampaignKey(0, 0)  # under which texts to numbers we don't know are kept
 
 
 class _Arrived(msgspec.Struct, gc=False):
@@ -50,7 +51,7 @@ class Inbound:
         self._stopped = stopped
         self._confirm = confirm
         self._ids = Ids(database)
-        self._campaign_of: dict[str, int] = {}
+        self._campaign_of: dict[str, CampaignKey] = {}
         self.window: CommitWindow[_Arrived, None] = CommitWindow(
             self._write, window_s=window_s, max_items=max_rows
         )
@@ -68,11 +69,11 @@ class Inbound:
         for item, inbound_id in zip(nameless, await self._ids.take(len(nameless)), strict=True):
             item.inbound_id = inbound_id
         await self._learn_numbers(items)
-        by_campaign: dict[int, list[_Arrived]] = {}
+        by_campaign: dict[CampaignKey, list[_Arrived]] = {}
         for item in items:
             by_campaign.setdefault(self._campaign_of.get(item.text.number_phone, NOBODYS), []).append(item)
-        for campaign_id, arrived in by_campaign.items():
-            await self._write_campaign(campaign_id, arrived)
+        for key, arrived in by_campaign.items():
+            await self._write_campaign(key, arrived)
         return [None] * len(items)
 
     async def _learn_numbers(self, items: Sequence[_Arrived]) -> None:
@@ -80,11 +81,12 @@ class Inbound:
         if unknown:
             self._campaign_of.update(await numbers.campaigns_of(self._database, unknown))
 
-    async def _write_campaign(self, campaign_id: int, arrived: Sequence[_Arrived]) -> None:
-        if campaign_id != NOBODYS and campaign_id not in self._campaigns:  # made at another worker just now
+    async def _write_campaign(self, key: CampaignKey, arrived: Sequence[_Arrived]) -> None:
+        campaign_id = key.campaign_id
+        if key != NOBODYS and campaign_id not in self._campaigns:  # made at another worker just now
             await self._campaigns.load()
         scope = self._campaigns[campaign_id].opt_out_scope if campaign_id in self._campaigns else campaign_id
-        new = await conversations.hear(self._database, campaign_id, scope, [_heard(item) for item in arrived])
+        new = await conversations.hear(self._database, key, scope, [_heard(item) for item in arrived])
         self._stopped([item.text.phone for item in arrived if item.reading.intent is Intent.STOP])
         self._count(arrived, {stored.inbound_id: stored.opted_out_at is not None for stored in new})
         if self._confirm is not None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from gateway.clock import Clock
+from gateway.core.rules.campaign import CampaignKey
 from gateway.core.sending.numbers import Number, NumberPool
 from gateway.core.sending.purchases import BuyOne
 from gateway.providers.base import AnswerLost, BoughtNumber, NotSent, Provider, ProviderError, Stock
@@ -28,14 +29,14 @@ class Buyer:
         provider: Provider,
         database: Database,
         clock: Clock,
-        campaign_id: int,
+        key: CampaignKey,
         pool: NumberPool,
         done: Callable[[], None],
     ) -> None:
         self._provider = provider
         self._database = database
         self._clock = clock
-        self._campaign_id = campaign_id
+        self._key = key
         self._pool = pool
         self._done = done
         self._under_way: dict[str, asyncio.Task[None]] = {}
@@ -78,7 +79,7 @@ class Buyer:
         sold_out: list[str] = []
         for area_code in buy.area_codes:
             try:
-                return await self._provider.buy(self._campaign_id, area_code), sold_out
+                return await self._provider.buy(self._key.campaign_id, area_code), sold_out
             except (NotSent, AnswerLost):
                 raise
             except ProviderError:
@@ -92,7 +93,7 @@ class Buyer:
         away_s = _AWAY_FIRST_S
         while True:
             try:
-                await numbers.add(self._database, self._campaign_id, row, self._clock.now())
+                await numbers.add(self._database, self._key, row, self._clock.now())
                 return number
             except DatabaseAway:
                 await asyncio.sleep(away_s)
@@ -106,7 +107,7 @@ def _new(number_id: int, bought: BoughtNumber, reason: str) -> tuple[Number, num
     return number, row
 
 
-async def take_in_forgotten(provider: Provider, database: Database, campaign_id: int, now: float) -> int:
+async def take_in_forgotten(provider: Provider, database: Database, key: CampaignKey, now: float) -> int:
     """Numbers bought for the campaign that are in nobody's books, since a crash came between; returns how many.
 
     Only the campaign's owner may, before its road buys any. Raises DatabaseAway.
@@ -115,14 +116,14 @@ async def take_in_forgotten(provider: Provider, database: Database, campaign_id:
         return 0
     try:
         async with asyncio.timeout(_PATIENCE_S):
-            bought = await provider.bought_for(campaign_id)
+            bought = await provider.bought_for(key.campaign_id)
     except (ProviderError, TimeoutError) as error:
-        _log.warning("campaign %s: forgotten numbers can't be looked for now: %s", campaign_id, error)
+        _log.warning("campaign %s: forgotten numbers can't be looked for now: %s", key.campaign_id, error)
         return 0
     known = await numbers.campaigns_of(database, [each.phone for each in bought])
     forgotten = [each for each in bought if each.phone not in known]
-    first_id = 1 + max((row.number_id for row in await numbers.load(database, campaign_id)), default=0)
+    first_id = 1 + max((row.number_id for row in await numbers.load(database, key)), default=0)
     for number_id, each in enumerate(forgotten, first_id):
-        _log.warning("campaign %s: number …%s was bought and forgotten", campaign_id, each.phone[-4:])
-        await numbers.add(database, campaign_id, _new(number_id, each, _FORGOTTEN)[1], now)
+        _log.warning("campaign %s: number …%s was bought and forgotten", key.campaign_id, each.phone[-4:])
+        await numbers.add(database, key, _new(number_id, each, _FORGOTTEN)[1], now)
     return len(forgotten)

@@ -78,9 +78,7 @@ class CampaignRoad:
         self.pacer = pacer
         self._line = WaitingLine()
         self._in_hand: dict[int, Queued] = {}
-        self._buyer = Buyer(
-            parts.provider, parts.database, parts.clock, campaign.campaign_id, pool, self.wake
-        )
+        self._buyer = Buyer(parts.provider, parts.database, parts.clock, campaign.key, pool, self.wake)
         self._woken = asyncio.Event()
         self._numbers_given = GivenNumbers(parts.options.look_ahead)  # whoever is in hand
         self._more_in_store = True  # messages that are due and not in hand
@@ -258,7 +256,7 @@ class CampaignRoad:
             more = await self._read(_INITIALS, due_until, options.look_ahead) or more
         else:
             more = True
-        later = await messages.next_due(self._parts.database, self.campaign.campaign_id, due_until)
+        later = await messages.next_due(self._parts.database, self.campaign.key, due_until)
         self._more_in_store = more or self._left_in_store != left_before
         if self._more_in_store:
             self._next_poll_at = now + options.poll_s
@@ -267,9 +265,7 @@ class CampaignRoad:
 
     async def _read(self, lanes: tuple[int, int], due_until: float, limit: int) -> bool:
         """Takes the first `limit` messages of the lanes in hand; True when there may be more."""
-        found = await messages.waiting(
-            self._parts.database, self.campaign.campaign_id, lanes, due_until, limit
-        )
+        found = await messages.waiting(self._parts.database, self.campaign.key, lanes, due_until, limit)
         for message in found:
             self._push(message)
         return len(found) == limit
@@ -339,7 +335,7 @@ class CampaignRoad:
         try:
             async with self._parts.ownership.claims(self.campaign.campaign_id) as connection:
                 claimed = await messages.claim(
-                    connection, self.campaign.campaign_id, self.campaign.opt_out_scope, claims, decided_at
+                    connection, self.campaign.key, self.campaign.opt_out_scope, claims, decided_at
                 )
         except DatabaseAway as error:
             # The lock went with the connection, and once it can be had again the claim has ended: then the store
@@ -364,7 +360,7 @@ class CampaignRoad:
         now = self._parts.clock.now()
         standings = await messages.standings(
             self._parts.database,
-            self.campaign.campaign_id,
+            self.campaign.key,
             self.campaign.opt_out_scope,
             [message.message_id for message in stopped],
             now,
@@ -389,7 +385,7 @@ class CampaignRoad:
             self._line.remove(refusal.message_id)
             self._in_hand.pop(refusal.message_id, None)
         try:
-            blocked = await messages.block(self._parts.database, self.campaign.campaign_id, refusals, now)
+            blocked = await messages.block(self._parts.database, self.campaign.key, refusals, now)
         except DatabaseAway:
             self.look_in_store()
             raise
@@ -401,7 +397,7 @@ class CampaignRoad:
     async def _sweep(self, now: float) -> None:
         """Messages whose lawful window is over are blocked, whether or not they were ever picked."""
         end = now + self._parts.options.closing_margin_s + SHORTEST_VALIDITY_S
-        over = await messages.over(self._parts.database, self.campaign.campaign_id, end)
+        over = await messages.over(self._parts.database, self.campaign.key, end)
         if over:
             await self._refuse([Refusal(each, _NOT_ALLOWED, SubReason.EXPIRED_IN_QUEUE) for each in over])
 
@@ -417,7 +413,7 @@ class CampaignRoad:
             return
         rows = [(each.number_id, each.state.value, msgspec.json.encode(each).decode()) for each in changed]
         try:
-            await numbers.save(self._parts.database, self.campaign.campaign_id, rows)
+            await numbers.save(self._parts.database, self.campaign.key, rows)
         except DatabaseAway:
             self.pool.not_saved(changed)
             raise

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import BadInput
 from gateway.store.database import Database
 from gateway.store.recipients import ABOUT, FACTS, Recipient, given_to
@@ -12,7 +13,7 @@ from gateway.store.recipients import ABOUT, FACTS, Recipient, given_to
 class ActionRow(msgspec.Struct, frozen=True):
     """A texting action; `scripts` is JSON text: the initials' and the responses' sources."""
 
-    campaign_id: int
+    key: CampaignKey
     action_id: int
     title: str
     scripts: str
@@ -24,10 +25,10 @@ async def publish(database: Database, action: ActionRow, seed: int, now: float) 
     async with database.transaction() as connection:
         await connection.execute(
             """
-            INSERT INTO actions (campaign_id, action_id, title, scripts, published_at)
-            VALUES ($1, $2, $3, $4::text::jsonb, to_timestamp($5))
+            INSERT INTO actions (organisation_id, campaign_id, action_id, title, scripts, published_at)
+            VALUES ($1, $2, $3, $4, $5::text::jsonb, to_timestamp($6))
             """,
-            action.campaign_id,
+            *action.key,
             action.action_id,
             action.title,
             action.scripts,
@@ -35,11 +36,12 @@ async def publish(database: Database, action: ActionRow, seed: int, now: float) 
         )
         status: str = await connection.execute(
             """
-            INSERT INTO assignments (campaign_id, action_id, contact_id, hours_group, turn)
-            SELECT campaign_id, $2, contact_id, hours_group, hashint8extended(contact_id, $3)
-            FROM contacts WHERE campaign_id = $1 ORDER BY hours_group, hashint8extended(contact_id, $3)
+            INSERT INTO assignments (organisation_id, campaign_id, action_id, contact_id, hours_group, turn)
+            SELECT organisation_id, campaign_id, $3, contact_id, hours_group, hashint8extended(contact_id, $4)
+            FROM contacts WHERE organisation_id = $1 AND campaign_id = $2
+            ORDER BY hours_group, hashint8extended(contact_id, $4)
             """,
-            action.campaign_id,
+            *action.key,
             action.action_id,
             seed,
         )
@@ -47,21 +49,21 @@ async def publish(database: Database, action: ActionRow, seed: int, now: float) 
     return int(status.rsplit(maxsplit=1)[-1])
 
 
-async def load(database: Database, campaign_id: int, action_id: int) -> ActionRow:
+async def load(database: Database, key: CampaignKey, action_id: int) -> ActionRow:
     """Raises BadInput when there is no such action."""
     row = await database.fetch_row(
         """
-        SELECT campaign_id, action_id, title, scripts::text FROM actions
-        WHERE campaign_id = $1 AND action_id = $2
+        SELECT action_id, title, scripts::text FROM actions
+        WHERE organisation_id = $1 AND campaign_id = $2 AND action_id = $3
         """,
-        campaign_id,
+        *key,
         action_id,
     )
     if row is None:
         raise BadInput(
-            "there is no such action", f"campaign {campaign_id}, action {action_id}", "check the ids"
+            "there is no such action", f"campaign {key.campaign_id}, action {action_id}", "check the ids"
         )
-    return ActionRow(*row)
+    return ActionRow(key, *row)
 
 
 class Assigned(msgspec.Struct, frozen=True, gc=False):
@@ -85,20 +87,21 @@ _FIRST_TURN = -(2**63)
 # claimed leaves a dead entry in the index until it is vacuumed: without a front each claim walks past all of them.
 _CLAIM = f"""
 WITH candidates AS (
-    SELECT next.contact_id, next.turn FROM unnest($6::text[], $9::bigint[]) AS open (hours_group, front)
+    SELECT next.contact_id, next.turn FROM unnest($7::text[], $10::bigint[]) AS open (hours_group, front)
     CROSS JOIN LATERAL (
         SELECT contact_id, turn FROM assignments a
-        WHERE a.campaign_id = $1 AND a.action_id = $4 AND a.hours_group = open.hours_group
+        WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $5 AND a.hours_group = open.hours_group
           AND a.volunteer_id IS NULL AND a.turn >= open.front
-        ORDER BY a.turn LIMIT 2 * $7) next
-    ORDER BY next.turn, next.contact_id LIMIT 2 * $7
+        ORDER BY a.turn LIMIT 2 * $8) next
+    ORDER BY next.turn, next.contact_id LIMIT 2 * $8
 ), free AS (
     SELECT a.contact_id FROM assignments a JOIN candidates c USING (contact_id)
-    WHERE a.campaign_id = $1 AND a.action_id = $4 AND a.volunteer_id IS NULL
-    ORDER BY c.turn, a.contact_id LIMIT $7 FOR UPDATE OF a SKIP LOCKED
+    WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $5 AND a.volunteer_id IS NULL
+    ORDER BY c.turn, a.contact_id LIMIT $8 FOR UPDATE OF a SKIP LOCKED
 ), wanted AS (
-    UPDATE assignments a SET volunteer_id = $5, assigned_at = to_timestamp($8)
-    FROM free WHERE a.campaign_id = $1 AND a.action_id = $4 AND a.contact_id = free.contact_id
+    UPDATE assignments a SET volunteer_id = $6, assigned_at = to_timestamp($9)
+    FROM free WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $5
+      AND a.contact_id = free.contact_id
     RETURNING a.contact_id, a.action_id, a.turn, a.hours_group
 )
 SELECT wanted.hours_group, wanted.turn, c.first_name, c.last_name, c.email, c.zip, c.state, c.fields::text, {FACTS}
@@ -108,7 +111,7 @@ FROM wanted {ABOUT} ORDER BY wanted.turn, wanted.contact_id
 
 async def claim_bucket(
     database: Database,
-    campaign_id: int,
+    key: CampaignKey,
     action_id: int,
     volunteer_id: int,
     *,
@@ -129,7 +132,7 @@ async def claim_bucket(
         wanted = size - len(claimed)
         rows = await database.fetch(
             _CLAIM,
-            campaign_id,
+            *key,
             opt_out_scope,
             texts_since,
             action_id,
@@ -148,47 +151,51 @@ async def claim_bucket(
 
 _RELEASE = """
 UPDATE assignments a SET volunteer_id = NULL, assigned_at = NULL
-WHERE a.campaign_id = $1 AND a.action_id = $2 AND a.volunteer_id = $3 AND a.contact_id {which} ($4::bigint[])
-  AND NOT EXISTS (SELECT FROM messages m WHERE m.campaign_id = $1 AND m.contact_id = a.contact_id
-                  AND m.action_id = $2)
+WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3 AND a.volunteer_id = $4
+  AND a.contact_id {which} ($5::bigint[])
+  AND NOT EXISTS (SELECT FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2
+    AND m.contact_id = a.contact_id
+                  AND m.action_id = $3)
 RETURNING a.contact_id
 """
 
 
 async def release(
-    database: Database, campaign_id: int, action_id: int, volunteer_id: int, contact_ids: Sequence[int]
+    database: Database, key: CampaignKey, action_id: int, volunteer_id: int, contact_ids: Sequence[int]
 ) -> int:
     """Takes back contacts that were not texted yet (C22); returns how many are free again."""
-    rows = await database.fetch(
-        _RELEASE.format(which="= ANY"), campaign_id, action_id, volunteer_id, contact_ids
-    )
+    rows = await database.fetch(_RELEASE.format(which="= ANY"), *key, action_id, volunteer_id, contact_ids)
     return len(rows)
 
 
 async def release_all_but(
-    database: Database, campaign_id: int, action_id: int, volunteer_id: int, kept: Sequence[int]
+    database: Database, key: CampaignKey, action_id: int, volunteer_id: int, kept: Sequence[int]
 ) -> int:
     """Takes back whom the volunteer has, was not texted yet and is not `kept`: a claim's answer may get lost."""
-    rows = await database.fetch(_RELEASE.format(which="<> ALL"), campaign_id, action_id, volunteer_id, kept)
+    rows = await database.fetch(_RELEASE.format(which="<> ALL"), *key, action_id, volunteer_id, kept)
     return len(rows)
 
 
-async def unassigned(database: Database, campaign_id: int) -> int:
+async def unassigned(database: Database, key: CampaignKey) -> int:
     """How many contacts of all the campaign's actions nobody has been given yet."""
     count: int = await database.fetch_value(
-        "SELECT count(*) FROM assignments WHERE campaign_id = $1 AND volunteer_id IS NULL", campaign_id
+        """
+        SELECT count(*) FROM assignments
+        WHERE organisation_id = $1 AND campaign_id = $2 AND volunteer_id IS NULL
+        """,
+        *key,
     )
     return count
 
 
-async def remaining(database: Database, campaign_id: int, action_id: int) -> int:
+async def remaining(database: Database, key: CampaignKey, action_id: int) -> int:
     """Contacts of the action whom nobody has yet (F162)."""
     left: int = await database.fetch_value(
         """
         SELECT count(*) FROM assignments
-        WHERE campaign_id = $1 AND action_id = $2 AND volunteer_id IS NULL
+        WHERE organisation_id = $1 AND campaign_id = $2 AND action_id = $3 AND volunteer_id IS NULL
         """,
-        campaign_id,
+        *key,
         action_id,
     )
     return left

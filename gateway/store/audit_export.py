@@ -1,4 +1,4 @@
-"""Everything of one campaign, read out in id order: for an auditor. $1 is the campaign."""
+"""Everything of one campaign, read out in id order: for an auditor. $1 and $2 are the campaign's key."""
 
 MESSAGES = """
 SELECT m.message_id, substr(c.phone, 2)::bigint, coalesce(substr(n.phone, 2)::bigint, 0), m.kind, m.state,
@@ -6,24 +6,27 @@ SELECT m.message_id, substr(c.phone, 2)::bigint, coalesce(substr(n.phone, 2)::bi
        extract(epoch FROM m.requested_at)::float8, extract(epoch FROM m.slot_at)::float8,
        extract(epoch FROM m.final_at)::float8
 FROM messages m
-LEFT JOIN contacts c ON c.campaign_id = m.campaign_id AND c.contact_id = m.contact_id
-LEFT JOIN numbers n ON n.campaign_id = m.campaign_id AND n.number_id = m.number_id
-WHERE m.campaign_id = $1 ORDER BY m.message_id
+LEFT JOIN contacts c ON c.organisation_id = m.organisation_id AND c.campaign_id = m.campaign_id
+  AND c.contact_id = m.contact_id
+LEFT JOIN numbers n ON n.organisation_id = m.organisation_id AND n.campaign_id = m.campaign_id
+  AND n.number_id = m.number_id
+WHERE m.organisation_id = $1 AND m.campaign_id = $2 ORDER BY m.message_id
 """
 PAST_ATTEMPTS = """
 SELECT message_id, attempt, state, coalesce(code, 0) FROM attempts
-WHERE campaign_id = $1 ORDER BY message_id, attempt
+WHERE organisation_id = $1 AND campaign_id = $2 ORDER BY message_id, attempt
 """
 OPT_OUTS = """
 SELECT substr(o.phone, 2)::bigint, extract(epoch FROM o.opted_out_at)::float8, o.source
-FROM opt_outs o JOIN campaigns p ON p.opt_out_scope = o.scope
-WHERE p.campaign_id = $1 ORDER BY o.phone
+FROM opt_outs o JOIN campaigns p ON p.organisation_id = o.organisation_id AND p.opt_out_scope = o.scope
+WHERE p.organisation_id = $1 AND p.campaign_id = $2 ORDER BY o.phone
 """
 INBOUND = """
 SELECT provider_sid, substr(phone, 2)::bigint, substr(number_phone, 2)::bigint, contact_id IS NOT NULL, intent,
        extract(epoch FROM received_at)::float8
-FROM inbound_texts WHERE campaign_id = $1 ORDER BY inbound_id
+FROM inbound_texts WHERE organisation_id = $1 AND campaign_id = $2 ORDER BY inbound_id
 """
 NUMBERS = """
-SELECT substr(phone, 2)::bigint, state, 'NaN'::float8 FROM numbers WHERE campaign_id = $1 ORDER BY number_id
+SELECT substr(phone, 2)::bigint, state, 'NaN'::float8 FROM numbers
+WHERE organisation_id = $1 AND campaign_id = $2 ORDER BY number_id
 """

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database, Record
 
 _PLAN_FREELY = """
@@ -26,7 +27,7 @@ class Backlog(msgspec.Struct, frozen=True, gc=False):
     due_at: float
 
 
-async def waiting(database: Database, campaign_id: int) -> list[Backlog]:
+async def waiting(database: Database, key: CampaignKey) -> list[Backlog]:
     """All that waits for a slot, whether or not its dispatcher has it in memory."""
     rows = await _read(
         database,
@@ -34,11 +35,11 @@ async def waiting(database: Database, campaign_id: int) -> list[Backlog]:
         SELECT q.lane, c.carrier, count(*)::int, sum(m.segments)::int,
                extract(epoch FROM min(q.due_at))::float8
         FROM queue q
-        JOIN messages m USING (campaign_id, message_id)
-        JOIN contacts c USING (campaign_id, contact_id)
-        WHERE q.campaign_id = $1 GROUP BY q.lane, c.carrier ORDER BY q.lane, c.carrier
+        JOIN messages m USING (organisation_id, campaign_id, message_id)
+        JOIN contacts c USING (organisation_id, campaign_id, contact_id)
+        WHERE q.organisation_id = $1 AND q.campaign_id = $2 GROUP BY q.lane, c.carrier ORDER BY q.lane, c.carrier
         """,
-        campaign_id,
+        *key,
     )
     return [Backlog(*row) for row in rows]
 
@@ -51,19 +52,19 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     unknown_s: float = 3600.0  # recovery asks every half minute
 
 
-async def stuck(database: Database, campaign_id: int, budget: Budget, now: float) -> dict[str, int]:
+async def stuck(database: Database, key: CampaignKey, budget: Budget, now: float) -> dict[str, int]:
     """How many messages of each unsettled state are there for longer than they may be."""
     rows = await _read(
         database,
         """
         SELECT state, count(*)::int FROM messages
-        WHERE campaign_id = $1
-          AND (state = 'queued' AND not_after < to_timestamp($2)
-               OR state = 'sending' AND slot_at < to_timestamp($3)
-               OR state = 'unknown' AND slot_at < to_timestamp($4))
+        WHERE organisation_id = $1 AND campaign_id = $2
+          AND (state = 'queued' AND not_after < to_timestamp($3)
+               OR state = 'sending' AND slot_at < to_timestamp($4)
+               OR state = 'unknown' AND slot_at < to_timestamp($5))
         GROUP BY state ORDER BY state
         """,
-        campaign_id,
+        *key,
         now - budget.queued_s,
         now - budget.sending_s,
         now - budget.unknown_s,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignKey
 from gateway.store.database import Database
 
 
@@ -15,15 +16,20 @@ class CampaignRow(msgspec.Struct, frozen=True):
     name: str
     settings: str
     paused: bool
+    organisation_id: int = DEFAULT_ORGANISATION
+
+    @property
+    def key(self) -> CampaignKey:
+        return CampaignKey(self.organisation_id, self.campaign_id)
 
 
 async def create(database: Database, campaign: CampaignRow, now: float) -> None:
     await database.execute(
         """
-        INSERT INTO campaigns (campaign_id, opt_out_scope, name, settings, paused, created_at)
-        VALUES ($1, $2, $3, $4::text::jsonb, $5, to_timestamp($6))
+        INSERT INTO campaigns (organisation_id, campaign_id, opt_out_scope, name, settings, paused, created_at)
+        VALUES ($1, $2, $3, $4, $5::text::jsonb, $6, to_timestamp($7))
         """,
-        campaign.campaign_id,
+        *campaign.key,
         campaign.opt_out_scope,
         campaign.name,
         campaign.settings,
@@ -36,7 +42,8 @@ async def load(database: Database, campaign_ids: Sequence[int] | None = None) ->
     """The campaigns asked for, or all, by id."""
     rows = await database.fetch(
         """
-        SELECT campaign_id, opt_out_scope, name, settings::text AS settings, paused FROM campaigns
+        SELECT campaign_id, opt_out_scope, name, settings::text AS settings, paused, organisation_id
+        FROM campaigns
         WHERE $1::bigint[] IS NULL OR campaign_id = ANY ($1::bigint[]) ORDER BY campaign_id
         """,
         campaign_ids,
@@ -44,5 +51,7 @@ async def load(database: Database, campaign_ids: Sequence[int] | None = None) ->
     return [CampaignRow(*row) for row in rows]
 
 
-async def pause(database: Database, campaign_id: int, paused: bool) -> None:
-    await database.execute("UPDATE campaigns SET paused = $2 WHERE campaign_id = $1", campaign_id, paused)
+async def pause(database: Database, key: CampaignKey, paused: bool) -> None:
+    await database.execute(
+        "UPDATE campaigns SET paused = $3 WHERE organisation_id = $1 AND campaign_id = $2", *key, paused
+    )

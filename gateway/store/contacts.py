@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import msgspec
 from asyncpg.exceptions import UniqueViolationError
 
+from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Connection, Database
 
 _COLUMNS = (
+    "organisation_id",
     "campaign_id",
     "contact_id",
     "phone",
@@ -39,7 +41,7 @@ class ContactRow(msgspec.Struct, frozen=True, gc=False):
     fields: str | None = None
 
 
-async def add(database: Database, campaign_id: int, contacts: Sequence[ContactRow]) -> int:
+async def add(database: Database, key: CampaignKey, contacts: Sequence[ContactRow]) -> int:
     """Stores new contacts; a phone the campaign already has keeps its row. Returns how many are new.
 
     COPY straight into the table; only where a row of the batch is there already, by way of a table of the
@@ -47,7 +49,7 @@ async def add(database: Database, campaign_id: int, contacts: Sequence[ContactRo
     """
     records = [
         (
-            campaign_id,
+            *key,
             row.contact_id,
             row.phone,
             row.first_name,
@@ -72,24 +74,28 @@ async def add(database: Database, campaign_id: int, contacts: Sequence[ContactRo
 
 
 async def _add_what_is_new(connection: Connection, records: Sequence[tuple[object, ...]]) -> int:
+    names = ", ".join(_COLUMNS)
     await connection.execute("CREATE TEMP TABLE arriving (LIKE contacts INCLUDING DEFAULTS) ON COMMIT DROP")
     await connection.copy_records_to_table("arriving", columns=_COLUMNS, records=records)
     status: str = await connection.execute(
-        "INSERT INTO contacts SELECT * FROM arriving ORDER BY contact_id ON CONFLICT DO NOTHING"
+        f"INSERT INTO contacts ({names}) SELECT {names} FROM arriving ORDER BY contact_id ON CONFLICT DO NOTHING"  # noqa: S608 - our own column names
     )
     return int(status.rsplit(maxsplit=1)[-1])
 
 
-async def count(database: Database, campaign_id: int) -> int:
+async def count(database: Database, key: CampaignKey) -> int:
     total: int = await database.fetch_value(
-        "SELECT count(*) FROM contacts WHERE campaign_id = $1", campaign_id
+        "SELECT count(*) FROM contacts WHERE organisation_id = $1 AND campaign_id = $2", *key
     )
     return total
 
 
-async def hours_groups(database: Database, campaign_id: int) -> list[str]:
+async def hours_groups(database: Database, key: CampaignKey) -> list[str]:
     """The groups of recipients who share a lawful window."""
     rows = await database.fetch(
-        "SELECT DISTINCT hours_group FROM contacts WHERE campaign_id = $1 ORDER BY 1", campaign_id
+        """
+        SELECT DISTINCT hours_group FROM contacts WHERE organisation_id = $1 AND campaign_id = $2 ORDER BY 1
+        """,
+        *key,
     )
     return [row[0] for row in rows]

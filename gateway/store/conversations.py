@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database, Statements
 from gateway.store.recipients import ABOUT, FACTS, Recipient, given_to
 from gateway.store.rows import as_rows
@@ -39,21 +40,23 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
 # F125: after an opt-out no reply needs attention. C5: only the person's own START clears an opt-out.
 _HEAR = """
 WITH heard AS (
-    SELECT * FROM json_to_recordset($3::json) AS h (
+    SELECT * FROM json_to_recordset($4::json) AS h (
         inbound_id bigint, provider_sid text, phone text, number_phone text, body text, intent text,
         suggests_opt_out boolean, wrong_number boolean, received_at float8)
 ), stored AS (
-    INSERT INTO inbound_texts (campaign_id, inbound_id, provider_sid, contact_id, phone, number_phone, body,
+    INSERT INTO inbound_texts (organisation_id, campaign_id, inbound_id, provider_sid, contact_id, phone, number_phone,
+      body,
         intent, suggests_opt_out, wrong_number, received_at)
-    SELECT $1, h.inbound_id, h.provider_sid, c.contact_id, h.phone, h.number_phone, h.body, h.intent,
+    SELECT $1, $2, h.inbound_id, h.provider_sid, c.contact_id, h.phone, h.number_phone, h.body, h.intent,
            h.suggests_opt_out, h.wrong_number, to_timestamp(h.received_at)
-    FROM heard h LEFT JOIN contacts c ON c.campaign_id = $1 AND c.phone = h.phone
+    FROM heard h LEFT JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.phone = h.phone
     ORDER BY h.inbound_id
-    ON CONFLICT (campaign_id, provider_sid) DO NOTHING
+    ON CONFLICT (organisation_id, campaign_id, provider_sid) DO NOTHING
     RETURNING inbound_id, contact_id, phone
 ), fresh AS (
     SELECT h.*, stored.contact_id,
-           (SELECT o.phone FROM opt_outs o WHERE o.scope = $2 AND o.phone = h.phone) IS NOT NULL AS had_left
+           (SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3
+             AND o.phone = h.phone) IS NOT NULL AS had_left
     FROM heard h JOIN stored USING (inbound_id)
 ), last_word AS (
     SELECT DISTINCT ON (phone) phone, intent, body, received_at FROM fresh f
@@ -61,22 +64,23 @@ WITH heard AS (
         SELECT FROM fresh s WHERE s.phone = f.phone AND s.intent = 'stop' AND s.received_at > f.received_at)
     ORDER BY phone, inbound_id DESC
 ), stopped AS (
-    INSERT INTO opt_outs (scope, phone, source, words, opted_out_at)
-    SELECT $2, phone, 'keyword', body, to_timestamp(received_at) FROM last_word WHERE intent = 'stop'
+    INSERT INTO opt_outs (organisation_id, scope, phone, source, words, opted_out_at)
+    SELECT $1, $3, phone, 'keyword', body, to_timestamp(received_at) FROM last_word WHERE intent = 'stop'
     ON CONFLICT DO NOTHING
     RETURNING phone, opted_out_at
 ), started AS (
     DELETE FROM opt_outs
-    WHERE scope = $2 AND phone = ANY (ARRAY(SELECT phone FROM last_word WHERE intent = 'start'))
+    WHERE organisation_id = $1 AND scope = $3
+      AND phone = ANY (ARRAY(SELECT phone FROM last_word WHERE intent = 'start'))
       AND opted_out_at <= (SELECT to_timestamp(w.received_at) FROM last_word w WHERE w.phone = opt_outs.phone)
 ), talk AS (
-    INSERT INTO conversations AS v (campaign_id, contact_id, last_inbound_at, unread, attention_at)
-    SELECT $1, f.contact_id, to_timestamp(max(f.received_at)), count(*),
+    INSERT INTO conversations AS v (organisation_id, campaign_id, contact_id, last_inbound_at, unread, attention_at)
+    SELECT $1, $2, f.contact_id, to_timestamp(max(f.received_at)), count(*),
            CASE WHEN coalesce(max(w.intent) = 'stop', bool_or(f.had_left)) THEN NULL
                 ELSE to_timestamp(min(f.received_at)) END
     FROM fresh f LEFT JOIN last_word w USING (phone)
     WHERE f.contact_id IS NOT NULL GROUP BY f.contact_id ORDER BY f.contact_id
-    ON CONFLICT (campaign_id, contact_id) DO UPDATE SET
+    ON CONFLICT (organisation_id, campaign_id, contact_id) DO UPDATE SET
         revision = v.revision + 1,
         last_inbound_at = greatest(v.last_inbound_at, excluded.last_inbound_at),
         unread = v.unread + excluded.unread,
@@ -89,31 +93,32 @@ FROM stored LEFT JOIN stopped USING (phone) ORDER BY inbound_id
 
 
 async def hear(
-    statements: Statements, campaign_id: int, opt_out_scope: int, texts: Sequence[Heard]
+    statements: Statements, key: CampaignKey, opt_out_scope: int, texts: Sequence[Heard]
 ) -> list[Stored]:
     """Keeps new texts, honours their opt-outs and opens conversations; a text seen before is not returned."""
-    rows = await statements.fetch(_HEAR, campaign_id, opt_out_scope, as_rows(texts))
+    rows = await statements.fetch(_HEAR, *key, opt_out_scope, as_rows(texts))
     return [Stored(*row) for row in rows]
 
 
 async def opt_out(
-    database: Database, campaign_id: int, opt_out_scope: int, contact_id: int, source: str, now: float
+    database: Database, key: CampaignKey, opt_out_scope: int, contact_id: int, source: str, now: float
 ) -> str | None:
     """A volunteer's or an admin's opt-out of a contact (F123): the phone, None when it had opted out already."""
     rows = await database.fetch(
         """
         WITH stopped AS (
-            INSERT INTO opt_outs (scope, phone, source, opted_out_at)
-            SELECT $2, phone, $4, to_timestamp($5) FROM contacts WHERE campaign_id = $1 AND contact_id = $3
+            INSERT INTO opt_outs (organisation_id, scope, phone, source, opted_out_at)
+            SELECT $1, $3, phone, $5, to_timestamp($6) FROM contacts
+            WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $4
             ON CONFLICT DO NOTHING RETURNING phone
         ), talk AS (
             UPDATE conversations SET revision = revision + 1, attention_at = NULL,
-                   last_report_at = to_timestamp($5)
-            WHERE campaign_id = $1 AND contact_id = $3
+                   last_report_at = to_timestamp($6)
+            WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $4
         )
         SELECT phone FROM stopped
         """,
-        campaign_id,
+        *key,
         opt_out_scope,
         contact_id,
         source,
@@ -122,28 +127,31 @@ async def opt_out(
     return rows[0][0] if rows else None
 
 
-async def report(database: Database, campaign_id: int, contact_id: int, now: float) -> None:
+async def report(database: Database, key: CampaignKey, contact_id: int, now: float) -> None:
     """A volunteer's report closes what needed attention (C9)."""
     await database.execute(
         """
         UPDATE conversations SET revision = revision + 1, attention_at = NULL, unread = 0,
-               last_report_at = to_timestamp($3)
-        WHERE campaign_id = $1 AND contact_id = $2
+               last_report_at = to_timestamp($4)
+        WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3
         """,
-        campaign_id,
+        *key,
         contact_id,
         now,
     )
 
 
-async def import_opt_outs(database: Database, opt_out_scope: int, phones: Sequence[str], now: float) -> None:
+async def import_opt_outs(
+    database: Database, organisation_id: int, opt_out_scope: int, phones: Sequence[str], now: float
+) -> None:
     """Opt-outs a list brings along, in force before anybody is texted."""
     await database.execute(
         """
-        INSERT INTO opt_outs (scope, phone, source, opted_out_at)
-        SELECT $1, phone, 'import', to_timestamp($3) FROM unnest($2::text[]) AS u (phone) ORDER BY phone
+        INSERT INTO opt_outs (organisation_id, scope, phone, source, opted_out_at)
+        SELECT $1, $2, phone, 'import', to_timestamp($4) FROM unnest($3::text[]) AS u (phone) ORDER BY phone
         ON CONFLICT DO NOTHING
         """,
+        organisation_id,
         opt_out_scope,
         phones,
         now,
@@ -157,28 +165,33 @@ class Left(msgspec.Struct, frozen=True):
     opted_out_at: float
 
 
-async def left_since(database: Database, campaign_id: int, opt_out_scope: int, since: float) -> list[Left]:
+async def left_since(database: Database, key: CampaignKey, opt_out_scope: int, since: float) -> list[Left]:
     """The opt-outs in force that people texted to this campaign since an instant (Unix seconds)."""
     rows = await database.fetch(
         """
         SELECT c.contact_id, extract(epoch FROM o.opted_out_at)::float8
-        FROM opt_outs o JOIN contacts c ON c.campaign_id = $1 AND c.phone = o.phone
-        WHERE o.scope = $2 AND o.source = 'keyword' AND o.opted_out_at >= to_timestamp($3)
-          AND EXISTS (SELECT FROM inbound_texts i WHERE i.campaign_id = $1 AND i.contact_id = c.contact_id
-                      AND i.received_at = o.opted_out_at)
+        FROM opt_outs o JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.phone = o.phone
+        WHERE o.organisation_id = $1 AND o.scope = $3 AND o.source = 'keyword' AND o.opted_out_at >= to_timestamp($4)
+          AND EXISTS (SELECT FROM inbound_texts i WHERE i.organisation_id = $1 AND i.campaign_id = $2
+                      AND i.contact_id = c.contact_id AND i.received_at = o.opted_out_at)
         ORDER BY c.contact_id
         """,
-        campaign_id,
+        *key,
         opt_out_scope,
         since,
     )
     return [Left(*row) for row in rows]
 
 
-async def opted_out(database: Database, opt_out_scope: int, phones: Sequence[str]) -> set[str]:
+async def opted_out(
+    database: Database, organisation_id: int, opt_out_scope: int, phones: Sequence[str]
+) -> set[str]:
     """Those of the phones that have opted out."""
     rows = await database.fetch(
-        "SELECT phone FROM opt_outs WHERE scope = $1 AND phone = ANY ($2::text[])", opt_out_scope, phones
+        "SELECT phone FROM opt_outs WHERE organisation_id = $1 AND scope = $2 AND phone = ANY ($3::text[])",
+        organisation_id,
+        opt_out_scope,
+        phones,
     )
     return {row[0] for row in rows}
 
@@ -202,38 +215,42 @@ class Attention(msgspec.Struct, frozen=True, gc=False):
 _ATTENTION = f"""
 WITH own AS (
     SELECT v.contact_id, v.action_id, v.volunteer_id, v.attention_at
-    FROM conversations v JOIN contacts c USING (campaign_id, contact_id)
-    WHERE v.campaign_id = $1 AND v.volunteer_id = $5 AND v.attention_at IS NOT NULL AND v.action_id = $4
-      AND c.hours_group = ANY ($9::text[])
-    ORDER BY v.attention_at, v.contact_id LIMIT $7 FOR UPDATE OF v SKIP LOCKED
+    FROM conversations v JOIN contacts c USING (organisation_id, campaign_id, contact_id)
+    WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.volunteer_id = $6 AND v.attention_at IS NOT NULL
+      AND v.action_id = $5
+      AND c.hours_group = ANY ($10::text[])
+    ORDER BY v.attention_at, v.contact_id LIMIT $8 FOR UPDATE OF v SKIP LOCKED
 ), others AS (
     SELECT v.contact_id, v.action_id, v.volunteer_id, v.attention_at
-    FROM conversations v JOIN contacts c USING (campaign_id, contact_id)
-    WHERE v.campaign_id = $1 AND v.attention_at <= to_timestamp($6) AND v.volunteer_id IS DISTINCT FROM $5
-      AND (v.offered_at IS NULL OR v.offered_at <= to_timestamp($6)) AND v.action_id = $4
-      AND c.hours_group = ANY ($9::text[])
-    ORDER BY v.attention_at, v.contact_id LIMIT $7 FOR UPDATE OF v SKIP LOCKED
+    FROM conversations v JOIN contacts c USING (organisation_id, campaign_id, contact_id)
+    WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.attention_at <= to_timestamp($7)
+      AND v.volunteer_id IS DISTINCT FROM $6
+      AND (v.offered_at IS NULL OR v.offered_at <= to_timestamp($7)) AND v.action_id = $5
+      AND c.hours_group = ANY ($10::text[])
+    ORDER BY v.attention_at, v.contact_id LIMIT $8 FOR UPDATE OF v SKIP LOCKED
 ), wanted AS (
-    SELECT * FROM (TABLE own UNION ALL TABLE others) either ORDER BY attention_at, contact_id LIMIT $7
+    SELECT * FROM (TABLE own UNION ALL TABLE others) either ORDER BY attention_at, contact_id LIMIT $8
 ), offered AS (
-    UPDATE conversations v SET offered_at = to_timestamp($8), volunteer_id = $5
-    FROM wanted WHERE v.campaign_id = $1 AND v.contact_id = wanted.contact_id
+    UPDATE conversations v SET offered_at = to_timestamp($9), volunteer_id = $6
+    FROM wanted WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = wanted.contact_id
 ), moved AS (
-    UPDATE assignments a SET volunteer_id = $5, assigned_at = to_timestamp($8)
-    FROM wanted WHERE a.campaign_id = $1 AND a.action_id = $4 AND a.contact_id = wanted.contact_id
-     AND wanted.volunteer_id IS DISTINCT FROM $5
+    UPDATE assignments a SET volunteer_id = $6, assigned_at = to_timestamp($9)
+    FROM wanted WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $5
+      AND a.contact_id = wanted.contact_id
+     AND wanted.volunteer_id IS DISTINCT FROM $6
 )
 SELECT extract(epoch FROM wanted.attention_at)::float8, t.body, t.suggests_opt_out, t.wrong_number, {FACTS}
 FROM wanted CROSS JOIN LATERAL (
     SELECT body, suggests_opt_out, wrong_number FROM inbound_texts i
-    WHERE i.campaign_id = $1 AND i.contact_id = wanted.contact_id ORDER BY inbound_id DESC LIMIT 1) t {ABOUT}
+    WHERE i.organisation_id = $1 AND i.campaign_id = $2
+      AND i.contact_id = wanted.contact_id ORDER BY inbound_id DESC LIMIT 1) t {ABOUT}
 ORDER BY wanted.attention_at, wanted.contact_id
 """  # noqa: S608 - fixed texts
 
 
 async def attention(
     database: Database,
-    campaign_id: int,
+    key: CampaignKey,
     action_id: int,
     volunteer_id: int,
     *,
@@ -250,7 +267,7 @@ async def attention(
     """
     rows = await database.fetch(
         _ATTENTION,
-        campaign_id,
+        *key,
         opt_out_scope,
         texts_since,
         action_id,
@@ -263,9 +280,13 @@ async def attention(
     return [Attention(given_to(volunteer_id, row[4:]), *row[:4]) for row in rows]
 
 
-async def waiting(database: Database, campaign_id: int) -> int:
+async def waiting(database: Database, key: CampaignKey) -> int:
     """How many conversations wait for an answer (F163)."""
     count: int = await database.fetch_value(
-        "SELECT count(*) FROM conversations WHERE campaign_id = $1 AND attention_at IS NOT NULL", campaign_id
+        """
+        SELECT count(*) FROM conversations
+        WHERE organisation_id = $1 AND campaign_id = $2 AND attention_at IS NOT NULL
+        """,
+        *key,
     )
     return count

@@ -44,26 +44,28 @@ async def save(database: Database, found: Sequence[LookedUp], now: float) -> Non
     )
 
 
+_TELL_CONTACTS = """
+WITH differing AS (
+    SELECT c.campaign_id, c.contact_id, f.line_type, f.carrier
+    FROM json_to_recordset($2::json) AS f (phone text, line_type text, carrier text)
+    JOIN campaigns p ON p.organisation_id = $1
+    JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = p.campaign_id AND c.phone = f.phone
+    WHERE (c.line_type, c.carrier) IS DISTINCT FROM (f.line_type, f.carrier)
+    ORDER BY c.campaign_id, c.contact_id FOR UPDATE OF c
+), told AS (
+    UPDATE contacts c SET line_type = d.line_type, carrier = d.carrier FROM differing d
+    WHERE c.organisation_id = $1 AND c.campaign_id = d.campaign_id AND c.contact_id = d.contact_id
+    RETURNING 1
+)
+SELECT count(*) FROM told
+"""
+
+
 async def tell_contacts(database: Database, lines: Sequence[LookedUp]) -> int:
     """Contacts of any campaign with these phones get line type and carrier where theirs differ; returns how many.
 
     A line belongs to the phone, whoever's list it is on. Locked in the order of their keys: two lists may come at once.
     """
-    changed: int = await database.fetch_value(
-        """
-        WITH differing AS (
-            SELECT c.campaign_id, c.contact_id, f.line_type, f.carrier
-            FROM json_to_recordset($1::json) AS f (phone text, line_type text, carrier text)
-            CROSS JOIN campaigns JOIN contacts c
-                ON c.campaign_id = campaigns.campaign_id AND c.phone = f.phone
-            WHERE (c.line_type, c.carrier) IS DISTINCT FROM (f.line_type, f.carrier)
-            ORDER BY c.campaign_id, c.contact_id FOR UPDATE OF c
-        ), told AS (
-            UPDATE contacts c SET line_type = d.line_type, carrier = d.carrier FROM differing d
-            WHERE c.campaign_id = d.campaign_id AND c.contact_id = d.contact_id RETURNING 1
-        )
-        SELECT count(*) FROM told
-        """,
-        as_rows(lines),
-    )
-    return changed
+    organisations = await database.fetch("SELECT organisation_id FROM organisations ORDER BY organisation_id")
+    found = as_rows(lines)
+    return sum([await database.fetch_value(_TELL_CONTACTS, row[0], found) for row in organisations])

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
+from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import SubReason
 from gateway.core.rules.lifecycle import MOVES
 from gateway.core.rules.safeguards import LANDLINES, NOT_MOBILE, RULES, Facts, Kind, Rule
@@ -50,26 +51,28 @@ class Admission(msgspec.Struct, gc=False):
 # whose number and slot are known already enters as `sending`; others wait in the queue.
 _ADMIT = """
 WITH decided AS (
-    SELECT * FROM json_to_recordset($3::json) AS d (
+    SELECT * FROM json_to_recordset($4::json) AS d (
         message_id bigint, contact_id bigint, phone text, action_id bigint, kind text, sender_id bigint,
         body text, segments smallint, text_hash bigint, idempotency_key text, state text, code int,
         reason text, requested_at float8, not_after float8, lane smallint, seen_revision bigint,
         number_id bigint, slot_at float8, script text, media text[])
 ), talk AS (
-    INSERT INTO conversations AS v (campaign_id, contact_id, revision, number_id, last_initial_at,
+    INSERT INTO conversations AS v (organisation_id, campaign_id, contact_id, revision, number_id, last_initial_at,
                                     last_outbound_at, action_id, volunteer_id)
-    SELECT $1, contact_id, seen_revision + 1, number_id,
+    SELECT $1, $2, contact_id, seen_revision + 1, number_id,
            CASE WHEN kind = 'initial' THEN to_timestamp(requested_at) END,
            to_timestamp(requested_at), action_id, sender_id
     FROM decided d
     WHERE state <> 'blocked'
       AND (kind = 'confirmation'
-           OR (SELECT o.phone FROM opt_outs o WHERE o.scope = $2 AND o.phone = d.phone) IS NULL)
-      AND (idempotency_key IS NULL OR (SELECT m.message_id FROM messages m WHERE m.campaign_id = $1
-                                       AND m.idempotency_key = d.idempotency_key) IS NULL)
-      AND NOT (SELECT paused FROM campaigns WHERE campaign_id = $1)
+           OR (SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3
+               AND o.phone = d.phone) IS NULL)
+      AND (idempotency_key IS NULL
+           OR (SELECT m.message_id FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2
+               AND m.idempotency_key = d.idempotency_key) IS NULL)
+      AND NOT (SELECT paused FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2)
     ORDER BY contact_id
-    ON CONFLICT (campaign_id, contact_id) DO UPDATE SET
+    ON CONFLICT (organisation_id, campaign_id, contact_id) DO UPDATE SET
         revision = excluded.revision,
         number_id = coalesce(excluded.number_id, v.number_id),
         last_initial_at = coalesce(excluded.last_initial_at, v.last_initial_at),
@@ -81,11 +84,11 @@ WITH decided AS (
     WHERE v.revision = excluded.revision - 1
     RETURNING contact_id
 ), written AS (
-    INSERT INTO messages (campaign_id, message_id, contact_id, action_id, kind, sender_id, body, segments,
-        text_hash, idempotency_key, state, code, reason, requested_at, not_after, final_at, number_id, slot_at,
-        attempt, spent, script, lane, media)
-    SELECT $1, message_id, contact_id, action_id, kind, sender_id, body, segments, text_hash, idempotency_key, state,
-           code, reason, to_timestamp(requested_at), to_timestamp(not_after),
+    INSERT INTO messages (organisation_id, campaign_id, message_id, contact_id, action_id, kind, sender_id, body,
+        segments, text_hash, idempotency_key, state, code, reason, requested_at, not_after, final_at, number_id,
+        slot_at, attempt, spent, script, lane, media)
+    SELECT $1, $2, message_id, contact_id, action_id, kind, sender_id, body, segments, text_hash, idempotency_key,
+           state, code, reason, to_timestamp(requested_at), to_timestamp(not_after),
            CASE WHEN state = 'blocked' THEN to_timestamp(requested_at) END, number_id, to_timestamp(slot_at),
            (state = 'sending')::int, (state = 'sending')::int, script, lane, media
     FROM decided WHERE state = 'blocked' OR contact_id IN (SELECT contact_id FROM talk)
@@ -93,18 +96,18 @@ WITH decided AS (
     ON CONFLICT DO NOTHING
     RETURNING message_id, state, lane, requested_at
 ), waiting AS (
-    INSERT INTO queue (campaign_id, message_id, lane, due_at)
-    SELECT $1, message_id, lane, requested_at FROM written WHERE state = 'queued'
+    INSERT INTO queue (organisation_id, campaign_id, message_id, lane, due_at)
+    SELECT $1, $2, message_id, lane, requested_at FROM written WHERE state = 'queued'
 )
 SELECT message_id FROM written
 """
 
 
 async def admit(
-    statements: Statements, campaign_id: int, opt_out_scope: int, rows: Sequence[Admission]
+    statements: Statements, key: CampaignKey, opt_out_scope: int, rows: Sequence[Admission]
 ) -> set[int]:
     """Writes decided requests; the ids not returned met a newer revision (or a used key) and stand unwritten."""
-    written = await statements.fetch(_ADMIT, campaign_id, opt_out_scope, as_rows(rows))
+    written = await statements.fetch(_ADMIT, *key, opt_out_scope, as_rows(rows))
     return {row[0] for row in written}
 
 
@@ -116,27 +119,27 @@ class Entered(msgspec.Struct, frozen=True):
     code: int | None
 
 
-async def by_id(statements: Statements, campaign_id: int, message_ids: Sequence[int]) -> dict[int, Entered]:
+async def by_id(statements: Statements, key: CampaignKey, message_ids: Sequence[int]) -> dict[int, Entered]:
     rows = await statements.fetch(
         """
         SELECT message_id, state, code FROM messages
-        WHERE campaign_id = $1 AND message_id = ANY ($2::bigint[]) ORDER BY message_id
+        WHERE organisation_id = $1 AND campaign_id = $2 AND message_id = ANY ($3::bigint[]) ORDER BY message_id
         """,
-        campaign_id,
+        *key,
         message_ids,
     )
     return {row[0]: Entered(*row) for row in rows}
 
 
 async def by_idempotency_key(
-    statements: Statements, campaign_id: int, keys: Sequence[str]
+    statements: Statements, key: CampaignKey, keys: Sequence[str]
 ) -> dict[str, Entered]:
     rows = await statements.fetch(
         """
         SELECT idempotency_key, message_id, state, code FROM messages
-        WHERE campaign_id = $1 AND idempotency_key = ANY ($2::text[]) ORDER BY message_id
+        WHERE organisation_id = $1 AND campaign_id = $2 AND idempotency_key = ANY ($3::text[]) ORDER BY message_id
         """,
-        campaign_id,
+        *key,
         keys,
     )
     return {row[0]: Entered(*row[1:]) for row in rows}
@@ -166,30 +169,30 @@ SELECT q.message_id, m.contact_id, q.lane, extract(epoch FROM q.due_at)::float8,
        extract(epoch FROM m.not_after)::float8, c.phone, c.carrier, c.hours_group, v.number_id, m.body,
        m.kind, m.attempt, m.media
 FROM queue q
-JOIN messages m USING (campaign_id, message_id)
-JOIN contacts c USING (campaign_id, contact_id)
-LEFT JOIN conversations v USING (campaign_id, contact_id)
-WHERE q.campaign_id = $1 AND q.lane BETWEEN $2 AND $3 AND q.due_at <= to_timestamp($4)
-ORDER BY q.lane, q.due_at, q.message_id LIMIT $5
+JOIN messages m USING (organisation_id, campaign_id, message_id)
+JOIN contacts c USING (organisation_id, campaign_id, contact_id)
+LEFT JOIN conversations v USING (organisation_id, campaign_id, contact_id)
+WHERE q.organisation_id = $1 AND q.campaign_id = $2 AND q.lane BETWEEN $3 AND $4 AND q.due_at <= to_timestamp($5)
+ORDER BY q.lane, q.due_at, q.message_id LIMIT $6
 """
 
 
 async def waiting(
-    database: Database, campaign_id: int, lanes: tuple[int, int], due_until: float, limit: int
+    database: Database, key: CampaignKey, lanes: tuple[int, int], due_until: float, limit: int
 ) -> list[Queued]:
     """The first messages of the queue within (lowest, highest) lane: replies first, then oldest due."""
-    rows = await database.fetch(_WAITING, campaign_id, *lanes, due_until, limit)
+    rows = await database.fetch(_WAITING, *key, *lanes, due_until, limit)
     return [Queued(*row) for row in rows]
 
 
-async def next_due(database: Database, campaign_id: int, after: float) -> float | None:
+async def next_due(database: Database, key: CampaignKey, after: float) -> float | None:
     """When the next queued message of later than `after` is due; None: there is none."""
     due: float | None = await database.fetch_value(
         """
         SELECT extract(epoch FROM min(due_at))::float8 FROM queue
-        WHERE campaign_id = $1 AND due_at > to_timestamp($2)
+        WHERE organisation_id = $1 AND campaign_id = $2 AND due_at > to_timestamp($3)
         """,
-        campaign_id,
+        *key,
         after,
     )
     return due
@@ -209,14 +212,15 @@ def _is_one_of(names: Collection[str]) -> str:
     return f"translate(lower(c.line_type), '_- ', '') IN ({folded})"
 
 
-# What each rule of the second look refuses, of a message m of contact c in conversation v, looked at at $4. The rules
+# What each rule of the second look refuses, of a message m of contact c in conversation v, looked at at $5. The rules
 # are the table in safeguards.py, which says why; a rule without a condition here does not start.
 _REFUSED_BY = {
     "recipient_number": _is_one_of(LANDLINES),
-    "opt_out": "(SELECT o.phone FROM opt_outs o WHERE o.scope = $2 AND o.phone = c.phone) IS NOT NULL",
+    "opt_out": """(SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3
+                  AND o.phone = c.phone) IS NOT NULL""",
     "valid_mobile": f"v.failure_until = 'infinity' OR {_is_one_of(NOT_MOBILE)}",
-    "failure_memory": "v.failure_until > to_timestamp($4)",
-    "hours": "m.not_after <= to_timestamp($4)",
+    "failure_memory": "v.failure_until > to_timestamp($5)",
+    "hours": "m.not_after <= to_timestamp($5)",
 }
 
 
@@ -232,24 +236,25 @@ _MAY_GO = "\n      AND ".join(_may_go(rule) for rule in RULES if rule.at_hand_ov
 # queued is not claimed.
 _CLAIM = f"""
 WITH chosen AS (
-    SELECT * FROM json_to_recordset($3::json) AS p (
+    SELECT * FROM json_to_recordset($4::json) AS p (
         message_id bigint, contact_id bigint, number_id bigint, slot_at float8)
 ), claimed AS (
     UPDATE messages m SET state = 'sending', number_id = p.number_id, slot_at = to_timestamp(p.slot_at),
            attempt = m.attempt + 1, spent = m.spent + 1, code = NULL, reason = NULL, provider_sid = NULL,
            accepted_at = NULL, sent_at = NULL
     FROM chosen p
-    JOIN contacts c ON c.campaign_id = $1 AND c.contact_id = p.contact_id
-    LEFT JOIN conversations v ON v.campaign_id = $1 AND v.contact_id = p.contact_id
-    WHERE m.campaign_id = $1 AND m.message_id = p.message_id AND m.state = 'queued'
+    JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id = p.contact_id
+    LEFT JOIN conversations v ON v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = p.contact_id
+    WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = p.message_id AND m.state = 'queued'
       AND {_MAY_GO}
-      AND NOT EXISTS (SELECT FROM campaigns WHERE campaign_id = $1 AND paused)
+      AND NOT EXISTS (SELECT FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2 AND paused)
     RETURNING m.message_id, m.attempt, p.contact_id, p.number_id
 ), dequeued AS (
-    DELETE FROM queue q USING claimed WHERE q.campaign_id = $1 AND q.message_id = claimed.message_id
+    DELETE FROM queue q USING claimed
+    WHERE q.organisation_id = $1 AND q.campaign_id = $2 AND q.message_id = claimed.message_id
 ), talk AS (
     UPDATE conversations v SET number_id = claimed.number_id
-    FROM claimed WHERE v.campaign_id = $1 AND v.contact_id = claimed.contact_id
+    FROM claimed WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = claimed.contact_id
      AND v.number_id IS DISTINCT FROM claimed.number_id
 )
 SELECT message_id, attempt FROM claimed
@@ -257,13 +262,13 @@ SELECT message_id, attempt FROM claimed
 
 
 async def claim(
-    connection: Connection, campaign_id: int, opt_out_scope: int, rows: Sequence[Claim], now: float
+    connection: Connection, key: CampaignKey, opt_out_scope: int, rows: Sequence[Claim], now: float
 ) -> dict[int, int]:
     """Moves queued messages to `sending`; returns message id -> attempt of those that may go.
 
     The others are not queued any more, or a rule of the second look or a pause holds them: see `standings`.
     """
-    claimed = await connection.fetch(_CLAIM, campaign_id, opt_out_scope, as_rows(rows), now)
+    claimed = await connection.fetch(_CLAIM, *key, opt_out_scope, as_rows(rows), now)
     return {row[0]: row[1] for row in claimed}
 
 
@@ -275,23 +280,25 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
-async def block(database: Database, campaign_id: int, refusals: Sequence[Refusal], now: float) -> set[int]:
+async def block(database: Database, key: CampaignKey, refusals: Sequence[Refusal], now: float) -> set[int]:
     """queued -> blocked(code); returns the ids that were still queued."""
     rows = await database.fetch(
         """
         WITH refused AS (
-            SELECT * FROM json_to_recordset($2::json) AS r (message_id bigint, code int, reason text)
+            SELECT * FROM json_to_recordset($3::json) AS r (message_id bigint, code int, reason text)
         ), blocked AS (
             UPDATE messages m SET state = 'blocked', code = r.code, reason = r.reason,
-                   final_at = to_timestamp($3)
-            FROM refused r WHERE m.campaign_id = $1 AND m.message_id = r.message_id AND m.state = 'queued'
+                   final_at = to_timestamp($4)
+            FROM refused r
+            WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = r.message_id AND m.state = 'queued'
             RETURNING m.message_id
         ), dequeued AS (
-            DELETE FROM queue q USING blocked WHERE q.campaign_id = $1 AND q.message_id = blocked.message_id
+            DELETE FROM queue q USING blocked
+            WHERE q.organisation_id = $1 AND q.campaign_id = $2 AND q.message_id = blocked.message_id
         )
         SELECT message_id FROM blocked ORDER BY message_id
         """,
-        campaign_id,
+        *key,
         as_rows(refusals),
         now,
     )
@@ -311,20 +318,20 @@ _STANDINGS = """
 SELECT m.message_id, m.state, m.kind, c.phone, c.line_type, o.phone IS NOT NULL,
        CASE WHEN v.failure_until = 'infinity' THEN 'infinity'::float8
             ELSE extract(epoch FROM v.failure_until)::float8 END,
-       m.not_after <= to_timestamp($4)
+       m.not_after <= to_timestamp($5)
 FROM messages m
-JOIN contacts c USING (campaign_id, contact_id)
-LEFT JOIN conversations v USING (campaign_id, contact_id)
-LEFT JOIN opt_outs o ON o.scope = $2 AND o.phone = c.phone
-WHERE m.campaign_id = $1 AND m.message_id = ANY ($3::bigint[]) ORDER BY m.message_id
+JOIN contacts c USING (organisation_id, campaign_id, contact_id)
+LEFT JOIN conversations v USING (organisation_id, campaign_id, contact_id)
+LEFT JOIN opt_outs o ON o.organisation_id = $1 AND o.scope = $3 AND o.phone = c.phone
+WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = ANY ($4::bigint[]) ORDER BY m.message_id
 """
 
 
 async def standings(
-    database: Database, campaign_id: int, opt_out_scope: int, message_ids: Sequence[int], now: float
+    database: Database, key: CampaignKey, opt_out_scope: int, message_ids: Sequence[int], now: float
 ) -> list[Standing]:
     """Where messages stand that a claim left; `safeguards.second_look(standing.kind, standing.facts, now)` says why."""
-    rows = await database.fetch(_STANDINGS, campaign_id, opt_out_scope, message_ids, now)
+    rows = await database.fetch(_STANDINGS, *key, opt_out_scope, message_ids, now)
     return [_standing(*row) for row in rows]
 
 
@@ -348,14 +355,14 @@ def _standing(
     return Standing(message_id, state, Kind(kind), facts)
 
 
-async def over(database: Database, campaign_id: int, end: float) -> list[int]:
+async def over(database: Database, key: CampaignKey, end: float) -> list[int]:
     """Queued messages that may not be handed over after `end` any more."""
     rows = await database.fetch(
         """
-        SELECT m.message_id FROM queue q JOIN messages m USING (campaign_id, message_id)
-        WHERE q.campaign_id = $1 AND m.not_after <= to_timestamp($2) ORDER BY m.message_id
+        SELECT m.message_id FROM queue q JOIN messages m USING (organisation_id, campaign_id, message_id)
+        WHERE q.organisation_id = $1 AND q.campaign_id = $2 AND m.not_after <= to_timestamp($3) ORDER BY m.message_id
         """,
-        campaign_id,
+        *key,
         end,
     )
     return [row[0] for row in rows]

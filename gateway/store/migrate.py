@@ -1,20 +1,40 @@
-"""Numbered migrations: run twice they change nothing; one that fails leaves nothing half done."""
+"""Numbered migrations: run twice they change nothing; one that fails leaves nothing half done.
 
+They run while others work: whoever waits for a table's lock holds up everybody behind it, so a wait is short
+and comes again. A migration that begins with the line `-- in steps` is carried out statement by statement, each
+in a transaction of its own (indexes `CONCURRENTLY` outside of any); broken off, it goes on where it stopped.
+"""
+
+import asyncio
+import contextlib
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import AsyncIterator, Container, Iterator, Sequence
 from importlib.resources import files
 from typing import NamedTuple
 
 import asyncpg
 
 from gateway.core.rules.errors import BadInput, TextbankError
-from gateway.store.database import Database
+from gateway.store.database import Connection, Database
 
 _LOCK = 7_426_583  # one migrator at a time, over all workers
+_LOCK_TIMEOUT_MS = 500  # what stands behind us in the line waits no longer
+_LOCK_TRIES = 120
+_LOCK_AGAIN_S = 0.5
+_IN_STEPS = "-- in steps\n"
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
-    number integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL)
+    number integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL);
+CREATE TABLE IF NOT EXISTS schema_migration_steps (
+    number integer, step integer, PRIMARY KEY (number, step));
 """
+_APPLIED = "INSERT INTO schema_migrations VALUES ($1, $2, to_timestamp($3))"
+_STEPS_TAKEN = "SELECT step FROM schema_migration_steps WHERE number = $1 ORDER BY step"
+_STEP = "INSERT INTO schema_migration_steps VALUES ($1, $2)"
+_STATEMENT = re.compile(r"(?:\$\$.*?\$\$|--[^\n]*|[^;$])+;", re.DOTALL)
+_CONCURRENTLY = re.compile(
+    r"^(?:CREATE (?:UNIQUE )?|DROP )INDEX CONCURRENTLY (?:IF EXISTS )?(\w+)", re.MULTILINE
+)
 
 _OURS = re.compile(r"^CREATE (?:TABLE|SEQUENCE) (\w+)", re.MULTILINE)
 _REFUSED = """
@@ -26,7 +46,9 @@ WHERE c.oid IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS name)
   END
 """
 # `CREATE TABLE IF NOT EXISTS` wants the right to create even where there is nothing to create.
-_TOUCHED = re.compile(r"^(?:ALTER TABLE|CREATE (?:UNIQUE )?INDEX \w+ ON) (\w+)", re.MULTILINE)
+_TOUCHED = re.compile(
+    r"^(?:ALTER TABLE|CREATE (?:UNIQUE )?INDEX (?:CONCURRENTLY )?\w+ ON) (\w+)", re.MULTILINE
+)
 _MAY_NOT = """
 SELECT concat_ws(', ',
   CASE WHEN NOT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) THEN 'create tables' END,
@@ -126,10 +148,29 @@ async def _require_owner(database: Database, missing: Sequence[Migration]) -> No
 
 
 async def _apply_missing(database: Database, now: float) -> list[str]:
-    missing = _missing(await _done(database))
-    if missing:
-        await _begin(database)
-    return [str(each) for each in missing if await _apply(database, each, now)]
+    if not _missing(await _done(database)):
+        return []
+    async with _only_migrator(database) as connection:
+        await connection.execute(_LEDGER)
+        done = {row[0] for row in await connection.fetch("SELECT number FROM schema_migrations")}
+        missing = _missing(done)  # another worker may have been first
+        for each in missing:
+            await _apply(connection, each, now)
+        return [str(each) for each in missing]
+
+
+@contextlib.asynccontextmanager
+async def _only_migrator(database: Database) -> AsyncIterator[Connection]:
+    """A connection that holds the lock. It is asked for again and again: who waits for it within a statement
+    is waited for by CREATE INDEX CONCURRENTLY."""
+    async with database.connection() as connection:
+        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110 - no signal comes
+            await asyncio.sleep(_LOCK_AGAIN_S)
+        try:
+            yield connection
+        finally:
+            if not connection.is_closed():
+                await connection.fetchval("SELECT pg_advisory_unlock($1)", _LOCK)
 
 
 async def _done(database: Database) -> set[int]:
@@ -139,33 +180,59 @@ async def _done(database: Database) -> set[int]:
     return {row[0] for row in await database.fetch("SELECT number FROM schema_migrations ORDER BY number")}
 
 
-async def _begin(database: Database) -> None:
-    async with database.transaction() as connection:
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-        await connection.execute(_LEDGER)
+async def _apply(connection: Connection, migration: Migration, now: float) -> None:
+    work = migration.sql
+    try:
+        if work.startswith(_IN_STEPS):
+            await _take_steps(connection, migration)
+            work = f"DELETE FROM schema_migration_steps WHERE number = {migration.number}"  # noqa: S608 - our own
+        await _once(connection, work, _APPLIED, migration.number, migration.name, now)
+    except asyncpg.InsufficientPrivilegeError:
+        raise
+    except asyncpg.PostgresError as error:
+        raise MigrationFailed(f"migration {migration}: {error}") from error
 
 
-async def _apply(database: Database, migration: Migration, now: float) -> bool:
-    """Whether it was applied here: another worker may have been first."""
-    async with database.transaction() as connection:
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-        if await connection.fetchval(
-            "SELECT true FROM schema_migrations WHERE number = $1", migration.number
-        ):
-            return False
+async def _take_steps(connection: Connection, migration: Migration) -> None:
+    """Those that an earlier run has not taken."""
+    rows = await connection.fetch(_STEPS_TAKEN, migration.number)
+    taken = {row[0] for row in rows}
+    for number, statement in enumerate(_STATEMENT.findall(migration.sql), 1):
+        if number not in taken:
+            await _once(connection, statement, _STEP, migration.number, number)
+
+
+async def _once(connection: Connection, work: str, ledger: str, *row: object) -> None:
+    """Does the work and writes down that it is done, as one; tried until the locks can be had."""
+    for left in reversed(range(_LOCK_TRIES)):
         try:
-            await connection.execute(migration.sql)
-        except asyncpg.InsufficientPrivilegeError:
-            raise
-        except asyncpg.PostgresError as error:
-            raise MigrationFailed(f"migration {migration}: {error}") from error
-        await connection.execute(
-            "INSERT INTO schema_migrations VALUES ($1, $2, to_timestamp($3))",
-            migration.number,
-            migration.name,
-            now,
-        )
-    return True
+            if index := _CONCURRENTLY.search(work):
+                await _concurrently(connection, work, index[1])
+                await connection.execute(ledger, *row)
+            else:
+                async with connection.transaction():
+                    await connection.execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}")
+                    await connection.execute("SET LOCAL statement_timeout = 0")
+                    await connection.execute(work)
+                    await connection.execute(ledger, *row)
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+            if not left:
+                raise
+            await asyncio.sleep(_LOCK_AGAIN_S)
+        else:
+            return
+
+
+async def _concurrently(connection: Connection, work: str, index: str) -> None:
+    """Outside of any transaction, as long as it takes: it holds nobody up. What a broken run left goes first."""
+    await connection.execute("SET statement_timeout = 0")
+    try:
+        await connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {index}")
+        if "CREATE" in work:
+            await connection.execute(work)
+    finally:
+        if not connection.is_closed():
+            await connection.execute("RESET statement_timeout")
 
 
 async def _require_rights(database: Database) -> None:
@@ -187,9 +254,13 @@ async def make_throwaway(database: Database) -> None:
     """
     rows = await database.fetch(
         """
+        WITH RECURSIVE refers AS (
+            SELECT conrelid AS who, confrelid AS whom FROM pg_constraint WHERE contype = 'f'
+            UNION SELECT r.who, k.confrelid FROM refers r JOIN pg_constraint k ON k.contype = 'f' AND k.conrelid = r.whom
+        )
         SELECT c.oid::regclass::text FROM pg_class c
         WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND c.relnamespace = 'public'::regnamespace
-        ORDER BY (SELECT count(*) FROM pg_constraint k WHERE k.contype = 'f' AND k.confrelid = c.oid), 1
+        ORDER BY (SELECT count(*) FROM refers WHERE whom = c.oid), 1
         """
     )
     for row in rows:

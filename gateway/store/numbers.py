@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database
 
 
@@ -18,16 +19,18 @@ class NumberRow(msgspec.Struct, frozen=True):
     details: str
 
 
-async def add(database: Database, campaign_id: int, number: NumberRow, now: float) -> None:
+async def add(database: Database, key: CampaignKey, number: NumberRow, now: float) -> None:
     """Writes a number down; the very same once more changes nothing. A phone that is taken is refused."""
     await database.execute(
         """
-        INSERT INTO numbers (campaign_id, number_id, phone, provider_sid, state, bought_because, details,
-                             bought_at)
-        SELECT $1::bigint, $2::bigint, $3::text, $4::text, $5::text, $6::text, $7::text::jsonb, to_timestamp($8)
-        WHERE NOT EXISTS (SELECT FROM numbers WHERE campaign_id = $1 AND number_id = $2 AND phone = $3)
+        INSERT INTO numbers (organisation_id, campaign_id, number_id, phone, provider_sid, state, bought_because,
+                             details, bought_at)
+        SELECT $1::bigint, $2::bigint, $3::bigint, $4::text, $5::text, $6::text, $7::text, $8::text::jsonb,
+               to_timestamp($9)
+        WHERE NOT EXISTS (SELECT FROM numbers WHERE organisation_id = $1 AND campaign_id = $2 AND number_id = $3
+                          AND phone = $4)
         """,
-        campaign_id,
+        *key,
         number.number_id,
         number.phone,
         number.provider_sid,
@@ -38,56 +41,65 @@ async def add(database: Database, campaign_id: int, number: NumberRow, now: floa
     )
 
 
-async def load(database: Database, campaign_id: int) -> list[NumberRow]:
+async def load(database: Database, key: CampaignKey) -> list[NumberRow]:
     rows = await database.fetch(
         """
         SELECT number_id, phone, provider_sid, state, bought_because, details::text FROM numbers
-        WHERE campaign_id = $1 ORDER BY number_id
+        WHERE organisation_id = $1 AND campaign_id = $2 ORDER BY number_id
         """,
-        campaign_id,
+        *key,
     )
     return [NumberRow(*row) for row in rows]
 
 
-async def save(database: Database, campaign_id: int, numbers: Sequence[tuple[int, str, str]]) -> None:
+async def save(database: Database, key: CampaignKey, numbers: Sequence[tuple[int, str, str]]) -> None:
     """(number id, state, details as JSON) of numbers that changed."""
     await database.execute(
         """
         UPDATE numbers n SET state = c.state, details = c.details::jsonb
-        FROM unnest($2::bigint[], $3::text[], $4::text[]) AS c (number_id, state, details)
-        WHERE n.campaign_id = $1 AND n.number_id = c.number_id
+        FROM unnest($3::bigint[], $4::text[], $5::text[]) AS c (number_id, state, details)
+        WHERE n.organisation_id = $1 AND n.campaign_id = $2 AND n.number_id = c.number_id
         """,
-        campaign_id,
+        *key,
         [number[0] for number in numbers],
         [number[1] for number in numbers],
         [number[2] for number in numbers],
     )
 
 
-async def phones(database: Database, campaign_id: int) -> list[str]:
+async def phones(database: Database, key: CampaignKey) -> list[str]:
     """All numbers the campaign ever texted from: people also answer one that is retired."""
     rows = await database.fetch(
-        "SELECT phone FROM numbers WHERE campaign_id = $1 ORDER BY number_id", campaign_id
+        "SELECT phone FROM numbers WHERE organisation_id = $1 AND campaign_id = $2 ORDER BY number_id", *key
     )
     return [row[0] for row in rows]
 
 
-async def campaigns_of(database: Database, phones: Sequence[str]) -> dict[str, int]:
-    """Which campaign each of our numbers belongs to."""
+async def campaigns_of(database: Database, phones: Sequence[str]) -> dict[str, CampaignKey]:
+    """Which campaign each of our numbers belongs to: of several that had one, who bought it last.
+
+    It looks in every organisation, so nothing hot may ask it twice about one number.
+    """
     rows = await database.fetch(
-        "SELECT phone, campaign_id FROM numbers WHERE phone = ANY ($1::text[]) ORDER BY phone", phones
+        """
+        SELECT DISTINCT ON (phone) phone, organisation_id, campaign_id FROM numbers
+        WHERE phone = ANY ($1::text[]) ORDER BY phone, bought_at DESC, organisation_id DESC
+        """,
+        phones,
     )
-    return {row[0]: row[1] for row in rows}
+    return {row[0]: CampaignKey(*row[1:]) for row in rows}
 
 
-async def segments_since(database: Database, campaign_id: int, since: float) -> dict[str | None, int]:
+async def segments_since(database: Database, key: CampaignKey, since: float) -> dict[str | None, int]:
     """Segments handed over since an instant, by carrier: what a daily cap has used before a restart."""
     rows = await database.fetch(
         """
-        SELECT c.carrier, sum(m.segments) FROM messages m JOIN contacts c USING (campaign_id, contact_id)
-        WHERE m.campaign_id = $1 AND m.slot_at >= to_timestamp($2) GROUP BY c.carrier ORDER BY c.carrier
+        SELECT c.carrier, sum(m.segments)
+        FROM messages m JOIN contacts c USING (organisation_id, campaign_id, contact_id)
+        WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.slot_at >= to_timestamp($3)
+        GROUP BY c.carrier ORDER BY c.carrier
         """,
-        campaign_id,
+        *key,
         since,
     )
     return {row[0]: row[1] for row in rows}

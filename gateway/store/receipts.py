@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Connection, Database, Statements
 from gateway.store.messages import LEGAL_MOVES
 from gateway.store.rows import as_rows
@@ -48,22 +49,22 @@ class Moved(msgspec.Struct, gc=False):
 
 _TELL = """
 WITH told AS (
-    SELECT * FROM json_to_recordset($3::json) AS t (
+    SELECT * FROM json_to_recordset($4::json) AS t (
         message_id bigint, attempt smallint, state text, code int, reason text, provider_sid text,
         accepted_at float8, sent_at float8, final_at float8, memory_until float8, permanent boolean,
         opts_out boolean)
 ), moved AS (
     UPDATE messages m SET
-        state = CASE WHEN (m.state || '>' || t.state) = ANY ($4::text[]) THEN t.state ELSE m.state END,
-        code = CASE WHEN (m.state || '>' || t.state) = ANY ($4::text[]) THEN t.code ELSE m.code END,
-        reason = CASE WHEN (m.state || '>' || t.state) = ANY ($4::text[]) THEN t.reason ELSE m.reason END,
-        final_at = CASE WHEN (m.state || '>' || t.state) = ANY ($4::text[])
+        state = CASE WHEN (m.state || '>' || t.state) = ANY ($5::text[]) THEN t.state ELSE m.state END,
+        code = CASE WHEN (m.state || '>' || t.state) = ANY ($5::text[]) THEN t.code ELSE m.code END,
+        reason = CASE WHEN (m.state || '>' || t.state) = ANY ($5::text[]) THEN t.reason ELSE m.reason END,
+        final_at = CASE WHEN (m.state || '>' || t.state) = ANY ($5::text[])
                         THEN to_timestamp(t.final_at) ELSE m.final_at END,
         provider_sid = coalesce(m.provider_sid, t.provider_sid),
         accepted_at = coalesce(m.accepted_at, to_timestamp(t.accepted_at)),
         sent_at = coalesce(m.sent_at, to_timestamp(t.sent_at))
     FROM told t
-    WHERE m.campaign_id = $1 AND m.message_id = t.message_id AND m.attempt = t.attempt
+    WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = t.message_id AND m.attempt = t.attempt
       AND m.state NOT IN ('queued', 'blocked')
     RETURNING m.message_id, m.attempt, OLD.state AS before, NEW.state AS after, t.code, m.contact_id,
               m.number_id, m.segments, m.kind, m.script,
@@ -72,16 +73,17 @@ WITH told AS (
 ), known AS (
     SELECT moved.*, c.phone, c.carrier FROM moved
     LEFT JOIN LATERAL (SELECT phone, carrier FROM contacts c
-                       WHERE c.campaign_id = $1 AND c.contact_id = moved.contact_id LIMIT 1) c ON true
+                       WHERE c.organisation_id = $1 AND c.campaign_id = $2
+                         AND c.contact_id = moved.contact_id LIMIT 1) c ON true
 ), memory AS (
     UPDATE conversations v SET revision = v.revision + 1, failure_code = known.code,
         failure_until = CASE WHEN known.permanent THEN 'infinity' ELSE to_timestamp(known.memory_until) END
-    FROM known WHERE v.campaign_id = $1 AND v.contact_id = known.contact_id
+    FROM known WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = known.contact_id
      AND v.contact_id = ANY (ARRAY(SELECT contact_id FROM known WHERE code IS NOT NULL))
      AND (known.permanent OR known.memory_until IS NOT NULL) AND known.before <> known.after
 ), stopped AS (
-    INSERT INTO opt_outs (scope, phone, source, opted_out_at)
-    SELECT DISTINCT $2::bigint, phone, 'provider', to_timestamp($5) FROM known WHERE opts_out
+    INSERT INTO opt_outs (organisation_id, scope, phone, source, opted_out_at)
+    SELECT DISTINCT $1::bigint, $3::bigint, phone, 'provider', to_timestamp($6) FROM known WHERE opts_out
     ON CONFLICT DO NOTHING
 )
 SELECT message_id, attempt, before, after, code, contact_id, number_id, carrier, segments, kind, script,
@@ -91,13 +93,13 @@ FROM known ORDER BY message_id
 
 
 async def tell(
-    statements: Statements, campaign_id: int, opt_out_scope: int, words: Sequence[Word], now: float
+    statements: Statements, key: CampaignKey, opt_out_scope: int, words: Sequence[Word], now: float
 ) -> list[Moved]:
     """Applies at most one word a message; a message that is queued, blocked or on a later attempt is not
     returned, and its word is for `late`."""
     rows = await statements.fetch(
         _TELL,
-        campaign_id,
+        *key,
         opt_out_scope,
         as_rows(words),
         LEGAL_MOVES,
@@ -108,31 +110,34 @@ async def tell(
 
 _LATE = """
 WITH told AS (
-    SELECT * FROM json_to_recordset($2::json) AS t (
+    SELECT * FROM json_to_recordset($3::json) AS t (
         message_id bigint, attempt smallint, state text, code int, provider_sid text)
 ), past AS (
     UPDATE attempts a SET state = t.state, code = coalesce(t.code, a.code),
            provider_sid = coalesce(a.provider_sid, t.provider_sid)
-    FROM told t WHERE a.campaign_id = $1 AND a.message_id = t.message_id AND a.attempt = t.attempt
+    FROM told t WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.message_id = t.message_id
+      AND a.attempt = t.attempt
      AND a.state NOT IN ('delivered', 'undelivered')
 ), arrived AS (
     UPDATE messages m SET state = t.state, code = NULL, reason = 'an earlier attempt arrived after all',
-           final_at = CASE WHEN t.state = 'delivered' THEN to_timestamp($3) END
-    FROM told t JOIN attempts a ON a.campaign_id = $1 AND a.message_id = t.message_id AND a.attempt = t.attempt
-    WHERE m.campaign_id = $1 AND m.message_id = t.message_id AND m.state = 'queued'
+           final_at = CASE WHEN t.state = 'delivered' THEN to_timestamp($4) END
+    FROM told t JOIN attempts a ON a.organisation_id = $1 AND a.campaign_id = $2 AND a.message_id = t.message_id
+      AND a.attempt = t.attempt
+    WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = t.message_id AND m.state = 'queued'
       AND (t.state = 'delivered' OR t.state = 'sent' AND a.code IS NULL)
     RETURNING m.message_id
 ), dequeued AS (
-    DELETE FROM queue q USING arrived WHERE q.campaign_id = $1 AND q.message_id = arrived.message_id
+    DELETE FROM queue q USING arrived WHERE q.organisation_id = $1 AND q.campaign_id = $2
+      AND q.message_id = arrived.message_id
 )
 SELECT message_id FROM arrived ORDER BY message_id
 """
 
 
-async def late(statements: Statements, campaign_id: int, words: Sequence[Word], now: float) -> set[int]:
+async def late(statements: Statements, key: CampaignKey, words: Sequence[Word], now: float) -> set[int]:
     """Words about attempts that are over. One that arrived after all takes its message out of the queue:
     `delivered`, or `sent` of an attempt that was thought never to have reached the provider."""
-    rows = await statements.fetch(_LATE, campaign_id, as_rows(words), now)
+    rows = await statements.fetch(_LATE, *key, as_rows(words), now)
     return {row[0] for row in rows}
 
 
@@ -147,14 +152,15 @@ class InFlight(msgspec.Struct, frozen=True):
     number_id: int | None
 
 
-async def lock(connection: Connection, campaign_id: int, message_ids: Sequence[int]) -> dict[int, InFlight]:
+async def lock(connection: Connection, key: CampaignKey, message_ids: Sequence[int]) -> dict[int, InFlight]:
     rows = await connection.fetch(
         """
         SELECT message_id, state, attempt, spent, extract(epoch FROM not_after)::float8, number_id
         FROM messages
-        WHERE campaign_id = $1 AND message_id = ANY ($2::bigint[]) ORDER BY message_id FOR UPDATE
+        WHERE organisation_id = $1 AND campaign_id = $2
+          AND message_id = ANY ($3::bigint[]) ORDER BY message_id FOR UPDATE
         """,
-        campaign_id,
+        *key,
         message_ids,
     )
     return {row[0]: InFlight(*row) for row in rows}
@@ -175,33 +181,34 @@ class Requeue(msgspec.Struct, frozen=True, gc=False):
 
 _REQUEUE = """
 WITH again AS (
-    SELECT * FROM json_to_recordset($2::json) AS r (
+    SELECT * FROM json_to_recordset($3::json) AS r (
         message_id bigint, attempt smallint, ended text, code int, provider_sid text, lane smallint,
         due_at float8, spends_attempt boolean)
 ), over AS (
-    INSERT INTO attempts (campaign_id, message_id, attempt, number_id, provider_sid, slot_at, ended_at, state,
+    INSERT INTO attempts (organisation_id, campaign_id, message_id, attempt, number_id, provider_sid, slot_at,
+      ended_at, state,
                           code)
-    SELECT $1, m.message_id, m.attempt, m.number_id, coalesce(m.provider_sid, r.provider_sid), m.slot_at,
-           to_timestamp($3), r.ended, r.code
-    FROM again r JOIN messages m ON m.campaign_id = $1 AND m.message_id = r.message_id
+    SELECT $1, $2, m.message_id, m.attempt, m.number_id, coalesce(m.provider_sid, r.provider_sid), m.slot_at,
+           to_timestamp($4), r.ended, r.code
+    FROM again r JOIN messages m ON m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = r.message_id
     ON CONFLICT DO NOTHING
 ), moved AS (
     UPDATE messages m SET state = 'queued', code = r.code, reason = 'waits for another attempt',
            spent = m.spent - (NOT r.spends_attempt)::int
     FROM again r
-    WHERE m.campaign_id = $1 AND m.message_id = r.message_id AND m.attempt = r.attempt
-      AND (m.state || '>queued') = ANY ($4::text[])
+    WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = r.message_id AND m.attempt = r.attempt
+      AND (m.state || '>queued') = ANY ($5::text[])
     RETURNING m.message_id
 )
-INSERT INTO queue (campaign_id, message_id, lane, due_at)
-SELECT $1, r.message_id, r.lane, to_timestamp(r.due_at) FROM again r JOIN moved USING (message_id)
+INSERT INTO queue (organisation_id, campaign_id, message_id, lane, due_at)
+SELECT $1, $2, r.message_id, r.lane, to_timestamp(r.due_at) FROM again r JOIN moved USING (message_id)
 ON CONFLICT DO NOTHING
 """
 
 
-async def requeue(connection: Connection, campaign_id: int, rows: Sequence[Requeue], now: float) -> None:
+async def requeue(connection: Connection, key: CampaignKey, rows: Sequence[Requeue], now: float) -> None:
     """Ends the current attempt of each message and puts the message back into the queue."""
-    await connection.execute(_REQUEUE, campaign_id, as_rows(rows), now, LEGAL_MOVES)
+    await connection.execute(_REQUEUE, *key, as_rows(rows), now, LEGAL_MOVES)
 
 
 class Unsettled(msgspec.Struct, frozen=True):
@@ -216,17 +223,18 @@ class Unsettled(msgspec.Struct, frozen=True):
     slot_at: float
 
 
-async def unsettled(database: Database, campaign_id: int) -> list[Unsettled]:
+async def unsettled(database: Database, key: CampaignKey) -> list[Unsettled]:
     """All `sending` and `unknown` messages: for a new owner of the campaign."""
     rows = await database.fetch(
         """
         SELECT m.message_id, m.attempt, m.state, c.phone, n.phone, m.body, extract(epoch FROM m.slot_at)::float8
         FROM messages m
-        JOIN contacts c USING (campaign_id, contact_id)
-        JOIN numbers n ON n.campaign_id = m.campaign_id AND n.number_id = m.number_id
-        WHERE m.campaign_id = $1 AND m.state IN ('sending', 'unknown')
+        JOIN contacts c USING (organisation_id, campaign_id, contact_id)
+        JOIN numbers n ON n.organisation_id = m.organisation_id AND n.campaign_id = m.campaign_id
+          AND n.number_id = m.number_id
+        WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.state IN ('sending', 'unknown')
         ORDER BY m.message_id
         """,
-        campaign_id,
+        *key,
     )
     return [Unsettled(*row) for row in rows]

@@ -5,10 +5,11 @@ from typing import Any
 
 import msgspec
 
+from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Statements
 
 # What a statement asks about each row of its `wanted` (contact_id, action_id), in the order of Recipient's fields.
-# $1 is the campaign, $2 its opt-out scope, $3 since when texts are remembered.
+# $1 and $2 are the campaign's key, $3 is its opt-out scope, $4 since when texts are remembered.
 FACTS = """
 wanted.contact_id, c.phone, c.line_type, c.carrier, coalesce(c.hours_group, ''),
 coalesce(v.revision, 0), v.number_id,
@@ -16,26 +17,30 @@ extract(epoch FROM v.last_initial_at)::float8, extract(epoch FROM v.last_outboun
 v.failure_code, CASE WHEN v.failure_until = 'infinity' THEN 'infinity'::float8
                      ELSE extract(epoch FROM v.failure_until)::float8 END,
 extract(epoch FROM v.last_inbound_at)::float8,
-(SELECT o.phone FROM opt_outs o WHERE o.scope = $2 AND o.phone = c.phone) IS NOT NULL, a.volunteer_id,
-EXISTS (SELECT FROM messages m WHERE m.campaign_id = $1 AND m.contact_id = wanted.contact_id
-        AND m.action_id = wanted.action_id AND m.kind = 'initial' AND m.state <> 'blocked'),
-ARRAY(SELECT m.text_hash FROM messages m WHERE m.campaign_id = $1 AND m.contact_id = wanted.contact_id
-      AND m.requested_at > to_timestamp($3) AND m.state <> 'blocked')
+(SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3 AND o.phone = c.phone) IS NOT NULL,
+a.volunteer_id,
+EXISTS (SELECT FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2
+        AND m.contact_id = wanted.contact_id AND m.action_id = wanted.action_id AND m.kind = 'initial' AND m.state <> 'blocked'),
+ARRAY(SELECT m.text_hash FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2
+      AND m.contact_id = wanted.contact_id AND m.requested_at > to_timestamp($4) AND m.state <> 'blocked')
 """
 
 # LATERAL with LIMIT 1: one look-up by key for each person, whatever the planner thinks of the tables' sizes.
 ABOUT = """
-LEFT JOIN LATERAL (SELECT * FROM contacts c WHERE c.campaign_id = $1 AND c.contact_id = wanted.contact_id
+LEFT JOIN LATERAL (SELECT * FROM contacts c WHERE c.organisation_id = $1 AND c.campaign_id = $2
+  AND c.contact_id = wanted.contact_id
                    LIMIT 1) c ON true
-LEFT JOIN LATERAL (SELECT * FROM conversations v WHERE v.campaign_id = $1 AND v.contact_id = wanted.contact_id
+LEFT JOIN LATERAL (SELECT * FROM conversations v WHERE v.organisation_id = $1 AND v.campaign_id = $2
+  AND v.contact_id = wanted.contact_id
                    LIMIT 1) v ON true
-LEFT JOIN LATERAL (SELECT * FROM assignments a WHERE a.campaign_id = $1 AND a.action_id = wanted.action_id
+LEFT JOIN LATERAL (SELECT * FROM assignments a WHERE a.organisation_id = $1 AND a.campaign_id = $2
+  AND a.action_id = wanted.action_id
                    AND a.contact_id = wanted.contact_id LIMIT 1) a ON true
 """
 
 _LOAD = f"""
 SELECT {FACTS}
-FROM unnest($4::bigint[], $5::bigint[]) WITH ORDINALITY AS wanted (contact_id, action_id, place) {ABOUT}
+FROM unnest($5::bigint[], $6::bigint[]) WITH ORDINALITY AS wanted (contact_id, action_id, place) {ABOUT}
 ORDER BY wanted.place
 """  # noqa: S608 - fixed texts
 
@@ -73,7 +78,7 @@ def given_to(volunteer_id: int, facts: Sequence[Any]) -> Recipient:
 
 async def load(
     statements: Statements,
-    campaign_id: int,
+    key: CampaignKey,
     opt_out_scope: int,
     contact_ids: Sequence[int],
     action_ids: Sequence[int | None],
@@ -81,5 +86,5 @@ async def load(
     texts_since: float,
 ) -> list[Recipient]:
     """One record a (contact, action) pair, in the order asked; an unknown contact has phone None."""
-    rows = await statements.fetch(_LOAD, campaign_id, opt_out_scope, texts_since, contact_ids, action_ids)
+    rows = await statements.fetch(_LOAD, *key, opt_out_scope, texts_since, contact_ids, action_ids)
     return [Recipient(*row) for row in rows]

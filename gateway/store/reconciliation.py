@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database
 from gateway.store.rows import as_rows
 
@@ -33,19 +34,22 @@ class Booked(msgspec.Struct, frozen=True, gc=False):
 # few messages of the person it went to: two look-ups by key.
 _BOOKED = """
 WITH wanted AS (
-    SELECT * FROM json_to_recordset($2::json) AS w (provider_sid text, phone text)
+    SELECT * FROM json_to_recordset($3::json) AS w (provider_sid text, phone text)
 ), theirs AS (
     SELECT w.provider_sid AS wanted_sid, m.message_id, m.attempt, m.state, m.code, m.provider_sid
     FROM wanted w
-    CROSS JOIN LATERAL (SELECT contact_id FROM contacts c WHERE c.campaign_id = $1 AND c.phone = w.phone LIMIT 1) c
-    CROSS JOIN LATERAL (SELECT * FROM messages m WHERE m.campaign_id = $1 AND m.contact_id = c.contact_id
+    CROSS JOIN LATERAL (SELECT contact_id FROM contacts c WHERE c.organisation_id = $1 AND c.campaign_id = $2
+      AND c.phone = w.phone LIMIT 1) c
+    CROSS JOIN LATERAL (SELECT * FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2
+      AND m.contact_id = c.contact_id
                         AND m.state <> 'blocked') m
 )
 SELECT wanted_sid, message_id, attempt, state, code, provider_sid, false FROM theirs
 WHERE state <> 'queued' AND provider_sid = wanted_sid
 UNION ALL
 SELECT wanted_sid, t.message_id, a.attempt, a.state, a.code, a.provider_sid, true
-FROM theirs t CROSS JOIN LATERAL (SELECT * FROM attempts a WHERE a.campaign_id = $1 AND a.message_id = t.message_id) a
+FROM theirs t CROSS JOIN LATERAL (SELECT * FROM attempts a WHERE a.organisation_id = $1 AND a.campaign_id = $2
+  AND a.message_id = t.message_id) a
 WHERE a.provider_sid = wanted_sid
 UNION ALL
 SELECT wanted_sid, message_id, attempt, state, code, provider_sid, false FROM theirs
@@ -53,27 +57,28 @@ WHERE state IN ('sending', 'unknown') AND provider_sid IS NULL
 """
 
 
-async def booked(database: Database, campaign_id: int, wanted: Sequence[Wanted]) -> dict[str, Booked]:
+async def booked(database: Database, key: CampaignKey, wanted: Sequence[Wanted]) -> dict[str, Booked]:
     """Provider id -> the attempt that has it, else one to the same person whose answer is not settled yet."""
     found: dict[str, Booked] = {}
-    for row in await database.fetch(_BOOKED, campaign_id, as_rows(wanted)):
+    for row in await database.fetch(_BOOKED, *key, as_rows(wanted)):
         if row[0] not in found or row[5] is not None:
             found[row[0]] = Booked(*row[1:])
     return found
 
 
 async def without_receipt(
-    database: Database, campaign_id: int, since: float, until: float, after_id: int, limit: int
+    database: Database, key: CampaignKey, since: float, until: float, after_id: int, limit: int
 ) -> list[Booked]:
     """The next messages that are `sent` and were handed over in [since, until), in the order of their ids."""
     rows = await database.fetch(
         """
         SELECT message_id, attempt, state, code, provider_sid FROM messages
-        WHERE campaign_id = $1 AND message_id > $4 AND state = 'sent' AND provider_sid IS NOT NULL
-          AND slot_at >= to_timestamp($2) AND slot_at < to_timestamp($3)
-        ORDER BY message_id LIMIT $5
+        WHERE organisation_id = $1 AND campaign_id = $2 AND message_id > $5 AND state = 'sent'
+          AND provider_sid IS NOT NULL
+          AND slot_at >= to_timestamp($3) AND slot_at < to_timestamp($4)
+        ORDER BY message_id LIMIT $6
         """,
-        campaign_id,
+        *key,
         since,
         until,
         after_id,
@@ -82,14 +87,14 @@ async def without_receipt(
     return [Booked(*row) for row in rows]
 
 
-async def unheard(database: Database, campaign_id: int, provider_sids: Sequence[str]) -> set[str]:
+async def unheard(database: Database, key: CampaignKey, provider_sids: Sequence[str]) -> set[str]:
     """Those of people's texts that are not in the campaign's books."""
     rows = await database.fetch(
         """
-        SELECT sid FROM unnest($2::text[]) AS u (sid) WHERE NOT EXISTS (
-            SELECT FROM inbound_texts i WHERE i.campaign_id = $1 AND i.provider_sid = sid)
+        SELECT sid FROM unnest($3::text[]) AS u (sid) WHERE NOT EXISTS (
+            SELECT FROM inbound_texts i WHERE i.organisation_id = $1 AND i.campaign_id = $2 AND i.provider_sid = sid)
         """,
-        campaign_id,
+        *key,
         provider_sids,
     )
     return {row[0] for row in rows}

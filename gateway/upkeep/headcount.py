@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from gateway.clock import Clock
+from gateway.core.rules.campaign import CampaignKey
 from gateway.metrics import Metrics
 from gateway.pipeline.admission import Admission
 from gateway.store import actions, conversations
@@ -22,16 +23,16 @@ class Headcount:
         self._metrics = metrics
         self._senders = admission.senders
 
-    async def run(self, owned: Callable[[], Sequence[int]]) -> None:
+    async def run(self, owned: Callable[[], Sequence[CampaignKey]]) -> None:
         """For ever; what can't be counted now is counted next time."""
         await repeatedly(lambda: self.run_once(owned()), lambda _: _EVERY_S, "the headcount")
 
-    async def run_once(self, campaign_ids: Sequence[int]) -> None:
+    async def run_once(self, keys: Sequence[CampaignKey]) -> None:
         """Raises DatabaseAway."""
         waiting = remaining = 0
-        for campaign_id in campaign_ids:
-            waiting += await conversations.waiting(self._database, campaign_id)
-            remaining += await actions.unassigned(self._database, campaign_id)
+        for key in keys:
+            waiting += await conversations.waiting(self._database, key)
+            remaining += await actions.unassigned(self._database, key)
         self._metrics.people(waiting=waiting, volunteers=self._volunteers(), remaining=remaining)
 
     def _volunteers(self) -> int:

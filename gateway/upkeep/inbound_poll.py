@@ -49,7 +49,7 @@ class InboundPoll:
         return now
 
     async def _poll_campaign(self, campaign_id: int, since: float, until: float) -> None:
-        phones = await numbers.phones(self._database, campaign_id)
+        phones = await numbers.phones(self._database, self._campaigns[campaign_id].key)
         for phone in phones:
             listed = [text async for text in self._history.inbound_since([phone], since)]
             await self._take_in(campaign_id, [text for text in listed if text.phone and text.at <= until])
@@ -61,7 +61,7 @@ class InboundPoll:
         for start in range(0, len(texts), _SLICE):
             some = texts[start : start + _SLICE]
             unheard = await reconciliation.unheard(
-                self._database, campaign_id, [text.provider_sid for text in some]
+                self._database, self._campaigns[campaign_id].key, [text.provider_sid for text in some]
             )
             lost = [text for text in some if text.provider_sid in unheard]
             kept = await asyncio.gather(*(self._sink.inbound(text) for text in lost), return_exceptions=True)

@@ -78,7 +78,7 @@ class Reconciliation:
 
     async def batches(self, campaign_id: int, since: float) -> AsyncIterator[list[Listed]]:
         """The provider's list of the campaign's texts, in slices."""
-        for phone in await numbers.phones(self._database, campaign_id):
+        for phone in await numbers.phones(self._database, self._campaigns[campaign_id].key):
             batch: list[Listed] = []
             async for text in self._history.outbound_since(phone, since):
                 batch.append(text)
@@ -89,14 +89,14 @@ class Reconciliation:
 
     async def booked(self, campaign_id: int, texts: Sequence[Listed]) -> dict[str, Booked]:
         wanted = [Wanted(text.provider_sid, text.phone) for text in texts]
-        return await reconciliation.booked(self._database, campaign_id, wanted)
+        return await reconciliation.booked(self._database, self._campaigns[campaign_id].key, wanted)
 
     async def without_receipt(
         self, campaign_id: int, since: float, until: float
     ) -> AsyncIterator[list[Booked]]:
         after_id = 0
         while rows := await reconciliation.without_receipt(
-            self._database, campaign_id, since, until, after_id, _SLICE
+            self._database, self._campaigns[campaign_id].key, since, until, after_id, _SLICE
         ):
             yield rows
             after_id = rows[-1].message_id

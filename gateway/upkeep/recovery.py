@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 
 from gateway.clock import Clock
+from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.lifecycle import State
 from gateway.core.rules.retry import Ended
 from gateway.pipeline.delivery import Delivery, News
@@ -42,29 +43,36 @@ class Recovery:
         self._delivery = delivery
         self._hand_over = hand_over
         self._not_found_at: dict[int, float] = {}  # message -> when the provider first did not know it
-        self._look_again_at: dict[int, float] = {}
+        self._look_again_at: dict[CampaignKey, float] = {}
         self._on_the_wire_s = on_the_wire_s
         self._ask_every_s = ask_every_s
 
-    async def adopt(self, campaign_id: int) -> int:
+    async def adopt(self, key: CampaignKey) -> int:
         """Takes over what an earlier owner left unsettled; returns how many messages.
 
         Looks once more when the earlier owner's last statements must have ended.
         """
-        self._look_again_at[campaign_id] = self._clock.now() + self._on_the_wire_s
-        return await self._take_over(campaign_id)
+        self._look_again_at[key] = self._clock.now() + self._on_the_wire_s
+        return await self._take_over(key)
 
-    async def _take_over(self, campaign_id: int) -> int:
+    async def _take_over(self, key: CampaignKey) -> int:
         now = self._clock.now()
         left = [
             each
-            for each in await receipts.unsettled(self._database, campaign_id)
+            for each in await receipts.unsettled(self._database, key)
             if each.message_id not in self._hand_over.unsettled
             and not self._hand_over.knows(each.message_id, each.attempt)
         ]
         for each in left:
             text = OutboundText(
-                campaign_id, each.message_id, each.attempt, each.phone, each.number_phone, each.body, 0, 0.0
+                key.campaign_id,
+                each.message_id,
+                each.attempt,
+                each.phone,
+                each.number_phone,
+                each.body,
+                0,
+                0.0,
             )
             # its request left at its slot, or just before the crash
             self._hand_over.unsettled[each.message_id] = Unsettled(text, min(each.slot_at, now), now)
@@ -77,10 +85,10 @@ class Recovery:
     async def run_once(self) -> None:
         """Settles what can be settled now."""
         now = self._clock.now()
-        for campaign_id, look_at in list(self._look_again_at.items()):
+        for key, look_at in list(self._look_again_at.items()):
             if look_at <= now:
-                await self._take_over(campaign_id)
-                del self._look_again_at[campaign_id]
+                await self._take_over(key)
+                del self._look_again_at[key]
         unsettled = self._hand_over.unsettled.values()
         due = [each for each in unsettled if each.latest_at <= now - self._on_the_wire_s]
         for some in _at_once(due):

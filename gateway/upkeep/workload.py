@@ -96,15 +96,15 @@ class Workload:
     async def _stuck(self, roads: Iterable[CampaignRoad]) -> None:
         found: Counter[str] = Counter()
         for road in roads:
-            campaign_id = road.campaign.campaign_id
-            found.update(await backlog.stuck(self._database, campaign_id, Budget(), self._clock.now()))
+            key = road.campaign.key
+            found.update(await backlog.stuck(self._database, key, Budget(), self._clock.now()))
         for state in UNSETTLED_STATE.values:
             self._metrics.stuck(state, found[state])
 
     async def _queues(self, roads: Iterable[CampaignRoad]) -> None:
         lines: dict[tuple[Lane, str], _Line] = {(lane, each): _Line() for lane in Lane for each in CARRIERS}
         for road in roads:
-            rows = await backlog.waiting(self._database, road.campaign.campaign_id)
+            rows = await backlog.waiting(self._database, road.campaign.key)
             now, before = self._clock.now(), defaultdict[str | None, int](int)
             for row in rows:  # by lane: who goes first comes first
                 before[row.carrier] += row.segments

@@ -14,7 +14,7 @@ import msgspec
 from gateway.clock import Clock
 from gateway.config import Database as DatabaseSettings
 from gateway.config import Dispatch, Http, Settings, Windows
-from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.campaign import CampaignKey, CampaignSettings
 from gateway.core.rules.hours import group_key
 from gateway.core.sending.numbers import Number
 from gateway.http.access import RANDOM_BYTES, Role, new_key
@@ -164,11 +164,14 @@ async def furnish(store: Database, people: int = 10) -> None:
         row = CampaignRow(campaign_id, campaign_id, "Bank", CampaignSettings().to_json(), paused=False)
         await campaigns.create(store, row, START_AT)
     rows = [ContactRow(each, phone(each), GROUP, first_name="Ann") for each in range(1, people + 1)]
-    await contacts.add(store, CAMPAIGN, rows)
+    await contacts.add(store, CampaignKey(1, CAMPAIGN), rows)
     number = Number(number_id=1, phone=NUMBER, area_code="267")
     details = msgspec.json.encode(number).decode()
     await numbers.add(
-        store, CAMPAIGN, NumberRow(1, NUMBER, "PN1", "active", "first_number", details), START_AT
+        store,
+        CampaignKey(1, CAMPAIGN),
+        NumberRow(1, NUMBER, "PN1", "active", "first_number", details),
+        START_AT,
     )
 
 

@@ -55,7 +55,9 @@ class Day:
         self._compare()
         await kept
         await self.workload.run_once()
-        await self.headcount.run_once(sorted(self.gateway.dispatch.roads))
+        await self.headcount.run_once(
+            sorted(road.campaign.key for road in self.gateway.dispatch.roads.values())
+        )
         self._compare()
 
     def _compare(self) -> None:

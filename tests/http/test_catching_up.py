@@ -12,6 +12,7 @@ import pytest
 from gateway.app import chores_of, reconciliation_of
 from gateway.clock import Clock
 from gateway.config import CatchUp, Settings
+from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.safeguards import Kind, Request
 from gateway.core.sending.numbers import Number
 from gateway.providers.base import BoughtNumber, OutboundText
@@ -79,10 +80,10 @@ async def a_scene(dsn: str, catch_up: CatchUp) -> AsyncIterator[Scene]:
     await campaigns.create(
         store, CampaignRow(CAMPAIGN, CAMPAIGN, "Bank", CampaignSettings().to_json(), paused=False), SOME_DAY
     )
-    await contacts.add(store, CAMPAIGN, [ContactRow(1, PERSON, GROUP)])
+    await contacts.add(store, CampaignKey(1, CAMPAIGN), [ContactRow(1, PERSON, GROUP)])
     details = msgspec.json.encode(Number(number_id=1, phone=ours.phone, area_code="267")).decode()
     row = NumberRow(1, ours.phone, ours.provider_sid, "active", "first_number", details)
-    await numbers.add(store, CAMPAIGN, row, SOME_DAY)
+    await numbers.add(store, CampaignKey(1, CAMPAIGN), row, SOME_DAY)
     settings: Settings = msgspec.structs.replace(SETTINGS, catch_up=catch_up)
     try:
         async with running(settings, dsn, provider, clock=TwinsClock(server)) as worker:

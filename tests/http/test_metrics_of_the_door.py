@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.core.rules.campaign import CampaignKey
 from gateway.http.operations import OPERATIONS
 from gateway.http.server import application
 from gateway.metrics import ROUTES
@@ -59,7 +60,7 @@ async def test_the_people_of_a_bank(house: House) -> None:
     await house.store.execute("INSERT INTO assignments VALUES ($1, 5, 4, 'x', 1)", CAMPAIGN)
     gateway = house.worker.gateway
     headcount = Headcount(gateway.database, gateway.clock, gateway.metrics, gateway.admission)
-    await headcount.run_once([CAMPAIGN])
+    await headcount.run_once([CampaignKey(1, CAMPAIGN)])
     people = {"conversations_waiting": 2, "volunteers_active": 1, "contacts_remaining": 1}
     for name, count in people.items():
         assert await house.metric(f"p2p_{name} ") == count

@@ -14,7 +14,7 @@ from gateway.pipeline.admission import LANE_INITIAL, LANE_REPLY
 from gateway.providers.base import Refused
 from gateway.store import campaigns, contacts
 from gateway.store.contacts import ContactRow
-from tests.pipeline.world import ACTION, CAMPAIGN, FIVE, GROUP, SCOPE, START_AT, VOLUNTEER, World, phone
+from tests.pipeline.world import ACTION, CAMPAIGN, FIVE, GROUP, KEY, SCOPE, START_AT, VOLUNTEER, World, phone
 
 ONE_PER_S = CampaignSettings(registration=Registration(total_per_s=1))
 NO_LOCK = CampaignSettings(safeguards=Policy(lock_enabled=False))
@@ -145,7 +145,7 @@ def test_1202_recipient_hours(play):
 
     async def story(world: World) -> None:
         west = [ContactRow(30, phone(30), "CA@America/Los_Angeles")]
-        await contacts.add(world.store, CAMPAIGN, west)
+        await contacts.add(world.store, KEY, west)
         await blocked(world, 1202, "recipient_hours", world.submit(30))
         await world.wait(3600)
         assert (await world.submit(30)).admitted
@@ -155,7 +155,7 @@ def test_1202_recipient_hours(play):
 
 def test_1202_paused(play):
     async def story(world: World) -> None:
-        await campaigns.pause(world.store, CAMPAIGN, True)
+        await campaigns.pause(world.store, KEY, True)
         await world.gateway.campaigns.load()
         await blocked(world, 1202, "paused", world.submit(1))
 
@@ -168,7 +168,7 @@ def test_1205_and_9000_line_types(play):
             ContactRow(30, phone(30), GROUP, line_type="landline"),
             ContactRow(31, phone(31), GROUP, line_type="tollFree"),
         ]
-        await contacts.add(world.store, CAMPAIGN, rows)
+        await contacts.add(world.store, KEY, rows)
         await blocked(world, 9000, "landline", world.submit(30))
         await blocked(world, 1205, None, world.submit(31))
 

@@ -11,7 +11,7 @@ from gateway.core.rules.registration import Registration
 from gateway.core.rules.safeguards import Kind
 from gateway.providers.base import Refused
 from gateway.store import campaigns
-from tests.pipeline.world import CAMPAIGN, FIVE, SETTINGS, START_AT, World, number_phone, phone
+from tests.pipeline.world import CAMPAIGN, FIVE, KEY, SETTINGS, START_AT, World, number_phone, phone
 
 TEXT = "You are unsubscribed from Bank and will get no more texts from us. Reply START to resubscribe."
 OURS = msgspec.structs.replace(SETTINGS, opt_outs=OptOuts(provider_replies=False))
@@ -140,11 +140,11 @@ def test_it_comes_soon_or_never(play, why: str):
         if why == "the window":
             await world.wait(FIVE - START_AT + 60)
         else:
-            await campaigns.pause(world.store, CAMPAIGN, True)
+            await campaigns.pause(world.store, KEY, True)
             await world.gateway.campaigns.load()
         await world.write(1, "STOP")
         await world.wait(600)
-        await campaigns.pause(world.store, CAMPAIGN, False)
+        await campaigns.pause(world.store, KEY, False)
         await world.gateway.campaigns.load()
         await world.wait(600)
         assert bodies(world) == []

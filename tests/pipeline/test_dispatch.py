@@ -18,6 +18,7 @@ from tests.pipeline.world import (
     ACTION,
     CAMPAIGN,
     FIVE,
+    KEY,
     SCOPE,
     SETTINGS,
     START_AT,
@@ -275,12 +276,12 @@ def test_paused_the_queue_stands_still_until_it_is_resumed(play):
         await world.wait(1)
         outcomes = await world.send_all(range(1, 11))
         await world.wait(0.2)
-        await campaigns.pause(world.store, CAMPAIGN, True)
+        await campaigns.pause(world.store, KEY, True)
         claimed = [each for each in (await world.states()).values() if each != "queued"]
         assert len(claimed) < 6
         await world.wait(60)
         assert len(world.handed) == len(claimed)
-        await campaigns.pause(world.store, CAMPAIGN, False)
+        await campaigns.pause(world.store, KEY, False)
         await world.wait(30)
         assert {each.text.message_id for each in world.handed} == {each.message_id for each in outcomes}
         assert len(world.handed) == 10
@@ -293,7 +294,7 @@ def test_paused_a_moment_ago_nothing_goes_straight_on(play):
 
     async def story(world: World) -> None:
         await world.wait(1)
-        await campaigns.pause(world.store, CAMPAIGN, True)
+        await campaigns.pause(world.store, KEY, True)
         await world.submit(1)
         await world.wait(30)
         assert world.handed == []

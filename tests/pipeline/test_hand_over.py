@@ -15,7 +15,16 @@ from gateway.providers.base import NotSent, Refused
 from gateway.store import contacts
 from gateway.store.contacts import ContactRow
 from tests.pipeline.scripted_provider import Hangs, Lost
-from tests.pipeline.world import CAMPAIGN, FIVE, ON_THE_WIRE_S, SETTINGS, SETTLED_S, START_AT, World, phone
+from tests.pipeline.world import (
+    FIVE,
+    KEY,
+    ON_THE_WIRE_S,
+    SETTINGS,
+    SETTLED_S,
+    START_AT,
+    World,
+    phone,
+)
 
 TIMER_S = 0.051  # how late a slot may be used
 FIRST_DELAY_S, MOST_ATTEMPTS = RetryPolicy().first_delay_s, RetryPolicy().max_attempts
@@ -365,7 +374,7 @@ def test_one_whose_time_is_over_holds_up_nobody_behind_it(play):
 
     async def story(world: World) -> None:
         west = [ContactRow(30, phone(30), "CA@America/Los_Angeles")]
-        await contacts.add(world.store, CAMPAIGN, west)
+        await contacts.add(world.store, KEY, west)
         await world.wait(FIVE - START_AT - SETTINGS.dispatch.closing_margin_s - 20)
         world.provider.takes_s = 30.0
         slow = world.submit(1)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.campaign import CampaignKey, CampaignSettings
 from gateway.core.rules.safeguards import Kind
 from gateway.providers.base import InboundText
 from gateway.store import campaigns, contacts, numbers
@@ -158,9 +158,9 @@ def test_a_text_to_a_campaign_that_this_worker_does_not_know_yet(play):
     async def story(world: World) -> None:
         row = CampaignRow(theirs, their_scope, "Another", CampaignSettings().to_json(), paused=False)
         await campaigns.create(world.store, row, world.clock.now())
-        await contacts.add(world.store, theirs, [ContactRow(1, phone(1), GROUP)])
+        await contacts.add(world.store, CampaignKey(1, theirs), [ContactRow(1, phone(1), GROUP)])
         number = NumberRow(9, number_phone(9), "PN9", "active", "capacity", "{}")
-        await numbers.add(world.store, theirs, number, world.clock.now())
+        await numbers.add(world.store, CampaignKey(1, theirs), number, world.clock.now())
         assert theirs not in world.gateway.campaigns
         await world.write(1, "STOP", number_id=9)
         await world.write(1, "STOP", number_id=9)

@@ -14,7 +14,7 @@ import simpy
 from gateway.app import Gateway
 from gateway.clock import Clock
 from gateway.config import Dispatch, Settings, Windows
-from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.campaign import CampaignKey, CampaignSettings
 from gateway.core.rules.hours import group_key
 from gateway.core.rules.safeguards import Kind, Request
 from gateway.core.sending.numbers import Number
@@ -30,6 +30,7 @@ from simulator.loop import Outside, VirtualLoop, run
 from tests.pipeline.scripted_provider import Handed, ScriptedProvider, reference
 
 CAMPAIGN, SCOPE, ACTION, VOLUNTEER = 1, 11, 5, 7
+KEY = CampaignKey(1, CAMPAIGN)
 START_AT = 1_773_154_800.0  # Tuesday 10 March 2026, 11:00 in New York
 NINE, FIVE = START_AT - 2 * 3600, START_AT + 6 * 3600  # the campaign's hours that day
 GROUP = group_key("PA", ["America/New_York"])
@@ -160,12 +161,12 @@ class World:
         row = CampaignRow(CAMPAIGN, SCOPE, "Bank", settings.to_json(), paused=False)
         await campaigns.create(self.store, row, START_AT)
         rows = [ContactRow(each, phone(each), GROUP, first_name="Ann") for each in range(1, people + 1)]
-        await contacts.add(self.store, CAMPAIGN, rows)
+        await contacts.add(self.store, KEY, rows)
         for number_id in range(1, own_numbers + 1):
             number = Number(number_id=number_id, phone=number_phone(number_id), area_code="267")
             details = msgspec.json.encode(number).decode()
             number_row = NumberRow(number_id, number.phone, f"PN{number_id}", "active", "capacity", details)
-            await numbers.add(self.store, CAMPAIGN, number_row, START_AT)
+            await numbers.add(self.store, KEY, number_row, START_AT)
 
     def new_gateway(self) -> tuple[Gateway, WatchedDatabase]:
         """A worker with connections of its own, not started yet."""

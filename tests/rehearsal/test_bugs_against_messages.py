@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.lifecycle import State
 from gateway.core.rules.retry import Ended
 from gateway.core.sending.pacing import DailyCap, Pacer
@@ -93,10 +94,10 @@ def every_tenth_request_is_dropped(patch: Patch) -> None:
     admit = messages.admit
 
     async def dropping(
-        connection: object, campaign_id: int, scope: int, rows: list[messages.Admission]
+        connection: object, key: CampaignKey, scope: int, rows: list[messages.Admission]
     ) -> set[int]:
         kept = [row for row in rows if row.message_id % 10]
-        await admit(connection, campaign_id, scope, kept)
+        await admit(connection, key, scope, kept)
         return {row.message_id for row in rows}
 
     patch.setattr(messages, "admit", dropping)
@@ -118,7 +119,7 @@ def the_intent_is_not_written(patch: Patch) -> None:
     looked_at: set[int] = set()
 
     async def only_look(
-        connection: object, campaign_id: int, _scope: int, rows: list[messages.Claim]
+        connection: object, key: CampaignKey, _scope: int, rows: list[messages.Claim], _now: float
     ) -> dict[int, int]:
         new = [
             row.message_id for row in rows if row.message_id not in looked_at
@@ -127,7 +128,7 @@ def the_intent_is_not_written(patch: Patch) -> None:
         found = await connection.fetch(
             "SELECT message_id, attempt + 1 FROM messages"
             " WHERE campaign_id = $1 AND message_id = ANY ($2::bigint[]) ORDER BY message_id",
-            campaign_id,
+            key.campaign_id,
             new,
         )
         return {row[0]: row[1] for row in found}

@@ -229,7 +229,13 @@ async def _allow_doubles(dsn: str) -> None:
 
 def test_the_auditor_sees_a_text_stored_twice(own_dsn: str, monkeypatch: Patch) -> None:
     asyncio.run(_allow_doubles(own_dsn))
-    rewrite(monkeypatch, conversations, "_HEAR", r"ON CONFLICT \(campaign_id, provider_sid\) DO NOTHING", "")
+    rewrite(
+        monkeypatch,
+        conversations,
+        "_HEAR",
+        r"ON CONFLICT \(organisation_id, campaign_id, provider_sid\) DO NOTHING",
+        "",
+    )
     done = rehearse_on(own_dsn, Plan(_DAY, contacts=150, seed=3))
     assert_seen(done, Plant(each_callback_is_a_text_of_its_own, "a day", "inbound_once"))
     assert any("more than once" in violation.what for violation in done.violations)

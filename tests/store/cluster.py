@@ -31,8 +31,8 @@ SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
 _TABLES = """
-SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_migrations'
-ORDER BY tablename IN ('campaigns'), tablename
+SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LIKE 'schema_migration%'
+ORDER BY tablename = 'organisations', tablename = 'campaigns', tablename
 """
 
 
@@ -50,8 +50,8 @@ class Cluster:
         self.execute(f"CREATE DATABASE {COMMON} TEMPLATE {MIGRATED}")
         self._cleaner = self._do(asyncpg.connect(self._server.dsn(COMMON)))
         tables = [row[0] for row in self._do(self._cleaner.fetch(_TABLES))]
-        deletions = "; ".join(f"DELETE FROM {table}" for table in tables)
-        self._clean = f"{_HANG_UP}; {deletions}; ALTER SEQUENCE id_blocks RESTART"
+        deletions = "; ".join(f"DELETE FROM {table}" for table in tables if table != "organisations")
+        self._clean = f"{_HANG_UP}; {deletions}; DELETE FROM organisations WHERE organisation_id > 1; ALTER SEQUENCE id_blocks RESTART"
 
     def empty(self) -> str:
         """The DSN of the migrated database that tests use one after the other: no rows, nobody connected."""

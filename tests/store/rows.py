@@ -2,6 +2,7 @@
 
 import msgspec
 
+from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.lifecycle import State
 from gateway.store import campaigns, contacts, messages, numbers
 from gateway.store.campaigns import CampaignRow
@@ -12,6 +13,7 @@ from gateway.store.messages import Admission, Claim
 from gateway.store.numbers import NumberRow
 
 CAMPAIGN, SCOPE, ACTION, NUMBER = 1, 11, 5, 1
+KEY = CampaignKey(1, CAMPAIGN)
 NOW = 1_780_000_000.0
 GROUP = "PA@America/New_York"
 OUR_PHONE = "+12675550100"
@@ -26,12 +28,12 @@ async def people(database: Database, count: int = 3, *, campaign_id: int = CAMPA
     row = CampaignRow(campaign_id, SCOPE, "Bank", "{}", paused=False)
     await campaigns.create(database, row, NOW)
     rows = [ContactRow(each, phone(each), GROUP, first_name="Ann") for each in range(1, count + 1)]
-    assert await contacts.add(database, campaign_id, rows) == count
+    assert await contacts.add(database, CampaignKey(1, campaign_id), rows) == count
 
 
 async def own_number(database: Database) -> None:
     number = NumberRow(NUMBER, OUR_PHONE, "PN1", "active", "first_number", "{}")
-    await numbers.add(database, CAMPAIGN, number, NOW)
+    await numbers.add(database, KEY, number, NOW)
 
 
 def admission(message_id: int, contact_id: int | None = None, **changes: object) -> Admission:
@@ -61,7 +63,7 @@ def admission(message_id: int, contact_id: int | None = None, **changes: object)
 
 async def admit(database: Database, *rows: Admission) -> set[int]:
     async with database.connection() as connection:
-        return await messages.admit(connection, CAMPAIGN, SCOPE, rows)
+        return await messages.admit(connection, KEY, SCOPE, rows)
 
 
 def claiming(message_id: int, contact_id: int | None = None, number_id: int = NUMBER) -> Claim:
@@ -71,7 +73,7 @@ def claiming(message_id: int, contact_id: int | None = None, number_id: int = NU
 
 async def claim(database: Database, *rows: Claim) -> dict[int, int]:
     async with database.connection() as connection:
-        return await messages.claim(connection, CAMPAIGN, SCOPE, rows, NOW)
+        return await messages.claim(connection, KEY, SCOPE, rows, NOW)
 
 
 async def sending(database: Database, count: int = 1) -> None:

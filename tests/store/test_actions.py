@@ -10,9 +10,9 @@ from gateway.store import actions, contacts, recipients
 from gateway.store.actions import ActionRow, Assigned, Fronts
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
-from tests.store.rows import ACTION, CAMPAIGN, GROUP, NOW, SCOPE, admission, admit, people, phone
+from tests.store.rows import ACTION, CAMPAIGN, GROUP, KEY, NOW, SCOPE, admission, admit, people, phone
 
-ROW = ActionRow(CAMPAIGN, ACTION, "Get out the vote", '{"initials": ["Hi"]}')
+ROW = ActionRow(KEY, ACTION, "Get out the vote", '{"initials": ["Hi"]}')
 WEST = "CA@America/Los_Angeles"
 
 
@@ -25,7 +25,7 @@ async def claim(
 ) -> list[int]:
     bucket = await actions.claim_bucket(
         database,
-        CAMPAIGN,
+        KEY,
         ACTION,
         volunteer_id,
         opt_out_scope=SCOPE,
@@ -46,21 +46,21 @@ async def published(database: Database, count: int, seed: int = 1) -> None:
 
 async def test_a_published_action_is_read_again(database: Database):
     await published(database, 3)
-    assert await actions.load(database, CAMPAIGN, ACTION) == ROW
-    assert await actions.remaining(database, CAMPAIGN, ACTION) == 3
+    assert await actions.load(database, KEY, ACTION) == ROW
+    assert await actions.remaining(database, KEY, ACTION) == 3
 
 
 async def test_an_action_that_does_not_exist_is_bad_input(database: Database):
     await people(database)
     with pytest.raises(BadInput, match="no such action: campaign 1, action 9"):
-        await actions.load(database, CAMPAIGN, 9)
+        await actions.load(database, KEY, 9)
 
 
 async def test_publishing_twice_is_refused_and_assigns_nobody_twice(database: Database):
     await published(database, 3)
     with pytest.raises(asyncpg.UniqueViolationError):
         await actions.publish(database, ROW, 2, NOW)
-    assert await actions.remaining(database, CAMPAIGN, ACTION) == 3
+    assert await actions.remaining(database, KEY, ACTION) == 3
 
 
 async def test_a_bucket_brings_the_person_with_it(database: Database):
@@ -76,11 +76,11 @@ async def test_a_bucket_brings_the_person_with_it(database: Database):
         state="PA",
         fields='{"ward": "5"}',
     )
-    await contacts.add(database, CAMPAIGN, [person])
+    await contacts.add(database, KEY, [person])
     await actions.publish(database, ROW, 1, NOW)
     bucket = await actions.claim_bucket(
         database,
-        CAMPAIGN,
+        KEY,
         ACTION,
         7,
         opt_out_scope=SCOPE,
@@ -90,7 +90,7 @@ async def test_a_bucket_brings_the_person_with_it(database: Database):
         now=NOW + 1,
         fronts={},
     )
-    [known] = await recipients.load(database, CAMPAIGN, SCOPE, [1], [ACTION], texts_since=0)
+    [known] = await recipients.load(database, KEY, SCOPE, [1], [ACTION], texts_since=0)
     assert (known.phone, known.assignee_id) == (phone(1), 7)
     assert bucket == [Assigned(known, "Ann", "Lee", "a@example.org", "19103", "PA", '{"ward": "5"}')]
     row = await database.fetch_row(
@@ -104,7 +104,7 @@ async def test_buckets_have_their_size_until_nobody_is_left(database: Database):
     buckets = [await claim(database, volunteer) for volunteer in range(4)]
     assert [len(bucket) for bucket in buckets] == [10, 10, 5, 0]
     assert sorted(each for bucket in buckets for each in bucket) == list(range(1, 26))
-    assert await actions.remaining(database, CAMPAIGN, ACTION) == 0
+    assert await actions.remaining(database, KEY, ACTION) == 0
 
 
 async def test_the_order_is_drawn_from_the_seed(database: Database):
@@ -120,7 +120,7 @@ async def test_the_order_is_drawn_from_the_seed(database: Database):
 async def test_only_people_whose_window_is_open_are_given(database: Database):
     await people(database, 4)
     west = [ContactRow(each, phone(each), WEST) for each in range(5, 9)]
-    await contacts.add(database, CAMPAIGN, west)
+    await contacts.add(database, KEY, west)
     await actions.publish(database, ROW, 1, NOW)
     assert sorted(await claim(database, 7, 3, (WEST,))) != []
     assert set(await claim(database, 7, 50, (WEST,))) <= {5, 6, 7, 8}
@@ -141,7 +141,7 @@ async def test_two_volunteers_at_once_never_share(database: Database, other: Dat
 async def test_many_volunteers_at_once_share_nobody_and_forget_nobody(database: Database):
     await published(database, 60)
     given: list[int] = []
-    while await actions.remaining(database, CAMPAIGN, ACTION):
+    while await actions.remaining(database, KEY, ACTION):
         for bucket in await asyncio.gather(*(claim(database, volunteer, 5) for volunteer in range(8))):
             given += bucket
     assert sorted(given) == list(range(1, 61))
@@ -151,15 +151,15 @@ async def test_release_gives_back_what_was_not_texted(database: Database):
     await published(database, 4)
     mine = await claim(database, 7, 4)
     await admit(database, admission(1, mine[0]))
-    assert await actions.release(database, CAMPAIGN, ACTION, 7, mine[:3]) == 2
-    assert await actions.remaining(database, CAMPAIGN, ACTION) == 2
+    assert await actions.release(database, KEY, ACTION, 7, mine[:3]) == 2
+    assert await actions.remaining(database, KEY, ACTION) == 2
     assert sorted(await claim(database, 8)) == sorted(mine[1:3])
 
 
 async def test_the_front_hides_nobody(database: Database):
     """Who was given back, by this worker or another, and whose hours open later, are found behind it."""
     await published(database, 30)
-    await contacts.add(database, CAMPAIGN, [ContactRow(31, phone(31), WEST)])
+    await contacts.add(database, KEY, [ContactRow(31, phone(31), WEST)])
     await database.execute(
         "INSERT INTO assignments (campaign_id, action_id, contact_id, hours_group, turn)"
         " VALUES ($1, $2, 31, $3, (SELECT min(turn) - 1 FROM assignments))",
@@ -170,7 +170,7 @@ async def test_the_front_hides_nobody(database: Database):
     fronts: Fronts = {}
     first = await claim(database, 7, 10, fronts=fronts)
     second = await claim(database, 8, 10, fronts=fronts)
-    assert await actions.release(database, CAMPAIGN, ACTION, 7, first) == 10
+    assert await actions.release(database, KEY, ACTION, 7, first) == 10
     third = await claim(database, 9, 10, fronts=fronts)
     assert len({*first, *second, *third}) == 30
     assert await claim(database, 9, 20, (GROUP, WEST), fronts) == [31, *first]
@@ -182,7 +182,7 @@ async def test_with_a_front_buckets_are_the_same(database: Database):
     fronts: Fronts = {}
     with_it = [await claim(database, volunteer, 7, fronts=fronts) for volunteer in range(5)]
     for volunteer, mine in enumerate(with_it):
-        await actions.release(database, CAMPAIGN, ACTION, volunteer, mine)
+        await actions.release(database, KEY, ACTION, volunteer, mine)
     assert [await claim(database, volunteer, 7) for volunteer in range(5)] == with_it
 
 
@@ -190,21 +190,21 @@ async def test_whoever_was_claimed_in_a_lost_answer_is_free_again(database: Data
     await published(database, 6)
     mine = await claim(database, 7, size=4)
     await admit(database, admission(1, mine[0]))
-    assert await actions.release_all_but(database, CAMPAIGN, ACTION, 7, [mine[1]]) == 2
-    assert await actions.remaining(database, CAMPAIGN, ACTION) == 4
-    assert await actions.release_all_but(database, CAMPAIGN, ACTION, 8, []) == 0
+    assert await actions.release_all_but(database, KEY, ACTION, 7, [mine[1]]) == 2
+    assert await actions.remaining(database, KEY, ACTION) == 4
+    assert await actions.release_all_but(database, KEY, ACTION, 8, []) == 0
 
 
 async def test_nobody_releases_what_is_anothers(database: Database):
     await published(database, 2)
     mine = await claim(database, 7, 2)
-    assert await actions.release(database, CAMPAIGN, ACTION, 8, mine) == 0
-    assert await actions.release(database, CAMPAIGN, ACTION, 7, []) == 0
-    assert await actions.remaining(database, CAMPAIGN, ACTION) == 0
+    assert await actions.release(database, KEY, ACTION, 8, mine) == 0
+    assert await actions.release(database, KEY, ACTION, 7, []) == 0
+    assert await actions.remaining(database, KEY, ACTION) == 0
 
 
 async def test_a_text_of_another_action_does_not_hold_a_contact(database: Database):
     await published(database, 1)
     await claim(database, 7)
     await admit(database, admission(1, 1, action_id=ACTION + 1))
-    assert await actions.release(database, CAMPAIGN, ACTION, 7, [1]) == 1
+    assert await actions.release(database, KEY, ACTION, 7, [1]) == 1

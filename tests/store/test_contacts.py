@@ -4,6 +4,7 @@ import asyncpg
 import numpy as np
 import pytest
 
+from gateway.core.rules.campaign import CampaignKey
 from gateway.store import audit_export, campaigns, contacts, numbers
 from gateway.store.campaigns import CampaignRow
 from gateway.store.contacts import ContactRow
@@ -12,8 +13,8 @@ from gateway.store.numbers import NumberRow
 from simulator.audit_records import KINDS, STATES
 from simulator.books import stored_books
 from tests.store.rows import (
-    CAMPAIGN,
     GROUP,
+    KEY,
     NOW,
     OUR_PHONE,
     SCOPE,
@@ -43,7 +44,7 @@ async def test_every_column_of_a_contact_is_kept(database: Database):
         carrier="att",
         fields='{"polling_place": "Städtisches “Haus”"}',
     )
-    assert await contacts.add(database, CAMPAIGN, [full, ContactRow(2, phone(2), GROUP)]) == 2
+    assert await contacts.add(database, KEY, [full, ContactRow(2, phone(2), GROUP)]) == 2
     columns = (
         "contact_id, phone, hours_group, first_name, last_name, email, zip, state, line_type, carrier, fields"
     )
@@ -55,36 +56,36 @@ async def test_every_column_of_a_contact_is_kept(database: Database):
 async def test_a_phone_that_is_there_keeps_its_row(database: Database):
     await people(database, 2)
     again = [ContactRow(3, phone(1), GROUP, first_name="Bob"), ContactRow(4, phone(4), GROUP)]
-    assert await contacts.add(database, CAMPAIGN, again) == 1
-    assert await contacts.count(database, CAMPAIGN) == 3
+    assert await contacts.add(database, KEY, again) == 1
+    assert await contacts.count(database, KEY) == 3
     assert await database.fetch_value("SELECT first_name FROM contacts WHERE phone = $1", phone(1)) == "Ann"
 
 
 async def test_of_a_phone_that_comes_twice_the_first_is_kept(database: Database):
     await people(database, 0)
     twice = [ContactRow(8, phone(1), GROUP, first_name="Second"), ContactRow(7, phone(1), GROUP)]
-    assert await contacts.add(database, CAMPAIGN, twice) == 1
+    assert await contacts.add(database, KEY, twice) == 1
     assert await database.fetch_value("SELECT contact_id FROM contacts") == 7
 
 
 async def test_two_campaigns_may_know_the_same_person(database: Database):
     await people(database, 1)
     await people(database, 1, campaign_id=2)
-    assert [await contacts.count(database, each) for each in (1, 2, 3)] == [1, 1, 0]
+    assert [await contacts.count(database, CampaignKey(1, each)) for each in (1, 2, 3)] == [1, 1, 0]
 
 
 async def test_nobody_is_added_twice_by_the_same_batch_again(database: Database):
     await people(database, 3)
     rows = [ContactRow(each, phone(each), GROUP) for each in (1, 2, 3)]
-    assert await contacts.add(database, CAMPAIGN, rows) == 0
-    assert await contacts.add(database, CAMPAIGN, []) == 0
+    assert await contacts.add(database, KEY, rows) == 0
+    assert await contacts.add(database, KEY, []) == 0
 
 
 async def test_hours_groups_are_those_of_the_campaign(database: Database):
     await people(database, 1)
-    await contacts.add(database, CAMPAIGN, [ContactRow(9, phone(9), "CA@America/Los_Angeles")])
-    assert await contacts.hours_groups(database, CAMPAIGN) == ["CA@America/Los_Angeles", GROUP]
-    assert await contacts.hours_groups(database, 2) == []
+    await contacts.add(database, KEY, [ContactRow(9, phone(9), "CA@America/Los_Angeles")])
+    assert await contacts.hours_groups(database, KEY) == ["CA@America/Los_Angeles", GROUP]
+    assert await contacts.hours_groups(database, CampaignKey(1, 2)) == []
 
 
 async def test_a_campaign_is_read_as_it_was_written(database: Database):
@@ -94,7 +95,7 @@ async def test_a_campaign_is_read_as_it_was_written(database: Database):
     await campaigns.create(database, one, NOW)
     assert await campaigns.load(database) == [one, two]
     assert await campaigns.load(database, [2]) == [two]
-    await campaigns.pause(database, 1, True)
+    await campaigns.pause(database, CampaignKey(1, 1), True)
     assert [row.paused for row in await campaigns.load(database)] == [True, True]
 
 
@@ -102,16 +103,18 @@ async def test_numbers_are_kept_changed_and_found(database: Database):
     await people(database, 0)
     await people(database, 0, campaign_id=2)
     first = NumberRow(1, OUR_PHONE, "PN1", "active", "first_number", '{"errors": 0}')
-    await numbers.add(database, CAMPAIGN, first, NOW)
-    await numbers.add(database, 2, NumberRow(1, "+12675550101", "PN2", "active", "capacity", "{}"), NOW)
-    assert await numbers.load(database, CAMPAIGN) == [first]
-    await numbers.save(database, CAMPAIGN, [(1, "retired", '{"errors": 5}')])
-    assert await numbers.load(database, CAMPAIGN) == [
+    await numbers.add(database, KEY, first, NOW)
+    await numbers.add(
+        database, CampaignKey(1, 2), NumberRow(1, "+12675550101", "PN2", "active", "capacity", "{}"), NOW
+    )
+    assert await numbers.load(database, KEY) == [first]
+    await numbers.save(database, KEY, [(1, "retired", '{"errors": 5}')])
+    assert await numbers.load(database, KEY) == [
         NumberRow(1, OUR_PHONE, "PN1", "retired", "first_number", '{"errors": 5}')
     ]
-    assert (await numbers.load(database, 2))[0].state == "active"
+    assert (await numbers.load(database, CampaignKey(1, 2)))[0].state == "active"
     asked = [OUR_PHONE, "+12675550101", "+12675550199"]
-    assert await numbers.campaigns_of(database, asked) == {OUR_PHONE: 1, "+12675550101": 2}
+    assert await numbers.campaigns_of(database, asked) == {OUR_PHONE: KEY, "+12675550101": CampaignKey(1, 2)}
 
 
 async def test_a_number_belongs_to_one_campaign_only(database: Database):
@@ -119,17 +122,19 @@ async def test_a_number_belongs_to_one_campaign_only(database: Database):
     await people(database, 0, campaign_id=2)
     await own_number(database)
     with pytest.raises(asyncpg.UniqueViolationError):
-        await numbers.add(database, 2, NumberRow(1, OUR_PHONE, "PN9", "active", "capacity", "{}"), NOW)
+        await numbers.add(
+            database, CampaignKey(1, 2), NumberRow(1, OUR_PHONE, "PN9", "active", "capacity", "{}"), NOW
+        )
 
 
 async def test_the_days_segments_are_counted_by_carrier(database: Database):
     await people(database, 0)
     rows = [ContactRow(1, phone(1), GROUP, carrier="tmobile"), ContactRow(2, phone(2), GROUP)]
-    await contacts.add(database, CAMPAIGN, rows)
+    await contacts.add(database, KEY, rows)
     await admit(database, admission(1, segments=3), admission(2, segments=2))
     await claim(database, claiming(1), claiming(2))
-    assert await numbers.segments_since(database, CAMPAIGN, NOW) == {"tmobile": 3, None: 2}
-    assert await numbers.segments_since(database, CAMPAIGN, NOW + 2) == {}
+    assert await numbers.segments_since(database, KEY, NOW) == {"tmobile": 3, None: 2}
+    assert await numbers.segments_since(database, KEY, NOW + 2) == {}
 
 
 async def test_the_books_are_read_out_in_order(database: Database):
@@ -142,7 +147,7 @@ async def test_the_books_are_read_out_in_order(database: Database):
     await opt_out(database, 3)
 
     async def read(sql: str) -> list[tuple[object, ...]]:
-        return [tuple(row) for row in await database.fetch(sql, CAMPAIGN)]
+        return [tuple(row) for row in await database.fetch(sql, *KEY)]
 
     told = await read(audit_export.MESSAGES)
     assert [row[:8] for row in told] == [
@@ -155,7 +160,7 @@ async def test_the_books_are_read_out_in_order(database: Database):
     assert await read(audit_export.PAST_ATTEMPTS) == []
     assert await read(audit_export.INBOUND) == []
 
-    audited = await stored_books(database, CAMPAIGN)
+    audited = await stored_books(database, KEY)
     assert audited.messages[
         ["message_id", "phone", "number", "kind", "state", "has_reason", "code"]
     ].tolist() == [
@@ -175,7 +180,9 @@ async def test_the_books_are_read_out_in_order(database: Database):
 async def test_books_that_cannot_be_read_are_refused_not_misread(
     database: Database, monkeypatch: pytest.MonkeyPatch, rows: int
 ):
-    unreadable = f"SELECT n, 1.0, NULL::text FROM generate_series(1, {rows}) n WHERE $1::bigint > 0"
+    unreadable = (
+        f"SELECT n, 1.0, NULL::text FROM generate_series(1, {rows}) n WHERE $1::bigint + $2::bigint > 0"
+    )
     monkeypatch.setattr(audit_export, "OPT_OUTS", unreadable)
     with pytest.raises(ValueError, match="a value is NULL"):
-        await stored_books(database, CAMPAIGN)
+        await stored_books(database, KEY)

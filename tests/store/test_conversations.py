@@ -9,8 +9,8 @@ from gateway.store.conversations import Attention, Heard, Stored
 from gateway.store.database import Database
 from tests.store.rows import (
     ACTION,
-    CAMPAIGN,
     GROUP,
+    KEY,
     NOW,
     SCOPE,
     admission,
@@ -28,7 +28,7 @@ SOMEBODY_ELSE = 99
 
 async def hear(database: Database, *texts: Heard) -> list[Stored]:
     async with database.connection() as connection:
-        return await conversations.hear(connection, CAMPAIGN, SCOPE, texts)
+        return await conversations.hear(connection, KEY, SCOPE, texts)
 
 
 async def attention_at(database: Database, contact_id: int) -> float | None:
@@ -48,7 +48,7 @@ async def ask(
 ) -> list[Attention]:
     return await conversations.attention(
         database,
-        CAMPAIGN,
+        KEY,
         ACTION,
         volunteer_id,
         opt_out_scope=SCOPE,
@@ -207,7 +207,7 @@ async def test_a_volunteers_opt_out(database: Database):
     await hear(database, heard(1, 1))
 
     async def manual(contact_id: int) -> str | None:
-        return await conversations.opt_out(database, CAMPAIGN, SCOPE, contact_id, "manual", NOW + 90)
+        return await conversations.opt_out(database, KEY, SCOPE, contact_id, "manual", NOW + 90)
 
     assert await manual(1) == phone(1)
     assert await manual(1) is None
@@ -225,14 +225,14 @@ async def test_attention_is_open_between_a_text_and_an_answer_or_report(database
     assert await ask(database, 7) == []
     await hear(database, heard(1, 1, "Where?"), heard(2, 2, "When?"))
     assert [each.contact_id for each in await ask(database, 7)] == [1, 2]
-    assert await conversations.waiting(database, CAMPAIGN) == 2
+    assert await conversations.waiting(database, KEY) == 2
     talk = await conversation(database, 1)
     assert talk is not None
     reply = admission(9, 1, kind="reply", seen_revision=talk["revision"])
     assert await admit(database, reply) == {9}
-    await conversations.report(database, CAMPAIGN, 2, NOW + 90)
+    await conversations.report(database, KEY, 2, NOW + 90)
     assert await ask(database, 7) == []
-    assert await conversations.waiting(database, CAMPAIGN) == 0
+    assert await conversations.waiting(database, KEY) == 0
     await hear(database, heard(3, 2, "Still there?"))
     assert [each.body for each in await ask(database, 7)] == ["Still there?"]
 
@@ -242,7 +242,7 @@ async def test_attention_shows_the_last_text_oldest_conversation_first(database:
     await hear(database, heard(1, 2, "first", received_at=NOW + 1), heard(2, 1, "x", received_at=NOW + 2))
     await hear(database, heard(3, 2, "Unsubscribe me maybe", suggests_opt_out=True, received_at=NOW + 9))
     shown = await ask(database, 7)
-    second, first = await recipients.load(database, CAMPAIGN, SCOPE, [2, 1], [ACTION, ACTION], texts_since=0)
+    second, first = await recipients.load(database, KEY, SCOPE, [2, 1], [ACTION, ACTION], texts_since=0)
     assert shown == [
         Attention(second, NOW + 1, "Unsubscribe me maybe", True, False),
         Attention(first, NOW + 2, "x", False, False),
@@ -302,6 +302,6 @@ async def test_an_old_start_that_comes_late_lifts_no_newer_stop(database: Databa
     start = heard(2, 1, intent="start", received_at=NOW - 60)
     for texts in [[stop, start]] if together else [[stop], [start]]:
         await hear(database, *texts)
-    assert await conversations.opted_out(database, SCOPE, [phone(1)]) == {phone(1)}
+    assert await conversations.opted_out(database, KEY.organisation_id, SCOPE, [phone(1)]) == {phone(1)}
     await hear(database, heard(3, 1, intent="start", received_at=NOW + 60))
-    assert await conversations.opted_out(database, SCOPE, [phone(1)]) == set()
+    assert await conversations.opted_out(database, KEY.organisation_id, SCOPE, [phone(1)]) == set()

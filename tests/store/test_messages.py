@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
+from gateway.core.rules.campaign import CampaignKey
 from gateway.store import messages
 from gateway.store.database import Database
 from tests.store.rows import (
-    CAMPAIGN,
+    KEY,
     NOW,
     admission,
     admit,
@@ -102,8 +103,8 @@ async def test_a_used_key_writes_no_second_message(database: Database):
     assert await admit(database, again, admission(3, idempotency_key="b")) == {3}
     assert await queue(database) == [1, 3]
     async with database.connection() as connection:
-        found = await messages.by_idempotency_key(connection, CAMPAIGN, ["a", "b", "c"])
-        by_id = await messages.by_id(connection, CAMPAIGN, [1, 2])
+        found = await messages.by_idempotency_key(connection, KEY, ["a", "b", "c"])
+        by_id = await messages.by_id(connection, KEY, [1, 2])
     assert {key: entered.message_id for key, entered in found.items()} == {"a": 1, "b": 3}
     assert by_id == {1: messages.Entered(1, "queued", None)}
 
@@ -128,7 +129,9 @@ async def test_keys_of_two_campaigns_do_not_meet(database: Database):
     await people(database, campaign_id=2)
     await admit(database, admission(1, idempotency_key="a"))
     async with database.connection() as connection:
-        assert await messages.admit(connection, 2, 99, [admission(2, 1, idempotency_key="a")]) == {2}
+        assert await messages.admit(
+            connection, CampaignKey(1, 2), 99, [admission(2, 1, idempotency_key="a")]
+        ) == {2}
 
 
 async def test_the_same_write_twice_is_one_message(database: Database):

@@ -49,9 +49,9 @@ def shipping(monkeypatch: pytest.MonkeyPatch, *extra: tuple[int, str, str]) -> N
     monkeypatch.setattr(migrations, "shipped", with_extra)
 
 
-def test_the_shipped_migrations_are_numbered_without_gap_or_repeat():
+def test_the_shipped_migrations_are_numbered_without_repeat():
     numbers = [each.number for each in shipped()]
-    assert numbers == list(range(1, len(numbers) + 1))
+    assert numbers == sorted(set(numbers))
 
 
 async def test_all_are_applied_in_order_to_an_empty_database(empty: Database):

@@ -5,14 +5,15 @@ from math import inf
 
 import pytest
 
+from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.safeguards import Kind, second_look
 from gateway.store import campaigns, contacts, messages
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
 from gateway.store.messages import Queued, Refusal
 from tests.store.rows import (
-    CAMPAIGN,
     GROUP,
+    KEY,
     NOW,
     SCOPE,
     admission,
@@ -42,7 +43,7 @@ async def test_replies_come_first_then_retries_then_the_oldest(database: Databas
     await admit(database, *rows)
 
     async def waiting(due_until: float, lanes: tuple[int, int] = (0, 2), limit: int = 10) -> list[int]:
-        found = await messages.waiting(database, CAMPAIGN, lanes, due_until, limit)
+        found = await messages.waiting(database, KEY, lanes, due_until, limit)
         return [each.message_id for each in found]
 
     assert await waiting(NOW + 9) == [5, 3, 4, 2, 1, 6]
@@ -50,14 +51,14 @@ async def test_replies_come_first_then_retries_then_the_oldest(database: Databas
     assert await waiting(NOW + 9, (1, 2), 2) == [4, 2]
     assert await waiting(NOW + 9, (0, 0)) == [5, 3]
     assert await waiting(NOW + 0.5) == [5, 4, 2, 1, 6]
-    assert await messages.waiting(database, 2, (0, 2), NOW + 9, 10) == []
+    assert await messages.waiting(database, CampaignKey(1, 2), (0, 2), NOW + 9, 10) == []
 
 
 async def test_a_waiting_message_brings_all_that_sending_it_needs(database: Database):
     await people(database, 0)
-    await contacts.add(database, CAMPAIGN, [ContactRow(1, phone(1), GROUP, carrier="att")])
+    await contacts.add(database, KEY, [ContactRow(1, phone(1), GROUP, carrier="att")])
     await admit(database, admission(1, segments=2, number_id=8, body="Hi", lane=0, kind="reply"))
-    assert await messages.waiting(database, CAMPAIGN, (0, 2), NOW, 10) == [
+    assert await messages.waiting(database, KEY, (0, 2), NOW, 10) == [
         Queued(
             message_id=1,
             contact_id=1,
@@ -78,11 +79,11 @@ async def test_a_waiting_message_brings_all_that_sending_it_needs(database: Data
 
 async def test_next_due(database: Database):
     await people(database)
-    assert await messages.next_due(database, CAMPAIGN, NOW) is None
+    assert await messages.next_due(database, KEY, NOW) is None
     await admit(database, admission(1, requested_at=NOW + 5), admission(2, requested_at=NOW + 2, lane=2))
-    assert await messages.next_due(database, CAMPAIGN, NOW) == NOW + 2
-    assert await messages.next_due(database, CAMPAIGN, NOW + 2) == NOW + 5
-    assert await messages.next_due(database, CAMPAIGN, NOW + 5) is None
+    assert await messages.next_due(database, KEY, NOW) == NOW + 2
+    assert await messages.next_due(database, KEY, NOW + 2) == NOW + 5
+    assert await messages.next_due(database, KEY, NOW + 5) is None
 
 
 async def test_a_claim_writes_the_intent_and_takes_it_out_of_the_queue(database: Database):
@@ -114,7 +115,7 @@ async def test_the_second_look_of_a_claim(database: Database):
     assert await claim(database, *map(claiming, [1, 2, 3, 4, 99])) == {1: 1, 4: 1}
     assert await queue(database) == [2]
     assert await states(database) == {1: "sending", 2: "queued", 3: "blocked", 4: "sending"}
-    standings = await messages.standings(database, CAMPAIGN, SCOPE, [1, 2, 3, 99], NOW)
+    standings = await messages.standings(database, KEY, SCOPE, [1, 2, 3, 99], NOW)
     assert [(each.message_id, each.state, each.facts.opted_out) for each in standings] == [
         (1, "sending", False),
         (2, "queued", True),
@@ -131,7 +132,7 @@ async def test_a_claim_holds_back_exactly_what_the_table_refuses(database: Datab
     )
     await people(database, 0)
     rows = [ContactRow(each, phone(each), GROUP, line_type=line) for each, (_, line, *_) in everybody]
-    await contacts.add(database, CAMPAIGN, rows)
+    await contacts.add(database, KEY, rows)
     await admit(database, *(admission(n, kind=kind, not_after=end) for n, (kind, *_, end) in everybody))
     for n, (_, _, until, left, _) in everybody:
         if left:
@@ -140,7 +141,7 @@ async def test_a_claim_holds_back_exactly_what_the_table_refuses(database: Datab
             "UPDATE conversations SET failure_until = to_timestamp($2) WHERE contact_id = $1", n, until
         )
     ids = [n for n, _ in everybody]
-    standings = await messages.standings(database, CAMPAIGN, SCOPE, ids, NOW)
+    standings = await messages.standings(database, KEY, SCOPE, ids, NOW)
     free = [each.message_id for each in standings if second_look(each.kind, each.facts, NOW) is None]
     assert sorted(await claim(database, *map(claiming, ids))) == free
     assert 0 < len(free) < len(ids)
@@ -149,9 +150,9 @@ async def test_a_claim_holds_back_exactly_what_the_table_refuses(database: Datab
 async def test_a_paused_campaign_claims_nothing(database: Database):
     await people(database)
     await admit(database, admission(1))
-    await campaigns.pause(database, CAMPAIGN, True)
+    await campaigns.pause(database, KEY, True)
     assert await claim(database, claiming(1)) == {}
-    await campaigns.pause(database, CAMPAIGN, False)
+    await campaigns.pause(database, KEY, False)
     assert await claim(database, claiming(1)) == {1: 1}
 
 
@@ -167,7 +168,7 @@ async def test_only_what_is_queued_is_blocked(database: Database, state: str):
     await people(database)
     await admit(database, admission(1), admission(2, state=state, number_id=1, slot_at=NOW))
     refusals = [Refusal(each, 1203, "none to be had") for each in (1, 2, 99)]
-    assert await messages.block(database, CAMPAIGN, refusals, NOW + 3) == {1}
+    assert await messages.block(database, KEY, refusals, NOW + 3) == {1}
     row = await message(database, 1)
     assert (row["state"], row["code"], row["reason"]) == ("blocked", 1203, "none to be had")
     assert row["final_at"].timestamp() == NOW + 3
@@ -179,5 +180,5 @@ async def test_what_is_over(database: Database):
     await people(database, 4)
     rows = [admission(each, not_after=NOW + 100 * each) for each in (1, 2, 3)]
     await admit(database, *rows, admission(4, not_after=NOW, state="sending", number_id=1, slot_at=NOW))
-    assert await messages.over(database, CAMPAIGN, NOW + 50) == []
-    assert await messages.over(database, CAMPAIGN, NOW + 200) == [1, 2]
+    assert await messages.over(database, KEY, NOW + 50) == []
+    assert await messages.over(database, KEY, NOW + 200) == [1, 2]

@@ -6,12 +6,13 @@ import math
 import msgspec
 import pytest
 
+from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.lifecycle import MOVES, TERMINAL, State
 from gateway.store import receipts
 from gateway.store.database import Database
 from gateway.store.receipts import Moved, Requeue, Word
 from tests.store.rows import (
-    CAMPAIGN,
+    KEY,
     NOW,
     NUMBER,
     OUR_PHONE,
@@ -34,19 +35,19 @@ NEVER_TOLD = {State.QUEUED, State.BLOCKED}  # no attempt is under way: a word ab
 
 async def tell(database: Database, *words: Word) -> list[Moved]:
     async with database.connection() as connection:
-        return await receipts.tell(connection, CAMPAIGN, SCOPE, words, NOW + 100)
+        return await receipts.tell(connection, KEY, SCOPE, words, NOW + 100)
 
 
 async def late(database: Database, *words: Word) -> set[int]:
     async with database.connection() as connection:
-        return await receipts.late(connection, CAMPAIGN, words, NOW + 100)
+        return await receipts.late(connection, KEY, words, NOW + 100)
 
 
 async def requeue(database: Database, *rows: Requeue) -> None:
     async with database.transaction() as connection:
         ids = [row.message_id for row in rows]
-        await receipts.lock(connection, CAMPAIGN, ids)
-        await receipts.requeue(connection, CAMPAIGN, rows, NOW + 50)
+        await receipts.lock(connection, KEY, ids)
+        await receipts.requeue(connection, KEY, rows, NOW + 50)
 
 
 def again(message_id: int, *, attempt: int = 1, spends: bool = True) -> Requeue:
@@ -123,7 +124,7 @@ async def test_unknown_messages_and_campaigns_are_not_told(database: Database):
     await sending(database)
     assert await tell(database, Word(99, 1, "delivered")) == []
     async with database.connection() as connection:
-        assert await receipts.tell(connection, 2, SCOPE, [Word(1, 1, "delivered")], NOW) == []
+        assert await receipts.tell(connection, CampaignKey(1, 2), SCOPE, [Word(1, 1, "delivered")], NOW) == []
     assert await states(database) == {1: "sending"}
 
 
@@ -222,7 +223,7 @@ async def test_requeue_twice_is_once(database: Database):
 async def test_lock_reads_what_the_decision_needs(database: Database):
     await sending(database, 2)
     async with database.transaction() as connection:
-        there = await receipts.lock(connection, CAMPAIGN, [2, 99])
+        there = await receipts.lock(connection, KEY, [2, 99])
     assert list(there) == [2]
     assert msgspec.structs.astuple(there[2]) == (2, "sending", 1, 1, NOW + 3600, NUMBER)
 
@@ -271,7 +272,7 @@ async def test_unsettled_are_those_that_may_have_left(database: Database):
     for state, message_id in (("unknown", 2), ("sent", 3), ("queued", 4)):
         await database.execute("UPDATE messages SET state = $1 WHERE message_id = $2", state, message_id)
     await database.execute("UPDATE messages SET slot_at = to_timestamp($1) WHERE message_id = 5", NOW + 500)
-    left = await receipts.unsettled(database, CAMPAIGN)
+    left = await receipts.unsettled(database, KEY)
     assert [(each.message_id, each.attempt, each.state, each.phone, each.slot_at) for each in left] == [
         (1, 1, "sending", phone(1), NOW + 1),
         (2, 1, "unknown", phone(2), NOW + 1),

@@ -6,14 +6,25 @@ from gateway.store import contacts, recipients
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
 from gateway.store.recipients import Recipient
-from tests.store.rows import ACTION, CAMPAIGN, GROUP, NOW, SCOPE, admission, admit, opt_out, people, phone
+from tests.store.rows import (
+    ACTION,
+    GROUP,
+    KEY,
+    NOW,
+    SCOPE,
+    admission,
+    admit,
+    opt_out,
+    people,
+    phone,
+)
 
 
 async def load(database: Database, *pairs: tuple[int, int | None], texts_since: float = 0) -> list[Recipient]:
     async with database.connection() as connection:
         return await recipients.load(
             connection,
-            CAMPAIGN,
+            KEY,
             SCOPE,
             [contact for contact, _ in pairs],
             [action for _, action in pairs],
@@ -35,7 +46,7 @@ async def test_an_unknown_contact_has_no_phone(database: Database):
 async def test_a_person_never_texted(database: Database):
     await people(database, 0)
     row = ContactRow(1, phone(1), GROUP, line_type="landline", carrier="verizon")
-    await contacts.add(database, CAMPAIGN, [row])
+    await contacts.add(database, KEY, [row])
     assert await load(database, (1, ACTION)) == [
         stranger(1, phone=phone(1), hours_group=GROUP, line_type="landline", carrier="verizon")
     ]

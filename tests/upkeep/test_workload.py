@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
-from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.campaign import CampaignKey, CampaignSettings
 from gateway.core.rules.registration import Registration
 from gateway.core.rules.safeguards import Kind
 from gateway.core.sending.numbers import NumberState
@@ -14,7 +14,7 @@ from gateway.store import backlog
 from gateway.store.backlog import Backlog, Budget
 from tests.pipeline.scripted_provider import Hangs
 from tests.pipeline.test_metrics_of_the_road import carriers, value
-from tests.pipeline.world import CAMPAIGN, FIVE, SETTINGS, World
+from tests.pipeline.world import CAMPAIGN, FIVE, KEY, SETTINGS, World
 
 SLOW = CampaignSettings(registration=Registration(total_per_s=1))
 
@@ -59,7 +59,7 @@ def test_initials_drain_after_the_replies_before_them(play):
             await world.write(contact, "Who is this?")
         await world.send_all(range(6, 16))
         await asyncio.gather(*(world.submit(each, "Ann", kind=Kind.REPLY) for each in range(1, 6)))
-        rows = {(row.lane, row.carrier): row for row in await backlog.waiting(world.store, CAMPAIGN)}
+        rows = {(row.lane, row.carrier): row for row in await backlog.waiting(world.store, KEY)}
         await world.gateway.workload.run_once()
         replies, initials = rows[0, None].segments, rows[2, None].segments
         assert min(replies, initials) > 1
@@ -266,9 +266,9 @@ def test_each_state_has_its_budget(play, state: str, times: dict[str, float], is
         await world.store.execute("UPDATE messages SET state = $1", state)
         for column, ago_s in times.items():
             await world.store.execute(f"UPDATE messages SET {column} = to_timestamp($1)", now + ago_s)
-        found = await backlog.stuck(world.store, CAMPAIGN, Budget(), now)
+        found = await backlog.stuck(world.store, KEY, Budget(), now)
         assert found == ({state: 1} if is_stuck else {})
-        assert await backlog.stuck(world.store, CAMPAIGN + 1, Budget(), now) == {}
+        assert await backlog.stuck(world.store, CampaignKey(1, 2), Budget(), now) == {}
 
     play(story)
 
@@ -279,7 +279,7 @@ def test_a_retry_that_is_not_due_yet_has_no_age(play):
         world.provider.answers.append(Refused(20429))
         await world.submit(1, "x" * 161)
         await world.wait(0.5)
-        (row,) = await backlog.waiting(world.store, CAMPAIGN)
+        (row,) = await backlog.waiting(world.store, KEY)
         assert row == Backlog(1, "verizon", 1, 2, row.due_at)
         assert row.due_at > world.clock.now()
         await world.gateway.workload.run_once()

@@ -1,5 +1,7 @@
 """A campaign's settings: what its admins decide, in one record that is stored as JSON (F215)."""
 
+from typing import NamedTuple
+
 import msgspec
 
 from gateway.core.rules.errors import BadInput
@@ -8,6 +10,16 @@ from gateway.core.rules.registration import Registration
 from gateway.core.rules.retry import RetryPolicy
 from gateway.core.rules.safeguards import Policy
 from gateway.core.sending.numbers import PoolPolicy
+
+DEFAULT_ORGANISATION = 1
+"""Made with the tables: whose a campaign is when nobody says otherwise."""
+
+
+class CampaignKey(NamedTuple):
+    """What every row of a campaign is found by: the first two arguments of each statement about it."""
+
+    organisation_id: int
+    campaign_id: int
 
 
 class CampaignSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
