@@ -144,6 +144,32 @@ class Http(Section, frozen=True):
     public_url: Annotated[
         str | None, Meta(description="how the provider reaches us for callbacks: https://texts.example.org")
     ] = None
+    internal_host: Annotated[
+        str,
+        Meta(min_length=1, description="address of the house's own door: metrics, and health in detail"),
+    ] = "127.0.0.1"
+    internal_port: Annotated[
+        int | None,
+        Meta(
+            ge=0,
+            le=65_535,
+            description="its port; default: 10000 above http.port, or below where there is none, or 0 where that is 0",
+        ),
+    ] = None
+
+
+INTERNAL_PORT_OFFSET = 10_000
+LARGEST_PORT = 65_535
+
+
+def internal_port(http: Http) -> int:
+    """Where the house's own door is: several workers of a machine have different ones without more settings."""
+    if http.internal_port is not None:
+        return http.internal_port
+    if not http.port:
+        return 0
+    above = http.port + INTERNAL_PORT_OFFSET
+    return above if above <= LARGEST_PORT else http.port - INTERNAL_PORT_OFFSET
 
 
 class Log(Section, frozen=True):
@@ -153,6 +179,7 @@ class Log(Section, frozen=True):
     format: Annotated[
         Literal["console", "json"], Meta(description="lines for people, or one JSON object a line")
     ] = "console"
+    access: Annotated[bool, Meta(description="one line a request at the public door")] = True
 
 
 class Settings(Section, frozen=True):

@@ -34,6 +34,7 @@ ROUTES = (
     "/v1/campaigns/{campaign_id}/registration",
     "/webhooks/twilio/status",
     "/webhooks/twilio/inbound",
+    "/livez",
     "/healthz",
     "/readyz",
     "/metrics",

@@ -18,11 +18,13 @@ from aiohttp import web
 
 from gateway.app import Gateway, chores_of, reconciliation_of
 from gateway.clock import Clock
-from gateway.config import Http, Settings
+from gateway.config import Settings, internal_port
 from gateway.core.rules.errors import BadInput, Kind, consequence
 from gateway.http.access import Keys
-from gateway.http.parts import Parts, Ping, WebhookDoor
-from gateway.http.server import application
+from gateway.http.library_log import library_log
+from gateway.http.parts import Parts, WebhookDoor
+from gateway.http.readiness import Asked
+from gateway.http.server import application, internal_application
 from gateway.pipeline.look_ups import RememberedLookUps
 from gateway.providers.base import History, NotSent, Provider, ProviderError, Refused
 from gateway.providers.twilio import webhooks as twilio_webhooks
@@ -39,7 +41,8 @@ _LAG_PROBE_S: Final = 1.0
 _DRAIN_S: Final = 60.0
 _AGAIN_S: Final = 0.5
 _GREETING_S: Final = 5.0
-_PING_KEPT_S: Final = 15.0  # a provider's answer is good for so long: probes come every few seconds
+_DATABASE_KEPT_S: Final = 1.0  # with the limit of a question, /readyz tells of trouble within 5 s
+_PROVIDER_KEPT_S: Final = 15.0  # a provider's answer is good for so long: probes come every few seconds
 _KEEP_ALIVE_S: Final = (
     75.0  # longer than a proxy keeps a connection that it does not use; ends a half-sent head
 )
@@ -144,22 +147,18 @@ class Worker:
         self._claims = Database(dsn, connections=1)
         self.gateway = Gateway(settings, self.database, self._claims, provider, clock)
         self._parts = self._door_parts()
-        self._runner = web.AppRunner(
-            application(self._parts, doors, version("textbank")),
-            access_log=None,
-            handle_signals=False,
-            auto_decompress=False,  # gateway/http/intake.py unpacks, within bounds
-            keepalive_timeout=_KEEP_ALIVE_S,
-            lingering_time=_LINGER_S,
-        )
+        app = application(self._parts, doors, version("textbank"), access_log=settings.log.access)
+        self._public = _runner(app)
+        self._internal = _runner(internal_application(self._parts))
         self._tending: list[asyncio.Task[None]] = []
         self.url = ""
+        self.internal_url = ""
 
     def _door_parts(self) -> Parts:
         gateway = self.gateway
-        pings: dict[str, Ping] = {"database": self._ask_database}
+        asked = {"database": Asked(self._ask_database, kept_s=_DATABASE_KEPT_S)}
         if hasattr(self.provider, "check"):
-            pings["provider"] = _kept(lambda: ask_provider(self.provider), _PING_KEPT_S)
+            asked["provider"] = Asked(lambda: ask_provider(self.provider), kept_s=_PROVIDER_KEPT_S)
         look_ups = RememberedLookUps(
             self.database,
             self.clock,
@@ -178,7 +177,7 @@ class Worker:
             keys=Keys(self.database),
             adopt=gateway.adopt,
             pool=lambda campaign: road.pool if (road := gateway.dispatch.roads.get(campaign)) else None,
-            pings=pings,
+            asked=asked,
         )
 
     async def _ask_database(self) -> None:
@@ -202,7 +201,12 @@ class Worker:
         settings_hash = hashlib.sha256(repr(self.settings).encode()).hexdigest()[:12]
         self.gateway.metrics.running(version("textbank"), "", settings_hash)
         self._tend()
-        _log.info("serving", url=self.url, campaigns=len(self.gateway.campaigns.ids()))
+        _log.info(
+            "serving",
+            url=self.url,
+            url_internal=self.internal_url,
+            campaigns=len(self.gateway.campaigns.ids()),
+        )
 
     def _tend(self) -> None:
         """What runs beside the road and the door, as long as they do."""
@@ -214,14 +218,13 @@ class Worker:
 
     async def _listen(self) -> None:
         http = self.settings.http
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, http.host, http.port, backlog=1024)
-        try:
-            await site.start()
-        except OSError as error:
-            raise _cannot_listen(http, error) from error
-        port = self._runner.addresses[0][1]
-        self.url = f"http://{f'[{http.host}]' if ':' in http.host else http.host}:{port}"
+        self.internal_url = await _listening(
+            self._internal,
+            http.internal_host,
+            internal_port(http),
+            "http.internal_host or http.internal_port",
+        )
+        self.url = await _listening(self._public, http.host, http.port, "http.host or http.port")
 
     async def stop(self) -> None:
         """Refuses new work, finishes what is under way with the webhooks still open, then closes; once."""
@@ -232,7 +235,7 @@ class Worker:
         for task in self._tending:
             task.cancel()
         await self._drain()
-        await self._runner.cleanup()
+        await self._public.cleanup()
         await self._drain()  # what came in meanwhile
         await self._close()
         _log.info("stopped")
@@ -254,7 +257,8 @@ class Worker:
         return True
 
     async def _close(self) -> None:
-        await self._runner.cleanup()
+        await self._public.cleanup()
+        await self._internal.cleanup()
         await self.provider.close()
         for database in (self._claims, self.database):
             with contextlib.suppress(OSError):  # its connections may be broken
@@ -268,25 +272,35 @@ class Worker:
             self.gateway.metrics.event_loop_lag(max(0.0, loop.time() - due))
 
 
-def _cannot_listen(http: Http, error: OSError) -> BadInput:
+def _runner(app: web.Application) -> web.AppRunner:
+    return web.AppRunner(
+        app,
+        access_log=None,
+        logger=library_log(),
+        handle_signals=False,
+        auto_decompress=False,  # gateway/http/intake.py unpacks, within bounds
+        keepalive_timeout=_KEEP_ALIVE_S,
+        lingering_time=_LINGER_S,
+    )
+
+
+async def _listening(runner: web.AppRunner, host: str, port: int, settings: str) -> str:
+    """Listens; the address to call. Raises BadInput."""
+    await runner.setup()
+    site = web.TCPSite(runner, host, port, backlog=1024)
+    try:
+        await site.start()
+    except OSError as error:
+        raise _cannot_listen(host, port, settings, error) from error
+    port = runner.addresses[0][1]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _cannot_listen(host: str, port: int, settings: str, error: OSError) -> BadInput:
     number = error.errno or 0  # below 0 for an unknown host, which has words of its own
     why = os.strerror(number) if number > 0 else error.strerror or str(error)
-    do = "stop what listens there, or give another http.host or http.port"
-    return BadInput(f"can't listen ({why})", f"{http.host}:{http.port}", do)
-
-
-def _kept(ping: Ping, kept_s: float) -> Ping:
-    """The ping, asked again only when its last good answer is old."""
-    good_until = 0.0
-
-    async def kept() -> None:
-        nonlocal good_until
-        now = asyncio.get_running_loop().time()
-        if now >= good_until:
-            await ping()
-            good_until = now + kept_s
-
-    return kept
+    do = f"stop what listens there, or give another {settings}"
+    return BadInput(f"can't listen ({why})", f"{host}:{port}", do)
 
 
 @contextlib.asynccontextmanager
@@ -409,13 +423,18 @@ async def _check_public_url(settings: Settings) -> None:
 
 async def _check_port(settings: Settings) -> None:
     http = settings.http
+    _check_free(http.host, http.port, "http.host or http.port")
+    _check_free(http.internal_host, internal_port(http), "http.internal_host or http.internal_port")
+
+
+def _check_free(host: str, port: int, names: str) -> None:
     try:
-        where: Any = socket.getaddrinfo(http.host, http.port, type=socket.SOCK_STREAM)[0]
+        where: Any = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(where[0], where[1]) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(where[4])
     except OSError as error:
-        raise _cannot_listen(http, error) from error
+        raise _cannot_listen(host, port, names, error) from error
 
 
 async def _check_database(settings: Settings) -> str | None:

@@ -63,7 +63,7 @@ class House:
         self.carrier: Child
         self.gateway: Child
         self.store: Database
-        self.carrier_url = self.gateway_url = ""
+        self.carrier_url = self.gateway_url = self.internal_url = ""
         self.key = ""
         self.client: Client
 
@@ -182,9 +182,12 @@ def _carrier(built: House, speed: float) -> Child:
 def _gateway(built: House) -> Child:
     port = free_port()
     built.gateway_url = f"http://{HOST}:{port}"
+    internal_port = free_port()
+    built.internal_url = f"http://{HOST}:{internal_port}"
     environment = {
         "TEXTBANK_DATABASE_DSN": built.server.dsn(),
         "TEXTBANK_HTTP_PORT": str(port),
+        "TEXTBANK_HTTP_INTERNAL_PORT": str(internal_port),
         "TEXTBANK_HTTP_PUBLIC_URL": built.gateway_url,
         "TEXTBANK_PROVIDER_URL": built.carrier_url.replace("http://", f"twilio://{ACCOUNT}:{TOKEN}@")
         + "?scheme=http",

@@ -30,19 +30,21 @@ class Watch:
     """Counts of the gateway and of the carrier, asked for a few times a second."""
 
     def __init__(self, house: House) -> None:
-        self._house = house
         self._carrier = Client(house.carrier_url, 1)
+        self._internal = Client(house.internal_url, 1)
         self.final = 0
 
     async def open(self) -> None:
         await self._carrier.open()
+        await self._internal.open()
 
     def close(self) -> None:
         self._carrier.close()
+        self._internal.close()
 
     async def look(self) -> int:
         """Messages with a final state, as the gateway counts them; kept in `final`."""
-        text = (await self._house.client.call(self._house.request("GET", "/metrics"))).body.decode()
+        text = (await self._internal.call(self._internal.request("GET", "/metrics"))).body.decode()
         lines = (line for line in text.splitlines() if line.startswith("p2p_messages_final_total{"))
         self.final = sum(int(float(line.rpartition(" ")[2])) for line in lines)
         return self.final

@@ -1,17 +1,18 @@
-"""/healthz, /readyz and /metrics: for supervisors, load balancers and Prometheus; no key is asked for."""
+"""/livez, /readyz and /metrics: for supervisors, load balancers and Prometheus; no key is asked for.
+
+Whoever reaches the public door learns whether this worker lives and works, and no more. Who is away, and the
+metrics, are told behind the house's own door.
+"""
 
 import asyncio
 from http import HTTPStatus
-from typing import Final
 
 from aiohttp import web
 
 from gateway.http.bodies import json_answer
-from gateway.http.parts import Parts, Ping
+from gateway.http.parts import Parts
+from gateway.http.readiness import OK
 from gateway.http.records import Health
-
-_PATIENCE_S: Final = 3.0
-_OK: Final = "ok"
 
 
 class HealthDesk:
@@ -25,18 +26,20 @@ class HealthDesk:
         return json_answer(Health(status="ok"))
 
     async def ready(self, _request: web.Request) -> web.Response:
-        words = dict(
-            zip(
-                self._parts.pings,
-                await asyncio.gather(*(_word(ping) for ping in self._parts.pings.values())),
-                strict=True,
-            )
-        )
+        """Without detail: for load balancers outside the house."""
+        health = await self._health()
+        return _answer(Health(status=health.status))
+
+    async def ready_in_detail(self, _request: web.Request) -> web.Response:
+        return _answer(await self._health())
+
+    async def _health(self) -> Health:
+        asked = self._parts.asked
+        words = dict(zip(asked, await asyncio.gather(*(each.word() for each in asked.values())), strict=True))
         if self._parts.closing:
             words["worker"] = "stopping"
-        is_ready = all(word == _OK for word in words.values())
-        health = Health(status="ok" if is_ready else "unavailable", parts=words)
-        return json_answer(health, HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE)
+        is_ready = all(word == OK for word in words.values())
+        return Health(status="ok" if is_ready else "unavailable", parts=words)
 
     async def metrics(self, _request: web.Request) -> web.Response:
         """Text format 0.0.4; made off the event loop, since it takes milliseconds."""
@@ -45,13 +48,6 @@ class HealthDesk:
         return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
 
-async def _word(ping: Ping) -> str:
-    """ "ok", or the class of what went wrong: a reason's text may hold an address or a secret."""
-    try:
-        async with asyncio.timeout(_PATIENCE_S):
-            await ping()
-    except TimeoutError:
-        return "no answer"
-    except Exception as error:  # noqa: BLE001 - whatever it is, this part is not ready
-        return type(error).__name__
-    return _OK
+def _answer(health: Health) -> web.Response:
+    is_ready = health.status == "ok"
+    return json_answer(health, HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE)

@@ -180,9 +180,9 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     ),
     Operation(
         method="GET",
-        path="/healthz",
+        path="/livez",
         handler="health.alive",
-        summary="This worker lives.",
+        summary="This worker lives. /healthz is the same.",
         role=None,
         tag="health",
         gives={_OK: Health},
@@ -192,6 +192,27 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         path="/readyz",
         handler="health.ready",
         summary="This worker can work: the database and the provider answer, and it is not stopping.",
+        role=None,
+        tag="health",
+        gives={_OK: Health, _UNAVAILABLE: Health},
+    ),
+)
+
+INTERNAL: Final[tuple[Operation, ...]] = (
+    Operation(
+        method="GET",
+        path="/livez",
+        handler="health.alive",
+        summary="This worker lives. /healthz is the same.",
+        role=None,
+        tag="health",
+        gives={_OK: Health},
+    ),
+    Operation(
+        method="GET",
+        path="/readyz",
+        handler="health.ready_in_detail",
+        summary="This worker can work, and each part's word about that.",
         role=None,
         tag="health",
         gives={_OK: Health, _UNAVAILABLE: Health},
@@ -206,3 +227,4 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         gives={_OK: PLAIN},
     ),
 )
+"""What only the house reaches: on a listener of its own."""

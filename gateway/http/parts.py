@@ -8,14 +8,13 @@ import msgspec
 from gateway.clock import Clock
 from gateway.core.sending.numbers import NumberPool
 from gateway.http.access import Keys
+from gateway.http.readiness import Asked
 from gateway.metrics import Metrics
 from gateway.pipeline.admission import Admission
 from gateway.pipeline.campaigns import Campaigns
 from gateway.pipeline.look_ups import LookUp
 from gateway.providers.base import InboundText, Sink, StatusReport
 from gateway.store.database import Database
-
-Ping = Callable[[], Awaitable[object]]
 
 
 class Signed(Protocol):
@@ -60,5 +59,5 @@ class Parts(msgspec.Struct, kw_only=True):
     keys: Keys
     adopt: Callable[[int], Awaitable[None]]  # a new campaign gets its dispatcher
     pool: Callable[[int], NumberPool | None]  # the live pool, when this worker dispatches the campaign
-    pings: dict[str, Ping]  # who must answer before we call ourselves ready
+    asked: dict[str, Asked]  # who must answer before we call ourselves ready
     closing: bool = False

@@ -1,20 +1,21 @@
 """The door put together: one aiohttp application from the table of operations and the providers' webhooks."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from gateway.http.access import Grant
+from gateway.http.access_log import write
 from gateway.http.bodies import INTAKE, JSON, MOST_BYTES_AT_ONCE
 from gateway.http.campaigns import CampaignDesk
 from gateway.http.health import HealthDesk
 from gateway.http.intake import Intake, release
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.openapi import document, page
-from gateway.http.operations import OPERATIONS, Operation
+from gateway.http.operations import INTERNAL, OPERATIONS, Operation
 from gateway.http.parts import Parts, WebhookDoor
 from gateway.http.problems import Handler, explained
 from gateway.http.reading import Reading
@@ -26,9 +27,11 @@ from gateway.metrics import Metrics
 Keyed = Callable[[web.Request, Grant], Awaitable[web.StreamResponse]]
 
 
-def application(parts: Parts, doors: Sequence[WebhookDoor], version: str) -> web.Application:
-    """Routes, bodies bounded, every failure a problem."""
-    app = web.Application(middlewares=[_counted(parts.metrics), explained])
+def application(
+    parts: Parts, doors: Sequence[WebhookDoor], version: str, *, access_log: bool = False
+) -> web.Application:
+    """What people and providers reach: routes, bodies bounded, every failure a problem."""
+    app = _application(parts, access_log=access_log)
     app[INTAKE] = Intake(MOST_BYTES_AT_ONCE)
     known = KnownCampaigns(parts.campaigns, parts.clock.now)
     desks = {
@@ -40,7 +43,28 @@ def application(parts: Parts, doors: Sequence[WebhookDoor], version: str) -> web
     }
     for door in doors:
         app.add_routes(Webhooks(parts, known, door).routes())
-    for operation in OPERATIONS:
+    _add_operations(app, parts, OPERATIONS, desks)
+    app.add_routes(_pages(version))
+    return app
+
+
+def internal_application(parts: Parts) -> web.Application:
+    """What only the house reaches: health in detail and metrics. It is no part of the access log."""
+    app = _application(parts, access_log=False)
+    _add_operations(app, parts, INTERNAL, {"health": HealthDesk(parts)})
+    return app
+
+
+def _application(parts: Parts, *, access_log: bool) -> web.Application:
+    app = web.Application(middlewares=[_counted(parts.metrics, access_log=access_log), explained])
+    app.router.add_get("/healthz", HealthDesk(parts).alive)
+    return app
+
+
+def _add_operations(
+    app: web.Application, parts: Parts, operations: Sequence[Operation], desks: Mapping[str, object]
+) -> None:
+    for operation in operations:
         desk, _, method = operation.handler.partition(".")
         handler = getattr(desks[desk], method)
         app.router.add_route(
@@ -48,11 +72,9 @@ def application(parts: Parts, doors: Sequence[WebhookDoor], version: str) -> web
             _pattern(operation),
             handler if operation.role is None else _keyed(parts, operation, handler),
         )
-    app.add_routes(_pages(version))
-    return app
 
 
-def _counted(metrics: Metrics) -> Middleware:
+def _counted(metrics: Metrics, *, access_log: bool) -> Middleware:
     """Every request by its route's template, also one that leads nowhere."""
 
     @web.middleware
@@ -65,7 +87,10 @@ def _counted(metrics: Metrics) -> Middleware:
             release(request)
         resource = request.match_info.route.resource
         route = "other" if resource is None else resource.canonical
-        metrics.http_request(route, request.method, response.status, time() - began_at)
+        duration_s = time() - began_at
+        metrics.http_request(route, request.method, response.status, duration_s)
+        if access_log:
+            write(request, route, response, duration_s)
         return response
 
     return counted

@@ -89,7 +89,7 @@ async def test_an_unreachable_provider_keeps_no_worker_from_serving(town: Town) 
     await town.gateway.stop()
     gateway = await town.open_gateway()
     assert [line for line in gateway.lines if "the provider does not answer as it should" in line]
-    status, body = await town.call("GET", "/readyz")
+    status, body = await town.inside("/readyz")
     assert (status, body["parts"]) == (503, {"database": "ok", "provider": "NotSent"})
     await town.send([phone(0)])
     await town.line.open()

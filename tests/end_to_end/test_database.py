@@ -40,7 +40,7 @@ async def killed(server: EmbeddedServer, folder: Path) -> None:
 
 
 async def readiness(town: Town) -> tuple[int, object]:
-    status, body = await town.call("GET", "/readyz")
+    status, body = await town.inside("/readyz")
     return status, body["parts"]["database"]
 
 

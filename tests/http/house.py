@@ -84,6 +84,7 @@ class House:
         key: str | Role | None = Role.ADMIN,
         headers: dict[str, str] | None = None,
         data: bytes | BytesIO | None = None,
+        url: str = "",
     ) -> Answer:
         sent = dict(headers or {})
         if key is not None:
@@ -91,7 +92,9 @@ class House:
         if body is not None:
             data = msgspec.json.encode(body)
             sent.setdefault("Content-Type", "application/json")
-        async with self.session.request(method, self.worker.url + path, data=data, headers=sent) as response:
+        async with self.session.request(
+            method, (url or self.worker.url) + path, data=data, headers=sent
+        ) as response:
             text = await response.read()
             is_json = response.content_type.endswith("json")
             return Answer(response.status, msgspec.json.decode(text) if is_json else text, response.headers)
@@ -127,6 +130,10 @@ class House:
         sid = sid or f"SM{next(self._sids):032d}"
         return await self.webhook("/webhooks/twilio/inbound", inbound_form(sid, phone(contact_id), body))
 
+    async def inside(self, path: str) -> Answer:
+        """What the house's own door says."""
+        return await self.call("GET", path, key=None, url=self.worker.internal_url)
+
     async def count(self, table: str) -> int:
         total: int = await self.store.fetch_value(f"SELECT count(*) FROM {table}")
         return total
@@ -136,7 +143,7 @@ class House:
 
     async def metric(self, line: str) -> float:
         """The value of one series of /metrics."""
-        text = (await self.call("GET", "/metrics", key=None)).body.decode()
+        text = (await self.inside("/metrics")).body.decode()
         return float(next(each for each in text.splitlines() if each.startswith(line)).rpartition(" ")[2])
 
 

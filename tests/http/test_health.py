@@ -1,9 +1,11 @@
 """Health, and the database going away: not ready, nothing lost, and on with the work."""
 
 import asyncio
+import contextlib
 
 import pytest
 
+from gateway.http.readiness import Asked
 from gateway.providers.base import NotSent, Refused
 from tests.http.house import House
 from tests.http.signing_provider import PATIENCE_S
@@ -11,21 +13,21 @@ from tests.http.signing_provider import PATIENCE_S
 
 async def test_a_worker_that_works(house: House) -> None:
     assert (await house.call("GET", "/healthz", key=None)).body == {"status": "ok", "parts": {}}
-    ready = await house.call("GET", "/readyz", key=None)
+    ready = await house.inside("/readyz")
     assert (ready.status, ready.body["parts"]) == (200, {"database": "ok", "provider": "ok"})
 
 
 @pytest.mark.parametrize("wrong", [["the account is suspended"], NotSent(), Refused(20003)], ids=str)
 async def test_a_provider_that_says_no(house: House, wrong: list[str] | Exception) -> None:
     house.provider.wrong = wrong
-    ready = await house.call("GET", "/readyz", key=None)
+    ready = await house.inside("/readyz")
     assert (ready.status, ready.body["status"]) == (503, "unavailable")
     assert ready.body["parts"]["database"] == "ok"
     assert (await house.call("GET", "/healthz", key=None)).status == 200
 
 
 async def test_metrics_are_prometheus_text(house: House) -> None:
-    answer = await house.call("GET", "/metrics", key=None)
+    answer = await house.inside("/metrics")
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     await house.send(1)
     accepted = await house.metric('p2p_messages_accepted_total{channel="sms",kind="initial"}')
@@ -62,12 +64,14 @@ async def test_while_the_database_is_away_we_are_not_ready(
                 await house.worker.database._idle.pop().close()
                 house.worker.database._open -= 1
             await asyncio.sleep(0)
-    ready = await house.call("GET", "/readyz", key=None)
+    ready = await house.inside("/readyz")
     assert (ready.status, ready.body["parts"]["database"]) == (503, "DatabaseGone")
     asked = await house.call("GET", "/v1/campaigns")  # the key can't be looked up
     assert (asked.status, asked.headers["Retry-After"]) == (503, "2")
     monkeypatch.undo()
-    assert (await house.call("GET", "/readyz", key=None)).status == 200
+    async with asyncio.timeout(PATIENCE_S):
+        while (await house.call("GET", "/readyz", key=None)).status != 200:
+            pass
 
 
 @pytest.mark.parametrize(
@@ -78,3 +82,50 @@ async def test_what_is_not_there_is_a_problem_too(house: House, method: str, pat
     answer = await house.call(method, path)
     assert (answer.status, answer.body["status"]) == (status, status)
     assert ("Allow" in answer.headers) == (status == 405)
+
+
+async def test_the_public_door_tells_no_detail(house: House) -> None:
+    house.provider.wrong = ["the account is suspended"]
+    answer = await house.call("GET", "/readyz", key=None)
+    assert (answer.status, answer.body) == (503, {"status": "unavailable", "parts": {}})
+    assert (await house.call("GET", "/metrics", key=None)).status == 404
+    assert (await house.call("GET", "/livez", key=None)).status == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/campaigns", "/docs", "/openapi.json", "/webhooks/twilio/status"])
+async def test_the_houses_own_door_is_for_the_house_only(house: House, path: str) -> None:
+    assert (await house.inside(path)).status == 404
+
+
+async def test_a_provider_that_is_down_is_not_asked_by_every_probe(house: House) -> None:
+    asked = []
+
+    async def check() -> list[str]:
+        asked.append(1)
+        raise NotSent
+
+    house.provider.check = check  # type: ignore[method-assign]
+    answers = [await house.inside("/readyz") for _ in range(20)]
+    answers += await asyncio.gather(*(house.inside("/readyz") for _ in range(20)))
+    assert {answer.body["parts"]["provider"] for answer in answers} == {"NotSent"}
+    assert len(asked) == 1
+
+
+async def test_who_never_answers_is_asked_by_one_at_a_time() -> None:
+    asked: list[asyncio.Event] = []
+
+    async def deaf() -> None:
+        asked.append(asyncio.Event())
+        while not asked[-1].is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asked[-1].wait()
+
+    part = Asked(deaf, kept_s=0)
+    words = await asyncio.gather(*(part.word() for _ in range(5)))
+    part._good_until = 0.0  # as if some seconds had passed
+    words += [await part.word()]
+    assert set(words) == {"no answer"}
+    assert len(asked) == 1
+    asked[0].set()
+    assert part._asking is not None
+    await part._asking

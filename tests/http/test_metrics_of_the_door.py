@@ -4,7 +4,7 @@ import pytest
 
 from gateway.core.rules.campaign import CampaignKey
 from gateway.http.operations import OPERATIONS
-from gateway.http.server import application
+from gateway.http.server import application, internal_application
 from gateway.metrics import ROUTES
 from gateway.serve import webhook_doors
 from gateway.upkeep.headcount import Headcount
@@ -16,7 +16,9 @@ REQUESTS = 'p2p_http_requests_total{method="%s",route="%s",status="%s"}'
 async def test_every_route_has_its_series(house: House) -> None:
     app = application(house.worker._parts, webhook_doors(house.provider, PUBLIC_URL), "0")
     templates = {resource.canonical for resource in app.router.resources()}
-    assert templates == set(ROUTES)
+    inside = {each.canonical for each in internal_application(house.worker._parts).router.resources()}
+    assert templates | inside == set(ROUTES)
+    assert inside - templates == {"/metrics"}
     assert {operation.path for operation in OPERATIONS} < templates
 
 
@@ -71,4 +73,4 @@ async def test_the_people_of_a_bank(house: House) -> None:
     gateway.admission.senders[8] = gateway.clock.now() - 901
     await headcount.run_once([])
     assert await house.metric("p2p_volunteers_active ") == 1
-    assert phone(1) not in (await house.call("GET", "/metrics", key=None)).body.decode()
+    assert phone(1) not in (await house.inside("/metrics")).body.decode()
