@@ -118,6 +118,17 @@ class Gateway:
             ask_every_s=min(_ASK_EVERY_S, 2 * dispatch.submit_timeout_s),
         )
         self.bank = TextBank(database, self.campaigns, self.admission, clock, self._opted_out_by_hand)
+        self.inbound_poll = None
+        if isinstance(provider, History):
+            self.inbound_poll = InboundPoll(
+                database,
+                clock,
+                self.metrics,
+                provider,
+                self.inbound_station.receive,
+                self.dispatch.inbound_gap,
+            )
+        self._catches_up = settings.catch_up.before_sending
         self.workload = Workload(database, claims, clock, self.metrics, self.dispatch)
         self._tending: list[asyncio.Task[None]] = []
         self._stopping = False
@@ -128,7 +139,21 @@ class Gateway:
         return self.delivery.status(report)
 
     def inbound(self, text: InboundText) -> "asyncio.Future[None]":
-        return self.inbound_station.receive(text)
+        """A webhook's text. One that is not kept may be a STOP that the provider tells nobody again."""
+        try:
+            kept = self.inbound_station.receive(text)
+        except Exception:
+            self._text_lost()
+            raise
+        kept.add_done_callback(self._text_kept)
+        return kept
+
+    def _text_kept(self, kept: "asyncio.Future[None]") -> None:
+        if kept.cancelled() or kept.exception() is not None:
+            self._text_lost()
+
+    def _text_lost(self) -> None:
+        self.dispatch.inbound_gap.open("a text could not be kept")
 
     def _opted_out_by_hand(self, phones: Sequence[str]) -> None:
         self.metrics.opt_outs("manual", len(phones))
@@ -138,18 +163,22 @@ class Gateway:
 
     def look(self) -> None:
         """Brings the gauges of what memory knows up to date."""
+        self.metrics.inbound_gap(self.dispatch.inbound_gap.open_s)
         windows: list[Window] = [*self.admission.windows, self.delivery.window, self.inbound_station.window]
         self.workload.look(windows)
 
     def tending(self) -> "dict[str, Coroutine[None, None, None]]":
-        """What counts for the metrics as long as a worker serves; a rehearsal's are not scraped."""
+        """What goes on as long as a worker serves, its door open; a rehearsal does without."""
         headcount = Headcount(self.database, self.clock, self.metrics, self.admission)
-        return {
+        tending = {
             "headcount": headcount.run(
                 lambda: sorted(road.campaign.key for road in self.dispatch.roads.values())
             ),
             "workload": self.workload.run(),
         }
+        if self.inbound_poll is not None and self._catches_up:
+            tending["inbound gap"] = self.inbound_poll.run()
+        return tending
 
     # life
 
@@ -157,12 +186,20 @@ class Gateway:
         """Reads the campaigns, becomes the owner of those that are free, and settles what was left."""
         await self.campaigns.load()
         self.provider.listen(self)
+        self._hold_until_caught_up()
         await self._own_what_is_free()
         loop = asyncio.get_running_loop()
         self._tending = [
             loop.create_task(self.recovery.run(), name="recovery"),
             loop.create_task(self._keep_owning(), name="ownership"),
         ]
+
+    def _hold_until_caught_up(self) -> None:
+        """What people texted while no door was open comes before anything that is queued."""
+        history = self.provider
+        if isinstance(history, History) and self._catches_up:
+            self.dispatch.inbound_gap.watch(lambda: history.away_since)
+            self.dispatch.inbound_gap.open("this worker starts")
 
     async def _own_what_is_free(self) -> None:
         for campaign_id in self.campaigns.ids():
@@ -232,10 +269,9 @@ def reconciliation_of(gateway: Gateway, history: History) -> Reconciliation:
 
 def chores_of(settings: Settings, gateway: Gateway) -> list[Chore]:
     """What one of all workers does now and then: none with a provider that keeps no history."""
-    history = gateway.provider
-    if not isinstance(history, History):
+    history, poll = gateway.provider, gateway.inbound_poll
+    if not isinstance(history, History) or poll is None:
         return []
-    poll = InboundPoll(gateway.database, gateway.campaigns, gateway.clock, gateway.metrics, history, gateway)
     works = {
         "inbound_poll": (settings.catch_up.inbound_poll_s, poll.poll),
         "reconciliation": (settings.catch_up.reconcile_s, reconciliation_of(gateway, history).catch_up),

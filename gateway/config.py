@@ -119,6 +119,12 @@ class CatchUp(Section, frozen=True):
             description="how often the provider is asked for texts that a webhook lost, seconds; 0: never",
         ),
     ] = 60.0
+    before_sending: Annotated[
+        bool,
+        Meta(
+            description="after a start or an outage, fetch the texts that webhooks lost before anything is sent"
+        ),
+    ] = True
     reconcile_s: Annotated[
         float,
         Meta(ge=0, description="how often the provider's list is compared with the books, seconds; 0: never"),

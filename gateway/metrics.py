@@ -63,7 +63,7 @@ WEBHOOK = Label("type", ("status", "inbound"))
 WEBHOOK_RESULT = Label("result", ("ok", "duplicate", "bad_signature", "unknown", "error"))
 RECOVERED = Label("what", ("inbound", "receipt"))
 DIFFERENCE = Label("difference", ("unknown", "missing", "disagrees"))
-CHORE = Label("chore", ("inbound_poll", "reconciliation"))
+CHORE = Label("chore", ("inbound_poll", "inbound_catch_up", "reconciliation"))
 CHORE_RESULT = Label("result", ("ok", "error"))
 METHOD = Label("method", ("GET", "POST", "PATCH", "other"), "other")
 ROUTE = Label("route", (*ROUTES, "other"), "other")
@@ -172,6 +172,10 @@ FAMILIES: tuple[Family, ...] = (
     ),
     _counter(
         "p2p_chores_total", "Polls and reconciliations that came through, or did not", CHORE, CHORE_RESULT
+    ),
+    _gauge(
+        "p2p_inbound_gap_seconds",
+        "For how long this worker's sending has waited for people's texts that may have been lost; 0: it does not",
     ),
     _counter("p2p_inbound_total", "Texts from people", INTENT),
     _gauge("p2p_conversations_waiting", "Conversations of this worker's campaigns that wait for an answer"),
@@ -302,6 +306,9 @@ class Metrics:
 
     def chore(self, chore: str, result: str) -> None:
         self._inc("p2p_chores_total", (chore, result))
+
+    def inbound_gap(self, open_s: float) -> None:
+        self._put("p2p_inbound_gap_seconds", (), open_s)
 
     def inbound(self, intent: str, n: int = 1) -> None:
         self._inc("p2p_inbound_total", (intent,), n)

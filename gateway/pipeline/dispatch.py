@@ -18,6 +18,7 @@ from gateway.pipeline.admission import StraightOn
 from gateway.pipeline.campaigns import Campaign, Campaigns
 from gateway.pipeline.delivery import Delivery, Requeued
 from gateway.pipeline.hand_over import HandOver
+from gateway.pipeline.inbound_gap import InboundGap
 from gateway.pipeline.purchase import take_in_forgotten
 from gateway.pipeline.road import CampaignRoad, DispatchOptions
 from gateway.providers.base import Provider
@@ -51,6 +52,7 @@ class Dispatch:
         self.metrics = metrics
         self.provider = provider
         self.options = options
+        self.inbound_gap = InboundGap(clock.steady, self._go_on)
         self._campaigns = campaigns
         self.hand_over = HandOver(
             provider,
@@ -109,11 +111,16 @@ class Dispatch:
             self.database, campaign.organisation_id, campaign.opt_out_scope, phones
         )
 
+    def _go_on(self) -> None:
+        """Lost texts are fetched: what they held back may go."""
+        for road in self.roads.values():
+            road.wake()
+
     # admission's side of the road
 
     def straight_on(self, campaign_id: int, message: Queued) -> StraightOn | None:
         road = self.roads.get(campaign_id)
-        return None if road is None else road.straight_on(message)
+        return None if road is None or road.hold.is_on else road.straight_on(message)
 
     def go(self, campaign_id: int, message: Queued, straight: StraightOn) -> None:
         self.metrics.transition(_QUEUED, _SENDING)

@@ -26,6 +26,7 @@ from gateway.pipeline.campaigns import Campaign
 from gateway.pipeline.delivery import Requeued
 from gateway.pipeline.given_numbers import GivenNumbers
 from gateway.pipeline.hand_over import SHORTEST_VALIDITY_S, HandOver, Planned
+from gateway.pipeline.inbound_gap import InboundGap
 from gateway.pipeline.purchase import Buyer
 from gateway.pipeline.recent_durations import RecentDurations
 from gateway.providers.base import OutboundText, Provider
@@ -65,6 +66,7 @@ class Parts(Protocol):
     metrics: Metrics
     provider: Provider
     hand_over: HandOver
+    inbound_gap: InboundGap
     options: DispatchOptions
 
 
@@ -86,6 +88,9 @@ class CampaignRoad:
         self._writing = RecentDurations()  # from a decision until its write is known
         self._next_poll_at = self._next_sweep_at = self._next_save_at = 0.0
         self.handed_over: defaultdict[tuple[int, str | None], int] = defaultdict(int)  # segments, ever
+        self.hold = parts.inbound_gap.hold(
+            wants_fetch=bool(pool.numbers)
+        )  # texts to a new campaign can't be lost
         self._stopping = False
         self.task: asyncio.Task[None] | None = None
 
@@ -243,7 +248,7 @@ class CampaignRoad:
             await self.save_numbers()
         if now >= self._next_poll_at:
             await self._refill(now)
-        wake_at = await self._dispatch() if self._in_hand else float("inf")
+        wake_at = await self._dispatch() if self._in_hand and not self.hold.is_on else float("inf")
         return min(wake_at, self._next_poll_at, self._next_sweep_at)
 
     async def _refill(self, now: float) -> None:

@@ -174,8 +174,13 @@ class Provider(Protocol):
 class History(Protocol):
     """A provider that can be asked what went over its wires: what lost callbacks told nobody."""
 
-    def inbound_since(self, number_phones: Sequence[str], since: float) -> AsyncIterator[InboundText]:
-        """People's texts to our numbers since an instant (Unix seconds), in any order."""
+    @property
+    def away_since(self) -> float | None:
+        """Since when the provider can't be reached, seconds of `Clock.steady`; None: it answers, or nobody asked."""
+        ...
+
+    def inbound_since(self, since: float, until: float | None) -> AsyncIterator[InboundText]:
+        """People's texts to all numbers of the account, newest first; Unix seconds, `until` None: to the last."""
         ...
 
     def outbound_since(self, number_phone: str, since: float) -> AsyncIterator[Listed]:

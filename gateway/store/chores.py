@@ -25,6 +25,26 @@ async def take(database: Database, name: str, now: float, for_s: float) -> Turn 
     return None if row is None else Turn(row[0])
 
 
+async def done_until(database: Database, name: str) -> float | None:
+    """Everything before is done (Unix seconds); None: it was never done."""
+    value: float | None = await database.fetch_value(
+        "SELECT extract(epoch FROM done_until)::float8 FROM chores WHERE name = $1", name
+    )
+    return value
+
+
+async def reached(database: Database, name: str, until: float) -> None:
+    """Everything before `until` is done, by whoever did it; whose turn it is stays as it was."""
+    await database.execute(
+        """
+        INSERT INTO chores AS c (name, due_at, done_until) VALUES ($1, to_timestamp($2), to_timestamp($2))
+        ON CONFLICT (name) DO UPDATE SET done_until = greatest(c.done_until, excluded.done_until)
+        """,
+        name,
+        until,
+    )
+
+
 async def done(database: Database, name: str, until: float, due_at: float) -> None:
     """Everything before `until` is done; the next turn is at `due_at`."""
     await database.execute(

@@ -75,6 +75,11 @@ async def phones(database: Database, key: CampaignKey) -> list[str]:
     return [row[0] for row in rows]
 
 
+async def has_any(database: Database) -> bool:
+    """Whether anybody could have texted us."""
+    return bool(await database.fetch_value("SELECT EXISTS (SELECT FROM numbers)"))
+
+
 async def campaigns_of(database: Database, phones: Sequence[str]) -> dict[str, CampaignKey]:
     """Which campaign each of our numbers belongs to: of several that had one, who bought it last.
 

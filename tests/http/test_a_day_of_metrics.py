@@ -21,9 +21,10 @@ PEOPLE = 40
 class WithHistory(SigningProvider):
     """It carried one text each way of which nobody was told."""
 
-    async def inbound_since(self, number_phones: Sequence[str], since: float) -> AsyncIterator[InboundText]:
-        if NUMBER in number_phones:
-            yield InboundText("SM-lost", "+12155550199", NUMBER, "Hello?", START_AT - 600)
+    away_since = None
+
+    async def inbound_since(self, since: float, until: float | None) -> AsyncIterator[InboundText]:
+        yield InboundText("SM-lost", "+12155550199", NUMBER, "Hello?", START_AT - 600)
 
     async def outbound_since(self, number_phone: str, since: float) -> AsyncIterator[Listed]:
         if number_phone == NUMBER:
@@ -50,6 +51,7 @@ class Day:
     async def look(self) -> None:
         text = InboundText("SM-in-its-window", "+12155550197", NUMBER, "Hello?", self.gateway.clock.now())
         kept = self.gateway.inbound(text)
+        self.gateway.dispatch.inbound_gap.open("a test")
         async with self.gateway.database.connection():
             self.gateway.look()
         self._compare()

@@ -57,9 +57,9 @@ class Scene:
     ours: BoughtNumber
     store: Database
 
-    async def says(self, body: str) -> None:
+    async def says(self, body: str, phone: str = PERSON) -> None:
         """The person texts our number."""
-        order = {"from": PERSON, "to": self.ours.phone, "body": body}
+        order = {"from": phone, "to": self.ours.phone, "body": body}
         url = f"{self.server.url}/twin/texts"
         async with aiohttp.ClientSession() as session, session.post(url, json=order) as answer:
             assert answer.status in (201, 202)
@@ -117,6 +117,39 @@ async def test_a_lost_stop_is_fetched_once_and_is_in_force(dsn: str) -> None:
         assert await scene.metric("p2p_webhooks_total", type="inbound", result="duplicate") == 0
         done = await scene.store.fetch_value("SELECT done_until FROM chores WHERE name = 'inbound_poll'")
         assert done is not None
+
+
+async def test_what_was_texted_while_the_gateway_was_down_comes_before_anything_that_is_queued(
+    dsn: str,
+) -> None:
+    """A bank waits, half of the people text STOP, every webhook is given up: nobody of them is texted."""
+    people = [f"+1215555{nth:04d}" for nth in range(130, 150)]
+    leavers = people[::2]
+    async with a_scene(dsn, CatchUp(reconcile_s=0)) as scene:
+        rows = [ContactRow(nth, each, GROUP) for nth, each in enumerate(people, 2)]
+        await contacts.add(scene.store, CampaignKey(1, CAMPAIGN), rows)
+        gateway = scene.worker.gateway
+        await gateway.dispatch.drain()  # what is asked for now stays in the queue
+        requests = [
+            Request(campaign_id=CAMPAIGN, contact_id=nth, kind=Kind.INITIAL, body="Hi", sender_id=1)
+            for nth in range(2, 22)
+        ]
+        decided = await asyncio.gather(*map(gateway.admission.submit, requests))
+        assert {each.code for each in decided} == {None}
+        await scene.worker.stop()
+        for phone in leavers:
+            await scene.says("STOP", phone)
+        async with running(scene.worker.settings, dsn, scene.provider, clock=TwinsClock(scene.server)):
+
+            async def is_over() -> bool:
+                waiting = "SELECT count(*) FROM messages WHERE state IN ('queued', 'sending')"
+                return bool(await scene.store.fetch_value(waiting) == 0)
+
+            await until(is_over)
+        blocked = "SELECT count(*) FROM messages WHERE state = 'blocked' AND code = 1302"
+        assert await scene.store.fetch_value(blocked) == len(leavers)
+        ledger = scene.server.world.market.ledger
+        assert sorted(f"+{to}" for to in ledger.submissions.columns()["to"]) == people[1::2]
 
 
 async def test_a_lost_receipt_is_told_and_what_one_side_lacks_is_named(

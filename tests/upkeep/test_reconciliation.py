@@ -1,7 +1,7 @@
 """The provider's list against the books: late receipts are told, what only one side has is named, none guessed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -10,10 +10,9 @@ from gateway.metrics import Metrics
 from gateway.pipeline.campaigns import Campaigns
 from gateway.providers.base import Found, InboundText, Listed, StatusReport
 from gateway.store.database import Database
-from gateway.upkeep.inbound_poll import InboundPoll
 from gateway.upkeep.reconciliation import Differences, Reconciliation
 from tests.store.cluster import Cluster
-from tests.store.rows import CAMPAIGN, NOW, OUR_PHONE, own_number, people, phone
+from tests.store.rows import CAMPAIGN, NOW, own_number, people, phone
 
 DAY_S = 86_400.0
 
@@ -29,10 +28,12 @@ class ScriptedHistory:
         self.came_in: list[InboundText] = []
         self.since: list[float] = []
 
-    async def inbound_since(self, number_phones: Sequence[str], since: float) -> AsyncIterator[InboundText]:
+    away_since = None
+
+    async def inbound_since(self, since: float, until: float | None) -> AsyncIterator[InboundText]:
         self.since.append(since)
         for text in self.heard:
-            if text.number_phone in number_phones:
+            if until is None or text.at <= until:
                 yield text
 
     async def outbound_since(self, number_phone: str, since: float) -> AsyncIterator[Listed]:
@@ -204,44 +205,3 @@ async def test_each_run_looks_back_as_long_as_receipts_take(
     reconciliation, _ = await comparing(database, history)
     assert await reconciliation.catch_up(done_until) == pytest.approx(NOW, abs=60)
     assert history.since == [pytest.approx(since, abs=60)]
-
-
-# ---------------------------------------------------------------- the inbound poll
-
-
-async def polling(database: Database, history: ScriptedHistory) -> InboundPoll:
-    campaigns = Campaigns(database)
-    await campaigns.load()
-    clock = Clock(asyncio.get_running_loop(), NOW)
-    return InboundPoll(database, campaigns, clock, Metrics(), history, history)
-
-
-def heard(sid: str, body: str, at: float, sender: str = phone(1)) -> InboundText:
-    return InboundText(sid, sender, OUR_PHONE, body, at)
-
-
-async def test_only_what_the_books_lack_comes_in_oldest_first(database: Database) -> None:
-    await database.execute(
-        "INSERT INTO inbound_texts VALUES ($1, 1, 'IN1', 1, $2, $3, 'Hi', 'reply', false, false, now())",
-        CAMPAIGN,
-        phone(1),
-        OUR_PHONE,
-    )
-    history = ScriptedHistory()
-    history.heard = [
-        heard("IN5", "a webhook may still bring this", NOW - 3),
-        heard("IN4", "START", NOW - 90),
-        heard("IN3", "STOP", NOW - 90),
-        heard("IN1", "Hi", NOW - 100),
-        heard("IN2", "nobody sent this", NOW - 110, sender=""),
-    ]
-    poll = await polling(database, history)
-    assert await poll.poll(NOW - 60) == pytest.approx(NOW, abs=60)
-    assert [text.provider_sid for text in history.came_in] == ["IN3", "IN4"]
-    assert history.since == [NOW - 360]
-
-
-async def test_the_first_poll_looks_a_day_back(database: Database) -> None:
-    history = ScriptedHistory()
-    await (await polling(database, history)).poll(None)
-    assert history.since == [pytest.approx(NOW - DAY_S - 300, abs=60)]

@@ -82,6 +82,10 @@ class TwilioProvider(Provider):
         return self._account.timeout_s
 
     @property
+    def away_since(self) -> float | None:
+        return self._wire.away_since
+
+    @property
     def free_calls(self) -> int:
         return self._wire.concurrency.free
 
@@ -147,12 +151,17 @@ class TwilioProvider(Provider):
             if message.direction == _OURS:
                 yield message.listed()
 
-    async def inbound_since(self, number_phones: Sequence[str], since: float) -> AsyncIterator[InboundText]:
-        """People's texts to our numbers since an instant (Unix seconds): what a lost webhook told nobody."""
-        for number_phone in number_phones:
-            async for message in self._list([("To", number_phone), ("DateSent>", _instant(since))]):
-                if message.direction == "inbound":
-                    yield message.inbound()
+    async def inbound_since(self, since: float, until: float | None) -> AsyncIterator[InboundText]:
+        """People's texts to all numbers of the account: what a lost webhook told nobody.
+
+        The list knows no direction, so that it holds our own texts of that time too.
+        """
+        window = [("DateSent>", _instant(since))]
+        if until is not None:
+            window.append(("DateSent<", _instant(until)))
+        async for message in self._list(window):
+            if message.direction == "inbound":
+                yield message.inbound()
 
     async def _list(self, filters: list[tuple[str, str]]) -> AsyncIterator[Message]:
         first = query_url(self._messages_url, [*filters, ("PageSize", str(_PAGE_SIZE))])

@@ -64,6 +64,7 @@ class Wire:
         self._account = account
         self._steady = steady
         self._session: aiohttp.ClientSession | None = None
+        self.away_since: float | None = None  # by `steady`: the first failure since the last answer
         self.concurrency = Concurrency(account.concurrency, patience_s=account.timeout_s / 3)
 
     def __repr__(self) -> str:
@@ -100,16 +101,28 @@ class Wire:
         await self.concurrency.enter(is_text=is_text, left_s=math.inf if left_s is None else left_s)
         try:
             status, headers, body = await self._exchange(method, url, form)
-            counted = _count(headers.get("Twilio-Concurrent-Requests"))
-            if status == 429:
-                self.concurrency.pushed_back(counted, _seconds(headers.get("Retry-After")))
-            elif status < 400:
-                self.concurrency.went_well(counted)
+            self._learn(status, headers)
         finally:
             self.concurrency.leave(is_text=is_text)
         if 200 <= status < 300:
             return body
         raise failure(status, body)
+
+    def _learn(self, status: int, headers: Mapping[str, str]) -> None:
+        """What any answer tells beside its content."""
+        counted = _count(headers.get("Twilio-Concurrent-Requests"))
+        if status == 429:
+            self.concurrency.pushed_back(counted, _seconds(headers.get("Retry-After")))
+        elif status < 400:
+            self.concurrency.went_well(counted)
+        if status < 500:
+            self.away_since = None
+        else:
+            self._failed()
+
+    def _failed(self) -> None:
+        if self.away_since is None:
+            self.away_since = self._steady()
 
     async def _exchange(
         self, method: str, url: URL, form: TimedForm | None
@@ -122,6 +135,7 @@ class Wire:
         except TooLate:
             raise TooLate(text="the connection came too late") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self._failed()
             raise _no_answer(error, form) from None
 
     def _open(self) -> aiohttp.ClientSession:
