@@ -164,7 +164,11 @@ class Gateway:
     def look(self) -> None:
         """Brings the gauges of what memory knows up to date."""
         self.metrics.inbound_gap(self.dispatch.inbound_gap.open_s)
-        windows: list[Window] = [*self.admission.windows, self.delivery.window, self.inbound_station.window]
+        windows: list[Window] = [
+            *self.admission.windows,
+            *self.delivery.windows,
+            *self.inbound_station.every_window,
+        ]
         self.workload.look(windows)
 
     def tending(self) -> "dict[str, Coroutine[None, None, None]]":
@@ -246,10 +250,10 @@ class Gateway:
             task.cancel()
         await self.admission.drain()
         await self.dispatch.drain()
-        windows = (self.delivery.window, self.inbound_station.window)
-        await asyncio.gather(*(window.drain() for window in windows))
-        while any(windows):  # what came while the other one was written
-            await asyncio.gather(*(window.drain() for window in windows))
+        stations = (self.delivery.windows, self.inbound_station)
+        await asyncio.gather(*(station.drain() for station in stations))
+        while any(len(station) for station in stations):  # what came while the other one was written
+            await asyncio.gather(*(station.drain() for station in stations))
 
     def crash(self) -> "Undurable":
         """Stops as kill -9 would; returns the callbacks that were never acknowledged."""

@@ -24,15 +24,18 @@ from gateway.metrics import Metrics
 from gateway.pipeline.campaigns import Campaign, Campaigns
 from gateway.store import messages, recipients
 from gateway.store.database import Database
-from gateway.store.group_commit import CommitWindow
+from gateway.store.group_commit import Bound, CommitWindow, WindowOptions
 from gateway.store.ids import Ids
 from gateway.store.messages import Admission as Row
 from gateway.store.messages import Queued
 from gateway.store.recipients import Recipient
+from gateway.store.windows import CampaignWindows
 
 LANE_REPLY, LANE_RETRY, LANE_INITIAL = 0, 1, 2
 _ROUNDS = 5  # so often a person may change under our hands before 9001 answers
 _REMEMBERED = 50_000
+_MOST_WAITING = 20_000  # requests, of all campaigns
+_MOST_BYTES = 32 * 2**20  # of their texts
 _ANSWERS = frozenset({Kind.REPLY, Kind.CONFIRMATION})  # what a person's own text has asked for
 _CONFIRMED_WITHIN_S = (
     300.0  # a later confirmation of an opt-out would be one text too many (47 CFR 64.1200(a)(12))
@@ -117,31 +120,49 @@ class Admission:
         *,
         window_s: float,
         max_rows: int = 2000,
+        longest_wait_s: float = float("inf"),
     ) -> None:
         self._database = database
         self._campaigns = campaigns
         self._clock = clock
         self._metrics = metrics
         self._road = road
-        self._window_s = window_s
-        self._max_rows = max_rows
         self._ids = Ids(database)
-        self._windows: dict[int, CommitWindow[_Pending, Outcome]] = {}
+        self._windows: CampaignWindows[int, _Pending, Outcome] = CampaignWindows(
+            self._write,
+            WindowOptions(
+                window_s=window_s,
+                max_items=max_rows,
+                longest_wait_s=longest_wait_s,
+                drops_given_up=True,
+                bound=Bound(_MOST_WAITING, _MOST_BYTES),
+                size_of=_size,
+            ),
+        )
         self._remembered: OrderedDict[tuple[int, int, int | None], Recipient] = OrderedDict()
         self.senders: dict[int, float] = {}  # volunteers, and when each last sent something
 
     def submit(
-        self, request: Request, *, script: str | None = None, idempotency_key: str | None = None
+        self,
+        request: Request,
+        *,
+        script: str | None = None,
+        idempotency_key: str | None = None,
+        always: bool = False,
     ) -> "asyncio.Future[Outcome]":
         """Decides and writes a request; the future is done when its outcome is durable.
 
         The client's idempotency key makes a repeat harmless (C23). Raises BadInput for a campaign that
-        does not exist.
+        does not exist, TooMuchWaits when more waits than can be written soon; what must not be refused says so.
+        Whoever cancels the future before it is being written has asked for nothing.
         """
-        window = self._windows.get(request.campaign_id)
-        if window is None:
-            window = self._open(self._campaigns[request.campaign_id])
-        return window.put(_Pending(request, script, idempotency_key))
+        _ = self._campaigns[request.campaign_id]
+        pending = _Pending(request, script, idempotency_key)
+        return self._windows.put(request.campaign_id, pending, always=always)
+
+    def require_room(self, campaign_id: int, requests: int) -> None:
+        """Raises TooMuchWaits when so many requests can't be taken now: all of them are refused, or none."""
+        self._windows.require_room(campaign_id, requests)
 
     def remember(self, campaign_id: int, action_id: int | None, known: Iterable[Recipient]) -> None:
         """Facts that a coming request can be decided on; the revision guards against stale ones."""
@@ -152,25 +173,14 @@ class Admission:
 
     @property
     def windows(self) -> "list[CommitWindow[_Pending, Outcome]]":
-        return list(self._windows.values())
+        return list(self._windows)
 
     async def drain(self) -> None:
-        for window in self._windows.values():
-            await window.drain()
+        await self._windows.drain()
 
     def close(self) -> None:
         """Stops at once; what is not durable yet was not acknowledged either."""
-        for window in self._windows.values():
-            window.close()
-
-    def _open(self, campaign: Campaign) -> "CommitWindow[_Pending, Outcome]":
-        window: CommitWindow[_Pending, Outcome] = CommitWindow(
-            lambda items: self._write(campaign.campaign_id, items),
-            window_s=self._window_s,
-            max_items=self._max_rows,
-        )
-        self._windows[campaign.campaign_id] = window
-        return window
+        self._windows.close()
 
     async def _write(self, campaign_id: int, items: list[_Pending]) -> list[Outcome]:
         """Rounds of one request a person, until each has its outcome.
@@ -320,6 +330,10 @@ class Admission:
         else:
             self._road.waits(campaign_id, decided.queued)
         return Outcome(row.message_id, State(row.state))
+
+
+def _size(item: _Pending) -> int:
+    return len(item.request.body)
 
 
 def _one_a_person(items: Sequence[_Pending]) -> list[_Pending]:

@@ -45,7 +45,8 @@ class Confirmations:
                 body=body,
             )
             key = f"textbank:opt-out:{each.contact_id}:{each.opted_out_at!r}"
-            self._admission.submit(request, idempotency_key=key).add_done_callback(_look)
+            asked = self._admission.submit(request, idempotency_key=key, always=True)  # it is asked for once
+            asked.add_done_callback(_look)
 
     async def adopt(self, campaign_id: int) -> None:
         """What an earlier worker may not have come to; those it has sent are not sent again."""

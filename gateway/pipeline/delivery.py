@@ -24,10 +24,12 @@ from gateway.pipeline.campaigns import Campaign, Campaigns
 from gateway.providers.base import StatusReport
 from gateway.store import receipts
 from gateway.store.database import Database
-from gateway.store.group_commit import CommitWindow
+from gateway.store.group_commit import Bound, WindowOptions
 from gateway.store.receipts import InFlight, Moved, Requeue, Word
+from gateway.store.windows import CampaignWindows
 
 _FOREVER = float("inf")
+_MOST_WAITING = 50_000  # words, of all campaigns; answers to our own requests are taken all the same
 
 
 class News(msgspec.Struct, frozen=True, gc=False):
@@ -89,22 +91,27 @@ class Delivery:
         self._metrics = metrics
         self._listener: Listener | None = None
         self.ignored = 0
-        self.window: CommitWindow[News, None] = CommitWindow(
-            self._write, window_s=window_s, max_items=max_rows
+        bound = Bound(_MOST_WAITING, most_bytes=0)
+        self.windows: CampaignWindows[int, News, None] = CampaignWindows(
+            self._write, WindowOptions(window_s=window_s, max_items=max_rows, bound=bound)
         )
 
     def listen(self, listener: Listener) -> None:
         self._listener = listener
 
     def status(self, report: StatusReport) -> "asyncio.Future[None]":
-        """A status callback; the future is done when it is durable. An unknown word changes nothing."""
+        """A status callback; the future is done when it is durable. An unknown word changes nothing.
+
+        Raises TooMuchWaits: the provider has to bring it again.
+        """
         state = provider_word(report.status)
         if state is None or report.campaign_id not in self._campaigns:
             self._metrics.webhooks("status", "unknown")
             done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             done.set_result(None)
             return done
-        return self.window.put(
+        return self.windows.put(
+            report.campaign_id,
             News(
                 report.campaign_id,
                 report.message_id,
@@ -116,23 +123,19 @@ class Delivery:
                 report.provider_sid,
                 _ENDED.get(state),
                 report=report,
-            )
+            ),
         )
 
     def close(self) -> list[StatusReport]:
         """Stops at once; returns the callbacks that were not acknowledged."""
-        return [news.report for news in self.window.close() if news.report is not None]
+        return [news.report for news in self.windows.close() if news.report is not None]
 
     def answer(self, news: News) -> "asyncio.Future[None]":
-        """What became of our own request."""
-        return self.window.put(news)
+        """What became of our own request; it is never refused, since nobody would bring it again."""
+        return self.windows.put(news.campaign_id, news, always=True)
 
-    async def _write(self, items: list[News]) -> list[None]:
-        by_campaign: dict[int, list[News]] = {}
-        for item in items:
-            by_campaign.setdefault(item.campaign_id, []).append(item)
-        for campaign_id, news in by_campaign.items():
-            await self._write_campaign(self._campaigns[campaign_id], news)
+    async def _write(self, campaign_id: int, items: list[News]) -> list[None]:
+        await self._write_campaign(self._campaigns[campaign_id], items)
         return [None] * len(items)
 
     async def _write_campaign(self, campaign: Campaign, items: Sequence[News]) -> None:

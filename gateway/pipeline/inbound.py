@@ -1,12 +1,17 @@
 """Inbound: a person's text -> consent, conversation, needs attention; durable before it is acknowledged.
 
+Each campaign has a commit window of its own. Whose text it is, its number says; one that we don't know yet is
+looked up first.
+
 A STOP is in force once its window is committed: it is in our list, what was remembered of the person is
 stale by its revision, and what is claimed for them but not on the wire is taken back. Texts from strangers
 are kept, and their STOP counts as well (C6).
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -18,10 +23,13 @@ from gateway.providers.base import InboundText
 from gateway.store import conversations, numbers
 from gateway.store.conversations import Heard, Left
 from gateway.store.database import Database
-from gateway.store.group_commit import CommitWindow
+from gateway.store.group_commit import Bound, CommitWindow, WindowOptions
 from gateway.store.ids import Ids
+from gateway.store.windows import CampaignWindows
 
 NOBODYS = CampaignKey(0, 0)  # under which texts to numbers we don't know are kept
+_MOST_WAITING: Final = 20_000
+_MOST_BYTES: Final = 32 * 2**20
 
 
 class _Arrived(msgspec.Struct, gc=False):
@@ -29,6 +37,7 @@ class _Arrived(msgspec.Struct, gc=False):
     reading: Reading
     received_at: float  # of the running loop's clock
     inbound_id: int = 0
+    durable: "asyncio.Future[None] | None" = None  # of a text that had to be looked up first
 
 
 class Inbound:
@@ -52,34 +61,80 @@ class Inbound:
         self._confirm = confirm
         self._ids = Ids(database)
         self._campaign_of: dict[str, CampaignKey] = {}
-        self.window: CommitWindow[_Arrived, None] = CommitWindow(
-            self._write, window_s=window_s, max_items=max_rows
+        bound = Bound(_MOST_WAITING, _MOST_BYTES)
+        self.windows: CampaignWindows[CampaignKey, _Arrived, None] = CampaignWindows(
+            self._write,
+            WindowOptions(window_s=window_s, max_items=max_rows, bound=bound, size_of=_size),
         )
+        self._sorting: CommitWindow[_Arrived, None] = CommitWindow(
+            self._sort, WindowOptions(window_s=0, max_items=max_rows, bound=bound, size_of=_size)
+        )
+        self._in_sorting: Counter[str] = Counter()  # numbers whose later texts must not overtake the first
 
     def receive(self, text: InboundText) -> "asyncio.Future[None]":
-        """A person's text; the future is done when it is durable and an opt-out in it is in force."""
-        return self.window.put(_Arrived(text, read(text.body), asyncio.get_running_loop().time()))
+        """A person's text; the future is done when it is durable and an opt-out in it is in force.
+
+        Raises TooMuchWaits: the provider has to bring it again.
+        """
+        arrived = _Arrived(text, read(text.body), asyncio.get_running_loop().time())
+        key = self._campaign_of.get(text.number_phone)
+        if key is None or text.number_phone in self._in_sorting:
+            return self._look_up(arrived)
+        return self.windows.put(key, arrived)
+
+    @property
+    def every_window(self) -> "list[CommitWindow[_Arrived, None]]":
+        return [self._sorting, *self.windows]
+
+    async def drain(self) -> None:
+        """Writes what is left and waits until nothing is."""
+        await self._sorting.drain()
+        await self.windows.drain()
+
+    def __len__(self) -> int:
+        """How many texts wait to be written."""
+        return len(self._sorting) + len(self.windows)
 
     def close(self) -> list[InboundText]:
         """Stops at once; returns the texts that were not acknowledged."""
-        return [item.text for item in self.window.close()]
+        return [item.text for item in (*self._sorting.close(), *self.windows.close())]
 
-    async def _write(self, items: list[_Arrived]) -> list[None]:
-        nameless = [item for item in items if not item.inbound_id]
-        for item, inbound_id in zip(nameless, await self._ids.take(len(nameless)), strict=True):
-            item.inbound_id = inbound_id
-        await self._learn_numbers(items)
-        by_campaign: dict[CampaignKey, list[_Arrived]] = {}
-        for item in items:
-            by_campaign.setdefault(self._campaign_of.get(item.text.number_phone, NOBODYS), []).append(item)
-        for key, arrived in by_campaign.items():
-            await self._write_campaign(key, arrived)
-        return [None] * len(items)
+    # ---------------------------------------------------------------- whose text it is
 
-    async def _learn_numbers(self, items: Sequence[_Arrived]) -> None:
+    def _look_up(self, arrived: _Arrived) -> "asyncio.Future[None]":
+        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        looked_up = self._sorting.put(arrived)
+        arrived.durable = durable
+        self._in_sorting[arrived.text.number_phone] += 1
+        looked_up.add_done_callback(lambda done: _hand_on(done, durable) if _went_wrong(done) else None)
+        return durable
+
+    async def _sort(self, items: list[_Arrived]) -> list[None]:
+        """Into their campaigns' windows, in the order in which they came."""
         unknown = sorted({item.text.number_phone for item in items} - self._campaign_of.keys())
         if unknown:
             self._campaign_of.update(await numbers.campaigns_of(self._database, unknown))
+        for item in items:
+            self._sort_one(item)
+        return [None] * len(items)
+
+    def _sort_one(self, item: _Arrived) -> None:
+        number, durable = item.text.number_phone, item.durable
+        self._in_sorting[number] -= 1
+        if not self._in_sorting[number]:
+            del self._in_sorting[number]
+        written = self.windows.put(self._campaign_of.get(number, NOBODYS), item, always=True)
+        if durable is not None:
+            written.add_done_callback(lambda done: _hand_on(done, durable))
+
+    # ---------------------------------------------------------------- writing
+
+    async def _write(self, key: CampaignKey, items: list[_Arrived]) -> list[None]:
+        nameless = [item for item in items if not item.inbound_id]
+        for item, inbound_id in zip(nameless, await self._ids.take(len(nameless)), strict=True):
+            item.inbound_id = inbound_id
+        await self._write_campaign(key, items)
+        return [None] * len(items)
 
     async def _write_campaign(self, key: CampaignKey, arrived: Sequence[_Arrived]) -> None:
         campaign_id = key.campaign_id
@@ -109,6 +164,26 @@ class Inbound:
                 if new[item.inbound_id]:
                     left.add(item.text.phone)
         self._metrics.opt_outs("keyword", len(left))
+
+
+def _size(item: _Arrived) -> int:
+    return len(item.text.body)
+
+
+def _went_wrong(done: "asyncio.Future[None]") -> bool:
+    return done.cancelled() or done.exception() is not None
+
+
+def _hand_on(done: "asyncio.Future[None]", durable: "asyncio.Future[None]") -> None:
+    """What came of one future comes of the other, whose caller may have given up."""
+    if durable.done():
+        return
+    if done.cancelled():
+        durable.cancel()
+    elif (error := done.exception()) is not None:
+        durable.set_exception(error)
+    else:
+        durable.set_result(None)
 
 
 def _heard(item: _Arrived) -> Heard:

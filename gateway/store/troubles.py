@@ -16,6 +16,8 @@ class DatabaseAway(TextbankError):
 
     is_local = False
     """Whether it is one statement's own, a lock for instance; else every statement meets it."""
+    is_lock = False
+    """Whether somebody holds a row or a table: other rows may be free."""
 
 
 class DatabaseGone(DatabaseAway):
@@ -25,9 +27,12 @@ class DatabaseGone(DatabaseAway):
 class DatabaseBusy(DatabaseAway):
     """The database answered, and refuses for now; what it refused was not carried out."""
 
-    def __init__(self, words: str, *, is_local: bool = False, reads_only: bool = False) -> None:
+    def __init__(
+        self, words: str, *, is_local: bool = False, is_lock: bool = False, reads_only: bool = False
+    ) -> None:
         super().__init__(words)
-        self.is_local = is_local
+        self.is_local = is_local or is_lock
+        self.is_lock = is_lock
         self.reads_only = reads_only  # an old primary came back as a reader: leave it
 
 
@@ -54,12 +59,14 @@ _REFUSING: Final = (
     "58",  # an error outside of PostgreSQL: input and output
 )
 _WAITS_ITS_TURN: Final = (
-    "40001",  # could not serialize
     "40003",  # whether the statement was completed is not known
-    "40P01",  # deadlock
     "55006",  # object in use
-    "55P03",  # a lock was not to be had in time
     "57",  # operator intervention: cancelled, statement time-out
+)
+_LOCKS: Final = (
+    "40001",  # could not serialize
+    "40P01",  # deadlock
+    "55P03",  # a lock was not to be had in time
 )
 
 
@@ -76,6 +83,8 @@ def trouble(error: Exception, *, is_closed: bool) -> DatabaseAway | None:
         return DatabaseBusy(words(error), reads_only=code == _READS_ONLY)
     if isinstance(error, asyncpg.InvalidCachedStatementError):  # a table changed under a prepared statement
         return DatabaseBusy(words(error), is_local=True)
+    if code in _LOCKS:
+        return DatabaseBusy(words(error), is_lock=True)
     if code is not None and code.startswith(_WAITS_ITS_TURN):
         return DatabaseBusy(words(error), is_local=True)
     return None

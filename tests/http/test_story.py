@@ -127,7 +127,7 @@ async def test_the_story_of_a_real_message(house: House) -> None:
     text = await house.provider.next_text()
     await house.says(text, "undelivered", 30005)
     await house.writes(2, "who is this?")
-    await house.worker.gateway.delivery.window.drain()
+    await house.worker.gateway.delivery.windows.drain()
     refused = (await house.call("GET", f"/v1/messages/{CAMPAIGN}/{first}/story")).body
     assert (refused["state"], refused["cost_usd"]) == ("failed", 0)
     assert CATALOGUE[21610].title in str(refused["story"])
