@@ -1,12 +1,33 @@
-"""The database is slow, breaks, or breaks just after it has done what it was asked."""
+"""The database is slow, breaks, refuses, holds a lock, or breaks just after it has done what it was asked."""
+
+import contextlib
+from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
 
 from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.rules.registration import Registration
+from gateway.core.sending.numbers import Number
+from gateway.providers.base import InboundText, StatusReport
+from gateway.store import campaigns, contacts, numbers
+from gateway.store.campaigns import CampaignRow
+from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
-from tests.pipeline.world import CAMPAIGN, SETTINGS, SETTLED_S, World, phone
+from gateway.store.group_commit import TooMuchWaits
+from gateway.store.numbers import NumberRow
+from tests.pipeline.scripted_provider import sid
+from tests.pipeline.world import (
+    CAMPAIGN,
+    GROUP,
+    SCOPE,
+    SETTINGS,
+    SETTLED_S,
+    START_AT,
+    World,
+    number_phone,
+    phone,
+)
 
 ADMIT, CLAIM, HEAR = (
     "INSERT INTO messages",
@@ -180,5 +201,205 @@ def test_the_callers_wait_while_the_database_is_away(play):
             Database._connect = connect
         await world.wait(LONG_S)
         await everybody_was_texted_once(world, range(1, 2))
+
+    play(story)
+
+
+# ---------------------------------------------------------------- one campaign's trouble is its own
+
+OTHER, OTHER_SCOPE, OTHER_NUMBER = 2, 22, 50
+
+
+async def another_campaign(world: World) -> None:
+    row = CampaignRow(OTHER, OTHER_SCOPE, "Other", CampaignSettings().to_json(), paused=False)
+    await campaigns.create(world.store, row, START_AT)
+    await contacts.add(world.store, OTHER, [ContactRow(1, phone(1), GROUP, first_name="Ann")])
+    number = Number(number_id=OTHER_NUMBER, phone=number_phone(OTHER_NUMBER), area_code="267")
+    details = msgspec.json.encode(number).decode()
+    numbered = NumberRow(OTHER_NUMBER, number.phone, "PN50", "active", "capacity", details)
+    await numbers.add(world.store, OTHER, numbered, START_AT)
+    await world.gateway.campaigns.load()
+
+
+@contextlib.asynccontextmanager
+async def locked(world: World, sql: str, *arguments: object) -> AsyncIterator[None]:
+    """Another session holds the rows. The clock goes on meanwhile: nobody waits inside this one."""
+    holder = world.new_database()
+    try:
+        async with holder.transaction() as connection:
+            assert await connection.fetch(sql, *arguments)
+            holder.in_flight -= 1
+            try:
+                yield
+            finally:
+                holder.in_flight += 1
+    finally:
+        await holder.close()
+
+
+A_PERSON = "SELECT FROM conversations WHERE campaign_id = $1 AND contact_id = $2 FOR UPDATE"
+A_MESSAGE = "SELECT FROM messages WHERE campaign_id = $1 AND message_id = $2 FOR UPDATE"
+LOCK_S = 8.0  # a few tries: each of the server's lock time-outs takes as long in real time, none in ours
+
+
+def texted(world: World, contact_id: int, number_id: int, nth: int) -> InboundText:
+    return InboundText(f"IN9{nth}", phone(contact_id), number_phone(number_id), "STOP", world.clock.now())
+
+
+def test_a_locked_person_holds_up_nobody_elses_stop(play):
+    async def story(world: World) -> None:
+        await another_campaign(world)
+        await world.send_all([1, 2])
+        receive = world.gateway.inbound
+        async with locked(world, A_PERSON, CAMPAIGN, 1):
+            waits = receive(texted(world, 1, 1, 1))
+            other_person = receive(texted(world, 2, 1, 2))
+            other_campaign = receive(texted(world, 1, OTHER_NUMBER, 3))
+            await other_campaign
+            await world.wait(LOCK_S)
+            assert (other_person.done(), waits.done()) == (True, False)
+        await waits
+        scopes = await world.store.fetch("SELECT scope, phone FROM opt_outs ORDER BY scope, phone")
+        assert [tuple(row) for row in scopes] == [
+            (SCOPE, phone(1)),
+            (SCOPE, phone(2)),
+            (OTHER_SCOPE, phone(1)),
+        ]
+
+    play(story, settings=AT_ONCE, connections=4)
+
+
+def test_a_locked_message_holds_up_no_other_receipt(play):
+    async def story(world: World) -> None:
+        await another_campaign(world)
+        first, second = [each.message_id for each in await world.send_all([1, 2])]
+        await world.wait(1)
+
+        def receipt(message_id: int) -> StatusReport:
+            text = next(each.text for each in world.handed if each.text.message_id == message_id)
+            return StatusReport(CAMPAIGN, message_id, 1, "delivered", None, world.clock.now(), sid(text))
+
+        async with locked(world, A_MESSAGE, CAMPAIGN, first):
+            waits = world.gateway.status(receipt(first))
+            goes = world.gateway.status(receipt(second))
+            await world.wait(LOCK_S)
+            assert (goes.done(), waits.done()) == (True, False)
+            assert world.gateway.delivery.windows.waiting(OTHER) == 0
+        await waits
+        assert set((await world.states()).values()) == {"delivered"}
+
+    play(story, settings=AT_ONCE, connections=4)
+
+
+def test_texts_to_a_number_that_has_to_be_looked_up_keep_their_order(play):
+    """The first of them waits for the look-up; the next, which comes meanwhile, must not overtake it."""
+
+    async def story(world: World) -> None:
+        number, person = number_phone(1), phone(1)
+
+        def said(nth: int, body: str) -> InboundText:
+            return InboundText(f"IN{nth}", person, number, body, world.clock.now())
+
+        later = []
+
+        async def meanwhile() -> None:
+            later.append(world.gateway.inbound(said(2, "START")))
+            later.append(world.gateway.inbound(said(3, "STOP")))
+
+        world.database.once(world.database.after, "FROM numbers", meanwhile)
+        await world.gateway.inbound(said(1, "STOP"))
+        for each in later:
+            await each
+        rows = await world.store.fetch("SELECT provider_sid FROM inbound_texts ORDER BY inbound_id")
+        assert [row[0] for row in rows] == ["IN1", "IN2", "IN3"]
+        assert await world.store.fetch_value("SELECT phone FROM opt_outs") == person
+
+    play(story, settings=AT_ONCE, connections=2)
+
+
+# ---------------------------------------------------------------- refusing for now
+
+DISK_FULL = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '{code}'; END $$;
+CREATE TRIGGER refuses BEFORE INSERT OR UPDATE ON {table} EXECUTE FUNCTION refuse()
+"""
+SPACE_AGAIN = "DROP FUNCTION refuse() CASCADE"
+
+
+@pytest.mark.parametrize("code", ["53100", "53200", "57014", "40P01", "25006"])
+@pytest.mark.parametrize("table", ["messages", "inbound_texts", "opt_outs"])
+def test_while_the_database_refuses_nothing_is_lost_or_called_a_defect(play, table: str, code: str):
+    async def story(world: World) -> None:
+        await world.send_all([1])
+        await world.wait(5)
+        await world.store.script(DISK_FULL.format(table=table, code=code))
+        try:
+            asked = world.submit(2)
+            text = world.handed[0].text
+            told = world.gateway.status(
+                StatusReport(CAMPAIGN, text.message_id, 1, "delivered", None, world.clock.now(), sid(text))
+            )
+            heard = world.gateway.inbound(texted(world, 3, 1, 1))
+            await world.wait(20)
+        finally:
+            await world.store.script(SPACE_AGAIN)
+        assert (await asked).admitted
+        await told
+        await heard
+        await world.wait(LONG_S)
+        assert set((await world.states()).values()) == {"sent", "delivered"}
+        assert await world.store.fetch_value("SELECT phone FROM opt_outs") == phone(3)
+
+    play(story)
+
+
+def test_an_answer_of_the_provider_that_can_not_be_written_is_kept(play):
+    """The claim is written, then the disk fills while the call is under way."""
+
+    async def story(world: World) -> None:
+        await world.wait(1)
+        filled = []
+
+        async def fill() -> None:
+            await world.store.script(DISK_FULL.format(table="messages", code="53100"))
+            filled.append(True)
+
+        world.database.once(world.database.after, ADMIT, fill)
+        outcome = await world.submit(1)
+        await world.wait(30)
+        assert filled
+        assert await world.state(outcome.message_id) == "sending"
+        await world.store.script(SPACE_AGAIN)
+        await world.wait(5)
+        assert await world.state(outcome.message_id) == "sent"
+
+    play(story)
+
+
+def test_an_outage_with_clients_who_repeat_is_bounded(play):
+    """Batches of 5,000 again and again; who gave up is forgotten, and beyond the bound nobody is taken."""
+
+    async def story(world: World) -> None:
+        await world.store.script(DISK_FULL.format(table="messages", code="53100"))
+        refused, admission = 0, world.gateway.admission
+        for _ in range(30):
+            try:
+                admission.require_room(CAMPAIGN, 5000)
+            except TooMuchWaits:
+                refused += 1
+                continue
+            given_up = [world.submit(1 + each % 20) for each in range(5000)]
+            await world.wait(1)
+            for each in given_up:
+                each.cancel()
+        assert sum(len(window) for window in admission.windows) <= 20_000
+        assert refused > 20
+        await world.store.script(SPACE_AGAIN)
+        await world.wait(10)
+        assert (await world.submit(1)).message_id
+        assert (
+            await world.store.fetch_value("SELECT count(*) FROM messages") <= SETTINGS.windows.max_rows + 20
+        )
 
     play(story)

@@ -41,6 +41,9 @@ SETTINGS = Settings(
     ),
 )
 ON_THE_WIRE_S = 30.0  # recovery asks no earlier
+LIMITS = msgspec.structs.replace(
+    NO_TIMERS, lock_s=0.1, idle_in_transaction_s=60.0
+)  # real seconds, at the server
 HANG_S = 30.0  # real seconds: only a story that would never end meets it
 SETTLED_S = 120.0  # by then recovery has asked and what follows is done
 
@@ -63,7 +66,7 @@ class WatchedDatabase(Database):
     """
 
     def __init__(self, dsn: str, connections: int = 1) -> None:
-        super().__init__(dsn, connections, limits=NO_TIMERS)
+        super().__init__(dsn, connections, limits=LIMITS)
         self.count = 0
         self.before: list[tuple[Callable[[str, int], bool], Hook]] = []
         self.after: list[tuple[Callable[[str, int], bool], Hook]] = []
@@ -146,8 +149,8 @@ class World:
         self.clock = Clock(loop, START_AT)
         self.provider = provider(loop, self.clock)
         self.settings = settings
-        self._dsn = dsn
-        self.store = Database(dsn, connections=1, limits=NO_TIMERS)
+        self.dsn = dsn
+        self.store = Database(dsn, connections=1, limits=LIMITS)
         self._databases: list[Database] = [self.store]
         self._keys = itertools.count(1)
         self._inbound = itertools.count(1)
@@ -168,10 +171,16 @@ class World:
             number_row = NumberRow(number_id, number.phone, f"PN{number_id}", "active", "capacity", details)
             await numbers.add(self.store, KEY, number_row, START_AT)
 
+    def new_database(self) -> Database:
+        """A door of the story's own, with one connection."""
+        database = Database(self.dsn, connections=1, limits=LIMITS)
+        self._databases.append(database)
+        return database
+
     def new_gateway(self) -> tuple[Gateway, WatchedDatabase]:
         """A worker with connections of its own, not started yet."""
-        database = WatchedDatabase(self._dsn, self._connections)
-        claims = database if self._connections == 1 else Database(self._dsn, connections=1, limits=NO_TIMERS)
+        database = WatchedDatabase(self.dsn, self._connections)
+        claims = database if self._connections == 1 else Database(self.dsn, connections=1, limits=LIMITS)
         self._databases += [database, claims]
         return Gateway(self.settings, database, claims, self.provider, self.clock), database
 
