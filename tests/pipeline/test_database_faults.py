@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.campaign import CampaignKey, CampaignSettings
 from gateway.core.rules.registration import Registration
 from gateway.core.sending.numbers import Number
 from gateway.providers.base import InboundText, StatusReport
@@ -208,16 +208,17 @@ def test_the_callers_wait_while_the_database_is_away(play):
 # ---------------------------------------------------------------- one campaign's trouble is its own
 
 OTHER, OTHER_SCOPE, OTHER_NUMBER = 2, 22, 50
+OTHER_KEY = CampaignKey(1, OTHER)
 
 
 async def another_campaign(world: World) -> None:
     row = CampaignRow(OTHER, OTHER_SCOPE, "Other", CampaignSettings().to_json(), paused=False)
     await campaigns.create(world.store, row, START_AT)
-    await contacts.add(world.store, OTHER, [ContactRow(1, phone(1), GROUP, first_name="Ann")])
+    await contacts.add(world.store, OTHER_KEY, [ContactRow(1, phone(1), GROUP, first_name="Ann")])
     number = Number(number_id=OTHER_NUMBER, phone=number_phone(OTHER_NUMBER), area_code="267")
     details = msgspec.json.encode(number).decode()
     numbered = NumberRow(OTHER_NUMBER, number.phone, "PN50", "active", "capacity", details)
-    await numbers.add(world.store, OTHER, numbered, START_AT)
+    await numbers.add(world.store, OTHER_KEY, numbered, START_AT)
     await world.gateway.campaigns.load()
 
 
