@@ -24,6 +24,13 @@ _COLUMNS = (
     "fields",
 )
 
+_FACTS = ", ".join(_COLUMNS[2:])
+
+_ADD_WHAT_IS_NEW = f"""
+INSERT INTO contacts (organisation_id, campaign_id, {_FACTS})
+SELECT $1, $2, {_FACTS} FROM arriving ORDER BY contact_id ON CONFLICT DO NOTHING
+"""  # noqa: S608 - our own column names
+
 
 class ContactRow(msgspec.Struct, frozen=True, gc=False):
     """A contact to be stored; `fields` is a JSON object of custom fields, or None."""
@@ -69,17 +76,16 @@ async def add(database: Database, key: CampaignKey, contacts: Sequence[ContactRo
             async with connection.transaction():
                 await connection.copy_records_to_table("contacts", columns=_COLUMNS, records=records)
         except UniqueViolationError:
-            return await _add_what_is_new(connection, records)
+            return await _add_what_is_new(connection, key, records)
     return len(records)
 
 
-async def _add_what_is_new(connection: Connection, records: Sequence[tuple[object, ...]]) -> int:
-    names = ", ".join(_COLUMNS)
+async def _add_what_is_new(
+    connection: Connection, key: CampaignKey, records: Sequence[tuple[object, ...]]
+) -> int:
     await connection.execute("CREATE TEMP TABLE arriving (LIKE contacts INCLUDING DEFAULTS) ON COMMIT DROP")
     await connection.copy_records_to_table("arriving", columns=_COLUMNS, records=records)
-    status: str = await connection.execute(
-        f"INSERT INTO contacts ({names}) SELECT {names} FROM arriving ORDER BY contact_id ON CONFLICT DO NOTHING"  # noqa: S608 - our own column names
-    )
+    status: str = await connection.execute(_ADD_WHAT_IS_NEW, *key)
     return int(status.rsplit(maxsplit=1)[-1])
 
 
