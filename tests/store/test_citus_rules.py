@@ -25,6 +25,7 @@ NOT_WITHIN = {  # indexes that are unique over all organisations, or need not be
 }
 ACROSS = {  # statements about distributed tables that name no organisation
     "numbers.campaigns_of": "whose number is it? asked once about each number, then remembered",
+    "numbers.has_any": "has the deployment any number? asked by who looks for lost texts, seldom",
 }
 
 EVERY = list(statements())
