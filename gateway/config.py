@@ -155,11 +155,9 @@ class Http(Section, frozen=True):
         Meta(min_length=1, description="address of the house's own door: metrics, and health in detail"),
     ] = "127.0.0.1"
     internal_port: Annotated[
-        int | None,
+        Annotated[int, Meta(ge=0, le=65_535)] | None,
         Meta(
-            ge=0,
-            le=65_535,
-            description="its port; default: 10000 above http.port, or below where there is none, or 0 where that is 0",
+            description="its port; default: 10000 above http.port, or below where there is none, or 0 where that is 0"
         ),
     ] = None
 
@@ -406,6 +404,8 @@ def _meta(kind: Any) -> Meta:
 
 
 def _type_name(kind: Any) -> str:
+    if get_origin(kind) is Annotated:
+        return _type_name(get_args(kind)[0])
     if get_origin(kind) is Literal:
         return ", ".join(get_args(kind))
     names = [_type_name(each) for each in get_args(kind) if each is not type(None)]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from gateway.config import Settings, load, reference
+from gateway.config import Settings, internal_port, load, reference
 from gateway.core.rules.errors import BadInput
 from gateway.core.rules.retry import RetryPolicy
 
@@ -167,3 +167,11 @@ def test_a_value_means_the_same_from_every_source(port: int, look_ahead: int, wi
     }
     as_text = {name: str(value) for name, value in given_values.items()}
     assert load(environment=environment) == load(flags=given_values) == load(flags=as_text)
+
+
+@pytest.mark.parametrize(
+    ("given", "port"),
+    [({}, 18_800), ({"http.port": 0}, 0), ({"http.port": 60_000}, 50_000), ({"http.internal_port": "9"}, 9)],
+)
+def test_the_houses_own_door_has_a_port_for_each_worker(given: dict[str, object], port: int) -> None:
+    assert internal_port(load(flags=given).http) == port
