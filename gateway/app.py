@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from typing import NamedTuple
 
 from gateway.clock import Clock
@@ -16,6 +16,7 @@ from gateway.pipeline.campaigns import Campaigns
 from gateway.pipeline.confirmations import Confirmations
 from gateway.pipeline.delivery import Delivery
 from gateway.pipeline.dispatch import Dispatch
+from gateway.pipeline.hand_over import WIRE_MARGIN_S
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.road import DispatchOptions
 from gateway.providers.base import History, InboundText, Provider, StatusReport
@@ -57,7 +58,8 @@ class Gateway:
         claims.waited = functools.partial(self.metrics.pool_wait, pool="claims")
         database.waited = self.metrics.pool_wait  # one for both in a rehearsal
         windows, dispatch = settings.windows, settings.dispatch
-        self.campaigns = Campaigns(database)
+        stop_settles_s = dispatch.look_valid_s + WIRE_MARGIN_S
+        self.campaigns = Campaigns(database, stop_settles_s)
         self.delivery = Delivery(
             database,
             self.campaigns,
@@ -65,6 +67,16 @@ class Gateway:
             self.metrics,
             window_s=windows.delivery_s,
             max_rows=windows.max_rows,
+        )
+        options = DispatchOptions(
+            horizon_s=dispatch.horizon_s,
+            look_ahead=dispatch.look_ahead,
+            poll_s=dispatch.poll_s,
+            idle_poll_s=dispatch.idle_poll_s,
+            concurrency=dispatch.concurrency,
+            closing_margin_s=dispatch.closing_margin_s,
+            on_the_wire_s=2 * dispatch.submit_timeout_s,
+            look_valid_s=dispatch.look_valid_s,
         )
         self.dispatch = Dispatch(
             database,
@@ -74,14 +86,7 @@ class Gateway:
             self.metrics,
             provider,
             self.delivery,
-            DispatchOptions(
-                horizon_s=dispatch.horizon_s,
-                look_ahead=dispatch.look_ahead,
-                poll_s=dispatch.poll_s,
-                idle_poll_s=dispatch.idle_poll_s,
-                concurrency=dispatch.concurrency,
-                closing_margin_s=dispatch.closing_margin_s,
-            ),
+            options,
         )
         self.delivery.listen(self.dispatch)
         self.admission = Admission(
@@ -91,6 +96,7 @@ class Gateway:
             self.metrics,
             self.dispatch,
             window_s=windows.admission_s,
+            settled_s=options.settled_s,
             max_rows=windows.max_rows,
         )
         opt_outs = settings.opt_outs
@@ -105,19 +111,29 @@ class Gateway:
             self.metrics,
             window_s=windows.inbound_s,
             max_rows=windows.max_rows,
-            stopped=self.dispatch.hand_over.stop_phones,
+            stop_settles_s=stop_settles_s,
             confirm=self.confirmations.confirm if self.confirmations is not None else None,
         )
         self.recovery = Recovery(
             database,
             clock,
+            self.metrics,
             provider,
             self.delivery,
             self.dispatch.hand_over,
-            on_the_wire_s=2 * dispatch.submit_timeout_s,
+            self.dispatch.roads,
+            settled_s=options.settled_s,
+            on_the_wire_s=options.on_the_wire_s,
             ask_every_s=min(_ASK_EVERY_S, 2 * dispatch.submit_timeout_s),
         )
-        self.bank = TextBank(database, self.campaigns, self.admission, clock, self._opted_out_by_hand)
+        self.bank = TextBank(
+            database,
+            self.campaigns,
+            self.admission,
+            clock,
+            opted_out=lambda: self.metrics.opt_outs("manual", 1),
+            stop_settles_s=stop_settles_s,
+        )
         self.inbound_poll = None
         if isinstance(provider, History):
             self.inbound_poll = InboundPoll(
@@ -154,10 +170,6 @@ class Gateway:
 
     def _text_lost(self) -> None:
         self.dispatch.inbound_gap.open("a text could not be kept")
-
-    def _opted_out_by_hand(self, phones: Sequence[str]) -> None:
-        self.metrics.opt_outs("manual", len(phones))
-        self.dispatch.hand_over.stop_phones(phones)
 
     # for the metrics
 
@@ -213,15 +225,9 @@ class Gateway:
         """Becomes the campaign's dispatcher if nobody is, and settles what an earlier one left."""
         if self._stopping or campaign_id in self.dispatch.roads or not await self.dispatch.own(campaign_id):
             return
-        left = await self.recovery.adopt(self.campaigns[campaign_id].key)
         if self.confirmations is not None:
             await self.confirmations.adopt(campaign_id)
-        _log.log(
-            logging.WARNING if left else logging.INFO,
-            "campaign %s is ours to dispatch, %d messages unsettled",
-            campaign_id,
-            left,
-        )
+        _log.info("campaign %s is ours to dispatch", campaign_id)
 
     async def _keep_owning(self) -> None:
         """Takes up campaigns that are new, or whose owner is gone, ourselves after a lost connection included."""

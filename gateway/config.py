@@ -74,6 +74,14 @@ class Dispatch(Section, frozen=True):
     submit_timeout_s: Annotated[
         float, Meta(gt=0, description="when a call without an answer becomes unknown, seconds")
     ] = 15.0
+    look_valid_s: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=10,
+            description="for how long a look at opt-outs and pause is good; a STOP's answer waits as long; seconds",
+        ),
+    ] = 0.25
     closing_margin_s: Annotated[
         float, Meta(ge=0, description="no hand-over this close to the end of a lawful window, seconds")
     ] = 60.0

@@ -194,7 +194,7 @@ FAMILIES: tuple[Family, ...] = (
     _gauge(
         "p2p_stuck_messages",
         "Messages that should have left their state: queued 3 min after their window's end, sending 5 min after "
-        "their slot, unknown 1 h after it",
+        "their slot, unknown 5 min after it",
         UNSETTLED_STATE,
     ),
     _gauge("p2p_outbox_lag_seconds", "Age of the oldest row that waits to be written"),

@@ -59,11 +59,17 @@ OnProgress = Callable[[Snapshot], None]
 SETTINGS = Settings(
     windows=Windows(admission_s=2.0, delivery_s=20.0, inbound_s=0.5, max_rows=5000),
     dispatch=Dispatch(
-        horizon_s=2 * ANSWER_S, poll_s=5.0, idle_poll_s=60.0, concurrency=1000, closing_margin_s=60.0
+        horizon_s=2 * ANSWER_S,
+        poll_s=5.0,
+        idle_poll_s=60.0,
+        concurrency=1000,
+        look_valid_s=1.5 * ANSWER_S,
+        closing_margin_s=60.0,
     ),
 )
-# A STOP that comes when a window is just being written waits for that, for its own window, and for its own writing.
-_IN_FORCE_S = SETTINGS.windows.inbound_s + 2 * ANSWER_S
+# A STOP that comes when a window is just being written waits for that, for its own window, and for its own writing;
+# a look that began before is good for a little longer.
+_IN_FORCE_S = SETTINGS.windows.inbound_s + 2 * ANSWER_S + SETTINGS.dispatch.look_valid_s
 
 
 def rehearse(plan: Plan, on_progress: OnProgress | None = None) -> Rehearsed:

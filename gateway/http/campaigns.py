@@ -76,8 +76,7 @@ class CampaignDesk:
     async def change(self, request: web.Request, grant: Grant) -> web.Response:
         campaign = await campaign_of(self._known_campaigns, request, grant)
         wanted = decoded(_change, await json_body(request))
-        await campaigns.pause(self._parts.database, campaign.key, wanted.paused)
-        await self._parts.campaigns.load()
+        await self._parts.campaigns.pause(campaign.campaign_id, wanted.paused)
         return json_answer(_view(self._parts.campaigns[campaign.campaign_id]))
 
 

@@ -60,13 +60,16 @@ class TextBank:
         campaigns: Campaigns,
         admission: Admission,
         clock: Clock,
-        stopped: Callable[[Sequence[str]], None],
+        *,
+        opted_out: Callable[[], None],
+        stop_settles_s: float,
     ) -> None:
         self._database = database
         self._campaigns = campaigns
         self._admission = admission
         self._clock = clock
-        self._stopped = stopped
+        self._opted_out = opted_out
+        self._stop_settles_s = stop_settles_s
         self._actions: dict[tuple[int, int], Action] = {}
 
     async def publish(
@@ -236,13 +239,14 @@ class TextBank:
         )
 
     async def opt_out(self, campaign_id: int, contact_id: int) -> bool:
-        """The volunteer's opt-out of a person who asked in other words (F123)."""
+        """The volunteer's opt-out of a person who asked in other words (F123); in force at its answer."""
         campaign = self._campaigns[campaign_id]
         phone = await conversations.opt_out(
             self._database, campaign.key, campaign.opt_out_scope, contact_id, "manual", self._clock.now()
         )
         if phone is not None:
-            self._stopped([phone])
+            self._opted_out()
+            await asyncio.sleep(self._stop_settles_s)  # every look that began before has expired then
         return phone is not None
 
 

@@ -77,6 +77,7 @@ class StraightOn(msgspec.Struct, frozen=True, gc=False):
 
     number_id: int
     slot_at: float
+    decided_at: float  # seconds of Clock.steady: its lease and its look begin then
 
 
 class Road(Protocol):
@@ -119,14 +120,17 @@ class Admission:
         road: Road,
         *,
         window_s: float,
+        settled_s: float,
         max_rows: int = 2000,
         longest_wait_s: float = float("inf"),
     ) -> None:
+        """`settled_s`: after so long the provider is asked about a text that went straight on."""
         self._database = database
         self._campaigns = campaigns
         self._clock = clock
         self._metrics = metrics
         self._road = road
+        self._settled_s = settled_s
         self._ids = Ids(database)
         self._windows: CampaignWindows[int, _Pending, Outcome] = CampaignWindows(
             self._write,
@@ -221,7 +225,11 @@ class Admission:
         for each in decided:
             each.pending.tried = each
         written = await messages.admit(
-            self._database, campaign.key, campaign.opt_out_scope, [each.row for each in decided]
+            self._database,
+            campaign.key,
+            campaign.opt_out_scope,
+            [each.row for each in decided],
+            now + self._settled_s,
         )
         for each in decided:
             if each.row.message_id in written:

@@ -1,5 +1,7 @@
 """The campaigns a worker knows, with their settings read once."""
 
+import asyncio
+
 import msgspec
 
 from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignKey, CampaignSettings
@@ -28,12 +30,20 @@ class Campaign(msgspec.Struct, frozen=True):
 class Campaigns:
     """Campaigns by id; `load` reads them from the store again."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, stop_settles_s: float = 0.0) -> None:
         self._database = database
+        self._stop_settles_s = stop_settles_s
         self._known: dict[int, Campaign] = {}
 
     async def load(self) -> None:
         self._known = {row.campaign_id: _read(row) for row in await rows.load(self._database)}
+
+    async def pause(self, campaign_id: int, paused: bool) -> None:
+        """In force at its answer: every look at a claimed text that began before has expired then."""
+        await rows.pause(self._database, self[campaign_id].key, paused)
+        if paused:
+            await asyncio.sleep(self._stop_settles_s)
+        await self.load()
 
     def __getitem__(self, campaign_id: int) -> Campaign:
         try:

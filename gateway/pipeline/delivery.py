@@ -293,7 +293,7 @@ def _requeue(news: News, follows: Again) -> Requeue:
         ended=State.UNDELIVERED if news.ended is Ended.UNDELIVERED else State.FAILED,
         code=news.code,
         provider_sid=news.provider_sid,
-        lane=LANE_RETRY,
+        lane=None if news.ended is Ended.RECALLED else LANE_RETRY,
         due_at=follows.at,
         spends_attempt=follows.spends_attempt,
     )

@@ -21,10 +21,10 @@ from gateway.pipeline.hand_over import HandOver
 from gateway.pipeline.inbound_gap import InboundGap
 from gateway.pipeline.purchase import take_in_forgotten
 from gateway.pipeline.road import CampaignRoad, DispatchOptions
-from gateway.providers.base import Provider
-from gateway.store import conversations, numbers
+from gateway.providers.base import OutboundText, Provider
+from gateway.store import messages, numbers
 from gateway.store.database import Database
-from gateway.store.messages import Queued
+from gateway.store.messages import Looked, Queued
 from gateway.store.ownership import Ownership, OwnershipLost
 from gateway.store.receipts import Moved
 
@@ -59,9 +59,12 @@ class Dispatch:
             delivery,
             clock,
             metrics,
-            opted_out=self._opted_out,
+            look=self._look,
+            freed=self._freed,
             concurrency=options.concurrency,
             closing_margin_s=options.closing_margin_s,
+            longest_call_s=options.on_the_wire_s,
+            look_valid_s=options.look_valid_s,
         )
         self.roads: dict[int, CampaignRoad] = {}
         self.lost = asyncio.Event()  # a campaign went with its connection: it wants an owner
@@ -105,11 +108,14 @@ class Dispatch:
         if self.roads.get(road.campaign.campaign_id) is road:
             del self.roads[road.campaign.campaign_id]
 
-    async def _opted_out(self, campaign_id: int, phones: Sequence[str]) -> set[str]:
+    async def _look(self, campaign_id: int, texts: Sequence[OutboundText]) -> set[int]:
+        looked = [Looked(each.message_id, each.phone, each.answers_opt_out) for each in texts]
         campaign = self._campaigns[campaign_id]
-        return await conversations.opted_out(
-            self.database, campaign.organisation_id, campaign.opt_out_scope, phones
-        )
+        return await messages.stopped(self.database, campaign.key, campaign.opt_out_scope, looked)
+
+    def _freed(self) -> None:
+        for road in self.roads.values():
+            road.freed()
 
     def _go_on(self) -> None:
         """Lost texts are fetched: what they held back may go."""
@@ -126,7 +132,7 @@ class Dispatch:
         self.metrics.transition(_QUEUED, _SENDING)
         road = self.roads.get(campaign_id)
         if road is not None:  # else the next owner adopts it
-            road.go(message, straight.number_id, straight.slot_at, message.due_at)
+            road.go(message, straight.number_id, straight.slot_at, straight.decided_at)
 
     def forget(self, campaign_id: int, message: Queued, straight: StraightOn) -> None:
         road = self.roads.get(campaign_id)

@@ -1,18 +1,22 @@
-"""Handing over: the one place that calls the provider's `send`, at each message's slot.
+"""Handing over: the one place that calls the provider's `send`, at each claimed text's slot.
 
-Every call ends in one word for delivery. A message whose time is over, or whose person has opted out since
-it was claimed, is not handed over and goes back to the queue, where the second look finds out why. One whose
-slot has passed (the database was slow, or all calls were under way) takes a new one: made up for at once, a
-second's slots would break the rates that they keep.
+A claim is a lease. Every claimed text is one record (`Held`) with one place and one deadline, by a clock that
+runs on while this process is frozen. No call begins after the deadline, nor later than `look_valid_s` after
+the last look at the text began. So a STOP's or a pause's answer need only wait that long, on whatever worker
+it came in, and whoever takes a campaign over knows when nothing of it can begin any more.
+
+A text that may not go, or can't in time, goes back to the queue, where the second look finds out why.
 """
 
 import asyncio
-import logging
-import math
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import functools
+from collections.abc import Awaitable, Callable, Sequence
+from enum import Enum, auto
+from heapq import heappop, heappush
+from typing import assert_never
 
 import msgspec
+import structlog
 
 from gateway.clock import Clock
 from gateway.core.rules.errors import Kind, Retry, consequence
@@ -24,24 +28,44 @@ from gateway.core.text.segments import Encoding, measure
 from gateway.metrics import Metrics
 from gateway.pipeline.delivery import Delivery, News
 from gateway.pipeline.recent_durations import RecentDurations
-from gateway.providers.base import Accepted, AnswerLost, NotSent, OutboundText, Provider, Refused
-from gateway.store.troubles import DatabaseAway
+from gateway.providers.base import Accepted, AnswerLost, NotSent, OutboundText, Provider, Refused, TooLate
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger("gateway.hand_over")
+LOOK_VALID_S = 0.25
+WIRE_MARGIN_S = 0.1  # from the moment a call begins until the provider has read it
 _LONGEST_VALIDITY_S = 36_000.0  # Twilio's most
 SHORTEST_VALIDITY_S = 6.0  # Twilio advises against 5 and less
-_REMEMBER_STOPS_S = 5.0  # a STOP may overtake the answer to the claim of its person's text
-_LOOK_AGAIN_S = (
-    0.25  # a text that waits longer for its slot is looked at once more: STOPs reach other workers
-)
-_LATE_S = 0.05  # never more, and never half a segment of the campaign's
+_LATE_S = 0.05  # a slot may be used so late, and never by more than half a segment of the campaign's
+_AMPLE_S = 0.02  # a look begins at least so long before the slot that it is for
+_LEAD_SHARE = 0.8  # and at most this share of its validity before
+_GRACE_S = 3.0
+_OF_LATE = 0.05  # the share of one call in the average
+_TELL_AGAIN_S = (1.0, 5.0, 15.0)  # an answer that could not be written
 _GSM7 = Encoding.GSM7
 _LANES = tuple(lane.name.lower() for lane in Lane)
 _SLOWER = frozenset({Kind.THROTTLE, Kind.QUEUE_FULL})
 
 
-class Planned(msgspec.Struct, frozen=True):
-    """A claimed text and its slot, reserved on its campaign's pacer."""
+def lease_s(horizon_s: float) -> float:
+    """From the decision to claim until no call may begin any more.
+
+    Slots lie within the horizon; a slot that passed, a slow look or a busy provider may take as long again.
+    """
+    return 2 * horizon_s + _GRACE_S
+
+
+class Place(Enum):
+    """Where a claimed text stands."""
+
+    BEFORE_LOOK = auto()  # waits for its last look
+    IN_LOOK = auto()
+    BEFORE_SLOT = auto()  # looked at, waits for its slot
+    BEFORE_CALL = auto()  # its slot has come and all calls are under way
+    IN_CALL = auto()
+
+
+class Held(msgspec.Struct, gc=False):
+    """A claimed text. `deadline` and `seen_at` are seconds of `Clock.steady`, the other instants Unix seconds."""
 
     text: OutboundText
     slot_at: float
@@ -51,41 +75,37 @@ class Planned(msgspec.Struct, frozen=True):
     pacer: Pacer
     lane: int
     due_at: float
+    deadline: float  # no call begins later
+    seen_at: float  # when the last look at it began: its admission, its claim, or a look just before the wire
+    place: Place = Place.BEFORE_LOOK
+    timer: asyncio.TimerHandle | None = None
+    call: "asyncio.Task[None] | None" = None
+    called_at: float = 0.0
+    is_hung: bool = False
 
     def is_late(self, now: float) -> bool:
         """Whether its slot has passed, by more than a meter forgives: half a segment's time."""
         late_s = now - self.slot_at
         return late_s > 0 and late_s > min(_LATE_S, self.pacer.duration_s(1) / 2)
 
-    def again(self, now: float) -> "Planned":
-        """At the next free slot; an infinite one when the day's cap is used up."""
+    def take_new_slot(self, now: float) -> None:
+        """The next free one; an infinite one when the day's cap is used up."""
         segments = self.text.segments
         self.pacer.give_back(self.slot_at, self.carrier, segments)
-        slot_at = self.pacer.reserve(now, self.carrier, self.number_id, segments)
-        return msgspec.structs.replace(self, slot_at=slot_at)
-
-
-class Unsettled(msgspec.Struct, frozen=True):
-    """A text of which we do not know whether the provider has it.
-
-    It left no earlier than `earliest_at` and no later than `latest_at`, if it left at all.
-    """
-
-    text: OutboundText
-    earliest_at: float
-    latest_at: float
+        self.slot_at = self.pacer.reserve(now, self.carrier, self.number_id, segments)
 
 
 Key = tuple[int, int]
 """Message and attempt: a call may still hang when a callback has told its end and the next attempt waits."""
 
-OptedOut = Callable[[int, Sequence[str]], Awaitable[set[str]]]
+Look = Callable[[int, Sequence[OutboundText]], Awaitable[set[int]]]
+"""Campaign and texts -> the message ids of those that may not go."""
 
 
 class HandOver:
-    """Calls under way and slots to come, at most `concurrency` calls at once.
+    """All claimed texts of a worker, at most `concurrency` of them in calls at once.
 
-    `opted_out(campaign_id, phones)` asks the store: the last look at texts that wait for their slot.
+    `look` asks the store who may not be texted any more, `freed` is told when a call has ended.
     """
 
     def __init__(
@@ -95,79 +115,58 @@ class HandOver:
         clock: Clock,
         metrics: Metrics,
         *,
-        opted_out: OptedOut,
+        look: Look,
+        freed: Callable[[], None],
         concurrency: int,
         closing_margin_s: float,
+        longest_call_s: float,
+        look_valid_s: float = LOOK_VALID_S,
     ) -> None:
         self._provider = provider
         self._delivery = delivery
         self._clock = clock
         self._metrics = metrics
-        self._opted_out = opted_out
+        self._look = look
+        self._freed = freed
         self._concurrency = concurrency
         self._closing_margin_s = closing_margin_s
-        self._held: dict[Key, Planned] = {}  # all that is claimed and not answered, in one of these:
-        self._unseen: dict[Key, asyncio.TimerHandle] = {}  # before the last look
-        self._looks: set[asyncio.Task[None]] = set()  # in it
-        self._slots: dict[Key, asyncio.TimerHandle] = {}  # after it, or waiting too shortly for one
-        self._ready: deque[Key] = deque()  # for a call to be free
-        self._calls: dict[Key, asyncio.Task[None]] = {}
-        self._looking = RecentDurations()
+        self._longest_call_s = longest_call_s
+        self._look_valid_s = look_valid_s
+        self._held: dict[Key, Held] = {}
+        self._calls: dict[Key, Held] = {}  # those in a call, the oldest first
+        self._line: list[tuple[int, float, Key]] = []  # those before a call: a heap by lane and slot
+        self._looks: dict[int, asyncio.Task[None]] = {}
+        self._looks_made = 0
+        self._looks_took = RecentDurations()
+        self._call_s = 0.0  # what a call takes, on the average of late
         self._draining = False
-        self._stops: dict[str, float] = {}
-        self.unsettled: dict[int, Unsettled] = {}
 
-    def at(self, planned: Planned) -> None:
+    # ------------------------------------------------------------ what a road asks
+
+    def room(self, horizon_s: float) -> int:
+        """How many more may be claimed: as many as will find a free call within the horizon."""
+        free, soon = self._free, 0
+        if 0 < self._call_s < horizon_s:
+            lively = sum(1 for held in self._calls.values() if self._age_s(held) <= 2 * self._call_s)
+            soon = int((free + lively) * horizon_s / self._call_s)
+        return max(0, free + soon - (len(self._held) - len(self._calls)))
+
+    @property
+    def places(self) -> int:
+        """Calls that may be under way at once."""
+        return len(self._calls) + self._free
+
+    @property
+    def _free(self) -> int:
+        return max(0, min(self._concurrency - len(self._calls), self._provider.free_calls))
+
+    def _age_s(self, held: Held) -> float:
+        return self._clock.now() - held.called_at
+
+    def at(self, held: Held) -> None:
         """Hands the text over at its slot, or at the next free one when that has passed."""
-        self._held[_key(planned.text)] = planned
-        self._plan(planned, is_seen=planned.text.answers_opt_out)
-
-    def _plan(self, planned: Planned, *, is_seen: bool) -> None:
-        now, text = self._clock.now(), planned.text
-        key = _key(text)
-        if self._draining or (text.phone in self._stops and self._is_stopped(text, now)):
-            self._not_sent(text)
-            return
-        if planned.is_late(now):
-            planned = self._held[key] = planned.again(now)
-        wait_s = planned.slot_at - now
-        if wait_s <= 0:
-            self._start(planned)
-        elif wait_s == math.inf:
-            self._not_sent(text)
-        elif is_seen or wait_s <= _LOOK_AGAIN_S:
-            self._slots[key] = self._timer(wait_s, self._due, key)
-        else:
-            look_in_s = max(0.0, wait_s - self._looking.ample_s)
-            self._unseen[key] = self._timer(look_in_s, self._look, key)
-
-    @staticmethod
-    def _timer(delay_s: float, call: Callable[[Key], None], key: Key) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(delay_s, call, key)
-
-    def stop_phones(self, phones: Iterable[str]) -> None:
-        """These people have opted out: what is claimed for them but not on the wire is not sent."""
-        now = self._clock.now()
-        stopped = dict.fromkeys(phones, now)
-        if not stopped:
-            return
-        self._stops = {phone: at for phone, at in self._stops.items() if now - at < _REMEMBER_STOPS_S}
-        self._stops.update(stopped)
-        self._recall(lambda text: text.phone in stopped and not text.answers_opt_out)
-
-    def _recall(self, gone: Callable[[OutboundText], bool]) -> None:
-        """Takes back what is claimed, not on the wire and not in its last look."""
-        for key in (*self._unseen, *self._slots, *self._ready):
-            text = self._held[key].text
-            if gone(text):
-                timer = self._unseen.pop(key, None) or self._slots.pop(key, None)
-                if timer is not None:
-                    timer.cancel()
-                self._not_sent(text)
-        self._ready = deque(key for key in self._ready if key in self._held)
-
-    def _is_stopped(self, text: OutboundText, now: float) -> bool:
-        return now - self._stops[text.phone] < _REMEMBER_STOPS_S and not text.answers_opt_out
+        self._held[_key(held.text)] = held
+        self._plan(held)
 
     def knows(self, message_id: int, attempt: int) -> bool:
         """Whether the attempt is claimed here and not answered yet."""
@@ -182,98 +181,227 @@ class HandOver:
         """Calls under way of those allowed, 0 to 1."""
         return len(self._calls) / self._concurrency
 
-    async def drain(self) -> None:
-        """Gives up the slots to come and waits for the calls under way."""
-        self._draining = True
-        self._recall(lambda _: True)
-        while self._calls or self._looks:
-            await asyncio.wait([*self._calls.values(), *self._looks])
+    # ------------------------------------------------------------ from the claim to the call
 
-    def close(self) -> None:
-        """Stops at once, as a crash would."""
-        for timer in (*self._unseen.values(), *self._slots.values()):
-            timer.cancel()
-        for task in (*self._calls.values(), *self._looks):
-            task.cancel()
-
-    def _due(self, key: Key) -> None:
-        del self._slots[key]
-        self._start(self._held[key])
-
-    def _look(self, key: Key) -> None:
-        """The last look: at this text, and at those of its campaign that go soon after it."""
-        first = self._held[key]
-        campaign_id, until = first.text.campaign_id, first.slot_at + _LOOK_AGAIN_S
-        waiting = (self._held[each] for each in self._unseen)
-        texts = [each for each in waiting if each.slot_at <= until and each.text.campaign_id == campaign_id]
-        for planned in texts:
-            self._unseen.pop(_key(planned.text)).cancel()
-        look = asyncio.get_running_loop().create_task(self._look_at(campaign_id, texts))
-        self._looks.add(look)
-        look.add_done_callback(self._looks.discard)
-
-    async def _look_at(self, campaign_id: int, texts: Sequence[Planned]) -> None:
-        asked_at = self._clock.now()
-        phones = [planned.text.phone for planned in texts]
-        try:
-            gone = await self._opted_out(campaign_id, phones)
-        except DatabaseAway:
-            gone = set(phones)  # unsure is no
-        now = self._clock.now()
-        self._looking.saw(now, now - asked_at)
-        for planned in texts:
-            if planned.text.phone in gone:
-                self._not_sent(planned.text)
-            else:
-                self._plan(planned, is_seen=True)
-
-    def _start(self, planned: Planned) -> None:
-        text = planned.text
-        if len(self._calls) >= self._concurrency:
-            self._ready.append(_key(text))
-            return
-        left_s = planned.not_after - self._closing_margin_s - self._clock.now()
-        if left_s < SHORTEST_VALIDITY_S:
-            self._not_sent(text)
-            return
-        valid = msgspec.structs.replace(text, validity_s=min(left_s, _LONGEST_VALIDITY_S))
-        task = asyncio.get_running_loop().create_task(self._call(valid, planned))
-        self._calls[_key(text)] = task
-
-    async def _call(self, text: OutboundText, planned: Planned) -> None:
-        handed_at = self._clock.now()
-        self._metrics.queue_wait(_LANES[planned.lane], max(0.0, handed_at - planned.due_at))
-        try:
-            answer = await self._provider.send(text)
-        except Refused as error:
-            outcome, news = "rejected", self._refused(text, error, handed_at)
-            if news.ended is Ended.THROTTLED:
-                outcome = "throttled"
-        except NotSent:
-            outcome, news = "error", self._news(text, State.FAILED, ended=Ended.NOT_SENT)
-        except AnswerLost:
-            outcome, news = "timeout", self._lost(text, handed_at)
-        except Exception:  # noqa: BLE001 - whatever it is, the text may be on its way
-            _log.exception("the provider failed in a way nobody foresaw")
-            outcome, news = "error", self._lost(text, handed_at)
+    def _plan(self, held: Held) -> None:
+        """Where the text goes next, whatever has happened since it was planned last."""
+        now, steady = self._clock.now(), self._clock.steady()
+        if held.is_late(now):
+            held.take_new_slot(now)
+        wait_s = max(0.0, held.slot_at - now)
+        if self._draining or steady + wait_s > held.deadline:
+            self._give_back(held)
+        elif steady + wait_s <= held.seen_at + self._look_valid_s:
+            self._await_slot(held, wait_s)
         else:
-            outcome, news = "ok", self._accepted(text, answer)
-            self._count(text, planned.carrier)
+            held.place = Place.BEFORE_LOOK
+            self._after(max(0.0, wait_s - self._lead_s), held)
+
+    @property
+    def _lead_s(self) -> float:
+        """How long before its slot a text is looked at: the look ends before, and is still good then."""
+        return min(max(_AMPLE_S, self._looks_took.ample_s), _LEAD_SHARE * self._look_valid_s)
+
+    def _await_slot(self, held: Held, wait_s: float) -> None:
+        held.place = Place.BEFORE_SLOT
+        if wait_s > 0:
+            self._after(wait_s, held)
+        else:
+            self._call_or_line_up(held)
+
+    def _after(self, delay_s: float, held: Held) -> None:
+        held.timer = asyncio.get_running_loop().call_later(delay_s, self._due, held)
+
+    def _due(self, held: Held) -> None:
+        """The moment has come that the text waited for; it may be a late one, after we were frozen."""
+        held.timer = None
+        match held.place:
+            case Place.BEFORE_LOOK:
+                self._look_at_those_around(held)
+            case Place.BEFORE_SLOT:
+                self._plan(held) if self._is_stale(held) else self._call_or_line_up(held)
+            case Place.IN_LOOK | Place.BEFORE_CALL | Place.IN_CALL:
+                raise AssertionError(held.place)  # they have no timer
+            case _:
+                assert_never(held.place)
+
+    def _is_stale(self, held: Held) -> bool:
+        steady = self._clock.steady()
+        return steady > held.seen_at + self._look_valid_s or steady > held.deadline
+
+    def _call_or_line_up(self, held: Held) -> None:
+        if self._free > 0 and not self._line:
+            self._call(held)
+        else:
+            held.place = Place.BEFORE_CALL
+            heappush(self._line, (held.lane, held.slot_at, _key(held.text)))
+            self._serve_line()
+
+    def _serve_line(self) -> None:
+        """Free calls go to replies first; what could not begin any more is planned anew or goes back."""
+        while self._line and self._free > 0:
+            _, _, key = heappop(self._line)
+            held = self._held.get(key)
+            if held is None or held.place is not Place.BEFORE_CALL:
+                continue
+            if self._is_stale(held) or held.is_late(self._clock.now()):
+                self._plan(held)
+            else:
+                self._call(held)
+
+    # ------------------------------------------------------------ the last look
+
+    def _look_at_those_around(self, first: Held) -> None:
+        """One look for this text and for those of its campaign whose slots it will still be good for."""
+        campaign_id = first.text.campaign_id
+        until = self._clock.now() + self._look_valid_s - _LATE_S
+        some = [
+            held
+            for held in self._held.values()
+            if held.place is Place.BEFORE_LOOK
+            and held.slot_at <= until
+            and held.text.campaign_id == campaign_id
+        ]
+        if first not in some:
+            some.append(first)
+        for held in some:
+            self._stop_timer(held)
+            held.place = Place.IN_LOOK
+        self._looks_made += 1
+        nth = self._looks_made
+        task = asyncio.get_running_loop().create_task(self._look_at(campaign_id, some))
+        self._looks[nth] = task
+        task.add_done_callback(lambda _: self._looks.pop(nth, None))
+
+    async def _look_at(self, campaign_id: int, some: Sequence[Held]) -> None:
+        """Unsure is no: whatever goes wrong with a look, its texts go back to the queue."""
+        began_at, asked_at = self._clock.steady(), self._clock.now()
+        try:
+            gone = await self._look(campaign_id, [held.text for held in some])
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be texted on the strength of it
+            _log.warning("a last look failed", campaign_id=campaign_id, texts=len(some), why=str(error))
+            gone = {held.text.message_id for held in some}
+        self._looks_took.saw(self._clock.now(), self._clock.now() - asked_at)
+        for held in some:
+            if held.text.message_id in gone:
+                self._give_back(held)
+            else:
+                held.seen_at = began_at
+                self._plan(held)
+
+    # ------------------------------------------------------------ the call
+
+    def _call(self, held: Held) -> None:
+        left_s = held.not_after - self._closing_margin_s - self._clock.now()
+        if left_s < SHORTEST_VALIDITY_S:
+            self._give_back(held)
+            return
+        text = msgspec.structs.replace(
+            held.text,
+            validity_s=min(left_s, _LONGEST_VALIDITY_S),
+            begin_by=min(held.deadline, held.seen_at + self._look_valid_s),
+        )
+        held.place = Place.IN_CALL
+        held.called_at = self._clock.now()
+        key = _key(text)
+        self._calls[key] = held
+        held.call = asyncio.get_running_loop().create_task(self._send(text, held))
+
+    async def _send(self, text: OutboundText, held: Held) -> None:
+        self._metrics.queue_wait(_LANES[held.lane], max(0.0, held.called_at - held.due_at))
+        try:
+            outcome, news = await self._ask_provider(text, held)
         finally:
             del self._calls[_key(text)]
             del self._held[_key(text)]
-        self._metrics.provider_request(self._provider.name, outcome, self._clock.now() - handed_at)
-        self._delivery.answer(news)
-        if len(self._calls) < self._concurrency:
-            self._next()
+        now = self._clock.now()
+        self._call_s += (now - held.called_at - self._call_s) * (_OF_LATE if self._call_s else 1.0)
+        self._metrics.provider_request(self._provider.name, outcome, now - held.called_at)
+        self._tell(news)
+        self._serve_line()
+        self._freed()
 
-    def _next(self) -> None:
-        """One for one: were all planned anew at each end of a call, most would again find no call free."""
-        while self._ready:
-            key = self._ready.popleft()
-            self._plan(self._held[key], is_seen=True)
-            if key in self._held:
+    async def _ask_provider(self, text: OutboundText, held: Held) -> tuple[str, News]:
+        """One word for delivery, and one for the metrics."""
+        try:
+            answer = await self._provider.send(text)
+        except Refused as error:
+            news = self._refused(text, error)
+            return "throttled" if news.ended is Ended.THROTTLED else "rejected", news
+        except TooLate:
+            return "error", self._news(text, State.FAILED, ended=Ended.RECALLED)
+        except NotSent:
+            return "error", self._news(text, State.FAILED, ended=Ended.NOT_SENT)
+        except AnswerLost:
+            return "timeout", self._lost(text)
+        except asyncio.CancelledError:
+            if not held.is_hung:
+                raise
+            return "timeout", self._lost(text)
+        except Exception:  # noqa: BLE001 - whatever it is, the text may be on its way
+            _log.exception("the provider failed in a way nobody foresaw", message_id=text.message_id)
+            return "error", self._lost(text)
+        self._count(text, held.carrier)
+        return "ok", self._accepted(text, answer)
+
+    def end_hanging_calls(self) -> None:
+        """A call that outlasts the longest time on the wire is a lost answer; a provider should see to that itself."""
+        for held in list(self._calls.values()):
+            if self._age_s(held) < self._longest_call_s:
                 return
+            assert held.call is not None
+            held.is_hung = True
+            held.call.cancel()
+
+    # ------------------------------------------------------------ the end
+
+    async def drain(self) -> None:
+        """Gives up the slots to come and waits for the calls under way."""
+        self._draining = True
+        for held in list(self._held.values()):
+            if held.place in (Place.BEFORE_LOOK, Place.BEFORE_SLOT, Place.BEFORE_CALL):
+                self._give_back(held)
+        while waited_for := [
+            *self._looks.values(),
+            *(held.call for held in self._calls.values() if held.call),
+        ]:
+            await asyncio.wait(waited_for)
+
+    def close(self) -> None:
+        """Stops at once, as a crash would."""
+        for held in self._held.values():
+            self._stop_timer(held)
+            if held.call is not None:
+                held.call.cancel()
+        for look in self._looks.values():
+            look.cancel()
+
+    @staticmethod
+    def _stop_timer(held: Held) -> None:
+        if held.timer is not None:
+            held.timer.cancel()
+            held.timer = None
+
+    def _give_back(self, held: Held) -> None:
+        """Back to the queue: certainly not on the wire."""
+        self._stop_timer(held)
+        del self._held[_key(held.text)]
+        held.pacer.give_back(held.slot_at, held.carrier, held.text.segments)
+        self._tell(self._news(held.text, State.FAILED, ended=Ended.RECALLED))
+
+    # ------------------------------------------------------------ words for delivery
+
+    def _tell(self, news: News, tried: int = 0) -> None:
+        told = self._delivery.answer(news)
+        told.add_done_callback(functools.partial(self._told, news, tried))
+
+    def _told(self, news: News, tried: int, told: "asyncio.Future[None]") -> None:
+        """An answer that could not be written is told again; after that, recovery asks the provider."""
+        if told.cancelled() or (error := told.exception()) is None:
+            return
+        _log.error("an answer could not be written", message_id=news.message_id, tried=tried, why=str(error))
+        if tried < len(_TELL_AGAIN_S):
+            asyncio.get_running_loop().call_later(_TELL_AGAIN_S[tried], self._tell, news, tried + 1)
 
     def _count(self, text: OutboundText, carrier: str | None) -> None:
         channel = "mms" if text.media else "sms"
@@ -281,33 +409,20 @@ class HandOver:
         self._metrics.segments(carrier, encoding, text.segments, channel)
 
     def _accepted(self, text: OutboundText, answer: Accepted) -> News:
-        return News(
-            text.campaign_id,
-            text.message_id,
-            text.attempt,
-            State.SENT,
-            self._clock.now(),
-            provider_sid=answer.provider_sid,
-            is_answer=True,
-        )
+        return self._news(text, State.SENT, provider_sid=answer.provider_sid)
 
-    def _lost(self, text: OutboundText, handed_at: float) -> News:
+    def _lost(self, text: OutboundText) -> News:
         """The text may be on its way: to be asked about, never to be sent again."""
-        self.unsettled[text.message_id] = Unsettled(text, handed_at, handed_at)
         return self._news(text, State.UNKNOWN, reason="the answer was lost")
 
-    def _refused(self, text: OutboundText, error: Refused, handed_at: float) -> News:
+    def _refused(self, text: OutboundText, error: Refused) -> News:
         means = None if error.code is None else consequence(error.code)
         if means is not None and means.retry is Retry.RECONCILE:
-            return self._lost(text, handed_at)
+            return self._lost(text)
         slower = means is not None and means.kind in _SLOWER
         return self._news(
             text, State.FAILED, code=error.code, ended=Ended.THROTTLED if slower else Ended.REFUSED
         )
-
-    def _not_sent(self, text: OutboundText) -> None:
-        del self._held[_key(text)]
-        self._delivery.answer(self._news(text, State.FAILED, ended=Ended.RECALLED))
 
     def _news(
         self,
@@ -317,6 +432,7 @@ class HandOver:
         code: int | None = None,
         ended: Ended | None = None,
         reason: str | None = None,
+        provider_sid: str | None = None,
     ) -> News:
         return News(
             text.campaign_id,
@@ -326,6 +442,7 @@ class HandOver:
             self._clock.now(),
             code=code,
             reason=reason,
+            provider_sid=provider_sid,
             ended=ended,
             is_answer=True,
         )

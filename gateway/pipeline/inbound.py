@@ -3,9 +3,9 @@
 Each campaign has a commit window of its own. Whose text it is, its number says; one that we don't know yet is
 looked up first.
 
-A STOP is in force once its window is committed: it is in our list, what was remembered of the person is
-stale by its revision, and what is claimed for them but not on the wire is taken back. Texts from strangers
-are kept, and their STOP counts as well (C6).
+A STOP is acknowledged when it is durable and every look at a claimed text that began before has expired, on whatever
+worker: from then on no call for that person begins. Texts from strangers are kept, and their STOP counts as
+well (C6).
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from gateway.core.rules.campaign import CampaignKey
 from gateway.core.text.consent import Intent, Reading, read
 from gateway.metrics import Metrics
 from gateway.pipeline.campaigns import Campaigns
+from gateway.pipeline.settling import Settling
 from gateway.providers.base import InboundText
 from gateway.store import conversations, numbers
 from gateway.store.conversations import Heard, Left
@@ -51,13 +52,13 @@ class Inbound:
         *,
         window_s: float,
         max_rows: int = 2000,
-        stopped: Callable[[Sequence[str]], None],
+        stop_settles_s: float,
         confirm: Callable[[int, Sequence[Left]], None] | None = None,
     ) -> None:
         self._database = database
         self._campaigns = campaigns
         self._metrics = metrics
-        self._stopped = stopped
+        self._settling = Settling(stop_settles_s)
         self._confirm = confirm
         self._ids = Ids(database)
         self._campaign_of: dict[str, CampaignKey] = {}
@@ -79,8 +80,10 @@ class Inbound:
         arrived = _Arrived(text, read(text.body), asyncio.get_running_loop().time())
         key = self._campaign_of.get(text.number_phone)
         if key is None or text.number_phone in self._in_sorting:
-            return self._look_up(arrived)
-        return self.windows.put(key, arrived)
+            durable = self._look_up(arrived)
+        else:
+            durable = self.windows.put(key, arrived)
+        return durable if arrived.reading.intent is not Intent.STOP else self._settling.in_force(durable)
 
     @property
     def every_window(self) -> "list[CommitWindow[_Arrived, None]]":
@@ -97,6 +100,7 @@ class Inbound:
 
     def close(self) -> list[InboundText]:
         """Stops at once; returns the texts that were not acknowledged."""
+        self._settling.close()
         return [item.text for item in (*self._sorting.close(), *self.windows.close())]
 
     # ---------------------------------------------------------------- whose text it is
@@ -142,7 +146,6 @@ class Inbound:
             await self._campaigns.load()
         scope = self._campaigns[campaign_id].opt_out_scope if campaign_id in self._campaigns else campaign_id
         new = await conversations.hear(self._database, key, scope, [_heard(item) for item in arrived])
-        self._stopped([item.text.phone for item in arrived if item.reading.intent is Intent.STOP])
         self._count(arrived, {stored.inbound_id: stored.opted_out_at is not None for stored in new})
         if self._confirm is not None:
             left = {each.contact_id: each.opted_out_at for each in new if each.opted_out_at is not None}

@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from gateway.clock import Clock
+from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import Kind, SubReason, consequence
 from gateway.core.rules.lifecycle import State
 from gateway.core.rules.retry import Ended
@@ -19,13 +20,13 @@ from gateway.core.rules.safeguards import Kind as MessageKind
 from gateway.core.rules.safeguards import second_look
 from gateway.core.sending.numbers import Chosen, How, NoNumber, NumberPool, Wait
 from gateway.core.sending.pacing import Pacer
-from gateway.core.sending.waiting import Lane, Picked, Waiting, WaitingLine
+from gateway.core.sending.waiting import Lane, Picked, Room, Waiting, WaitingLine
 from gateway.metrics import Metrics
 from gateway.pipeline.admission import LANE_REPLY, StraightOn
 from gateway.pipeline.campaigns import Campaign
 from gateway.pipeline.delivery import Requeued
 from gateway.pipeline.given_numbers import GivenNumbers
-from gateway.pipeline.hand_over import SHORTEST_VALIDITY_S, HandOver, Planned
+from gateway.pipeline.hand_over import LOOK_VALID_S, SHORTEST_VALIDITY_S, HandOver, Held, lease_s
 from gateway.pipeline.inbound_gap import InboundGap
 from gateway.pipeline.purchase import Buyer
 from gateway.pipeline.recent_durations import RecentDurations
@@ -43,6 +44,7 @@ _CONFIRMATION = MessageKind.CONFIRMATION.value
 _SAVE_NUMBERS_S = 60.0
 _SWEEP_S = 60.0
 _NO_ROOM = frozenset({Kind.THROTTLE, Kind.QUEUE_FULL})
+_KEPT_FOR_REPLIES = 10  # one of so many calls
 _URGENT, _INITIALS = (Lane.REPLY, Lane.RETRY), (Lane.INITIAL, Lane.INITIAL)
 
 
@@ -55,6 +57,18 @@ class DispatchOptions(msgspec.Struct, frozen=True, kw_only=True):
     idle_poll_s: float = 1.0  # else: how late another worker's messages may be seen
     concurrency: int = 100
     closing_margin_s: float = 60.0
+    on_the_wire_s: float = 30.0
+    look_valid_s: float = LOOK_VALID_S
+
+    @property
+    def lease_s(self) -> float:
+        """From the decision to claim until no call may begin any more."""
+        return lease_s(self.horizon_s)
+
+    @property
+    def settled_s(self) -> float:
+        """From the decision to claim until a text in nobody's hands can't be on its way to the provider any more."""
+        return self.lease_s + self.on_the_wire_s
 
 
 class Parts(Protocol):
@@ -92,7 +106,14 @@ class CampaignRoad:
             wants_fetch=bool(pool.numbers)
         )  # texts to a new campaign can't be lost
         self._stopping = False
+        self._promised: dict[int, float] = {}  # straight on, not written yet: message -> end of its lease
+        self._wants_room = False
+        self.owned_since = parts.clock.steady()
         self.task: asyncio.Task[None] | None = None
+
+    @property
+    def key(self) -> CampaignKey:
+        return self.campaign.key
 
     # ------------------------------------------------------------ doors
 
@@ -101,29 +122,53 @@ class CampaignRoad:
         if message.lane != LANE_REPLY and (self._in_hand or self._more_in_store):
             return None
         now = self._parts.clock.now()
+        room = self._room()
+        if (room.for_replies if message.lane == LANE_REPLY else room.for_others) <= 0:
+            return None
         if self._stopping or self.pool.must_be_saved or not self._in_time(message, now):
             return None
         chosen = self._choose(_waiting(message), now, message.contact_id)
         if isinstance(chosen, NoNumber):
             return None
         self._buyer.consider(chosen.buy)
-        return StraightOn(chosen.number.number_id, chosen.slot) if isinstance(chosen, Chosen) else None
+        if not isinstance(chosen, Chosen):
+            return None
+        decided_at = self._parts.clock.steady()
+        self._promised[message.message_id] = decided_at + self._parts.options.lease_s
+        return StraightOn(chosen.number.number_id, chosen.slot, decided_at)
+
+    def _room(self) -> Room:
+        """For how many there will be a free call within the horizon; a tenth of all calls is kept for replies."""
+        steady = self._parts.clock.steady()
+        while self._promised and (oldest := next(iter(self._promised.items())))[1] < steady:
+            del self._promised[oldest[0]]
+        hand_over = self._parts.hand_over
+        room = hand_over.room(self._parts.options.horizon_s) - len(self._promised)
+        kept = hand_over.places // _KEPT_FOR_REPLIES
+        return Room(room, room - (kept or int(hand_over.places > 1)))
+
+    def freed(self) -> None:
+        """A call has ended: who waited for room may go."""
+        if self._wants_room:
+            self.wake()
 
     def go(self, message: Queued, number_id: int, slot_at: float, decided_at: float) -> None:
-        """The intent is durable: hand over at the slot."""
-        now = self._parts.clock.now()
-        self._writing.saw(now, now - decided_at)
-        text = self._text(message, number_id)
+        """The intent is durable: hand over at the slot. `decided_at` (steady): the lease and the look begin there."""
+        clock = self._parts.clock
+        self._writing.saw(clock.now(), clock.steady() - decided_at)
+        self._promised.pop(message.message_id, None)
         self._parts.hand_over.at(
-            Planned(
-                text,
-                slot_at,
-                message.not_after,
-                number_id,
-                message.carrier,
-                self.pacer,
-                message.lane,
-                message.due_at,
+            Held(
+                text=self._text(message, number_id),
+                slot_at=slot_at,
+                not_after=message.not_after,
+                number_id=number_id,
+                carrier=message.carrier,
+                pacer=self.pacer,
+                lane=message.lane,
+                due_at=message.due_at,
+                deadline=decided_at + self._parts.options.lease_s,
+                seen_at=decided_at,
             )
         )
         self.handed_over[number_id, message.carrier] += message.segments
@@ -143,6 +188,7 @@ class CampaignRoad:
         )
 
     def forget(self, message: Queued, straight: StraightOn) -> None:
+        self._promised.pop(message.message_id, None)
         self.pacer.give_back(straight.slot_at, message.carrier, message.segments)
 
     def waits(self, message: Queued) -> None:
@@ -277,7 +323,9 @@ class CampaignRoad:
 
     async def _dispatch(self) -> float:
         now = self._parts.clock.now()
-        taken = self._line.take(now, self._parts.options.horizon_s, self.pacer, self._choose_waiting)
+        horizon_s = self._parts.options.horizon_s
+        taken = self._line.take(now, horizon_s, self.pacer, self._choose_waiting, self._room())
+        self._wants_room = taken.wants_room
         for buy in taken.buys:
             self._buyer.consider(buy)
         picked: list[Picked] = []
@@ -327,7 +375,8 @@ class CampaignRoad:
         return chosen
 
     async def _claim(self, picked: Sequence[Picked]) -> None:
-        decided_at = self._parts.clock.now()
+        clock, options = self._parts.clock, self._parts.options
+        decided_at, ask_at = clock.steady(), clock.now() + options.settled_s
         claims = [
             Claim(
                 each.item.message_id,
@@ -340,7 +389,12 @@ class CampaignRoad:
         try:
             async with self._parts.ownership.claims(self.campaign.campaign_id) as connection:
                 claimed = await messages.claim(
-                    connection, self.campaign.key, self.campaign.opt_out_scope, claims, decided_at
+                    connection,
+                    self.campaign.key,
+                    self.campaign.opt_out_scope,
+                    claims,
+                    now=clock.now(),
+                    ask_at=ask_at,
                 )
         except DatabaseAway as error:
             # The lock went with the connection, and once it can be had again the claim has ended: then the store

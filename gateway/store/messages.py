@@ -86,11 +86,12 @@ WITH decided AS (
 ), written AS (
     INSERT INTO messages (organisation_id, campaign_id, message_id, contact_id, action_id, kind, sender_id, body,
         segments, text_hash, idempotency_key, state, code, reason, requested_at, not_after, final_at, number_id,
-        slot_at, attempt, spent, script, lane, media)
+        slot_at, attempt, spent, script, lane, media, ask_at)
     SELECT $1, $2, message_id, contact_id, action_id, kind, sender_id, body, segments, text_hash, idempotency_key,
            state, code, reason, to_timestamp(requested_at), to_timestamp(not_after),
            CASE WHEN state = 'blocked' THEN to_timestamp(requested_at) END, number_id, to_timestamp(slot_at),
-           (state = 'sending')::int, (state = 'sending')::int, script, lane, media
+           (state = 'sending')::int, (state = 'sending')::int, script, lane, media,
+           CASE WHEN state = 'sending' THEN to_timestamp($5) END
     FROM decided WHERE state = 'blocked' OR contact_id IN (SELECT contact_id FROM talk)
     ORDER BY message_id
     ON CONFLICT DO NOTHING
@@ -104,10 +105,13 @@ SELECT message_id FROM written
 
 
 async def admit(
-    statements: Statements, key: CampaignKey, opt_out_scope: int, rows: Sequence[Admission]
+    statements: Statements, key: CampaignKey, opt_out_scope: int, rows: Sequence[Admission], ask_at: float
 ) -> set[int]:
-    """Writes decided requests; the ids not returned met a newer revision (or a used key) and stand unwritten."""
-    written = await statements.fetch(_ADMIT, *key, opt_out_scope, as_rows(rows))
+    """Writes decided requests; the ids not returned met a newer revision (or a used key) and stand unwritten.
+
+    `ask_at`: from when the provider is asked about those that go straight on, should nobody tell what became of them.
+    """
+    written = await statements.fetch(_ADMIT, *key, opt_out_scope, as_rows(rows), ask_at)
     return {row[0] for row in written}
 
 
@@ -241,7 +245,7 @@ WITH chosen AS (
 ), claimed AS (
     UPDATE messages m SET state = 'sending', number_id = p.number_id, slot_at = to_timestamp(p.slot_at),
            attempt = m.attempt + 1, spent = m.spent + 1, code = NULL, reason = NULL, provider_sid = NULL,
-           accepted_at = NULL, sent_at = NULL
+           accepted_at = NULL, sent_at = NULL, ask_at = to_timestamp($6)
     FROM chosen p
     JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id = p.contact_id
     LEFT JOIN conversations v ON v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = p.contact_id
@@ -262,13 +266,20 @@ SELECT message_id, attempt FROM claimed
 
 
 async def claim(
-    connection: Connection, key: CampaignKey, opt_out_scope: int, rows: Sequence[Claim], now: float
+    connection: Connection,
+    key: CampaignKey,
+    opt_out_scope: int,
+    rows: Sequence[Claim],
+    *,
+    now: float,
+    ask_at: float,
 ) -> dict[int, int]:
     """Moves queued messages to `sending`; returns message id -> attempt of those that may go.
 
     The others are not queued any more, or a rule of the second look or a pause holds them: see `standings`.
+    `ask_at`: from when the provider is asked about them, should nobody tell what became of them.
     """
-    claimed = await connection.fetch(_CLAIM, *key, opt_out_scope, as_rows(rows), now)
+    claimed = await connection.fetch(_CLAIM, *key, opt_out_scope, as_rows(rows), now, ask_at)
     return {row[0]: row[1] for row in claimed}
 
 
@@ -366,3 +377,29 @@ async def over(database: Database, key: CampaignKey, end: float) -> list[int]:
         end,
     )
     return [row[0] for row in rows]
+
+
+# The last look before the wire: who may not be texted any more. A confirmation answers the very opt-out.
+_STOPPED = """
+SELECT l.message_id FROM json_to_recordset($4::json) AS l (message_id bigint, phone text, answers_opt_out boolean)
+WHERE (NOT l.answers_opt_out
+       AND (SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3 AND o.phone = l.phone)
+           IS NOT NULL)
+   OR (SELECT paused FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2)
+"""
+
+
+class Looked(msgspec.Struct, frozen=True, gc=False):
+    """A claimed text at its last look."""
+
+    message_id: int
+    phone: str
+    answers_opt_out: bool
+
+
+async def stopped(
+    statements: Statements, key: CampaignKey, opt_out_scope: int, texts: Sequence[Looked]
+) -> set[int]:
+    """Those that may not be handed over: their person has opted out, or the campaign is paused."""
+    rows = await statements.fetch(_STOPPED, *key, opt_out_scope, as_rows(texts))
+    return {row[0] for row in rows}

@@ -7,7 +7,7 @@ import msgspec
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Connection, Database, Statements
 from gateway.store.messages import LEGAL_MOVES
-from gateway.store.rows import as_rows
+from gateway.store.rows import as_columns, as_rows
 
 
 class Word(msgspec.Struct, gc=False):
@@ -60,6 +60,8 @@ WITH told AS (
         reason = CASE WHEN (m.state || '>' || t.state) = ANY ($5::text[]) THEN t.reason ELSE m.reason END,
         final_at = CASE WHEN (m.state || '>' || t.state) = ANY ($5::text[])
                         THEN to_timestamp(t.final_at) ELSE m.final_at END,
+        ask_at = CASE WHEN (m.state || '>' || t.state) = ANY ($5::text[]) AND t.state <> 'unknown'
+                      THEN NULL ELSE m.ask_at END,
         provider_sid = coalesce(m.provider_sid, t.provider_sid),
         accepted_at = coalesce(m.accepted_at, to_timestamp(t.accepted_at)),
         sent_at = coalesce(m.sent_at, to_timestamp(t.sent_at))
@@ -167,14 +169,14 @@ async def lock(connection: Connection, key: CampaignKey, message_ids: Sequence[i
 
 
 class Requeue(msgspec.Struct, frozen=True, gc=False):
-    """An attempt that is over, and when the next one is due."""
+    """An attempt that is over, and when the next one is due; lane None: the message's own."""
 
     message_id: int
     attempt: int
     ended: str
     code: int | None
     provider_sid: str | None
-    lane: int
+    lane: int | None
     due_at: float
     spends_attempt: bool
 
@@ -193,15 +195,16 @@ WITH again AS (
     FROM again r JOIN messages m ON m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = r.message_id
     ON CONFLICT DO NOTHING
 ), moved AS (
-    UPDATE messages m SET state = 'queued', code = r.code, reason = 'waits for another attempt',
+    UPDATE messages m SET state = 'queued', code = r.code, reason = 'waits for another attempt', ask_at = NULL,
            spent = m.spent - (NOT r.spends_attempt)::int
     FROM again r
     WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = r.message_id AND m.attempt = r.attempt
       AND (m.state || '>queued') = ANY ($5::text[])
-    RETURNING m.message_id
+    RETURNING m.message_id, m.lane
 )
 INSERT INTO queue (organisation_id, campaign_id, message_id, lane, due_at)
-SELECT $1, $2, r.message_id, r.lane, to_timestamp(r.due_at) FROM again r JOIN moved USING (message_id)
+SELECT $1, $2, r.message_id, coalesce(r.lane, moved.lane), to_timestamp(r.due_at)
+FROM again r JOIN moved USING (message_id)
 ON CONFLICT DO NOTHING
 """
 
@@ -211,30 +214,82 @@ async def requeue(connection: Connection, key: CampaignKey, rows: Sequence[Reque
     await connection.execute(_REQUEUE, *key, as_rows(rows), now, LEGAL_MOVES)
 
 
-class Unsettled(msgspec.Struct, frozen=True):
-    """A message of which we do not know whether the provider has it."""
+class Unsettled(msgspec.Struct, frozen=True, gc=False):
+    """A text of which we do not know whether the provider has it, of a campaign's person, from a number.
 
+    `others`: the provider's ids of other texts to this person, as far as the books know them.
+    """
+
+    organisation_id: int
+    campaign_id: int
     message_id: int
     attempt: int
-    state: str
     phone: str
     number_phone: str
     body: str
+    segments: int
+    media: Sequence[str] | None
     slot_at: float
+    others: Sequence[str]
 
 
-async def unsettled(database: Database, key: CampaignKey) -> list[Unsettled]:
-    """All `sending` and `unknown` messages: for a new owner of the campaign."""
-    rows = await database.fetch(
-        """
-        SELECT m.message_id, m.attempt, m.state, c.phone, n.phone, m.body, extract(epoch FROM m.slot_at)::float8
-        FROM messages m
-        JOIN contacts c USING (organisation_id, campaign_id, contact_id)
-        JOIN numbers n ON n.organisation_id = m.organisation_id AND n.campaign_id = m.campaign_id
-          AND n.number_id = m.number_id
-        WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.state IN ('sending', 'unknown')
-        ORDER BY m.message_id
-        """,
-        *key,
-    )
+_TO_ASK = """
+SELECT m.organisation_id, m.campaign_id, m.message_id, m.attempt, c.phone, coalesce(n.phone, ''), m.body, m.segments,
+       m.media, extract(epoch FROM m.slot_at)::float8, o.sids
+FROM unnest($1::bigint[], $2::bigint[]) AS owned (organisation_id, campaign_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM messages m
+    WHERE m.organisation_id = owned.organisation_id AND m.campaign_id = owned.campaign_id
+      AND m.ask_at <= to_timestamp($3)
+    ORDER BY m.ask_at LIMIT $4) m
+JOIN contacts c ON c.organisation_id = m.organisation_id AND c.campaign_id = m.campaign_id AND c.contact_id = m.contact_id
+LEFT JOIN numbers n ON n.organisation_id = m.organisation_id AND n.campaign_id = m.campaign_id
+  AND n.number_id = m.number_id
+CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg(known.sid ORDER BY known.sid), '{}') AS sids FROM (
+        SELECT p.provider_sid AS sid FROM messages p
+        WHERE p.organisation_id = m.organisation_id AND p.campaign_id = m.campaign_id
+          AND p.contact_id = m.contact_id AND p.message_id <> m.message_id
+        UNION ALL
+        SELECT a.provider_sid FROM messages p JOIN attempts a USING (organisation_id, campaign_id, message_id)
+        WHERE p.organisation_id = m.organisation_id AND p.campaign_id = m.campaign_id
+          AND p.contact_id = m.contact_id) known
+    WHERE known.sid IS NOT NULL) o
+ORDER BY m.ask_at, m.message_id
+"""
+
+
+async def to_ask(database: Database, keys: Sequence[CampaignKey], now: float, limit: int) -> list[Unsettled]:
+    """What the books call `sending` or `unknown` and may be asked about now: of each campaign the `limit` that
+    have waited longest, whoever has them in hand."""
+    rows = await database.fetch(_TO_ASK, *as_columns(keys), now, limit)
     return [Unsettled(*row) for row in rows]
+
+
+_ASK_LATER = """
+WITH asked AS (
+    SELECT * FROM json_to_recordset($1::json) AS a (
+        organisation_id bigint, campaign_id bigint, message_id bigint, attempt smallint)
+)
+UPDATE messages m SET state = 'unknown', ask_at = to_timestamp($2),
+       reason = CASE WHEN m.state = 'unknown' THEN m.reason ELSE 'nobody told what became of it' END
+FROM asked a
+WHERE m.organisation_id = a.organisation_id AND m.campaign_id = a.campaign_id AND m.message_id = a.message_id
+  AND m.attempt = a.attempt AND m.state IN ('sending', 'unknown')
+RETURNING OLD.state AS before
+"""
+
+
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """An attempt about which the provider is being asked."""
+
+    organisation_id: int
+    campaign_id: int
+    message_id: int
+    attempt: int
+
+
+async def ask_later(database: Database, asked: Sequence[Asked], at: float) -> int:
+    """Notes that these are `unknown` and when they are asked about again; returns how many were `sending`."""
+    rows = await database.fetch(_ASK_LATER, as_rows(asked), at)
+    return sum(row[0] == "sending" for row in rows)

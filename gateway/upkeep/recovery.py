@@ -1,144 +1,181 @@
-"""Recovery: what a crash or a lost answer left behind is settled by asking, never by sending again.
+"""Recovery: what a crash, a lost answer or a failed write left behind is settled by asking, never by sending again.
 
-A message is `sending` or `unknown` when we cannot know whether the provider has it. Once its request can no
-longer be on the wire, the provider is asked: it has the message (then its word counts), or it never had it
-(then nothing was sent, and the message queues again). "Never" is believed at once only of a provider whose list
-is exact; of one whose list lags, when it is said twice, as far apart as it may lag (`find_lags_s`).
+A text is `sending` or `unknown` while nobody knows whether the provider has it. When its lease is over and its request
+can no longer be on the wire (`ask_at`), and nobody here has it in hand, the provider is asked: it has the text (then its
+word counts), or it never had it (then nothing was sent, and the text queues again). "Never" is believed at once only of
+a provider whose list is exact; of one whose list lags, when it is said twice, as far apart as it may lag.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+import structlog
 
 from gateway.clock import Clock
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.lifecycle import State
 from gateway.core.rules.retry import Ended
+from gateway.metrics import Metrics
 from gateway.pipeline.delivery import Delivery, News
-from gateway.pipeline.hand_over import HandOver, Unsettled
-from gateway.providers.base import OutboundText, Provider, ProviderError, StatusReport
+from gateway.pipeline.hand_over import HandOver
+from gateway.providers.base import Found, OutboundText, Provider, ProviderError, StatusReport
 from gateway.store import receipts
 from gateway.store.database import Database
+from gateway.store.receipts import Asked, Unsettled
 from gateway.upkeep.periodic import repeatedly
 
-_AT_ONCE = 16  # questions: an outage leaves thousands of messages to ask about, and the bank needs its places
+_log = structlog.get_logger("gateway.recovery")
+_AT_ONCE = 16  # questions: an outage leaves thousands of texts to ask about, and the bank needs its places
+_A_ROUND = 500  # texts of one campaign: the others are next, half a minute later
+_REMEMBERED_S = 3600.0  # that the provider did not know a text; longer than any round of questions
+
+Attempt = tuple[int, int]
+
+
+class Owned(Protocol):
+    """A campaign of this worker's; since when, in seconds of `Clock.steady`."""
+
+    @property
+    def key(self) -> CampaignKey: ...
+
+    @property
+    def owned_since(self) -> float: ...
 
 
 class Recovery:
-    """Asks about unsettled messages every `ask_every_s`, not before `on_the_wire_s` after their hand-over."""
+    """Asks twice a minute about what is left of the campaigns that this worker owns.
+
+    `settled_s` is the length of a lease and of the longest time on the wire. An earlier owner of a campaign may have
+    claimed texts until it lost the campaign, by a clock that differs from ours: nothing of a campaign is asked about
+    sooner than `settled_s` after it became ours.
+    """
 
     def __init__(
         self,
         database: Database,
         clock: Clock,
+        metrics: Metrics,
         provider: Provider,
         delivery: Delivery,
         hand_over: HandOver,
+        owned: Mapping[int, Owned],
         *,
+        settled_s: float,
         on_the_wire_s: float,
         ask_every_s: float = 30.0,
     ) -> None:
         self._database = database
         self._clock = clock
+        self._metrics = metrics
         self._provider = provider
         self._delivery = delivery
         self._hand_over = hand_over
-        self._not_found_at: dict[int, float] = {}  # message -> when the provider first did not know it
-        self._look_again_at: dict[CampaignKey, float] = {}
+        self._owned = owned
+        self._settled_s = settled_s
         self._on_the_wire_s = on_the_wire_s
         self._ask_every_s = ask_every_s
-
-    async def adopt(self, key: CampaignKey) -> int:
-        """Takes over what an earlier owner left unsettled; returns how many messages.
-
-        Looks once more when the earlier owner's last statements must have ended.
-        """
-        self._look_again_at[key] = self._clock.now() + self._on_the_wire_s
-        return await self._take_over(key)
-
-    async def _take_over(self, key: CampaignKey) -> int:
-        now = self._clock.now()
-        left = [
-            each
-            for each in await receipts.unsettled(self._database, key)
-            if each.message_id not in self._hand_over.unsettled
-            and not self._hand_over.knows(each.message_id, each.attempt)
-        ]
-        for each in left:
-            text = OutboundText(
-                key.campaign_id,
-                each.message_id,
-                each.attempt,
-                each.phone,
-                each.number_phone,
-                each.body,
-                0,
-                0.0,
-            )
-            # its request left at its slot, or just before the crash
-            self._hand_over.unsettled[each.message_id] = Unsettled(text, min(each.slot_at, now), now)
-        return len(left)
+        self._not_found_at: dict[
+            Attempt, float
+        ] = {}  # when the provider first did not know it, by Clock.steady
 
     async def run(self) -> None:
-        await asyncio.sleep(self._ask_every_s)
         await repeatedly(self.run_once, lambda _: self._ask_every_s, "settling what was left")
 
     async def run_once(self) -> None:
-        """Settles what can be settled now."""
+        """Settles what can be settled now. Raises DatabaseAway."""
+        self._hand_over.end_hanging_calls()
+        since = self._clock.steady() - self._settled_s
+        campaigns = [owned.key for _, owned in sorted(self._owned.items()) if owned.owned_since <= since]
+        if not campaigns:
+            return
         now = self._clock.now()
-        for key, look_at in list(self._look_again_at.items()):
-            if look_at <= now:
-                await self._take_over(key)
-                del self._look_again_at[key]
-        unsettled = self._hand_over.unsettled.values()
-        due = [each for each in unsettled if each.latest_at <= now - self._on_the_wire_s]
-        for some in _at_once(due):
-            await asyncio.gather(*(self._ask(each) for each in some))
+        left = [
+            each
+            for each in await receipts.to_ask(self._database, campaigns, now, _A_ROUND)
+            if not self._hand_over.knows(each.message_id, each.attempt)
+        ]
+        if left:
+            await self._ask_about(left, now)
+        self._forget_the_old()
 
-    async def _ask(self, unsettled: Unsettled) -> None:
-        if await self._settle(unsettled):
-            self._hand_over.unsettled.pop(unsettled.text.message_id, None)
-            self._not_found_at.pop(unsettled.text.message_id, None)
+    async def _ask_about(self, left: Sequence[Unsettled], now: float) -> None:
+        asked = [
+            Asked(each.organisation_id, each.campaign_id, each.message_id, each.attempt) for each in left
+        ]
+        were_sending = await receipts.ask_later(self._database, asked, now + self._ask_every_s)
+        self._metrics.transition(State.SENDING, State.UNKNOWN, were_sending)
+        _log.warning("asking about texts that nobody told of", texts=len(left), were_sending=were_sending)
+        for some in _at_once(left):
+            if not any(await asyncio.gather(*(self._settle(each) for each in some))):
+                return  # the provider tells nothing now: the others are asked about next time
 
-    async def _settle(self, unsettled: Unsettled) -> bool:
-        text = unsettled.text
+    async def _settle(self, left: Unsettled) -> bool:
+        """Whether the provider said anything."""
         try:
-            found = await self._provider.find(text, since=unsettled.earliest_at - self._on_the_wire_s)
-        except ProviderError:
+            found = await self._provider.find(
+                _text(left), since=left.slot_at - self._on_the_wire_s, others=left.others
+            )
+        except ProviderError as error:
+            _log.info("the provider can't tell", message_id=left.message_id, why=str(error))
             return False
-        now = self._clock.now()
-        if found is None:
-            if now - self._not_found_at.setdefault(text.message_id, now) < self._provider.find_lags_s:
-                return False
-            never = News(
-                text.campaign_id,
-                text.message_id,
-                text.attempt,
-                State.FAILED,
-                now,
-                ended=Ended.NOT_SENT,
-                is_answer=True,
-            )
-            await self._delivery.answer(never)
-            return True
-        await self._delivery.status(
-            StatusReport(
-                text.campaign_id,
-                text.message_id,
-                text.attempt,
-                found.status,
-                found.code,
-                now,
-                found.provider_sid,
-            )
-        )
+        except Exception:  # noqa: BLE001 - a text that can't be asked about must not keep the others from it
+            _log.exception("asking the provider met a defect", message_id=left.message_id)
+            return False
+        if found is not None:
+            await self._delivery.status(_report(left, found, self._clock.now()))
+        elif self._is_never(left):
+            await self._delivery.answer(_never(left, self._clock.now()))
         return True
 
+    def _is_never(self, left: Unsettled) -> bool:
+        """Whether "it is not there" can be believed by now."""
+        now = self._clock.steady()
+        first_at = self._not_found_at.setdefault((left.message_id, left.attempt), now)
+        return now - first_at >= self._provider.find_lags_s
 
-def _at_once(due: Sequence[Unsettled]) -> Iterator[list[Unsettled]]:
+    def _forget_the_old(self) -> None:
+        since = self._clock.steady() - _REMEMBERED_S
+        self._not_found_at = {each: at for each, at in self._not_found_at.items() if at >= since}
+
+
+def _text(left: Unsettled) -> OutboundText:
+    return OutboundText(
+        left.campaign_id,
+        left.message_id,
+        left.attempt,
+        left.phone,
+        left.number_phone,
+        left.body,
+        left.segments,
+        0.0,
+        left.media,
+    )
+
+
+def _report(left: Unsettled, found: Found, now: float) -> StatusReport:
+    return StatusReport(
+        left.campaign_id, left.message_id, left.attempt, found.status, found.code, now, found.provider_sid
+    )
+
+
+def _never(left: Unsettled, now: float) -> News:
+    return News(
+        left.campaign_id,
+        left.message_id,
+        left.attempt,
+        State.FAILED,
+        now,
+        ended=Ended.NOT_SENT,
+        is_answer=True,
+    )
+
+
+def _at_once(left: Sequence[Unsettled]) -> Iterator[list[Unsettled]]:
     """Some at a time, of one person one: two texts are told apart by what is known of the first."""
     by_person: dict[str, list[Unsettled]] = {}
-    for each in due:
-        by_person.setdefault(each.text.phone, []).append(each)
+    for each in left:
+        by_person.setdefault(each.phone, []).append(each)
     for nth in range(max(map(len, by_person.values()), default=0)):
         people = [texts[nth] for texts in by_person.values() if nth < len(texts)]
         for first in range(0, len(people), _AT_ONCE):

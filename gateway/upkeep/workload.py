@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from gateway.clock import Clock
+from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.registration import BIG_CARRIERS
 from gateway.core.sending.numbers import NumberState
 from gateway.core.sending.waiting import Lane
@@ -22,7 +23,6 @@ from gateway.store.database import Database
 from gateway.upkeep.periodic import repeatedly
 
 _EVERY_S = 15.0
-_STUCK_EVERY_S = 300.0
 _REST = 20  # a count rests for so many times as long as it took
 _UNKNOWN = "unknown"
 
@@ -49,7 +49,6 @@ class Workload:
         self._dispatch = dispatch
         self._handed: dict[int, dict[tuple[int, str | None], int]] = {}  # by campaign, at the last count
         self._handed_at = clock.now()
-        self._stuck_at = 0.0
 
     # ------------------------------------------------------------ what memory knows
 
@@ -83,34 +82,25 @@ class Workload:
         await repeatedly(self.run_once, lambda took_s: max(_EVERY_S, _REST * took_s), "counting the workload")
 
     async def run_once(self) -> None:
-        """Raises DatabaseAway."""
-        roads = list(self._dispatch.roads.values())
-        self._limits(roads)
-        await self._queues(roads)
-        began_at = self._clock.now()
-        if began_at >= self._stuck_at:
-            await self._stuck(roads)
-            took_s = self._clock.now() - began_at
-            self._stuck_at = began_at + max(_STUCK_EVERY_S, 5 * _REST * took_s)
-
-    async def _stuck(self, roads: Iterable[CampaignRoad]) -> None:
-        found: Counter[str] = Counter()
-        for road in roads:
-            key = road.campaign.key
-            found.update(await backlog.stuck(self._database, key, Budget(), self._clock.now()))
+        """Two reads, however many campaigns. Raises DatabaseAway."""
+        roads = dict(self._dispatch.roads)
+        keys = [road.key for _, road in sorted(roads.items())]
+        self._limits(list(roads.values()))
+        await self._queues(roads, keys)
+        found = await backlog.stuck(self._database, keys, Budget(), self._clock.now())
         for state in UNSETTLED_STATE.values:
-            self._metrics.stuck(state, found[state])
+            self._metrics.stuck(state, found.get(state, 0))
 
-    async def _queues(self, roads: Iterable[CampaignRoad]) -> None:
+    async def _queues(self, roads: Mapping[int, CampaignRoad], keys: Sequence[CampaignKey]) -> None:
         lines: dict[tuple[Lane, str], _Line] = {(lane, each): _Line() for lane in Lane for each in CARRIERS}
-        for road in roads:
-            rows = await backlog.waiting(self._database, road.campaign.key)
-            now, before = self._clock.now(), defaultdict[str | None, int](int)
-            for row in rows:  # by lane: who goes first comes first
-                before[row.carrier] += row.segments
-                eta_s = _drain_eta_s(road, row.carrier, before[row.carrier], now)
-                carrier = row.carrier if row.carrier in CARRIERS else _UNKNOWN
-                lines[Lane(row.lane), carrier].add(row, now, eta_s)
+        rows = await backlog.waiting(self._database, keys)
+        now, before = self._clock.now(), defaultdict[tuple[int, str | None], int](int)
+        for row in rows:  # by lane: who goes first comes first
+            before[row.campaign_id, row.carrier] += row.segments
+            ahead = before[row.campaign_id, row.carrier]
+            eta_s = _drain_eta_s(roads[row.campaign_id], row.carrier, ahead, now)
+            carrier = row.carrier if row.carrier in CARRIERS else _UNKNOWN
+            lines[Lane(row.lane), carrier].add(row, now, eta_s)
         for (lane, carrier), line in lines.items():
             self._metrics.queue(
                 lane.name.lower(),

@@ -8,7 +8,7 @@ from gateway.core.rules.lifecycle import State
 from gateway.core.rules.retry import Ended
 from gateway.core.sending.pacing import DailyCap, Pacer
 from gateway.metrics import Metrics
-from gateway.pipeline.hand_over import HandOver, Planned
+from gateway.pipeline.hand_over import HandOver, Held
 from gateway.pipeline.recent_durations import RecentDurations
 from gateway.pipeline.road import CampaignRoad
 from gateway.store import messages, receipts
@@ -69,7 +69,7 @@ def a_lost_answer_is_sent_again(patch: Patch) -> None:
 
 
 def recovery_believes_nothing_was_sent(patch: Patch) -> None:
-    async def never(_provider: object, _text: object, since: float) -> None:
+    async def never(*_: object, **_k: object) -> None:
         return None
 
     patch.setattr(SimulatedProvider, "find", never)
@@ -157,7 +157,7 @@ def nobody_paces(patch: Patch) -> None:
 
 def missed_slots_are_made_up_for(patch: Patch) -> None:
     """A text whose slot passed while it was written goes at once, on top of those whose slot has come."""
-    patch.setattr(Planned, "again", lambda planned, _now: planned)
+    patch.setattr(Held, "take_new_slot", lambda _held, _now: None)
     patch.setattr(RecentDurations, "longest_s", 0.0)
 
 

@@ -12,7 +12,8 @@ import gateway.pipeline.inbound
 from gateway.app import Gateway, Undurable
 from gateway.core.rules.hours import Open
 from gateway.core.sending.numbers import NumberPool
-from gateway.pipeline.hand_over import HandOver
+from gateway.pipeline.dispatch import Dispatch
+from gateway.pipeline.hand_over import HandOver, Held
 from gateway.pipeline.road import CampaignRoad
 from gateway.store import actions, conversations, messages
 from simulator.faults import Brownout, FaultParameters, Window
@@ -100,9 +101,10 @@ def the_second_look_ignores_opt_outs(patch: Patch) -> None:
 
 
 def nobody_stops_what_is_claimed(patch: Patch) -> None:
-    patch.setattr(HandOver, "stop_phones", lambda *_: None)
-    plan = HandOver._plan
-    patch.setattr(HandOver, "_plan", lambda self, planned, **_: plan(self, planned, is_seen=True))
+    async def nobody(*_: object) -> set[int]:
+        return set()
+
+    patch.setattr(Dispatch, "_look", nobody)
 
 
 # ---- 2: lawful hours
@@ -117,14 +119,15 @@ def nobody_looks_at_the_clock_again(patch: Patch) -> None:
     async def no_sweep(_road: CampaignRoad, _now: float) -> None:
         pass
 
-    start = HandOver._start
+    call = HandOver._call
+
+    def two_hours_later(hand_over: HandOver, held: Held) -> None:
+        held.not_after += 7200.0
+        call(hand_over, held)
+
     patch.setattr(CampaignRoad, "_in_time", lambda *_: True)
     patch.setattr(CampaignRoad, "_sweep", no_sweep)
-    patch.setattr(
-        HandOver,
-        "_start",
-        lambda self, planned: start(self, replace(planned, not_after=planned.not_after + 7200.0)),
-    )
+    patch.setattr(HandOver, "_call", two_hours_later)
 
 
 def the_provider_may_keep_it_all_night(patch: Patch) -> None:

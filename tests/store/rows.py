@@ -15,6 +15,7 @@ from gateway.store.numbers import NumberRow
 CAMPAIGN, SCOPE, ACTION, NUMBER = 1, 11, 5, 1
 KEY = CampaignKey(1, CAMPAIGN)
 NOW = 1_780_000_000.0
+ASK_AT = NOW + 40
 GROUP = "PA@America/New_York"
 OUR_PHONE = "+12675550100"
 
@@ -63,7 +64,7 @@ def admission(message_id: int, contact_id: int | None = None, **changes: object)
 
 async def admit(database: Database, *rows: Admission) -> set[int]:
     async with database.connection() as connection:
-        return await messages.admit(connection, KEY, SCOPE, rows)
+        return await messages.admit(connection, KEY, SCOPE, rows, ASK_AT)
 
 
 def claiming(message_id: int, contact_id: int | None = None, number_id: int = NUMBER) -> Claim:
@@ -73,7 +74,7 @@ def claiming(message_id: int, contact_id: int | None = None, number_id: int = NU
 
 async def claim(database: Database, *rows: Claim) -> dict[int, int]:
     async with database.connection() as connection:
-        return await messages.claim(connection, KEY, SCOPE, rows, NOW)
+        return await messages.claim(connection, KEY, SCOPE, rows, now=NOW, ask_at=ASK_AT)
 
 
 async def sending(database: Database, count: int = 1) -> None:

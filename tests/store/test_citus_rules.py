@@ -25,6 +25,9 @@ NOT_WITHIN = {  # indexes that are unique over all organisations, or need not be
 }
 ACROSS = {  # statements about distributed tables that name no organisation
     "numbers.campaigns_of": "whose number is it? asked once about each number, then remembered",
+    "backlog.stuck": "for the metrics, seldom: all campaigns of a worker in one read, joined to their keys",
+    "backlog.waiting": "for the metrics, seldom: all campaigns of a worker in one read, joined to their keys",
+    "receipts._ASK_LATER": "twice a minute, and only what nobody told of: each row by its whole key",
     "numbers.has_any": "has the deployment any number? asked by who looks for lost texts, seldom",
 }
 

@@ -8,6 +8,7 @@ from gateway.core.rules.campaign import CampaignKey
 from gateway.store import messages
 from gateway.store.database import Database
 from tests.store.rows import (
+    ASK_AT,
     KEY,
     NOW,
     admission,
@@ -130,7 +131,7 @@ async def test_keys_of_two_campaigns_do_not_meet(database: Database):
     await admit(database, admission(1, idempotency_key="a"))
     async with database.connection() as connection:
         assert await messages.admit(
-            connection, CampaignKey(1, 2), 99, [admission(2, 1, idempotency_key="a")]
+            connection, CampaignKey(1, 2), 99, [admission(2, 1, idempotency_key="a")], ASK_AT
         ) == {2}
 
 

@@ -10,8 +10,10 @@ from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.lifecycle import MOVES, TERMINAL, State
 from gateway.store import receipts
 from gateway.store.database import Database
-from gateway.store.receipts import Moved, Requeue, Word
+from gateway.store.receipts import Asked, Moved, Requeue, Word
 from tests.store.rows import (
+    ASK_AT,
+    CAMPAIGN,
     KEY,
     NOW,
     NUMBER,
@@ -266,16 +268,42 @@ async def test_a_receipt_of_an_attempt_is_its_last_word(database: Database):
 # ---------------------------------------------------------------- what a crash left
 
 
-async def test_unsettled_are_those_that_may_have_left(database: Database):
-    """Whatever their slot was: a new owner hands nothing of them over."""
+async def test_asked_about_is_what_may_have_left_from_its_time_on(database: Database):
     await sending(database, 5)
-    for state, message_id in (("unknown", 2), ("sent", 3), ("queued", 4)):
-        await database.execute("UPDATE messages SET state = $1 WHERE message_id = $2", state, message_id)
-    await database.execute("UPDATE messages SET slot_at = to_timestamp($1) WHERE message_id = 5", NOW + 500)
-    left = await receipts.unsettled(database, KEY)
-    assert [(each.message_id, each.attempt, each.state, each.phone, each.slot_at) for each in left] == [
-        (1, 1, "sending", phone(1), NOW + 1),
-        (2, 1, "unknown", phone(2), NOW + 1),
-        (5, 1, "sending", phone(5), NOW + 500),
+    await tell(
+        database, Word(message_id=2, attempt=1, state="unknown"), Word(message_id=3, attempt=1, state="sent")
+    )
+    await database.execute("UPDATE messages SET ask_at = to_timestamp($1) WHERE message_id = 4", NOW + 500)
+    assert await receipts.to_ask(database, [KEY], ASK_AT - 1, 10) == []
+    left = await receipts.to_ask(database, [KEY, CampaignKey(1, CAMPAIGN + 1)], ASK_AT, 10)
+    assert [(each.campaign_id, each.message_id, each.attempt, each.phone, each.slot_at) for each in left] == [
+        (CAMPAIGN, each, 1, phone(each), NOW + 1) for each in (1, 2, 5)
     ]
     assert {each.number_phone for each in left} == {OUR_PHONE}
+    assert len(await receipts.to_ask(database, [KEY], ASK_AT + 500, 2)) == 2
+
+
+async def test_what_is_asked_about_is_unknown_and_has_its_next_time(database: Database):
+    await sending(database, 3)
+    await tell(database, Word(message_id=3, attempt=1, state="delivered"))
+    asked = [Asked(*KEY, each, 1) for each in (1, 2, 3)] + [Asked(*KEY, 1, 2)]
+    assert await receipts.ask_later(database, asked, NOW + 900) == 2
+    row = await message(database, 1)
+    assert (row["state"], row["reason"]) == ("unknown", "nobody told what became of it")
+    assert row["ask_at"].timestamp() == NOW + 900
+    assert (await message(database, 3))["ask_at"] is None
+    assert await receipts.to_ask(database, [KEY], NOW + 899, 10) == []
+
+
+async def test_the_ids_of_a_persons_other_texts_are_known(database: Database):
+    """Of other messages, and of earlier attempts of the same one."""
+    await sending(database, 2)
+    await tell(database, Word(message_id=1, attempt=1, state="sent", provider_sid="SM1"))
+    await database.execute("UPDATE messages SET contact_id = 2 WHERE message_id = 1")
+    await database.execute(
+        "INSERT INTO attempts (organisation_id, campaign_id, message_id, attempt, provider_sid, ended_at, state)"
+        " VALUES ($1, $2, 2, 0, 'SM0', now(), 'failed')",
+        *KEY,
+    )
+    (left,) = await receipts.to_ask(database, [KEY], ASK_AT, 10)
+    assert (left.message_id, list(left.others)) == (2, ["SM0", "SM1"])

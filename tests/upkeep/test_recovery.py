@@ -6,7 +6,7 @@ from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.rules.registration import Registration
 from gateway.core.rules.safeguards import Kind
 from gateway.providers.base import AnswerLost, NotSent
-from tests.pipeline.scripted_provider import Hangs, Lost, ScriptedProvider
+from tests.pipeline.scripted_provider import Hangs, Lost
 from tests.pipeline.world import FIVE, ON_THE_WIRE_S, SETTLED_S, START_AT, World
 
 
@@ -19,9 +19,9 @@ def test_unknown_is_settled_by_asking(play, taken: bool):
         asked_at: list[float] = []
         find = world.provider.find
 
-        async def found(text, since):
+        async def found(text, since, others):
             asked_at.append(world.clock.now())
-            return await find(text, since)
+            return await find(text, since, others)
 
         world.provider.find = found
         await world.wait(SETTLED_S + 60)
@@ -37,30 +37,19 @@ def test_unknown_is_settled_by_asking(play, taken: bool):
 LAGS_S = 40.0
 
 
-def lagging(lags_s: float):
-    """As Recovery is made with a provider whose list follows what happens so much later."""
-
-    def provider(*arguments):
-        made = ScriptedProvider(*arguments)
-        made.find_lags_s = lags_s
-        return made
-
-    return provider
-
-
 @pytest.mark.parametrize("shown_after", [1, 2, 3], ids=["once", "twice", "three times"])
-def test_a_list_that_lags_is_asked_again_before_never_is_believed(play, monkeypatch, shown_after: int):
+def test_a_list_that_lags_is_asked_again_before_never_is_believed(play, shown_after: int):
     """Twilio has the text and its list does not show it yet: to believe that would be to send it twice."""
-    monkeypatch.setattr("tests.pipeline.world.ScriptedProvider", lagging(LAGS_S))
 
     async def story(world: World) -> None:
+        world.provider.find_lags_s = LAGS_S
         world.provider.answers.append(Lost(taken=True))
         asked_at: list[float] = []
         find = world.provider.find
 
-        async def found(text, since):
+        async def found(text, since, others):
             asked_at.append(world.clock.now())
-            return await find(text, since) if len(asked_at) >= shown_after else None
+            return await find(text, since, others) if len(asked_at) >= shown_after else None
 
         world.provider.find = found
         outcome = await world.submit(1)
@@ -72,17 +61,16 @@ def test_a_list_that_lags_is_asked_again_before_never_is_believed(play, monkeypa
     play(story)
 
 
-def test_never_is_believed_when_it_is_said_again_later(play, monkeypatch):
-    monkeypatch.setattr("tests.pipeline.world.ScriptedProvider", lagging(LAGS_S))
-
+def test_never_is_believed_when_it_is_said_again_later(play):
     async def story(world: World) -> None:
+        world.provider.find_lags_s = LAGS_S
         world.provider.answers.extend([Lost(taken=False), Lost(taken=False)])
         asked: dict[int, list[float]] = {}
         find = world.provider.find
 
-        async def found(text, since):
+        async def found(text, since, others):
             asked.setdefault(text.attempt, []).append(world.clock.now())
-            return await find(text, since)
+            return await find(text, since, others)
 
         world.provider.find = found
         outcome = await world.submit(1)
@@ -113,10 +101,10 @@ def test_a_search_that_fails_is_repeated_until_it_answers(play):
         world.provider.answers.append(Lost(taken=True))
         find, failures = world.provider.find, [AnswerLost(), NotSent(503), AnswerLost()]
 
-        async def fails_at_first(text, since):
+        async def fails_at_first(text, since, others):
             if failures:
                 raise failures.pop()
-            return await find(text, since)
+            return await find(text, since, others)
 
         world.provider.find = fails_at_first
         outcome = await world.submit(1)

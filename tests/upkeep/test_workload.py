@@ -9,10 +9,10 @@ from gateway.core.rules.campaign import CampaignKey, CampaignSettings
 from gateway.core.rules.registration import Registration
 from gateway.core.rules.safeguards import Kind
 from gateway.core.sending.numbers import NumberState
-from gateway.providers.base import Refused
+from gateway.providers.base import AnswerLost, Refused
 from gateway.store import backlog
 from gateway.store.backlog import Backlog, Budget
-from tests.pipeline.scripted_provider import Hangs
+from tests.pipeline.scripted_provider import Hangs, Lost
 from tests.pipeline.test_metrics_of_the_road import carriers, value
 from tests.pipeline.world import CAMPAIGN, FIVE, KEY, SETTINGS, World
 
@@ -59,7 +59,7 @@ def test_initials_drain_after_the_replies_before_them(play):
             await world.write(contact, "Who is this?")
         await world.send_all(range(6, 16))
         await asyncio.gather(*(world.submit(each, "Ann", kind=Kind.REPLY) for each in range(1, 6)))
-        rows = {(row.lane, row.carrier): row for row in await backlog.waiting(world.store, KEY)}
+        rows = {(row.lane, row.carrier): row for row in await backlog.waiting(world.store, [KEY])}
         await world.gateway.workload.run_once()
         replies, initials = rows[0, None].segments, rows[2, None].segments
         assert min(replies, initials) > 1
@@ -208,39 +208,34 @@ def test_connections_in_use_and_the_wait_for_one(play):
 # ---------------------------------------------------------------- stuck
 
 
-def test_a_call_that_never_ends_is_stuck(play):
+def test_what_the_provider_cannot_tell_of_is_stuck(play):
     async def story(world: World) -> None:
-        world.provider.answers.append(Hangs())
+        async def cannot_tell(_text, since, others):
+            raise AnswerLost
+
+        world.provider.find = cannot_tell
+        world.provider.answers.append(Lost(taken=True))
         outcome = await world.submit(1)
-        await world.wait(Budget().sending_s - 10)
+        await world.wait(Budget().unknown_s - 10)
         await world.gateway.workload.run_once()
-        assert value(world, "p2p_stuck_messages", state="sending") == 0
-        await world.wait(301)
+        assert value(world, "p2p_stuck_messages", state="unknown") == 0
+        await world.wait(20)
         await world.gateway.workload.run_once()
-        assert await world.state(outcome.message_id) == "sending"
-        assert value(world, "p2p_stuck_messages", state="sending") == 1
+        assert await world.state(outcome.message_id) == "unknown"
+        assert value(world, "p2p_stuck_messages", state="unknown") == 1
 
     play(story)
 
 
-def test_what_rests_is_not_counted_anew_at_each_turn(play):
+def test_a_call_that_never_ends_is_a_lost_answer(play):
     async def story(world: World) -> None:
+        world.provider.answers.append(Hangs())
+        outcome = await world.submit(1)
+        await world.wait(Budget().sending_s - 10)
+        assert await world.state(outcome.message_id) == "sent"
         await world.gateway.workload.run_once()
-        counted: list[str] = []
-
-        async def note() -> None:
-            counted.append("again")
-
-        world.database.before.append(
-            (lambda sql, _count: "to_timestamp($4)" in sql and "GROUP BY state" in sql, note)
-        )
-        for _ in range(3):
-            await world.wait(15)
-            await world.gateway.workload.run_once()
-        assert counted == []
-        await world.wait(300)
-        await world.gateway.workload.run_once()
-        assert counted == ["again"]
+        assert value(world, "p2p_stuck_messages", state="sending") == 0
+        world.nobody_got_a_text_twice()
 
     play(story)
 
@@ -252,8 +247,8 @@ def test_what_rests_is_not_counted_anew_at_each_turn(play):
         ("queued", {"not_after": -179, "slot_at": -9999}, False),
         ("sending", {"slot_at": -301}, True),
         ("sending", {"slot_at": -299}, False),
-        ("unknown", {"slot_at": -3601}, True),
-        ("unknown", {"slot_at": -3599}, False),
+        ("unknown", {"slot_at": -301}, True),
+        ("unknown", {"slot_at": -299}, False),
         ("sent", {"slot_at": -90_000, "not_after": -90_000}, False),
         ("delivered", {"slot_at": -90_000, "not_after": -90_000}, False),
     ],
@@ -264,11 +259,18 @@ def test_each_state_has_its_budget(play, state: str, times: dict[str, float], is
         await world.wait(1)
         now = world.clock.now()
         await world.store.execute("UPDATE messages SET state = $1", state)
+        if state in ("sending", "unknown"):
+            await world.store.execute("UPDATE messages SET ask_at = to_timestamp($1)", now)
+        if state == "queued":
+            await world.store.execute(
+                "INSERT INTO queue (organisation_id, campaign_id, message_id, lane, due_at)"
+                " SELECT organisation_id, campaign_id, message_id, lane, requested_at FROM messages"
+            )
         for column, ago_s in times.items():
             await world.store.execute(f"UPDATE messages SET {column} = to_timestamp($1)", now + ago_s)
-        found = await backlog.stuck(world.store, KEY, Budget(), now)
+        found = await backlog.stuck(world.store, [KEY], Budget(), now)
         assert found == ({state: 1} if is_stuck else {})
-        assert await backlog.stuck(world.store, CampaignKey(1, 2), Budget(), now) == {}
+        assert await backlog.stuck(world.store, [CampaignKey(1, CAMPAIGN + 1)], Budget(), now) == {}
 
     play(story)
 
@@ -279,8 +281,8 @@ def test_a_retry_that_is_not_due_yet_has_no_age(play):
         world.provider.answers.append(Refused(20429))
         await world.submit(1, "x" * 161)
         await world.wait(0.5)
-        (row,) = await backlog.waiting(world.store, KEY)
-        assert row == Backlog(1, "verizon", 1, 2, row.due_at)
+        (row,) = await backlog.waiting(world.store, [KEY])
+        assert row == Backlog(CAMPAIGN, 1, "verizon", 1, 2, row.due_at)
         assert row.due_at > world.clock.now()
         await world.gateway.workload.run_once()
         assert queue(world, "messages", "retry", "verizon") == 1

@@ -43,16 +43,27 @@ class Picked(msgspec.Struct, frozen=True):
     chosen: Chosen
 
 
+class Room(msgspec.Struct, frozen=True):
+    """How many may be picked; `for_others` is less, so that a reply always finds a free call."""
+
+    for_replies: float = math.inf
+    for_others: float = math.inf
+
+    def of(self, lane: Lane) -> float:
+        return self.for_replies if lane is Lane.REPLY else self.for_others
+
+
 class Taken(msgspec.Struct, frozen=True):
     """What one step gives: who goes, who can have no number (1203), what to buy, when to look again.
 
-    `wake_at` is infinite when nobody waits.
+    `wake_at` is infinite when nobody waits, or only for room: `wants_room` says so.
     """
 
     picked: list[Picked]
     refused: list[Waiting]
     buys: list[BuyOne]
     wake_at: float
+    wants_room: bool = False
 
 
 Entry = tuple[float, int, Waiting]
@@ -77,15 +88,32 @@ def choosing_from(pool: NumberPool, latest: float) -> Choose:
     return choose
 
 
+_ROOM_FOR_ALL = Room()
+
+
 class _Step:
     """One look at the line: what it may see and what it has found."""
 
-    __slots__ = ("buys", "latest", "now", "pacer", "parked", "picked", "refused", "shut", "wake_at")
+    __slots__ = (
+        "buys",
+        "latest",
+        "now",
+        "pacer",
+        "parked",
+        "picked",
+        "refused",
+        "room",
+        "shut",
+        "wake_at",
+        "wants_room",
+    )
 
-    def __init__(self, now: float, latest: float, pacer: Pacer) -> None:
+    def __init__(self, now: float, latest: float, pacer: Pacer, room: Room) -> None:
         self.now = now
         self.latest = latest
         self.pacer = pacer
+        self.room = room
+        self.wants_room = False
         self.picked: list[Picked] = []
         self.refused: list[Waiting] = []
         self.buys: dict[BuyReason, BuyOne] = {}
@@ -126,13 +154,15 @@ class WaitingLine:
             self._sweep()
         return True
 
-    def take(self, now: float, horizon_s: float, pacer: Pacer, choose: Choose) -> Taken:
-        """Pick all who have a slot no later than `now + horizon_s`.
+    def take(
+        self, now: float, horizon_s: float, pacer: Pacer, choose: Choose, room: Room = _ROOM_FOR_ALL
+    ) -> Taken:
+        """Pick all who have a slot no later than `now + horizon_s`, as far as there is room.
 
         `choose(item, at)` chooses a number and reserves a slot from `at` on (`NumberPool.choose`); `at` is
         later than `now` for a message that isn't due yet, and the slot must not pass `now + horizon_s`.
         """
-        step = _Step(now, now + horizon_s, pacer)
+        step = _Step(now, now + horizon_s, pacer, room)
         while (front := self._front(step)) is not None:
             entry = heappop(self._heaps[front[0]][front[1]])
             due_at, _, item = entry
@@ -150,7 +180,7 @@ class WaitingLine:
         wake_at = min([step.wake_at, *step.shut.values(), *(until for until, _ in step.parked)])
         # half a horizon early: whoever looks again finds half a horizon of slots, not one
         wake_at = max(now, wake_at - horizon_s / 2)
-        return Taken(step.picked, step.refused, list(step.buys.values()), wake_at)
+        return Taken(step.picked, step.refused, list(step.buys.values()), wake_at, step.wants_room)
 
     def _wait(self, step: _Step, front: tuple[Lane, str | None], entry: Entry, wait: Wait) -> None:
         """A busy pool shuts the lane for that carrier; a conversation's busy number parks the one message."""
@@ -167,6 +197,9 @@ class WaitingLine:
         front, front_slot = None, math.inf
         led: set[str | None] = set()  # carriers for which a higher lane has somebody due: it goes first
         for lane, heaps in self._heaps.items():
+            if len(step.picked) >= step.room.of(lane):
+                step.wants_room = step.wants_room or any(heaps.values())
+                continue
             best = self._best(step, lane, heaps, led)
             if best is not None:
                 slot, _, _, item = best
