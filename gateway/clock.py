@@ -1,8 +1,7 @@
 """The only reader of the time of day.
 
-`now()` is the world's start plus the running loop's time. In production the loop counts real
-seconds and the start is read from the system once; in a rehearsal the loop counts virtual seconds
-and the start is the scenario's. Nothing else in the gateway knows the difference.
+In production `now()` is the system's time of day, read anew each time: it may be set, and the machine may sleep. In a
+rehearsal it is the scenario's start plus the loop's virtual seconds. Nothing else in the gateway knows the difference.
 """
 
 import asyncio
@@ -11,24 +10,39 @@ from collections.abc import Callable
 
 
 class Clock:
-    """Unix seconds (UTC) as a float, moved only by the event loop."""
+    """Unix seconds (UTC) as a float; of the loop's time from `start_at` on, unless it is the system's clock."""
 
-    __slots__ = ("_loop_time", "_offset_s", "steady")
+    __slots__ = ("_ahead_s", "_offset_s", "_time", "is_of_the_system", "steady")
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, start_at: float, steady: Callable[[], float] | None = None
-    ) -> None:
-        self._loop_time = loop.time
+    def __init__(self, loop: asyncio.AbstractEventLoop, start_at: float) -> None:
+        self._time: Callable[[], float] = loop.time
         self._offset_s = start_at - loop.time()
-        self.steady = steady or loop.time
+        self.is_of_the_system = False
+        self.steady: Callable[[], float] = loop.time
         """Seconds since some instant: never set, and running while this process is frozen or the machine asleep."""
+        self._ahead_s = self._offset_s
 
     @classmethod
     def of_the_system(cls, loop: asyncio.AbstractEventLoop) -> "Clock":
-        return cls(loop, time.time(), since_boot)
+        clock = cls(loop, 0.0)
+        clock._time, clock._offset_s, clock.steady = time_of_day, 0.0, since_boot
+        clock.is_of_the_system = True
+        clock._ahead_s = clock.now() - clock.steady()
+        return clock
 
     def now(self) -> float:
-        return self._offset_s + self._loop_time()
+        return self._offset_s + self._time()
+
+    def jump_s(self) -> float:
+        """By how much the time of day was set since the last call; what slewing does in between is in it."""
+        ahead_s = self.now() - self.steady()
+        jump_s, self._ahead_s = ahead_s - self._ahead_s, ahead_s
+        return jump_s
+
+
+def time_of_day() -> float:
+    """Unix seconds, as the system has them now."""
+    return time.time()
 
 
 def since_boot() -> float:

@@ -65,6 +65,7 @@ class Scene:
             assert answer.status in (201, 202)
 
     async def metric(self, name: str, **labels: str) -> float | None:
+        await self.store.fetch_value("SELECT 1")  # the loop's other work gets its turn
         return self.worker.gateway.metrics.registry.get_sample_value(name, labels)
 
 
@@ -105,9 +106,10 @@ async def test_a_lost_stop_is_fetched_once_and_is_in_force(dsn: str) -> None:
         await scene.says("STOP")
 
         async def is_fetched() -> bool:
-            return await scene.store.fetch_value("SELECT count(*) FROM opt_outs") == 1
+            return await scene.metric("p2p_recovered_total", what="inbound") == 1
 
         await until(is_fetched)
+        assert await scene.store.fetch_value("SELECT count(*) FROM opt_outs") == 1
         request = Request(campaign_id=CAMPAIGN, contact_id=1, kind=Kind.INITIAL, body="Hi", sender_id=1)
         assert (await scene.worker.gateway.admission.submit(request)).code == 1302
         [poll] = chores_of(scene.worker.settings, scene.worker.gateway)

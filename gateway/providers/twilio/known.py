@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gateway.providers.base import AnswerLost, OutboundText
+from gateway.providers.base import OutboundText
 from gateway.providers.twilio.records import Message, same_text
 
 Reference = tuple[int, int, int]
@@ -34,25 +34,29 @@ class Known:
         return self._newer.get(sid) or self._older.get(sid)
 
 
-def which(candidates: Sequence[Message], text: OutboundText, known: Known) -> Message | None:
-    """The candidate that is this attempt; None when there is none.
+def which(candidates: Sequence[Message], text: OutboundText, known: Known, since: float) -> Message | None:
+    """The candidate that is this attempt; None when none can be: it was never sent.
 
-    A text we remember the words of is told by them, the earliest first, since two lost answers are asked about
-    one by one. Without words, several candidates can't be told apart: AnswerLost.
+    Candidates are texts between the same two phones that nobody knows to be another one. One with other words can't
+    be this one. Of several with its words each may be it, and it does not matter which: the rest are its likes, of
+    which the books ask one by one. The first since the hand-over is taken, else the last before it.
     """
     free = [message for message in candidates if not known.is_another(message.sid, text)]
     for message in free:
         if known.is_this(message.sid, text):
             return message
-    if not free:
-        return None
+    like = [message for message in free if _is_like(text, message)]
+    after = [message for message in like if message.created_at >= since]
+    if after:
+        return min(after, key=lambda message: (message.created_at, message.sid))
+    return max(like, key=lambda message: (message.created_at, message.sid), default=None)
+
+
+def _is_like(text: OutboundText, message: Message) -> bool:
+    """Words decide, if we remember any; a picture without words is told from a text."""
     if text.body:
-        free = [message for message in free if same_text(text.body, message.body or "")]
-    elif len(free) > 1:
-        free = []
-    if not free:
-        raise AnswerLost(text="other texts between the same two numbers may be this one")
-    return min(free, key=lambda message: (message.created_at, message.sid))
+        return same_text(text.body, message.body or "")
+    return not text.media or str(message.num_media or "0") != "0"
 
 
 def _reference(text: OutboundText) -> Reference:

@@ -6,14 +6,16 @@ other messages.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Self
 
 import msgspec
+import structlog
 from yarl import URL
 
-from gateway.clock import since_boot
+from gateway.clock import since_boot, time_of_day
 from gateway.core.rules.errors import Kind, consequence
 from gateway.providers.base import (
     Accepted,
@@ -35,10 +37,12 @@ from gateway.providers.twilio.records import AccountState, Lookup, Message, Mess
 from gateway.providers.twilio.webhooks import RETRIES, STATUS_PATH, status_query
 from gateway.providers.twilio.wire import Wire, decoded, pages, query_url
 
+_log = structlog.get_logger("textbank.twilio")
 _SHORTEST_VALIDITY_S, _LONGEST_VALIDITY_S = 1, 36_000
 _PAGE_SIZE = 1000  # Twilio's most
 _TRIES = 3
 _OURS = "outbound-api"  # Twilio's own answer to a STOP is an "outbound-reply"
+_OTHER_CLOCKS_S = 900.0  # how far apart the clocks of two workers may be
 _NEVER_LEFT = frozenset({"failed", "canceled"})
 
 _messages = msgspec.json.Decoder(MessagePage).decode
@@ -82,6 +86,11 @@ class TwilioProvider(Provider):
         return self._account.timeout_s
 
     @property
+    def skew_s(self) -> float | None:
+        """How far Twilio's clock is ahead of ours, seconds; None while it has told nothing."""
+        return self._wire.skew.middle_s
+
+    @property
     def away_since(self) -> float | None:
         return self._wire.away_since
 
@@ -97,7 +106,7 @@ class TwilioProvider(Provider):
         message = decoded(_message, body)
         self._known.learn(message.sid, text)
         if message.status in _NEVER_LEFT:
-            raise Refused(message.error_code, "failed at once")
+            raise Refused(message.code, "failed at once")
         return Accepted(message.sid)
 
     def _form(self, text: OutboundText) -> list[tuple[str, str]]:
@@ -121,15 +130,23 @@ class TwilioProvider(Provider):
     async def find(self, text: OutboundText, since: float, others: Collection[str] = ()) -> Found | None:
         """What became of an attempt whose answer was lost; None: it is not in Twilio's list (`find_lags_s`).
 
-        Asks by To and From alone: DateSent would miss a text that still waits in Twilio's queue. Raises AnswerLost
-        when several texts could be it: perhaps never beats perhaps twice.
+        Asks by To and From alone: DateSent would miss a text that still waits in Twilio's queue. A text is looked
+        for long before `since`: whoever handed it over may have had another clock. `others` keep older ones out.
         """
         pair = [("To", text.phone), ("From", text.number_phone)]
         texts = [message async for message in self._list([each for each in pair if each[1]])]
+        since = math.floor(
+            self._wire.skew.earliest(since)
+        )  # of Twilio's clock, known from these very answers
+        taken = frozenset(others)
         candidates = [
-            message for message in texts if message.direction == _OURS and message.created_at >= int(since)
+            message
+            for message in texts
+            if message.direction == _OURS
+            and message.created_at >= since - _OTHER_CLOCKS_S
+            and message.sid not in taken
         ]
-        message = which(candidates, text, self._known)
+        message = which(candidates, text, self._known, since)
         if message is None:
             return None
         self._known.learn(message.sid, text)
@@ -147,27 +164,44 @@ class TwilioProvider(Provider):
 
     async def outbound_since(self, number_phone: str, since: float) -> AsyncIterator[Listed]:
         """What became of a number's texts since an instant (Unix seconds), for a reconciliation."""
-        async for message in self._list([("From", number_phone), ("DateSent>", _instant(since))]):
+        await self._learn_its_clock()
+        window = [("From", number_phone), ("DateSent>", _instant(self._wire.skew.earliest(since)))]
+        async for message in self._list(window):
             if message.direction == _OURS:
-                yield message.listed()
+                listed = message.listed()
+                yield msgspec.structs.replace(listed, at=self._ours(listed.at))
 
     async def inbound_since(self, since: float, until: float | None) -> AsyncIterator[InboundText]:
         """People's texts to all numbers of the account: what a lost webhook told nobody.
 
         The list knows no direction, so that it holds our own texts of that time too.
         """
-        window = [("DateSent>", _instant(since))]
+        await self._learn_its_clock()
+        window = [("DateSent>", _instant(self._wire.skew.earliest(since)))]
         if until is not None:
-            window.append(("DateSent<", _instant(until)))
+            window.append(("DateSent<", _instant(self._wire.skew.latest(until) + 1)))
         async for message in self._list(window):
             if message.direction == "inbound":
-                yield message.inbound()
+                inbound = message.inbound()
+                yield msgspec.structs.replace(inbound, at=self._ours(inbound.at))
+
+    def _ours(self, at: float) -> float:
+        """Twilio's time as ours, and never one that is still to come."""
+        return min(self._wire.skew.ours(at), time_of_day())
+
+    async def _learn_its_clock(self) -> None:
+        """A process that has just started knows nothing of it: the cheapest answer tells. Raises ProviderError."""
+        if not self._wire.skew.is_known:
+            await self._wire.get(URL(f"{self._root}.json"))
 
     async def _list(self, filters: list[tuple[str, str]]) -> AsyncIterator[Message]:
         first = query_url(self._messages_url, [*filters, ("PageSize", str(_PAGE_SIZE))])
         async for page in pages(self._wire, first, _messages):
-            for message in page.messages:
-                yield message
+            for raw in page.messages:
+                try:
+                    yield _message(raw)
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                    _log.warning("a message in the provider's list can't be read")
 
     # ------------------------------------------------------------ numbers
 

@@ -1,27 +1,35 @@
 """Twilio's answers, as far as they are read; unknown fields are ignored, since new ones come without notice."""
 
-from email.utils import parsedate_to_datetime
 from math import inf
-from typing import Final
+from typing import Annotated, Final
+from unicodedata import normalize
 
 import msgspec
 
 from gateway.providers.base import Found, InboundText, Line, Listed
+from gateway.providers.twilio.skew import unix_time
 
 INVALID = "invalid"
 """The line type of a number that can't exist."""
 
 
+Sid = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9]{1,64}$")]
+Short = Annotated[str, msgspec.Meta(max_length=64)]
+_MOST_CODE = 10**9
+_MOST_BODY = 20_000  # characters; Twilio's most is 1,600
+
+
 class Message(msgspec.Struct, gc=False):
     """A Message resource. Dates are RFC 2822, UTC."""
 
-    sid: str
-    status: str
-    error_code: int | None = None
-    direction: str = ""
-    to: str | None = None
-    from_: str | None = msgspec.field(default=None, name="from")
+    sid: Sid
+    status: Short
+    error_code: int | str | None = None
+    direction: Short | None = None
+    to: Short | None = None
+    from_: Short | None = msgspec.field(default=None, name="from")
     body: str | None = None
+    num_media: int | str | None = None
     date_created: str | None = None
     date_sent: str | None = None
     date_updated: str | None = None
@@ -29,24 +37,40 @@ class Message(msgspec.Struct, gc=False):
     @property
     def created_at(self) -> float:
         """Unix seconds, whole ones as Twilio gives; unreadable counts as late, so that no text is overlooked."""
-        at = _at(self.date_created)
+        at = unix_time(self.date_created)
         return inf if at is None else at
 
+    @property
+    def code(self) -> int | None:
+        """The error's code; 0, and what no code can be, counts as none."""
+        digits = str(self.error_code or "")
+        code = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else 0
+        return code if 0 < code < _MOST_CODE else None
+
     def found(self) -> Found:
-        return Found(self.sid, self.status, self.error_code)
+        return Found(self.sid, _plain(self.status), self.code)
 
     def listed(self) -> Listed:
-        at = _at(self.date_updated or self.date_sent or self.date_created)
-        return Listed(self.sid, self.to or "", self.status, self.error_code, at or 0.0)
+        """`at` is by Twilio's clock, 0 when it names none."""
+        at = unix_time(self.date_updated or self.date_sent or self.date_created)
+        return Listed(self.sid, _plain(self.to), _plain(self.status), self.code, at or 0.0)
 
     def inbound(self) -> InboundText:
-        at = _at(self.date_sent or self.date_created)
-        body = (self.body or "").replace("\x00", "")  # PostgreSQL keeps no NUL
-        return InboundText(self.sid, self.from_ or "", self.to or "", body, at or 0.0)
+        """`at` is by Twilio's clock, 0 when it names none."""
+        at = unix_time(self.date_sent or self.date_created)
+        body = _plain(self.body)[:_MOST_BODY]
+        return InboundText(self.sid, _plain(self.from_), _plain(self.to), body, at or 0.0)
+
+
+def _plain(text: str | None) -> str:
+    """PostgreSQL keeps no NUL."""
+    return (text or "").replace("\x00", "")
 
 
 class MessagePage(msgspec.Struct):
-    messages: list[Message]
+    """Each message is read by itself: one that can't be read harms no other."""
+
+    messages: list[msgspec.Raw]
     next_page_uri: str | None = None
 
 
@@ -131,17 +155,22 @@ def carrier_of(line_type: str, name: str) -> str | None:
     return "regional" if spelled and line_type == "mobile" else None
 
 
+_TRIAL = "SentfromyourTwiliotrialaccount"
+
+
 def same_text(ours: str, theirs: str) -> bool:
     """Whether theirs is ours as Twilio may have changed it: smart quotes, a trial account's prefix, redaction."""
-    return not theirs or _letters(theirs).endswith(_letters(ours))
+    if not theirs:
+        return True
+    ours_left, theirs_left = _letters(ours), _letters(theirs).removeprefix(_TRIAL)
+    if not ours_left and not theirs_left:  # no Latin letter in it, so that smart encoding leaves it alone
+        return _marks(ours) == _marks(theirs)
+    return ours_left == theirs_left
 
 
 def _letters(text: str) -> str:
     return "".join(char for char in text if char.isascii() and char.isalnum())
 
 
-def _at(date: str | None) -> float | None:
-    try:
-        return parsedate_to_datetime(date).timestamp() if date else None
-    except ValueError:
-        return None
+def _marks(text: str) -> str:
+    return "".join(normalize("NFKC", text).split())

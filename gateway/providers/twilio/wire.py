@@ -21,11 +21,12 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from gateway.clock import since_boot
+from gateway.clock import since_boot, time_of_day
 from gateway.core.rules.errors import Kind, Retry, consequence
 from gateway.providers.base import AnswerLost, NotSent, ProviderError, Refused, TooLate
 from gateway.providers.twilio.account import Account
 from gateway.providers.twilio.concurrency import TOO_MANY_REQUESTS, Concurrency
+from gateway.providers.twilio.skew import Skew
 from gateway.providers.twilio.timed_request import TimedForm, TimedRequest
 
 Form = Sequence[tuple[str, str]]
@@ -34,6 +35,11 @@ _CONNECT_S = 5.0
 _KEPT_OPEN_S = 15.0  # below any server's own limit: a reused connection that just closed loses an answer
 _WAITED_FOR = frozenset({Kind.THROTTLE, Kind.QUEUE_FULL, Kind.DAILY_CAP})
 _LONGEST_TEXT = 200
+_MOST_BYTES = 16 * 2**20  # a page of a thousand texts of 1,600 characters, each escaped
+_MOST_PAGES = 10_000
+_NEXT_PAGE = re.compile(r"/2010-04-01/[!-~]{0,2000}")
+_MOST_DIGITS = 9  # of a code, and of a header that counts
+_OPEN_STATUSES = frozenset({303, 304})  # "see other" may follow a POST that was carried out
 _NO_CONNECTION = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 _ESCAPES = {code: quote_plus(chr(code)) for code in range(128)}
 
@@ -48,13 +54,28 @@ class _Trouble(msgspec.Struct):
 
     def number(self) -> int | None:
         digits = str(self.code or "")
-        return int(digits) if digits.isascii() and digits.isdigit() else None
+        is_code = digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS
+        return int(digits) if is_code else None
 
     def text(self) -> str:
         return masked(self.message or self.detail or self.title or "")
 
 
 _decode_trouble = msgspec.json.Decoder(_Trouble).decode
+
+
+class _TooLong(Exception):
+    """An answer beyond any list's page."""
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    """The whole body. Leaving it unread closes the connection."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > _MOST_BYTES:
+            raise _TooLong
+    return bytes(body)
 
 
 class Wire:
@@ -64,6 +85,7 @@ class Wire:
         self._account = account
         self._steady = steady
         self._session: aiohttp.ClientSession | None = None
+        self.skew = Skew()
         self.away_since: float | None = None  # by `steady`: the first failure since the last answer
         self.concurrency = Concurrency(account.concurrency, patience_s=account.timeout_s / 3)
 
@@ -100,16 +122,19 @@ class Wire:
         is_text = left_s is not None
         await self.concurrency.enter(is_text=is_text, left_s=math.inf if left_s is None else left_s)
         try:
+            asked_at = time_of_day()
             status, headers, body = await self._exchange(method, url, form)
-            self._learn(status, headers)
+            self._learn(status, headers, asked_at)
         finally:
             self.concurrency.leave(is_text=is_text)
         if 200 <= status < 300:
             return body
         raise failure(status, body)
 
-    def _learn(self, status: int, headers: Mapping[str, str]) -> None:
+    def _learn(self, status: int, headers: Mapping[str, str], asked_at: float) -> None:
         """What any answer tells beside its content."""
+        if (date := headers.get("Date")) is not None:
+            self.skew.saw(date, asked_at, time_of_day())
         counted = _count(headers.get("Twilio-Concurrent-Requests"))
         if status == 429:
             self.concurrency.pushed_back(counted, _seconds(headers.get("Retry-After")))
@@ -131,10 +156,12 @@ class Wire:
         session = self._session or self._open()
         try:
             async with session.request(method, url, data=form, allow_redirects=False) as response:
-                return response.status, response.headers, await response.read()
+                return response.status, response.headers, await _bounded(response)
         except TooLate:
             raise TooLate(text="the connection came too late") from None
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except _TooLong:
+            raise AnswerLost(text="an answer that is too long") from None
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             self._failed()
             raise _no_answer(error, form) from None
 
@@ -173,7 +200,7 @@ def decoded(decode: Callable[[bytes], Record], body: bytes) -> Record:
     """A good answer's record; one that can't be read leaves open what was done."""
     try:
         return decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise AnswerLost(text="an answer that can't be read") from None
 
 
@@ -196,13 +223,16 @@ def query_url(url: URL, query: Form) -> URL:
 async def pages(wire: Wire, first: URL, decode: Callable[[bytes], PageRecord]) -> AsyncIterator[PageRecord]:
     """All pages of a 2010 list. The next one's address is a path: our credentials go to no other host."""
     url: URL | None = first
-    while url is not None:
+    for _ in range(_MOST_PAGES):
+        if url is None:
+            return
         page = decoded(decode, await wire.get(url))
         yield page
         following = page.next_page_uri
-        if following is not None and not following.startswith("/2010-04-01/"):
+        if following is not None and not _NEXT_PAGE.fullmatch(following):
             raise AnswerLost(text="a next page elsewhere")
         url = None if following is None else URL(f"{first.origin()}{following}", encoded=True)
+    raise AnswerLost(text="a list without end")
 
 
 def _no_answer(error: Exception, form: TimedForm | None) -> ProviderError:
@@ -221,14 +251,19 @@ def failure(status: int, body: bytes) -> ProviderError:
     """What an answer without success means; the catalogue says whether a code leaves the outcome open."""
     try:
         trouble = _decode_trouble(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         trouble = _Trouble()
     code, text = trouble.number(), trouble.text()
     if status == 429:
         known = code is not None and consequence(code).kind in _WAITED_FOR
         return Refused(code if known else TOO_MANY_REQUESTS, text)
     code = code or status
-    if status >= 500 or consequence(code).retry is Retry.RECONCILE:
+    if (
+        status >= 500
+        or status in _OPEN_STATUSES
+        or status < 300
+        or consequence(code).retry is Retry.RECONCILE
+    ):
         return AnswerLost(code, text)
     return Refused(code, text)
 
@@ -240,8 +275,9 @@ def masked(text: str) -> str:
 
 def _seconds(header: str | None) -> float:
     """Retry-After in seconds; its other form, a date, is not honoured."""
-    return float(header) if header is not None and header.isascii() and header.isdigit() else 0.0
+    return float(_count(header) or 0)
 
 
 def _count(header: str | None) -> int | None:
-    return int(header) if header is not None and header.isascii() and header.isdigit() else None
+    is_count = header is not None and header.isascii() and header.isdigit() and len(header) <= _MOST_DIGITS
+    return int(header) if header is not None and is_count else None
