@@ -18,7 +18,7 @@ from gateway.http.problems import Refusal
 from gateway.http.reading import campaign_of
 from gateway.http.records import CampaignChange, CampaignList, CampaignView, NewCampaign
 from gateway.pipeline.campaigns import Campaign
-from gateway.store import campaigns
+from gateway.store import campaigns, organisations
 from gateway.store.campaigns import CampaignRow
 from gateway.store.ids import Ids
 
@@ -40,16 +40,22 @@ class CampaignDesk:
             raise Refusal(HTTPStatus.FORBIDDEN, "this key is for one campaign only")
         wanted = decoded(_new, await json_body(request))
         _workable(wanted.settings)
+        if not await organisations.exists(self._parts.database, wanted.organisation_id):
+            raise Refusal(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                f"organisation_id: there is no organisation {wanted.organisation_id}",
+            )
         await self._parts.campaigns.load()
         if wanted.campaign_id is not None and wanted.campaign_id in self._parts.campaigns:
             raise Refusal(HTTPStatus.CONFLICT, f"there is a campaign {wanted.campaign_id} already")
         campaign_id = wanted.campaign_id or await self._free_id()
         row = CampaignRow(
             campaign_id,
-            wanted.opt_out_scope or campaign_id,
+            campaign_id if wanted.opt_out_scope is None else wanted.opt_out_scope,
             wanted.name,
             wanted.settings.to_json(),
             wanted.paused,
+            wanted.organisation_id,
         )
         await campaigns.create(self._parts.database, row, self._parts.clock.now())
         await self._parts.campaigns.load()
@@ -94,6 +100,7 @@ def _workable(settings: CampaignSettings) -> None:
 def _view(campaign: Campaign) -> CampaignView:
     return CampaignView(
         campaign_id=campaign.campaign_id,
+        organisation_id=campaign.organisation_id,
         name=campaign.name,
         opt_out_scope=campaign.opt_out_scope,
         paused=campaign.paused,

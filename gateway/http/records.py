@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignSettings
 from gateway.core.text.segments import Encoding
 
 MOST_ROWS = 5_000
@@ -14,6 +14,7 @@ LONGEST_KEY = 255
 MOST_MEDIA = 10  # Twilio's most
 
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+Scope = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Key = Annotated[str, Meta(min_length=1, max_length=LONGEST_KEY)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 MediaUrl = Annotated[str, Meta(pattern=r"^https?://[^\s/]+\S*$", max_length=2000)]
@@ -130,11 +131,16 @@ class Story(Struct, frozen=True, kw_only=True):
 
 
 class NewCampaign(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A campaign; without an id it gets one, without a scope its opt-outs are its own (C5)."""
+    """A campaign; without an id it gets one.
+
+    `opt_out_scope`: campaigns of one organisation with the same number honour each other's opt-outs (C5); without
+    it the campaign's are its own, 0 is the whole organisation.
+    """
 
     name: Name
     campaign_id: Id | None = None
-    opt_out_scope: Id | None = None
+    organisation_id: Id = DEFAULT_ORGANISATION
+    opt_out_scope: Scope | None = None
     settings: CampaignSettings = CampaignSettings()
     paused: bool = False
 
@@ -149,6 +155,7 @@ class CampaignView(Struct, frozen=True, kw_only=True):
     """A campaign and its settings."""
 
     campaign_id: int
+    organisation_id: int
     name: str
     opt_out_scope: int
     paused: bool

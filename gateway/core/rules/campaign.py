@@ -14,6 +14,9 @@ from gateway.core.sending.numbers import PoolPolicy
 DEFAULT_ORGANISATION = 1
 """Made with the tables: whose a campaign is when nobody says otherwise."""
 
+WHOLE_ORGANISATION = 0
+"""The opt-out scope of campaigns that honour each other's opt-outs, all of one organisation (C5)."""
+
 
 class CampaignKey(NamedTuple):
     """What every row of a campaign is found by: the first two arguments of each statement about it."""
