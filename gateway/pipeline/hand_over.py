@@ -220,7 +220,9 @@ class HandOver:
                 self._look_at_those_around(held)
             case Place.BEFORE_SLOT:
                 self._plan(held) if self._is_stale(held) else self._call_or_line_up(held)
-            case Place.IN_LOOK | Place.BEFORE_CALL | Place.IN_CALL:
+            case Place.BEFORE_CALL:
+                self._give_back(held)  # no call has ended within its lease
+            case Place.IN_LOOK | Place.IN_CALL:
                 raise AssertionError(held.place)  # they have no timer
             case _:
                 assert_never(held.place)
@@ -234,6 +236,7 @@ class HandOver:
             self._call(held)
         else:
             held.place = Place.BEFORE_CALL
+            self._after(max(0.0, held.deadline - self._clock.steady()), held)
             heappush(self._line, (held.lane, held.slot_at, _key(held.text)))
             self._serve_line()
 
@@ -244,6 +247,7 @@ class HandOver:
             held = self._held.get(key)
             if held is None or held.place is not Place.BEFORE_CALL:
                 continue
+            self._stop_timer(held)
             if self._is_stale(held) or held.is_late(self._clock.now()):
                 self._plan(held)
             else:

@@ -343,6 +343,8 @@ class CampaignRoad:
             await self._claim(picked)
         if refusals:
             await self._refuse(refusals)
+        if self._wants_room and self._room().for_others > 0:  # the second look has stopped some
+            return now
         return taken.wake_at
 
     def _in_time(self, message: Queued, slot_at: float) -> bool:
