@@ -145,7 +145,10 @@ class Inbound:
         if key != NOBODYS and campaign_id not in self._campaigns:  # made at another worker just now
             await self._campaigns.load()
         scope = self._campaigns[campaign_id].opt_out_scope if campaign_id in self._campaigns else campaign_id
-        new = await conversations.hear(self._database, key, scope, [_heard(item) for item in arrived])
+        heard = [_heard(item) for item in arrived]
+        if key == NOBODYS and (stops := [each for each in heard if each.intent == Intent.STOP]):
+            await conversations.leave_everybody(self._database, NOBODYS, stops)
+        new = await conversations.hear(self._database, key, scope, heard)
         self._count(arrived, {stored.inbound_id: stored.opted_out_at is not None for stored in new})
         if self._confirm is not None:
             left = {each.contact_id: each.opted_out_at for each in new if each.opted_out_at is not None}

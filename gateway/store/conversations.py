@@ -100,6 +100,30 @@ async def hear(
     return [Stored(*row) for row in rows]
 
 
+# A text to a number that is in nobody's books: the number was sold a moment ago, or given back. Whoever has this person
+# among their contacts may have texted them from it. A text that is in the books already changes nothing.
+_LEFT_EVERYBODY = """
+WITH heard AS (
+    SELECT * FROM json_to_recordset($3::json) AS h (provider_sid text, phone text, body text, received_at float8)
+)
+INSERT INTO opt_outs (organisation_id, scope, phone, source, words, opted_out_at)
+SELECT DISTINCT ON (p.organisation_id, p.opt_out_scope, h.phone)
+       p.organisation_id, p.opt_out_scope, h.phone, 'keyword', h.body, to_timestamp(h.received_at)
+FROM heard h
+CROSS JOIN campaigns p
+JOIN contacts c ON c.organisation_id = p.organisation_id AND c.campaign_id = p.campaign_id AND c.phone = h.phone
+WHERE NOT EXISTS (SELECT FROM inbound_texts i WHERE i.organisation_id = $1 AND i.campaign_id = $2
+                  AND i.provider_sid = h.provider_sid)
+ORDER BY p.organisation_id, p.opt_out_scope, h.phone, h.received_at
+ON CONFLICT DO NOTHING
+"""
+
+
+async def leave_everybody(database: Database, nobodys: CampaignKey, stops: Sequence[Heard]) -> None:
+    """STOPs to numbers that are in nobody's books hold for every campaign that has the person; before `hear`."""
+    await database.fetch(_LEFT_EVERYBODY, *nobodys, as_rows(stops))
+
+
 async def opt_out(
     database: Database, key: CampaignKey, opt_out_scope: int, contact_id: int, source: str, now: float
 ) -> str | None:

@@ -192,3 +192,26 @@ def _noting(reads: list[str]):
         reads.append("read")
 
     return note
+
+
+def test_a_stop_to_a_number_that_nobody_knows_yet_holds(play):
+    """The provider has sold the number, and a person answers before it is in the books."""
+
+    async def story(world: World) -> None:
+        await world.write(1, "STOP", number_id=99)
+        outcome = await world.submit(1)
+        assert outcome.state == "blocked"
+        await world.wait(60)
+        assert world.handed == []
+
+    play(story)
+
+
+def test_a_stop_to_a_number_that_nobody_knows_lifts_no_later_start(play):
+    async def story(world: World) -> None:
+        await world.write(1, "STOP", sid="IN-early", number_id=99)
+        await world.write(1, "START")
+        await world.write(1, "STOP", sid="IN-early", number_id=99)
+        assert (await world.submit(1)).admitted
+
+    play(story)

@@ -28,6 +28,7 @@ ACROSS = {  # statements about distributed tables that name no organisation
     "backlog.stuck": "for the metrics, seldom: all campaigns of a worker in one read, joined to their keys",
     "backlog.waiting": "for the metrics, seldom: all campaigns of a worker in one read, joined to their keys",
     "receipts._ASK_LATER": "twice a minute, and only what nobody told of: each row by its whole key",
+    "conversations._LEFT_EVERYBODY": "a STOP to a number in nobody's books: seldom, and whoever has the person is meant",
     "numbers.has_any": "has the deployment any number? asked by who looks for lost texts, seldom",
 }
 
