@@ -82,7 +82,9 @@ class Night:
         self.luck = Random(self.seed)
         self._asked = 0
         self._answered: set[int] = set()
-        self._dsn = self.town.dsn
+        self.books_dsn = (
+            self.town.dsn
+        )  # where the judge reads: past whatever stands between the gateway and its books
 
     # ------------------------------------------------------------ the workers
 
@@ -196,7 +198,7 @@ class Night:
             await asyncio.sleep(0.5)
 
     async def _books(self) -> list[Any]:
-        connection = await asyncpg.connect(self._dsn)
+        connection = await asyncpg.connect(self.books_dsn)
         try:
             return await connection.fetch(
                 "SELECT message_id, state, code, reason FROM messages ORDER BY message_id"
@@ -307,7 +309,11 @@ async def open_night(
             )
             await town.bring_contacts(people)
             night.people = list(town.contact_ids)
+            town.store.hang_up()  # no connection of ours is in the way of what comes
             yield night
+        except BaseException:
+            tell_last_words(town)
+            raise
         finally:
             for worker in town.gateways:
                 if worker.process.returncode is None:
@@ -340,6 +346,13 @@ async def bank_through(night: Night, faults: Faults, *, leaving_share: float = 0
 def tell(words: str) -> None:
     """Seeds and verdicts are shown with a failure, so that it can be run again."""
     sys.stderr.write(words + "\n")
+
+
+def tell_last_words(town: Town) -> None:
+    """The newest lines of each worker that are not about single messages."""
+    for worker in town.gateways:
+        lines = [line for line in worker.lines if '"event": "inbound"' not in line]
+        tell(f"worker {worker.process.pid}, {worker.process.returncode}:\n" + "".join(lines[-15:]))
 
 
 def assert_kept(night: Night, verdict: Verdict) -> None:
