@@ -9,7 +9,7 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -76,11 +76,12 @@ class Night:
     pauses: list[tuple[float, float]] = field(
         default_factory=list
     )  # from the answer on, the market's seconds
-    shifts_s: list[float] = field(default_factory=list)
+    shift_s: float = 0.0  # by which the clocks of workers that are opened are wrong
 
     def __post_init__(self) -> None:
         self.luck = Random(self.seed)
         self._asked = 0
+        self._numbers: list[str] = []
         self._answered: set[int] = set()
         self.books_dsn = (
             self.town.dsn
@@ -88,9 +89,9 @@ class Night:
 
     # ------------------------------------------------------------ the workers
 
-    async def open_worker(self, place: int, *more: str, shift_s: float = 0.0) -> None:
+    async def open_worker(self, place: int) -> None:
         self.workers[place] = await self.town.open_gateway(
-            *more, port=self.ports[place], shift_s=SHIFT_S + shift_s
+            port=self.ports[place], shift_s=SHIFT_S + self.shift_s
         )
 
     async def kill_worker(self, place: int) -> None:
@@ -156,13 +157,17 @@ class Night:
         """These people text STOP, at moments spread over so many seconds."""
         for person in people:
             await asyncio.sleep(self.luck.expovariate(len(people) / over_s))
-            numbers = await self.numbers()
-            if numbers:
-                await self.town.person_texts(person, self.luck.choice(numbers), "STOP")
+            while not (numbers := await self.numbers()):
+                await asyncio.sleep(ASKED_AGAIN_AFTER_S)
+            await self.town.person_texts(person, self.luck.choice(numbers), "STOP")
 
     async def numbers(self) -> list[str]:
-        rows = await self.town.table("purchases")
-        return [f"+{row['number']}" for row in rows if row["code"] == 0]
+        """Those that texts come from, as far as the gateway says; those it last said while it says nothing."""
+        with suppress(aiohttp.ClientError, TimeoutError):
+            status, answer = await self.town.call("GET", f"/v1/campaigns/{CAMPAIGN}/numbers")
+            if status == 200:
+                self._numbers = [each["phone"] for each in answer["numbers"]]
+        return self._numbers
 
     async def pause(self, *, is_paused: bool) -> None:
         while True:

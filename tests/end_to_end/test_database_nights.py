@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from tests.end_to_end.line import Line
@@ -19,15 +20,6 @@ from tests.end_to_end.postgres import Postgres
 SENDS_AGAIN_WITHIN_S = 30.0
 TROUBLE_S = 30.0
 RATE_PER_S = 12.0
-
-
-@pytest.fixture
-def postgres(tmp_path: Path) -> Iterator[Postgres]:
-    server = Postgres(tmp_path / "data")
-    server.make()
-    server.start()
-    yield server
-    server.stop()
 
 
 async def sends_again(night: Night) -> None:
@@ -84,9 +76,9 @@ async def test_postgresql_is_killed_twenty_times(postgres: Postgres) -> None:
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("silently", [False, True], ids=["killed", "falls silent"])
-async def test_a_synchronous_replica_takes_over(postgres: Postgres, tmp_path: Path, silently: bool) -> None:
+async def test_a_synchronous_replica_takes_over(postgres: Postgres, folder: Path, silently: bool) -> None:
     """The DSN names both; the old primary is gone, or its host answers nobody any more."""
-    replica = postgres.replica(tmp_path / "replica")
+    replica = postgres.replica(folder / "replica")
     line = Line(postgres.port)
     await line.open()
     try:
@@ -118,6 +110,7 @@ async def test_read_only_for_a_while(postgres: Postgres) -> None:
     async def read_only(night: Night) -> None:
         await asyncio.sleep(5.0)
         await postgres.set_read_only(True)
+        assert not await takes_writes(postgres.dsn)
         await asyncio.sleep(TROUBLE_S)
         await postgres.set_read_only(False)
         await sends_again(night)
@@ -126,9 +119,9 @@ async def test_read_only_for_a_while(postgres: Postgres) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small_disk(folder: Path) -> Iterator[Path]:
     """A file system of its own, as large as a night needs."""
-    folder = tmp_path / "small"
+    folder = folder / "small"
     folder.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=600m,mode=755", "tmpfs", str(folder)],
@@ -154,6 +147,7 @@ async def test_the_disk_is_full_for_a_while(small_disk: Path) -> None:
         await asyncio.sleep(5.0)
         ballast = small_disk / "ballast"
         await asyncio.to_thread(fill, ballast)
+        assert not await takes_writes(postgres.dsn)
         await asyncio.sleep(TROUBLE_S)
         ballast.unlink()
         if not postgres.is_running():
@@ -164,6 +158,22 @@ async def test_the_disk_is_full_for_a_while(small_disk: Path) -> None:
         await through(postgres, postgres.dsn, 15, disk_full, people=700)
     finally:
         postgres.stop()
+
+
+async def takes_writes(dsn: str) -> bool:
+    """Whether a megabyte can be written: the trouble that a night is about is really there."""
+    try:
+        connection = await asyncpg.connect(dsn, timeout=5)
+        try:
+            await connection.execute(
+                "CREATE TABLE probe AS SELECT repeat(n::text, 100) FROM generate_series(1, 5000) n"
+            )
+            await connection.execute("DROP TABLE probe")
+        finally:
+            await connection.close(timeout=5)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return False
+    return True
 
 
 def fill(ballast: Path) -> None:

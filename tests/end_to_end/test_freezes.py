@@ -1,23 +1,12 @@
 """A worker that stands still (SIGSTOP) for seconds to a minute, with and without another that takes its campaigns."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.end_to_end.night import Faults, Night, assert_kept, bank_through, open_night
 from tests.end_to_end.postgres import Postgres
-
-
-@pytest.fixture
-def postgres(tmp_path: Path) -> Iterator[Postgres]:
-    server = Postgres(tmp_path / "data")
-    server.make()
-    server.start()
-    yield server
-    server.stop()
 
 
 def freezes(*lengths_s: float, postgres: Postgres | None = None) -> Faults:
