@@ -157,7 +157,7 @@ class Night:
         """These people text STOP, at moments spread over so many seconds."""
         for person in people:
             await asyncio.sleep(self.luck.expovariate(len(people) / over_s))
-            while not (numbers := await self.numbers()):
+            while not (numbers := await self.numbers()):  # noqa: ASYNC110 - another process tells nobody
                 await asyncio.sleep(ASKED_AGAIN_AFTER_S)
             await self.town.person_texts(person, self.luck.choice(numbers), "STOP")
 
