@@ -54,8 +54,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _KEY_HEADER: Final = {
-    "Idempotency-Key": "A repeat with the same key gets the first one's outcome and sends nothing. For a batch "
-    "each row without a key of its own gets this one, a colon and its place."
+    "Idempotency-Key": "A repeat with the same key gets the first one's status and body and sends nothing; other "
+    "parameters are 422, a first that is under way 409. For a batch each row without a key of its own gets this one, "
+    "a colon and its place."
 }
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
@@ -68,7 +69,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         tag="messages",
         takes=SingleMessage,
         gives={_ACCEPTED: Result},
-        refuses=(400, 404, 413, 415, 422, 503),
+        refuses=(400, 404, 409, 413, 415, 422, 503),
         headers=_KEY_HEADER,
     ),
     Operation(
@@ -80,7 +81,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         tag="messages",
         takes=Batch,
         gives={_ACCEPTED: BatchResult, _UNPROCESSABLE: BatchResult},
-        refuses=(400, 404, 413, 415, 422, 503),
+        refuses=(400, 404, 409, 413, 415, 422, 503),
         headers=_KEY_HEADER,
     ),
     Operation(

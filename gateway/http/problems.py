@@ -8,7 +8,9 @@ import structlog
 from aiohttp import web
 
 from gateway.core.rules.errors import BadInput
+from gateway.pipeline.idempotency import KeyReused, KeyUnderWay
 from gateway.providers.base import ProviderError
+from gateway.store.group_commit import TooMuchWaits
 from gateway.store.troubles import DatabaseAway
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -65,8 +67,13 @@ async def explained(request: web.Request, handler: Handler) -> web.StreamRespons
         return web.Response(status=CLIENT_GONE, reason="Client Closed Request")
     except web.HTTPException as error:
         return _of_aiohttp(error)
-    except BadInput as error:
+    except KeyUnderWay as error:
+        return answer(HTTPStatus.CONFLICT, str(error), {"Retry-After": RETRY_AFTER_S})
+    except (BadInput, KeyReused) as error:
         return answer(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+    except TooMuchWaits as error:
+        detail = f"{error}; nothing of this request was taken, ask again later"
+        return answer(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": RETRY_AFTER_S})
     except DatabaseAway:
         detail = "the database is away; nothing that was acknowledged is lost, repeat with the same key"
         return answer(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": RETRY_AFTER_S})

@@ -15,6 +15,7 @@ from gateway.core.rules.lifecycle import State
 from gateway.core.rules.safeguards import Kind, Request
 from gateway.core.text.phone import PhoneFault, parse
 from gateway.http.access import Grant
+from gateway.http.batch_keys import BatchKeys, Entered, Keys
 from gateway.http.bodies import MOST_BYTES, SMALL_BYTES, decoded, fault_in, json_answer, json_body
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.parts import Parts
@@ -32,7 +33,9 @@ from gateway.http.records import (
 from gateway.http.rows import rows_of
 from gateway.http.turns import Turns
 from gateway.pipeline.admission import Outcome
+from gateway.pipeline.idempotency import KeyReused, KeyUnderWay
 from gateway.store import directory
+from gateway.store.idempotency import Key
 
 PATIENCE_S: Final = 30.0
 _KINDS: Final = {"initial": Kind.INITIAL, "reply": Kind.REPLY}
@@ -58,8 +61,8 @@ class Sending:
         """202 once the message is in the books, admitted or blocked."""
         message = decoded(_single, await json_body(request))
         await self._may_send(grant, message.campaign_id)
-        key = message.idempotency_key or _header_key(request)
-        result = (await self._submit(message.campaign_id, [message], key))[0]
+        keys = Keys(grant, message.idempotency_key or _header_key(request))
+        result = (await self._submit(message.campaign_id, [message], keys))[0]
         if result.error is not None:
             raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, result.error)
         _log.debug(
@@ -72,7 +75,9 @@ class Sending:
         """202 once every good row is in the books; 422 when there was none."""
         campaign_id, rows = await self._rows(await json_body(request, MOST_BYTES))
         await self._may_send(grant, campaign_id)
-        results = await self._submit(campaign_id, rows, _header_key(request), is_batch=True)
+        keys = BatchKeys(grant, _header_key(request))
+        async with self._parts.admission.batch(campaign_id, keys.whole, rows):
+            results = await self._submit(campaign_id, rows, keys)
         rejected = sum(result.error is not None for result in results)
         blocked = sum(result.state == State.BLOCKED for result in results)
         _log.info("batch", campaign_id=campaign_id, rows=len(rows), blocked=blocked, rejected=rejected)
@@ -103,31 +108,28 @@ class Sending:
         async with self._large:
             return raw.campaign_id, await _row_by_row(bytes(raw.messages))
 
-    async def _submit(
-        self, campaign_id: int, rows: Sequence[Row], key: str | None, *, is_batch: bool = False
-    ) -> list[Result]:
+    async def _submit(self, campaign_id: int, rows: Sequence[Row], keys: Keys) -> list[Result]:
+        """Raises KeyUnderWay before anything is done; a row whose key is used elsewhere meanwhile is refused alone."""
+        self._parts.admission.require_room(campaign_id, len(rows))
         known = await self._known(campaign_id, rows)
-        by_key: dict[str, asyncio.Future[Outcome] | Result] = {}
-        waiting: list[asyncio.Future[Outcome] | Result] = []
+        own = [None if isinstance(row, Result) else keys.of(row, place) for place, row in enumerate(rows)]
+        self._parts.admission.keys.require_none(campaign_id, [key for key in own if key is not None])
+        waiting: list[Entered] = []
         turns = Turns()
-        for place, row in enumerate(rows):
+        for row, key in zip(rows, own, strict=True):
             if turns.over:
                 await turns.rest()
             if isinstance(row, Result):
                 waiting.append(row)
                 continue
-            own = row.idempotency_key or (f"{key}:{place}" if key and is_batch else key)
-            entered = by_key.get(own) if own else None
+            entered = keys.entered(row, key)
             if entered is None:
-                entered = self._enter(campaign_id, row, own, known)
-                if own:
-                    by_key[own] = entered
+                entered = self._enter(campaign_id, row, key, known)
+                keys.enter(row, key, entered)
             waiting.append(entered)
         return await _outcomes(waiting)
 
-    def _enter(
-        self, campaign_id: int, row: NewMessage, key: str | None, known: dict[str, int]
-    ) -> "asyncio.Future[Outcome] | Result":
+    def _enter(self, campaign_id: int, row: NewMessage, key: Key | None, known: dict[str, int]) -> Entered:
         contact_id = row.contact_id
         if contact_id is None:
             phone = parse(row.to or "")
@@ -145,7 +147,10 @@ class Sending:
             sender_id=row.sender_id,
             media=row.media_urls,
         )
-        return self._parts.admission.submit(request, script=row.script, idempotency_key=key)
+        try:
+            return self._parts.admission.submit(request, script=row.script, key=key)
+        except (KeyReused, KeyUnderWay) as error:
+            return Result(error=str(error))
 
     async def _known(self, campaign_id: int, rows: Sequence[Row]) -> dict[str, int]:
         """The contact ids of the phones that rows name."""
@@ -193,7 +198,7 @@ def _one_row(raw: bytes) -> Row:
         return Result(error=fault_in(error))
 
 
-async def _outcomes(waiting: "Sequence[asyncio.Future[Outcome] | Result]") -> list[Result]:
+async def _outcomes(waiting: Sequence[Entered]) -> list[Result]:
     """Each row's result when all are durable. The database may be away for longer than a client waits."""
     try:
         async with asyncio.timeout(PATIENCE_S):
@@ -206,6 +211,8 @@ async def _outcomes(waiting: "Sequence[asyncio.Future[Outcome] | Result]") -> li
 async def _outcome(entered: "asyncio.Future[Outcome]") -> Result:
     try:
         outcome = await entered
+    except KeyReused as error:
+        return Result(error=str(error))
     except Exception:  # noqa: BLE001 - it harms this row only
         _log.exception("a row met a defect")
         return Result(error="this row met a defect of ours; it is in the log")

@@ -6,57 +6,58 @@ So facts may be remembered from when a volunteer's bucket was handed out, and no
 """
 
 import asyncio
-import hashlib
+import contextlib
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from typing import Literal, Protocol
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Protocol, cast
 
 import msgspec
 
 from gateway.clock import Clock
-from gateway.core.rules import safeguards
-from gateway.core.rules.errors import SubReason
-from gateway.core.rules.hours import Open, Why, verdict
+from gateway.core.rules.errors import TextbankError
 from gateway.core.rules.lifecycle import State
-from gateway.core.rules.safeguards import Blocked, Facts, Kind, Request, counted_as
-from gateway.core.text.segments import measure
+from gateway.core.rules.safeguards import Request
+from gateway.core.sending.waiting import Lane
 from gateway.metrics import Metrics
 from gateway.pipeline.campaigns import Campaign, Campaigns
-from gateway.store import messages, recipients
+from gateway.pipeline.decision import Decision, decide, row_of
+from gateway.pipeline.idempotency import KeyReused, KeysUnderWay, Use, hash_of, use_of
+from gateway.store import idempotency, messages, recipients
 from gateway.store.database import Database
 from gateway.store.group_commit import Bound, CommitWindow, WindowOptions
+from gateway.store.idempotency import Key
 from gateway.store.ids import Ids
 from gateway.store.messages import Admission as Row
-from gateway.store.messages import Queued
+from gateway.store.messages import Entered, Keyed, Queued
 from gateway.store.recipients import Recipient
+from gateway.store.troubles import DatabaseGone
 from gateway.store.windows import CampaignWindows
 
-LANE_REPLY, LANE_RETRY, LANE_INITIAL = 0, 1, 2
+LANE_REPLY, LANE_RETRY, LANE_INITIAL = (lane.value for lane in Lane)
 _ROUNDS = 5  # so often a person may change under our hands before 9001 answers
+_MOST_CONFLICTS = 4 * _ROUNDS  # of one request, whatever happens
+_MOST_LOST = 4  # tries remembered; one that is older and was written after all goes on from the store
 _REMEMBERED = 50_000
 _MOST_WAITING = 20_000  # requests, of all campaigns
 _MOST_BYTES = 32 * 2**20  # of their texts
-_ANSWERS = frozenset({Kind.REPLY, Kind.CONFIRMATION})  # what a person's own text has asked for
-_CONFIRMED_WITHIN_S = (
-    300.0  # a later confirmation of an opt-out would be one text too many (47 CFR 64.1200(a)(12))
-)
-_SHUT = {
-    Why.CAMPAIGN_HOURS: SubReason.CAMPAIGN_HOURS,
-    Why.RECIPIENT_HOURS: SubReason.RECIPIENT_HOURS,
-}
+_SAME_INSTANT_S = 1e-5  # the store keeps microseconds; two tries lie further apart
+
+
+class NotDecided(TextbankError):
+    """A request was neither written nor refused in all its tries: a defect of ours."""
 
 
 class _Pending(msgspec.Struct, gc=False):
-    """A request on its way into the books. `tried`: the decision whose write may have been carried out;
+    """A request on its way into the books. `lost`: tries of which nobody knows whether they were written;
     `conflicts`: how often the person had changed under our hands."""
 
     request: Request
     script: str | None
-    idempotency_key: str | None
+    use: Use | None
     message_id: int = 0
-    tried: "_Decided | None" = None
+    lost: "tuple[_Try, ...]" = ()
     conflicts: int = 0
-    outcome: "Outcome | None" = None
+    outcome: "Outcome | KeyReused | None" = None
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
@@ -100,12 +101,12 @@ class Road(Protocol):
         ...
 
 
-class _Decided(msgspec.Struct, gc=False):
-    pending: _Pending
+class _Try(msgspec.Struct, gc=False):
+    """A decision with its row, and the place on the road that it has taken."""
+
+    decision: Decision
     row: Row
-    queued: Queued
     straight: StraightOn | None = None
-    waited_s: float | None = None  # a first reply: how long the person had waited for it
 
 
 class Admission:
@@ -132,7 +133,7 @@ class Admission:
         self._road = road
         self._settled_s = settled_s
         self._ids = Ids(database)
-        self._windows: CampaignWindows[int, _Pending, Outcome] = CampaignWindows(
+        self._windows: CampaignWindows[int, _Pending, Outcome | KeyReused] = CampaignWindows(
             self._write,
             WindowOptions(
                 window_s=window_s,
@@ -143,6 +144,7 @@ class Admission:
                 size_of=_size,
             ),
         )
+        self.keys = KeysUnderWay()
         self._remembered: OrderedDict[tuple[int, int, int | None], Recipient] = OrderedDict()
         self.senders: dict[int, float] = {}  # volunteers, and when each last sent something
 
@@ -151,22 +153,74 @@ class Admission:
         request: Request,
         *,
         script: str | None = None,
-        idempotency_key: str | None = None,
+        key: Key | None = None,
         always: bool = False,
     ) -> "asyncio.Future[Outcome]":
         """Decides and writes a request; the future is done when its outcome is durable.
 
-        The client's idempotency key makes a repeat harmless (C23). Raises BadInput for a campaign that
-        does not exist, TooMuchWaits when more waits than can be written soon; what must not be refused says so.
-        Whoever cancels the future before it is being written has asked for nothing.
+        A key makes a repeat harmless (C23): it has the first one's outcome. Raises BadInput for a campaign that
+        does not exist, TooMuchWaits when more waits than can be written soon (what must not be refused says
+        `always`), KeyUnderWay for a key whose first request has no outcome yet, KeyReused (at once or by the future)
+        for one that was used with other parameters. Whoever cancels the future of a request without a key before it
+        is being written has asked for nothing.
         """
-        _ = self._campaigns[request.campaign_id]
-        pending = _Pending(request, script, idempotency_key)
-        return self._windows.put(request.campaign_id, pending, always=always)
+        campaign_id = request.campaign_id
+        _ = self._campaigns[campaign_id]
+        if key is None:
+            written = self._windows.put(campaign_id, _Pending(request, script, None), always=always)
+            return cast("asyncio.Future[Outcome]", written)
+        use = use_of(key, request, script)
+        self.keys.begin(campaign_id, use)
+        try:
+            written = self._windows.put(campaign_id, _Pending(request, script, use), always=always)
+        except BaseException:
+            self.keys.end(campaign_id, key)
+            raise
+        return self._keyed(written, campaign_id, key)
 
     def require_room(self, campaign_id: int, requests: int) -> None:
         """Raises TooMuchWaits when so many requests can't be taken now: all of them are refused, or none."""
         self._windows.require_room(campaign_id, requests)
+
+    @contextlib.asynccontextmanager
+    async def batch(self, campaign_id: int, key: Key | None, rows: object) -> AsyncIterator[None]:
+        """A batch under a key of its own, which stands for all its `rows`. Raises KeyUnderWay and KeyReused."""
+        if key is None:
+            yield
+            return
+        use = Use(key, hash_of(rows))
+        self.keys.begin(campaign_id, use)
+        try:
+            now = self._clock.now()
+            if not await idempotency.take(
+                self._database, self._campaigns[campaign_id].key, key, use.request_hash, now
+            ):
+                raise KeyReused
+            yield
+        finally:
+            self.keys.end(campaign_id, key)
+
+    def _keyed(
+        self, written: "asyncio.Future[Outcome | KeyReused]", campaign_id: int, key: Key
+    ) -> "asyncio.Future[Outcome]":
+        """What the caller of a request with a key waits for. Who hangs up cancels nothing: the key is used."""
+        told: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        def tell(written: "asyncio.Future[Outcome | KeyReused]") -> None:
+            self.keys.end(campaign_id, key)
+            if written.cancelled():
+                told.cancel()
+                return
+            outcome = written.exception() or written.result()
+            if told.done():
+                return
+            if isinstance(outcome, Outcome):
+                told.set_result(outcome)
+            else:
+                told.set_exception(outcome)
+
+        written.add_done_callback(tell)
+        return told
 
     def remember(self, campaign_id: int, action_id: int | None, known: Iterable[Recipient]) -> None:
         """Facts that a coming request can be decided on; the revision guards against stale ones."""
@@ -176,7 +230,7 @@ class Admission:
             self._remembered.popitem(last=False)
 
     @property
-    def windows(self) -> "list[CommitWindow[_Pending, Outcome]]":
+    def windows(self) -> "list[CommitWindow[_Pending, Outcome | KeyReused]]":
         return list(self._windows)
 
     async def drain(self) -> None:
@@ -186,17 +240,14 @@ class Admission:
         """Stops at once; what is not durable yet was not acknowledged either."""
         self._windows.close()
 
-    async def _write(self, campaign_id: int, items: list[_Pending]) -> list[Outcome]:
+    async def _write(self, campaign_id: int, items: list[_Pending]) -> list[Outcome | KeyReused]:
         """Rounds of one request a person, until each has its outcome.
 
         May be called again with the same items after the database was away: what was written stands.
         """
-        campaign = self._campaigns[campaign_id]
         await self._name(items)
-        await self._look_back(
-            campaign, [item for item in items if item.tried is not None and item.outcome is None]
-        )
-        while todo := [item for item in items if item.outcome is None]:
+        await self._look_back(campaign_id, _open(items))
+        while todo := _open(items):
             await self._round(self._campaigns[campaign_id], _one_a_person(todo))
         return [item.outcome for item in items if item.outcome is not None]
 
@@ -205,44 +256,71 @@ class Admission:
         for item, message_id in zip(nameless, await self._ids.take(len(nameless)), strict=True):
             item.message_id = message_id
 
-    async def _look_back(self, campaign: Campaign, items: Sequence[_Pending]) -> None:
-        """After a lost connection: which of them were written after all?"""
-        if not items:
+    async def _look_back(self, campaign_id: int, items: Sequence[_Pending]) -> None:
+        """Which of them were written after all? A statement may outlive its connection, for any time."""
+        doubtful = {item.message_id: item for item in items if item.lost}
+        if not doubtful:
             return
-        found = await messages.by_id(self._database, campaign.key, [item.message_id for item in items])
-        for item in items:
-            if item.message_id in found and item.tried is not None:
-                item.outcome = self._entered(campaign.campaign_id, item.tried)
-                item.tried = None
+        key = self._campaigns[campaign_id].key
+        for entered in await messages.by_id(self._database, key, list(doubtful)):
+            item = doubtful[entered.message_id]
+            item.outcome = self._found(campaign_id, item, entered)
 
     async def _round(self, campaign: Campaign, items: Sequence[_Pending]) -> None:
         """Decides and writes; an item whose person had changed meanwhile is left without outcome."""
         known = await self._recipients(campaign, [item.request for item in items])
         now = self._clock.now()
-        decided = [
-            self._decide(campaign, item, recipient, now) for item, recipient in zip(items, known, strict=True)
+        tries = [
+            self._try(campaign, item, recipient, now) for item, recipient in zip(items, known, strict=True)
         ]
-        for each in decided:
-            each.pending.tried = each
-        written = await messages.admit(
-            self._database,
-            campaign.key,
-            campaign.opt_out_scope,
-            [each.row for each in decided],
-            now + self._settled_s,
-        )
-        for each in decided:
-            if each.row.message_id in written:
-                each.pending.outcome = self._entered(campaign.campaign_id, each)
-                each.pending.tried = None  # the two hold each other, and nobody collects such circles
-                continue
-            each.pending.conflicts += 1
-            each.pending.tried = None
-            if each.straight is not None:
-                self._road.forget(campaign.campaign_id, each.queued, each.straight)
-        if len(written) < len(decided):
-            await self._answer_repeats(campaign, [item for item in items if item.outcome is None])
-            await self._campaigns.load()  # an admin may have paused the campaign
+        written = await self._admit(campaign, items, tries, now)
+        for item, each in zip(items, tries, strict=True):
+            if item.message_id in written:
+                self._settle(campaign.campaign_id, item, each)
+            else:
+                item.conflicts += 1
+                self._forget(campaign.campaign_id, each)
+        if left := _open(items):
+            await self._find_out(campaign, left)
+
+    async def _find_out(self, campaign: Campaign, items: Sequence[_Pending]) -> None:
+        """Why these were not written: they were before, their key was used, or something has changed.
+
+        Raises NotDecided rather than try for ever.
+        """
+        await self._look_back(campaign.campaign_id, items)
+        await self._answer_repeats(campaign.campaign_id, _open(items))
+        if any(item.conflicts > _MOST_CONFLICTS for item in _open(items)):
+            raise NotDecided("a request found no end")
+        await self._campaigns.load()  # an admin may have paused the campaign
+
+    async def _admit(
+        self, campaign: Campaign, items: Sequence[_Pending], tries: Sequence[_Try], now: float
+    ) -> set[int]:
+        keyed = [_keyed_row(item.use, each.row) for item, each in zip(items, tries, strict=True) if item.use]
+        try:
+            return await messages.admit(
+                self._database,
+                campaign.key,
+                campaign.opt_out_scope,
+                [each.row for each in tries],
+                now + self._settled_s,
+                keyed,
+            )
+        except DatabaseGone:
+            for item, each in zip(items, tries, strict=True):
+                self._remember_lost(campaign.campaign_id, item, each)
+            raise
+        except Exception:  # refused: nothing of it was written
+            for each in tries:
+                self._forget(campaign.campaign_id, each)
+            raise
+
+    def _remember_lost(self, campaign_id: int, item: _Pending, each: _Try) -> None:
+        lost = (*item.lost, each)
+        item.lost = lost[-_MOST_LOST:]
+        for oldest in lost[:-_MOST_LOST]:
+            self._forget(campaign_id, oldest)
 
     async def _recipients(self, campaign: Campaign, requests: Sequence[Request]) -> list[Recipient]:
         """What is remembered, and for the rest one read."""
@@ -270,73 +348,78 @@ class Admission:
         """Texts before that are no repeats any more (1001a)."""
         return self._clock.now() - self._campaigns[campaign_id].settings.safeguards.same_text_s
 
-    def _decide(self, campaign: Campaign, item: _Pending, recipient: Recipient, now: float) -> _Decided:
-        request = _counted(item.request, recipient)
-        until, shut = self._hours(campaign, request, recipient, now)
-        text_hash = _text_hash("\n".join((request.body, *request.media)) if request.media else request.body)
-        facts = _facts(campaign, recipient, text_hash, now, shut=shut, locked=item.conflicts >= _ROUNDS)
-        answer = safeguards.check(request, facts, campaign.settings.safeguards, now)
-        queued = Queued(
-            message_id=item.message_id,
-            contact_id=request.contact_id,
-            lane=LANE_REPLY if request.kind in _ANSWERS else LANE_INITIAL,
-            due_at=now,
-            segments=1 if request.media else measure(request.body).segments,  # C3: an MMS is one unit
-            not_after=until,
-            phone=recipient.phone or "",
-            carrier=recipient.carrier,
-            hours_group=recipient.hours_group,
-            number_id=recipient.number_id,
-            body=request.body,
-            kind=request.kind,
-            media=request.media or None,
-        )
-        blocked = answer if isinstance(answer, Blocked) else None
-        straight = None if blocked else self._road.straight_on(campaign.campaign_id, queued)
-        row = _row(item, request, recipient, queued, blocked, straight, text_hash)
-        waited_s = None if request.kind is Kind.INITIAL else _waited_s(recipient, now)
-        return _Decided(item, row, queued, straight, waited_s)
+    def _try(self, campaign: Campaign, item: _Pending, recipient: Recipient, now: float) -> _Try:
+        locked = item.conflicts >= _ROUNDS
+        decision = decide(campaign, item.request, recipient, item.message_id, now, locked=locked)
+        straight = None
+        if decision.blocked is None:
+            straight = self._road.straight_on(campaign.campaign_id, decision.queued)
+        if straight is None:
+            return _Try(decision, row_of(decision, item.script))
+        return _Try(decision, row_of(decision, item.script, straight.number_id, straight.slot_at), straight)
 
-    def _hours(
-        self, campaign: Campaign, request: Request, recipient: Recipient, now: float
-    ) -> tuple[float, SubReason | None]:
-        """Until when the person may be texted, or why not now."""
-        if recipient.phone is None:
-            return now, None
-        in_conversation = request.kind in _ANSWERS and recipient.last_inbound_at is not None
-        kind: Literal["initial", "reply"] = "reply" if in_conversation else "initial"
-        hours = verdict(now, campaign.settings.hours, recipient.hours_group, kind)
-        if not isinstance(hours, Open):
-            return now, _SHUT[hours.why]
-        if request.kind is Kind.CONFIRMATION:
-            return min(hours.until, now + _CONFIRMED_WITHIN_S), None
-        return hours.until, None
-
-    async def _answer_repeats(self, campaign: Campaign, items: Sequence[_Pending]) -> None:
+    async def _answer_repeats(self, campaign_id: int, items: Sequence[_Pending]) -> None:
         """A request whose key was used before gets the first one's outcome."""
-        by_key = {item.idempotency_key: item for item in items if item.idempotency_key is not None}
+        by_key = {item.use.key: (item, item.use) for item in items if item.use is not None}
         if not by_key:
             return
-        found = await messages.by_idempotency_key(self._database, campaign.key, list(by_key))
-        for key, first in found.items():
-            by_key[key].outcome = Outcome(first.message_id, State(first.state), first.code)
+        found = await idempotency.find(self._database, self._campaigns[campaign_id].key, list(by_key))
+        for first in found:
+            item, use = by_key[first.key]
+            if first.request_hash != use.request_hash:
+                item.outcome = KeyReused()
+            elif first.message_id is not None and first.message_id != item.message_id:
+                item.outcome = Outcome(first.message_id, State(first.state), first.code, first.reason)
+            else:  # our own, written after all: the next round finds it by its id
+                continue
+            self._drop_lost(campaign_id, item)
 
-    def _entered(self, campaign_id: int, decided: _Decided) -> Outcome:
+    def _settle(self, campaign_id: int, item: _Pending, written: _Try) -> None:
+        """The try was written, and so no other."""
+        item.outcome = self._entered(campaign_id, written)
+        self._drop_lost(campaign_id, item, but=written)
+
+    def _found(self, campaign_id: int, item: _Pending, entered: Entered) -> Outcome:
+        """A lost try was written after all. What has moved on since needs us no more."""
+        written = next((each for each in item.lost if _is_of(entered, each.row)), None)
+        self._drop_lost(campaign_id, item, but=written)
+        if written is None:
+            return Outcome(entered.message_id, State(entered.state), entered.code, entered.reason)
+        is_where_it_was = (entered.state, entered.attempt) == (
+            written.row.state,
+            written.straight is not None,
+        )
+        return self._entered(campaign_id, written, goes_on=is_where_it_was)
+
+    def _drop_lost(self, campaign_id: int, item: _Pending, but: _Try | None = None) -> None:
+        """Gives back the places of tries that were not written."""
+        lost, item.lost = item.lost, ()
+        for each in lost:
+            if each is not but:
+                self._forget(campaign_id, each)
+
+    def _forget(self, campaign_id: int, each: _Try) -> None:
+        if each.straight is not None:
+            self._road.forget(campaign_id, each.decision.queued, each.straight)
+
+    def _entered(self, campaign_id: int, written: _Try, *, goes_on: bool = True) -> Outcome:
         """Counts a written request and sends it on its way."""
-        row = decided.row
+        row, queued = written.row, written.decision.queued
         if row.code is not None:
             self._metrics.blocked(row.code)
             return Outcome(row.message_id, State.BLOCKED, row.code, row.reason)
         self._metrics.accepted(row.kind, channel="mms" if row.media else "sms")
         if row.sender_id is not None:
             self.senders[row.sender_id] = row.requested_at
-        if decided.waited_s is not None:
-            self._metrics.first_reply(decided.waited_s)
-        if decided.straight is not None:
-            decided.queued.attempt = 1
-            self._road.go(campaign_id, decided.queued, decided.straight)
+        if written.decision.waited_s is not None:
+            self._metrics.first_reply(written.decision.waited_s)
+        if not goes_on:
+            self._forget(campaign_id, written)
+        elif written.straight is not None:
+            queued.attempt = 1
+            self._road.go(campaign_id, queued, written.straight)
         else:
-            self._road.waits(campaign_id, decided.queued)
+            self._road.waits(campaign_id, queued)
         return Outcome(row.message_id, State(row.state))
 
 
@@ -344,88 +427,28 @@ def _size(item: _Pending) -> int:
     return len(item.request.body)
 
 
+def _open(items: Sequence[_Pending]) -> list[_Pending]:
+    """Those without an outcome."""
+    return [item for item in items if item.outcome is None]
+
+
 def _one_a_person(items: Sequence[_Pending]) -> list[_Pending]:
     """The first request to each person; a second one is decided after the first is written."""
     return list({item.request.contact_id: item for item in reversed(items)}.values())[::-1]
 
 
-def _waited_s(recipient: Recipient, now: float) -> float | None:
-    """How long a person has waited for us since they last wrote; None when nobody waits."""
-    heard_at, said_at = recipient.last_inbound_at, recipient.last_outbound_at
-    if heard_at is None or (said_at is not None and said_at >= heard_at):
-        return None
-    return max(0.0, now - heard_at)
+def _is_of(entered: Entered, row: Row) -> bool:
+    return abs(row.requested_at - entered.requested_at) < _SAME_INSTANT_S
 
 
-def _counted(request: Request, recipient: Recipient) -> Request:
-    """The request as what it counts as: a reply without an open thread is an initial in everything that follows."""
-    kind = counted_as(request.kind, recipient.last_inbound_at)
-    return request if kind is request.kind else msgspec.structs.replace(request, kind=kind)
-
-
-def _row(
-    item: _Pending,
-    request: Request,
-    recipient: Recipient,
-    queued: Queued,
-    blocked: Blocked | None,
-    straight: StraightOn | None,
-    text_hash: int,
-) -> Row:
-    return Row(
-        message_id=queued.message_id,
-        contact_id=request.contact_id,
-        phone=queued.phone,
-        action_id=request.action_id,
-        kind=request.kind,
-        sender_id=request.sender_id,
-        body=request.body,
-        segments=queued.segments,
-        text_hash=text_hash,
-        idempotency_key=item.idempotency_key,
-        state=State.BLOCKED if blocked else State.SENDING if straight else State.QUEUED,
-        code=blocked.code if blocked else None,
-        reason=blocked.sub_reason if blocked else None,
-        requested_at=queued.due_at,
-        not_after=queued.not_after,
-        lane=queued.lane,
-        seen_revision=recipient.revision,
-        number_id=straight.number_id if straight else None,
-        slot_at=straight.slot_at if straight else None,
-        script=item.script,
-        media=queued.media,
+def _keyed_row(use: Use, row: Row) -> Keyed:
+    return Keyed(
+        message_id=row.message_id,
+        owner=use.key.owner,
+        word=use.key.word,
+        request_hash=use.request_hash,
+        state=row.state,
+        code=row.code,
+        reason=row.reason,
+        at=row.requested_at,
     )
-
-
-def _facts(
-    campaign: Campaign,
-    recipient: Recipient,
-    text_hash: int,
-    now: float,
-    *,
-    shut: SubReason | None,
-    locked: bool,
-) -> Facts:
-    settings = campaign.settings
-    return Facts(
-        phone=recipient.phone,
-        line_type=recipient.line_type,
-        is_admin_phone=recipient.phone in settings.admin_phones,
-        opted_out=recipient.opted_out,
-        assignee_id=recipient.assignee_id,
-        keep_assignments=settings.keep_assignments,
-        last_initial_at=recipient.last_initial_at,
-        last_outbound_at=recipient.last_outbound_at,
-        same_text_at=now if text_hash in recipient.recent_texts else None,
-        failure_until=recipient.failure_until,
-        already_sent_action=recipient.already_sent,
-        locked=locked,
-        hours_shut=shut,
-        paused=campaign.paused,
-    )
-
-
-def _text_hash(body: str) -> int:
-    """A signed 64-bit hash of the trimmed text (C2: compare rendered text, after trimming)."""
-    digest = hashlib.blake2b(body.strip().encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)

@@ -5,6 +5,7 @@ key names the opt-out, so neither a webhook that comes again nor a restart makes
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 
@@ -12,9 +13,11 @@ from gateway.clock import Clock
 from gateway.core.rules.safeguards import Kind, Request
 from gateway.pipeline.admission import Admission, Outcome
 from gateway.pipeline.campaigns import Campaigns
+from gateway.pipeline.idempotency import OURS, KeyReused, KeyUnderWay
 from gateway.store import conversations
 from gateway.store.conversations import Left
 from gateway.store.database import Database
+from gateway.store.idempotency import Key
 
 _log = logging.getLogger(__name__)
 _WITHIN_S = 300.0
@@ -44,9 +47,10 @@ class Confirmations:
                 kind=Kind.CONFIRMATION,
                 body=body,
             )
-            key = f"textbank:opt-out:{each.contact_id}:{each.opted_out_at!r}"
-            asked = self._admission.submit(request, idempotency_key=key, always=True)  # it is asked for once
-            asked.add_done_callback(_look)
+            key = Key(OURS, f"opt-out:{each.contact_id}:{each.opted_out_at!r}")
+            with contextlib.suppress(KeyUnderWay, KeyReused):  # it is being confirmed
+                asked = self._admission.submit(request, key=key, always=True)  # it is asked for once
+                asked.add_done_callback(_look)
 
     async def adopt(self, campaign_id: int) -> None:
         """What an earlier worker may not have come to; those it has sent are not sent again."""
@@ -58,5 +62,8 @@ class Confirmations:
 
 def _look(outcome: "asyncio.Future[Outcome]") -> None:
     """An exception that nobody reads would be told by the garbage collector."""
-    if not outcome.cancelled() and (error := outcome.exception()) is not None:
+    error = None if outcome.cancelled() else outcome.exception()
+    if error is not None and not isinstance(
+        error, KeyReused
+    ):  # else it was confirmed, in the words of before
         _log.error("an opt-out could not be confirmed: %s", error)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
+import asyncpg
 import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
@@ -30,7 +31,6 @@ class Admission(msgspec.Struct, gc=False):
     body: str
     segments: int
     text_hash: int
-    idempotency_key: str | None
     state: str
     code: int | None
     reason: str | None
@@ -49,13 +49,22 @@ class Admission(msgspec.Struct, gc=False):
 # A message enters the books in one statement. The conversation's row is the lock: it is written only
 # if nobody changed it since the decision, and the message only if its conversation was. A message
 # whose number and slot are known already enters as `sending`; others wait in the queue.
+# A key that was used admits nothing. One that another worker is just using is met at its index: then the
+# whole statement fails, and leaves nothing.
 _ADMIT = """
 WITH decided AS (
     SELECT * FROM json_to_recordset($4::json) AS d (
         message_id bigint, contact_id bigint, phone text, action_id bigint, kind text, sender_id bigint,
-        body text, segments smallint, text_hash bigint, idempotency_key text, state text, code int,
-        reason text, requested_at float8, not_after float8, lane smallint, seen_revision bigint,
-        number_id bigint, slot_at float8, script text, media text[])
+        body text, segments smallint, text_hash bigint, state text, code int, reason text, requested_at float8,
+        not_after float8, lane smallint, seen_revision bigint, number_id bigint, slot_at float8, script text,
+        media text[])
+), keyed AS (
+    SELECT * FROM json_to_recordset($6::json) AS k (
+        message_id bigint, owner text, word text, request_hash bigint, state text, code int, reason text, at float8)
+), repeated AS (
+    SELECT keyed.message_id FROM keyed
+    JOIN idempotency_keys k ON k.organisation_id = $1 AND k.campaign_id = $2 AND k.owner = keyed.owner
+     AND k.key = keyed.word
 ), talk AS (
     INSERT INTO conversations AS v (organisation_id, campaign_id, contact_id, revision, number_id, last_initial_at,
                                     last_outbound_at, action_id, volunteer_id)
@@ -67,9 +76,7 @@ WITH decided AS (
       AND (kind = 'confirmation'
            OR (SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3
                AND o.phone = d.phone) IS NULL)
-      AND (idempotency_key IS NULL
-           OR (SELECT m.message_id FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2
-               AND m.idempotency_key = d.idempotency_key) IS NULL)
+      AND message_id NOT IN (SELECT message_id FROM repeated)
       AND NOT (SELECT paused FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2)
     ORDER BY contact_id
     ON CONFLICT (organisation_id, campaign_id, contact_id) DO UPDATE SET
@@ -85,68 +92,90 @@ WITH decided AS (
     RETURNING contact_id
 ), written AS (
     INSERT INTO messages (organisation_id, campaign_id, message_id, contact_id, action_id, kind, sender_id, body,
-        segments, text_hash, idempotency_key, state, code, reason, requested_at, not_after, final_at, number_id,
+        segments, text_hash, state, code, reason, requested_at, not_after, final_at, number_id,
         slot_at, attempt, spent, script, lane, media, ask_at)
-    SELECT $1, $2, message_id, contact_id, action_id, kind, sender_id, body, segments, text_hash, idempotency_key,
-           state, code, reason, to_timestamp(requested_at), to_timestamp(not_after),
+    SELECT $1, $2, message_id, contact_id, action_id, kind, sender_id, body, segments, text_hash, state,
+           code, reason, to_timestamp(requested_at), to_timestamp(not_after),
            CASE WHEN state = 'blocked' THEN to_timestamp(requested_at) END, number_id, to_timestamp(slot_at),
            (state = 'sending')::int, (state = 'sending')::int, script, lane, media,
            CASE WHEN state = 'sending' THEN to_timestamp($5) END
-    FROM decided WHERE state = 'blocked' OR contact_id IN (SELECT contact_id FROM talk)
+    FROM decided
+    WHERE CASE state WHEN 'blocked' THEN message_id NOT IN (SELECT message_id FROM repeated)
+               ELSE contact_id IN (SELECT contact_id FROM talk) END
     ORDER BY message_id
     ON CONFLICT DO NOTHING
     RETURNING message_id, state, lane, requested_at
 ), waiting AS (
     INSERT INTO queue (organisation_id, campaign_id, message_id, lane, due_at)
     SELECT $1, $2, message_id, lane, requested_at FROM written WHERE state = 'queued'
+), kept AS (
+    INSERT INTO idempotency_keys (organisation_id, campaign_id, owner, key, request_hash, message_id, state, code,
+                                  reason, created_at)
+    SELECT $1, $2, owner, word, request_hash, message_id, state, code, reason, to_timestamp(at)
+    FROM keyed WHERE message_id IN (SELECT message_id FROM written)
+    ORDER BY owner, word
 )
 SELECT message_id FROM written
 """
+_KEY_TAKEN = "idempotency_keys_pkey"
+
+
+class Keyed(msgspec.Struct, frozen=True, gc=False):
+    """The idempotency key of a decided request, and what is answered to a repeat."""
+
+    message_id: int
+    owner: str
+    word: str
+    request_hash: int
+    state: str
+    code: int | None
+    reason: str | None
+    at: float
 
 
 async def admit(
-    statements: Statements, key: CampaignKey, opt_out_scope: int, rows: Sequence[Admission], ask_at: float
+    statements: Statements,
+    key: CampaignKey,
+    opt_out_scope: int,
+    rows: Sequence[Admission],
+    ask_at: float,
+    keyed: Sequence[Keyed] = (),
 ) -> set[int]:
     """Writes decided requests; the ids not returned met a newer revision (or a used key) and stand unwritten.
 
     `ask_at`: from when the provider is asked about those that go straight on, should nobody tell what became of them.
+    Where another worker has just taken one of the keys, nothing is written.
     """
-    written = await statements.fetch(_ADMIT, *key, opt_out_scope, as_rows(rows), ask_at)
+    try:
+        written = await statements.fetch(_ADMIT, *key, opt_out_scope, as_rows(rows), ask_at, as_rows(keyed))
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name != _KEY_TAKEN:
+            raise
+        return set()
     return {row[0] for row in written}
 
 
-class Entered(msgspec.Struct, frozen=True):
-    """A message that is in the books already."""
+class Entered(msgspec.Struct, frozen=True, gc=False):
+    """A message that is in the books already; `requested_at` in Unix seconds, to the microsecond."""
 
     message_id: int
     state: str
     code: int | None
+    reason: str | None
+    attempt: int
+    requested_at: float
 
 
-async def by_id(statements: Statements, key: CampaignKey, message_ids: Sequence[int]) -> dict[int, Entered]:
+async def by_id(statements: Statements, key: CampaignKey, message_ids: Sequence[int]) -> list[Entered]:
     rows = await statements.fetch(
         """
-        SELECT message_id, state, code FROM messages
+        SELECT message_id, state, code, reason, attempt, extract(epoch FROM requested_at)::float8 FROM messages
         WHERE organisation_id = $1 AND campaign_id = $2 AND message_id = ANY ($3::bigint[]) ORDER BY message_id
         """,
         *key,
         message_ids,
     )
-    return {row[0]: Entered(*row) for row in rows}
-
-
-async def by_idempotency_key(
-    statements: Statements, key: CampaignKey, keys: Sequence[str]
-) -> dict[str, Entered]:
-    rows = await statements.fetch(
-        """
-        SELECT idempotency_key, message_id, state, code FROM messages
-        WHERE organisation_id = $1 AND campaign_id = $2 AND idempotency_key = ANY ($3::text[]) ORDER BY message_id
-        """,
-        *key,
-        keys,
-    )
-    return {row[0]: Entered(*row[1:]) for row in rows}
+    return [Entered(*row) for row in rows]
 
 
 class Queued(msgspec.Struct, gc=False):

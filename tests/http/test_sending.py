@@ -1,5 +1,6 @@
 """Sending over HTTP: one, many, bad rows, repeats."""
 
+import asyncio
 from io import BytesIO
 from typing import Any
 
@@ -151,11 +152,104 @@ async def test_a_repeated_batch_sends_nothing(house: House) -> None:
 
 
 async def test_one_key_twice_in_a_batch_is_one_message(house: House) -> None:
-    rows = [{"contact_id": each, "body": "x", "idempotency_key": "same"} for each in (1, 2)]
+    rows = [{"contact_id": 1, "body": "x", "idempotency_key": "same"}] * 2
     results = (await batch(house, rows)).body["results"]
     assert results[0]["message_id"] == results[1]["message_id"]
     assert await house.count("messages") == 1
+
+
+async def test_one_key_for_two_people_in_a_batch_refuses_the_second(house: House) -> None:
+    rows = [{"contact_id": each, "body": "x", "idempotency_key": "same"} for each in (1, 2)]
+    for _ in range(2):
+        first, second = (await batch(house, rows)).body["results"]
+        assert first["state"] in ("queued", "sending")
+        assert "other parameters" in second["error"]
+    assert await house.count("messages") == 1
     assert await house.count("conversations") == 1
+
+
+async def test_a_repeat_has_the_same_status_and_body(house: House) -> None:
+    """Whatever has become of the message meanwhile; a refusal too."""
+    for message in ({"contact_id": 1, "body": "Hi"}, {"contact_id": 1, "body": "Hi"}):
+        key = {"Idempotency-Key": f"k-{await house.count('messages')}"}
+        sent = {"campaign_id": CAMPAIGN, **message}
+        first = await house.call("POST", "/v1/messages", sent, headers=key)
+        if first.body["state"] != "blocked":
+            await house.says(await house.provider.next_text(), "delivered")
+        again = await house.call("POST", "/v1/messages", sent, headers=key)
+        assert (again.status, again.body) == (first.status, first.body)
+        assert again.headers["Location"] == first.headers["Location"]
+    assert first.body["code"] == 1001
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"contact_id": 2},
+        {"body": "Another"},
+        {"kind": "reply"},
+        {"action_id": 5},
+        {"media_urls": ["https://texts.example.org/a.jpg"]},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+async def test_a_key_with_other_parameters_is_refused(house: House, changes: dict[str, Any]) -> None:
+    assert (await house.send(1, idempotency_key="k")).status == 202
+    answer = await house.send(**{"contact_id": 1, "idempotency_key": "k", **changes})
+    assert answer.status == 422
+    assert "other parameters" in answer.body["detail"]
+    assert await house.count("messages") == 1
+    assert (await house.send(2, "For you")).body["state"] in ("queued", "sending")
+
+
+async def test_a_key_is_the_api_keys_own(house: House) -> None:
+    """Another API key's word of the same letters is another key; a person named by phone is the same person."""
+    other = await house.key(Role.SENDER)
+    message = {"campaign_id": CAMPAIGN, "contact_id": 1, "body": "one", "idempotency_key": "k"}
+    first = await house.call("POST", "/v1/messages", message)
+    by_phone = {**message, "contact_id": None, "to": phone(1)}
+    assert (await house.call("POST", "/v1/messages", by_phone)).body == first.body
+    second = await house.call("POST", "/v1/messages", {**message, "contact_id": 2}, key=other)
+    assert second.status == 202
+    assert second.body["message_id"] != first.body["message_id"]
+    assert await house.count("messages") == 2
+
+
+async def test_a_request_under_way_is_answered_with_409(house: House) -> None:
+    """Its first is neither done nor lost: the client asks again, and gets its outcome."""
+    await house.store.script("BEGIN; LOCK TABLE messages IN SHARE MODE")
+    first = asyncio.create_task(house.send(1, "Hi", idempotency_key="k"))
+    rows = asyncio.create_task(batch(house, [{"contact_id": 2, "body": "Hi"}], Idempotency_Key="b"))
+    while len(house.worker.gateway.admission.keys) < 3:
+        await house.count("campaigns")
+    answers = [
+        await house.send(1, "Hi", idempotency_key="k"),
+        await batch(house, [{"contact_id": 2, "body": "Hi"}], Idempotency_Key="b"),
+        await batch(
+            house,
+            [{"contact_id": 3, "body": "Hi"}, {"contact_id": 1, "body": "Hi", "idempotency_key": "k"}],
+        ),
+    ]
+    for answer in answers:
+        assert (answer.status, answer.headers["Retry-After"]) == (409, "2")
+    await house.store.script("COMMIT")
+    assert (await house.send(1, "Hi", idempotency_key="k")).status in (202, 409)
+    assert (await first).status == (await rows).status == 202
+    assert (await house.send(1, "Hi", idempotency_key="k")).body == (await first).body
+    assert await house.count("messages") == 2
+
+
+async def test_a_batchs_key_stands_for_the_whole_batch(house: House) -> None:
+    rows = [{"contact_id": each, "body": "x"} for each in (1, 2)]
+    first = await batch(house, rows, Idempotency_Key="b-1")
+    for other in (rows[:1], [*rows, {"contact_id": 3, "body": "x"}], rows[::-1]):
+        answer = await batch(house, other, Idempotency_Key="b-1")
+        assert answer.status == 422
+        assert "other parameters" in answer.body["detail"]
+    message = {"campaign_id": CAMPAIGN, "contact_id": 3, "body": "x", "idempotency_key": "b-1"}
+    assert (await house.call("POST", "/v1/messages", message)).status == 422
+    assert (await batch(house, rows, Idempotency_Key="b-1")).body == first.body
+    assert await house.count("messages") == 2
 
 
 @pytest.mark.parametrize("key", ["", "x" * 251])

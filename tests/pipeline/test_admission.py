@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from gateway.core.rules.campaign import CampaignSettings
@@ -11,6 +12,7 @@ from gateway.core.rules.lifecycle import State
 from gateway.core.rules.registration import Registration
 from gateway.core.rules.safeguards import Kind, Policy, Request
 from gateway.pipeline.admission import LANE_INITIAL, LANE_REPLY
+from gateway.pipeline.idempotency import KeyReused, KeyUnderWay
 from gateway.providers.base import Refused
 from gateway.store import campaigns, contacts
 from gateway.store.contacts import ContactRow
@@ -90,14 +92,13 @@ def test_a_reply_to_somebody_who_never_wrote_counts_as_an_initial(play):
         first = await world.submit(1, "You asked", kind=Kind.REPLY, action_id=ACTION)
         row = await world.message(first.message_id)
         assert (row["kind"], row["lane"], row["state"]) == ("initial", LANE_INITIAL, "queued")
-        await world.wait(24 * 3600)
-        await blocked(world, 1304, None, world.submit(1, "Once more", kind=Kind.REPLY, action_id=ACTION))
+        assert (await world.submit(1, "Once more", kind=Kind.REPLY, action_id=ACTION)).code == 1304
         await world.write(1, "Yes, I asked")
         reply = await world.submit(1, "So here it is", kind=Kind.REPLY, action_id=ACTION)
         row = await world.message(reply.message_id)
         assert (row["kind"], row["lane"]) == ("reply", LANE_REPLY)
 
-    play(story, campaign=ONE_PER_S)
+    play(story, campaign=msgspec.structs.replace(ONE_PER_S, safeguards=NO_LOCK.safeguards))
 
 
 def test_five_replies_in_a_minute_to_somebody_who_never_wrote(play):
@@ -317,15 +318,90 @@ def test_the_same_key_has_the_same_outcome_and_one_message(play):
     async def story(world: World) -> None:
         first = await world.submit(1, key="k1")
         await world.wait(5)
-        again = await world.submit(1, key="k1")
-        assert again.message_id == first.message_id
-        assert again.admitted
-        both = await asyncio.gather(world.submit(2, key="k2"), world.submit(2, key="k2"))
-        assert both[0].message_id == both[1].message_id
+        assert await world.state(first.message_id) == "sent"
+        assert await world.submit(1, key="k1") == first  # as first answered, whatever has happened since
         await world.wait(5)
-        assert len(world.handed) == 2
+        assert len(world.handed) == 1
 
     play(story)
+
+
+def test_a_key_under_way_is_not_used_again(play):
+    async def story(world: World) -> None:
+        first = world.submit(1, key="k1")
+        with pytest.raises(KeyUnderWay):
+            world.submit(1, key="k1")
+        with pytest.raises(KeyReused):
+            world.submit(2, key="k1")
+        assert (await world.submit(2, key="k1", owner="key:b")).admitted
+        assert (await world.submit(1, key="k1")) == await first
+        assert len(world.gateway.admission.keys) == 0
+
+    play(story)
+
+
+def test_who_hangs_up_has_used_the_key_all_the_same(play):
+    """The request is on its way into the books: its repeat gets its outcome, and one text goes out."""
+
+    async def story(world: World) -> None:
+        world.submit(1, key="k1").cancel()
+        with pytest.raises(KeyUnderWay):
+            world.submit(1, key="k1")
+        await world.wait(5)
+        assert (await world.submit(1, key="k1")).admitted
+        await world.wait(5)
+        assert len(world.handed) == 1
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"contact_id": 2}, {"body": "Another"}, {"action_id": ACTION}, {"kind": Kind.REPLY}, {"sender_id": 8}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_key_with_other_parameters_is_refused(play, changes):
+    """The other person is not texted, and nothing looks as if they had been."""
+
+    async def story(world: World) -> None:
+        await world.submit(1, key="k1")
+        with pytest.raises(KeyReused):
+            await world.submit(**{"contact_id": 1, "key": "k1", **changes})
+        assert len(await world.states()) == 1
+        assert (await world.submit(2)).admitted
+        await world.wait(10)
+        assert sorted(each.text.phone for each in world.handed) == [phone(1), phone(2)]
+
+    play(story)
+
+
+def test_the_same_key_of_two_owners_is_two_keys(play):
+    async def story(world: World) -> None:
+        mine, theirs = await asyncio.gather(
+            world.submit(1, key="k1"), world.submit(2, key="k1", owner="key:b")
+        )
+        assert mine.message_id != theirs.message_id
+        await world.wait(5)
+        assert sorted(each.text.phone for each in world.handed) == [phone(1), phone(2)]
+
+    play(story)
+
+
+def test_one_key_at_two_workers_at_one_instant_is_one_text(play):
+    async def story(world: World) -> None:
+        other, _ = world.new_gateway()
+        await other.start()
+        for contact in range(1, 11):
+            key = f"k{contact}"
+            asked = [world.submit(contact, key=key, gateway=worker) for worker in (world.gateway, other)]
+            one, two = await asyncio.gather(*asked)
+            assert one.message_id == two.message_id
+        await world.wait(30)
+        assert len(world.handed) == 10
+        assert await world.store.fetch_value("SELECT count(*) FROM messages") == 10
+        other.crash()
+
+    play(story, connections=2)
 
 
 def test_a_blocked_outcome_is_repeated_too(play):

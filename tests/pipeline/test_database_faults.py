@@ -412,3 +412,75 @@ def test_an_outage_with_clients_who_repeat_is_bounded(play):
         )
 
     play(story)
+
+
+# ---------------------------------------------------------------- written after all
+
+
+async def nothing() -> None:
+    """A hook that only says that a statement came."""
+
+
+async def waits_for_a_lock(watcher: Database, but: int = 0) -> int:
+    """Returns when a statement does, of another server process than `but`, and whose: nobody is told, so one asks."""
+    sql = """
+    SELECT pid FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock' AND pid <> $1 ORDER BY pid
+    """
+    while True:
+        pid = await watcher.fetch_value(sql, but)
+        if pid is not None:
+            return int(pid)
+
+
+@pytest.mark.parametrize("key", [None, "k1"])
+@pytest.mark.parametrize("busy", [False, True], ids=["straight on", "queued"])
+def test_a_statement_that_outlives_its_connection_and_commits_after_all(play, busy: bool, key: str | None):
+    """Its connection breaks while it waits for a lock; the next try waits too, and then both go on."""
+
+    async def story(world: World) -> None:
+        await world.wait(1)
+        await world.send_all(range(2, 5) if busy else range(2, 2))
+        locker, watcher = world.new_database(), world.new_database()
+        await locker.script("BEGIN; LOCK TABLE messages IN SHARE MODE")
+        asked = world.submit(1, key=key)
+        await world.database.once(world.database.before, ADMIT, nothing)
+        first = await waits_for_a_lock(watcher)
+        world.database.hang_up_inside()
+        await world.database.once(world.database.before, ADMIT, nothing)
+        await waits_for_a_lock(watcher, but=first)
+        await locker.script("COMMIT")
+        outcome = await asked
+        assert outcome.admitted
+        statements = world.database.count
+        await world.wait(LONG_S)
+        assert world.database.count - statements < 1000  # nothing spins
+        await everybody_was_texted_once(world, range(1, 5) if busy else range(1, 2))
+        if key is not None:
+            assert await world.submit(1, key=key) == outcome
+
+    play(story, campaign=ONE_PER_S, connections=2)
+
+
+def test_a_person_who_changes_at_every_try_ends_with_9001(play):
+    """Somebody else writes to the same person whenever we are about to: no loop without an end."""
+
+    async def story(world: World) -> None:
+        await world.wait(1)
+        changed = 0
+
+        async def changes() -> None:
+            nonlocal changed
+            changed += 1
+            await world.store.execute(
+                "INSERT INTO conversations AS v (organisation_id, campaign_id, contact_id) VALUES (1, $1, 1)"
+                " ON CONFLICT (organisation_id, campaign_id, contact_id) DO UPDATE SET revision = v.revision + 1",
+                CAMPAIGN,
+            )
+
+        world.database.before.append((lambda sql, _count: ADMIT in sql, changes))
+        outcome = await world.submit(1)
+        assert (outcome.code, outcome.reason) == (9001, "message_locked_lock_true")
+        assert changed < 10
+
+    play(story, settings=AT_ONCE, connections=2)

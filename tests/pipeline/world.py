@@ -24,6 +24,7 @@ from gateway.store import campaigns, contacts, numbers
 from gateway.store.campaigns import CampaignRow
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Connection, Database, Record
+from gateway.store.idempotency import Key
 from gateway.store.limits import NO_TIMERS
 from gateway.store.numbers import NumberRow
 from simulator.loop import Outside, VirtualLoop, run
@@ -68,13 +69,23 @@ class WatchedDatabase(Database):
     def __init__(self, dsn: str, connections: int = 1) -> None:
         super().__init__(dsn, connections, limits=LIMITS)
         self.count = 0
+        self.inside: list[Connection] = []  # connections in somebody's hands
         self.before: list[tuple[Callable[[str, int], bool], Hook]] = []
         self.after: list[tuple[Callable[[str, int], bool], Hook]] = []
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         async with super().connection() as real:
-            yield _Watched(self, real)
+            self.inside.append(real)
+            try:
+                yield _Watched(self, real)
+            finally:
+                self.inside.remove(real)
+
+    def hang_up_inside(self) -> None:
+        """The connections in use break on our side; the server goes on with what they asked, and commits it."""
+        for real in list(self.inside):
+            real.terminate()
 
     def once(self, hooks: list[Any], fragment: str, hook: Hook) -> "Future[None]":
         """Runs `hook` at the next statement that holds `fragment`; the future says that it came."""
@@ -239,6 +250,7 @@ class World:
         action_id: int | None = None,
         sender_id: int = VOLUNTEER,
         key: str | None = None,
+        owner: str = "key:a",
         gateway: Gateway | None = None,
     ) -> "Future[Outcome]":
         request = Request(
@@ -249,7 +261,7 @@ class World:
             action_id=action_id,
             sender_id=sender_id,
         )
-        return (gateway or self.gateway).admission.submit(request, idempotency_key=key)
+        return (gateway or self.gateway).admission.submit(request, key=Key(owner, key) if key else None)
 
     async def send_all(self, contact_ids: Iterator[int] | range) -> list[Outcome]:
         return list(await asyncio.gather(*(self.submit(each) for each in contact_ids)))

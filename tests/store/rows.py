@@ -1,5 +1,7 @@
 """Rows that the store's tests begin with: one campaign, a few people, one number."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
@@ -9,7 +11,7 @@ from gateway.store.campaigns import CampaignRow
 from gateway.store.contacts import ContactRow
 from gateway.store.conversations import Heard
 from gateway.store.database import Database, Record
-from gateway.store.messages import Admission, Claim
+from gateway.store.messages import Admission, Claim, Keyed
 from gateway.store.numbers import NumberRow
 
 CAMPAIGN, SCOPE, ACTION, NUMBER = 1, 11, 5, 1
@@ -50,7 +52,6 @@ def admission(message_id: int, contact_id: int | None = None, **changes: object)
         body=f"Hello {message_id}",
         segments=1,
         text_hash=message_id,
-        idempotency_key=None,
         state=State.QUEUED,
         code=None,
         reason=None,
@@ -62,9 +63,22 @@ def admission(message_id: int, contact_id: int | None = None, **changes: object)
     return msgspec.structs.replace(plain, **changes)
 
 
-async def admit(database: Database, *rows: Admission) -> set[int]:
+async def admit(database: Database, *rows: Admission, keyed: Sequence[Keyed] = ()) -> set[int]:
     async with database.connection() as connection:
-        return await messages.admit(connection, KEY, SCOPE, rows, ASK_AT)
+        return await messages.admit(connection, KEY, SCOPE, rows, ASK_AT, keyed)
+
+
+def keyed(row: Admission, word: str, owner: str = "key:a", request_hash: int = 1) -> Keyed:
+    return Keyed(
+        message_id=row.message_id,
+        owner=owner,
+        word=word,
+        request_hash=request_hash,
+        state=row.state,
+        code=row.code,
+        reason=row.reason,
+        at=row.requested_at,
+    )
 
 
 def claiming(message_id: int, contact_id: int | None = None, number_id: int = NUMBER) -> Claim:

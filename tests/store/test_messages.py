@@ -4,11 +4,10 @@ import asyncio
 
 import pytest
 
-from gateway.core.rules.campaign import CampaignKey
 from gateway.store import messages
 from gateway.store.database import Database
+from gateway.store.messages import Entered
 from tests.store.rows import (
-    ASK_AT,
     KEY,
     NOW,
     admission,
@@ -97,42 +96,12 @@ async def test_a_reply_answers_what_waited(database: Database):
     assert talk["last_outbound_at"].timestamp() == NOW + 9
 
 
-async def test_a_used_key_writes_no_second_message(database: Database):
+async def test_what_is_in_the_books_is_found_by_its_id(database: Database):
     await people(database)
-    assert await admit(database, admission(1, idempotency_key="a")) == {1}
-    again = admission(2, 1, idempotency_key="a", seen_revision=1)
-    assert await admit(database, again, admission(3, idempotency_key="b")) == {3}
-    assert await queue(database) == [1, 3]
+    await admit(database, admission(1), admission(2, state="blocked", code=1302, reason="left"))
     async with database.connection() as connection:
-        found = await messages.by_idempotency_key(connection, KEY, ["a", "b", "c"])
-        by_id = await messages.by_id(connection, KEY, [1, 2])
-    assert {key: entered.message_id for key, entered in found.items()} == {"a": 1, "b": 3}
-    assert by_id == {1: messages.Entered(1, "queued", None)}
-
-
-async def test_a_used_key_leaves_the_conversation_alone(database: Database):
-    """C23: a repeat is harmless. Nothing was sent, so nothing may look as if it had been."""
-    await people(database)
-    await admit(database, admission(1, state="blocked", code=1202, idempotency_key="a"))
-    assert await admit(database, admission(2, 1, idempotency_key="a")) == set()
-    assert await conversation(database, 1) is None
-
-
-async def test_one_key_twice_in_a_batch_is_one_message(database: Database):
-    await people(database)
-    batch = [admission(1, idempotency_key="a"), admission(2, idempotency_key="a")]
-    assert len(await admit(database, *batch)) == 1
-    assert len(await queue(database)) == 1
-
-
-async def test_keys_of_two_campaigns_do_not_meet(database: Database):
-    await people(database)
-    await people(database, campaign_id=2)
-    await admit(database, admission(1, idempotency_key="a"))
-    async with database.connection() as connection:
-        assert await messages.admit(
-            connection, CampaignKey(1, 2), 99, [admission(2, 1, idempotency_key="a")], ASK_AT
-        ) == {2}
+        found = await messages.by_id(connection, KEY, [1, 2, 3])
+    assert found == [Entered(1, "queued", None, None, 0, NOW), Entered(2, "blocked", 1302, "left", 0, NOW)]
 
 
 async def test_the_same_write_twice_is_one_message(database: Database):
