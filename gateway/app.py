@@ -24,6 +24,7 @@ from gateway.store.database import Database
 from gateway.store.ownership import Ownership
 from gateway.store.troubles import DatabaseAway
 from gateway.upkeep.chores import Chore
+from gateway.upkeep.clock_watch import ClockWatch
 from gateway.upkeep.headcount import Headcount
 from gateway.upkeep.inbound_poll import InboundPoll
 from gateway.upkeep.reconciliation import Reconciliation
@@ -144,6 +145,13 @@ class Gateway:
                 self.inbound_station.receive,
                 self.dispatch.inbound_gap,
             )
+        self.clock_watch = ClockWatch(
+            database,
+            clock,
+            self.metrics,
+            lambda: provider.skew_s if isinstance(provider, History) else None,
+            tolerance_s=settings.time.tolerance_s,
+        )
         self._catches_up = settings.catch_up.before_sending
         self.workload = Workload(database, claims, clock, self.metrics, self.dispatch)
         self._tending: list[asyncio.Task[None]] = []
@@ -191,6 +199,7 @@ class Gateway:
                 lambda: sorted(road.campaign.key for road in self.dispatch.roads.values())
             ),
             "workload": self.workload.run(),
+            "clock": self.clock_watch.run(),
         }
         if self.inbound_poll is not None and self._catches_up:
             tending["inbound gap"] = self.inbound_poll.run()

@@ -139,6 +139,16 @@ class CatchUp(Section, frozen=True):
     ] = 86_400.0
 
 
+class Time(Section, frozen=True):
+    tolerance_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="a worker whose clock differs more from others' is not ready, seconds; 0: never mind",
+        ),
+    ] = 30.0
+
+
 class OptOuts(Section, frozen=True):
     provider_replies: Annotated[
         bool,
@@ -204,6 +214,7 @@ class Settings(Section, frozen=True):
     retry: Retry = field(default_factory=Retry)
     opt_outs: OptOuts = field(default_factory=OptOuts)
     catch_up: CatchUp = field(default_factory=CatchUp)
+    time: Time = field(default_factory=Time)
     http: Http = field(default_factory=Http)
     log: Log = field(default_factory=Log)
 

@@ -65,6 +65,7 @@ RECOVERED = Label("what", ("inbound", "receipt"))
 DIFFERENCE = Label("difference", ("unknown", "missing", "disagrees"))
 CHORE = Label("chore", ("inbound_poll", "inbound_catch_up", "reconciliation"))
 CHORE_RESULT = Label("result", ("ok", "error"))
+WHOSE = Label("whose", ("database", "provider"))
 METHOD = Label("method", ("GET", "POST", "PATCH", "other"), "other")
 ROUTE = Label("route", (*ROUTES, "other"), "other")
 STATUS = Label("status", ("2xx", "3xx", "4xx", "5xx"))
@@ -200,6 +201,9 @@ FAMILIES: tuple[Family, ...] = (
     _gauge("p2p_outbox_lag_seconds", "Age of the oldest row that waits to be written"),
     _gauge("p2p_db_pool_in_use", "Database connections in use", POOL),
     _histogram("p2p_db_pool_wait_seconds", "Wait for a database connection", SHORT_WAITS_S, POOL),
+    _gauge(
+        "p2p_clock_skew_seconds", "How far somebody's clock is ahead of this worker's; below 0: behind", WHOSE
+    ),
     _histogram("p2p_event_loop_lag_seconds", "How late the event loop wakes", SHORT_WAITS_S),
     _counter(
         "p2p_cost_dollars_total",
@@ -353,6 +357,9 @@ class Metrics:
 
     def pool_wait(self, wait_s: float, pool: str = "main") -> None:
         self._observe("p2p_db_pool_wait_seconds", (pool,), wait_s)
+
+    def clock_skew(self, whose: str, ahead_s: float) -> None:
+        self._put("p2p_clock_skew_seconds", (whose,), ahead_s)
 
     def event_loop_lag(self, lag_s: float) -> None:
         self._observe("p2p_event_loop_lag_seconds", (), lag_s)

@@ -157,6 +157,7 @@ class Worker:
     def _door_parts(self) -> Parts:
         gateway = self.gateway
         asked = {"database": Asked(self._ask_database, kept_s=_DATABASE_KEPT_S)}
+        asked["clock"] = Asked(gateway.clock_watch.check, kept_s=0.0)
         if hasattr(self.provider, "check"):
             asked["provider"] = Asked(lambda: ask_provider(self.provider), kept_s=_PROVIDER_KEPT_S)
         look_ups = RememberedLookUps(

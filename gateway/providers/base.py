@@ -179,6 +179,11 @@ class History(Protocol):
         """Since when the provider can't be reached, seconds of `Clock.steady`; None: it answers, or nobody asked."""
         ...
 
+    @property
+    def skew_s(self) -> float | None:
+        """How far the provider's clock is ahead of ours, seconds; None while it has not told."""
+        ...
+
     def inbound_since(self, since: float, until: float | None) -> AsyncIterator[InboundText]:
         """People's texts to all numbers of the account, newest first; Unix seconds, `until` None: to the last."""
         ...

@@ -90,7 +90,7 @@ async def test_an_unreachable_provider_keeps_no_worker_from_serving(town: Town) 
     gateway = await town.open_gateway()
     assert [line for line in gateway.lines if "the provider does not answer as it should" in line]
     status, body = await town.inside("/readyz")
-    assert (status, body["parts"]) == (503, {"database": "ok", "provider": "NotSent"})
+    assert (status, body["parts"]) == (503, {"database": "ok", "clock": "ok", "provider": "NotSent"})
     await town.send([phone(0)])
     await town.line.open()
 

@@ -22,6 +22,7 @@ class WithHistory(SigningProvider):
     """It carried one text each way of which nobody was told."""
 
     away_since = None
+    skew_s = 3.0
 
     async def inbound_since(self, since: float, until: float | None) -> AsyncIterator[InboundText]:
         yield InboundText("SM-lost", "+12155550199", NUMBER, "Hello?", START_AT - 600)

@@ -14,7 +14,7 @@ from tests.http.signing_provider import PATIENCE_S
 async def test_a_worker_that_works(house: House) -> None:
     assert (await house.call("GET", "/healthz", key=None)).body == {"status": "ok", "parts": {}}
     ready = await house.inside("/readyz")
-    assert (ready.status, ready.body["parts"]) == (200, {"database": "ok", "provider": "ok"})
+    assert (ready.status, ready.body["parts"]) == (200, {"database": "ok", "clock": "ok", "provider": "ok"})
 
 
 @pytest.mark.parametrize("wrong", [["the account is suspended"], NotSent(), Refused(20003)], ids=str)

@@ -23,6 +23,7 @@ class Account:
     """What the provider lists, and the station that takes it in."""
 
     away_since = None
+    skew_s = None
 
     def __init__(self) -> None:
         self.heard: list[InboundText] = []

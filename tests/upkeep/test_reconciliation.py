@@ -29,6 +29,7 @@ class ScriptedHistory:
         self.since: list[float] = []
 
     away_since = None
+    skew_s = None
 
     async def inbound_since(self, since: float, until: float | None) -> AsyncIterator[InboundText]:
         self.since.append(since)

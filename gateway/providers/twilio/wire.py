@@ -37,6 +37,7 @@ _WAITED_FOR = frozenset({Kind.THROTTLE, Kind.QUEUE_FULL, Kind.DAILY_CAP})
 _LONGEST_TEXT = 200
 _MOST_BYTES = 16 * 2**20  # a page of a thousand texts of 1,600 characters, each escaped
 _MOST_PAGES = 10_000
+_SLEWED_S = 0.5  # a larger difference means that our time of day was set
 _NEXT_PAGE = re.compile(r"/2010-04-01/[!-~]{0,2000}")
 _MOST_DIGITS = 9  # of a code, and of a header that counts
 _OPEN_STATUSES = frozenset({303, 304})  # "see other" may follow a POST that was carried out
@@ -85,12 +86,22 @@ class Wire:
         self._account = account
         self._steady = steady
         self._session: aiohttp.ClientSession | None = None
-        self.skew = Skew()
+        self._skew = Skew()
+        self._ahead_s = 0.0  # of our time of day before the steady clock, when the skew was learned
         self.away_since: float | None = None  # by `steady`: the first failure since the last answer
         self.concurrency = Concurrency(account.concurrency, patience_s=account.timeout_s / 3)
 
     def __repr__(self) -> str:
         return f"Wire({self._account!r}, {self.concurrency!r})"
+
+    @property
+    def skew(self) -> Skew:
+        """Of the provider's clock; forgotten when ours was set."""
+        ahead_s = time_of_day() - self._steady()
+        if abs(ahead_s - self._ahead_s) > _SLEWED_S:
+            self._skew = Skew()
+        self._ahead_s = ahead_s
+        return self._skew
 
     async def get(self, url: URL) -> bytes:
         return await self._call("GET", url, None)
