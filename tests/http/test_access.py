@@ -1,10 +1,13 @@
 """Keys: hashed, of a role, of a campaign, revocable."""
 
+import asyncio
 import hashlib
+from collections import Counter
 
 import pytest
 
 from gateway.http.access import Keys, Role
+from gateway.http.failures import Failures
 from gateway.store import api_keys
 from tests.http.house import CAMPAIGN, OTHER_CAMPAIGN, START_AT, House
 
@@ -106,3 +109,53 @@ async def test_revoking_twice_keeps_the_first_end(house: House) -> None:
     assert row is not None
     assert row.revoked_at == START_AT + 1
     assert not await api_keys.revoke(house.store, "nobody", START_AT)
+
+
+async def test_a_thousand_wrong_keys_are_limited_and_cost_few_reads(house: House) -> None:
+    """Story 26: whatever others try, a good key is served, one made just now too."""
+    reads = 0
+    fetch = house.worker.database.fetch
+
+    async def counted(sql: str, *arguments: object) -> object:
+        nonlocal reads
+        reads += "FROM api_keys" in sql
+        return await fetch(sql, *arguments)
+
+    house.worker.database.fetch = counted  # type: ignore[method-assign]
+    wrong = [f"tb_{nth:012x}_{'0' * 64}" for nth in range(1_000)]
+    answers = []
+    for begin in range(0, 1_000, 100):
+        some = wrong[begin : begin + 100]
+        answers += await asyncio.gather(*(house.call("GET", "/v1/campaigns", key=key) for key in some))
+        assert (await house.call("GET", "/v1/campaigns", key=Role.READER)).status == 200
+    new = await house.key(Role.READER)
+    assert (await house.call("GET", "/v1/campaigns", key=new)).status == 200
+    statuses = Counter(answer.status for answer in answers)
+    assert set(statuses) == {401, 429}
+    assert statuses[401] < 100
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers if answer.status == 429)
+    assert reads < 100
+
+
+async def test_guessing_a_keys_secret_costs_no_read_and_does_not_lock_it_out(house: House) -> None:
+    good = house.keys[Role.READER]
+    assert (await house.call("GET", "/v1/campaigns", key=good)).status == 200
+    guesses = [f"{good[:17]}{nth:064x}" for nth in range(60)]
+    statuses = [(await house.call("GET", "/v1/campaigns", key=key)).status for key in guesses]
+    assert statuses[-1] == 429
+    assert (await house.call("GET", "/v1/campaigns", key=good)).status == 200
+
+
+@pytest.mark.parametrize("who", ["one", "two"])
+def test_failures_are_let_pass_then_one_every_few_seconds(who: str) -> None:
+    failures = Failures(allowed=3, one_more_every_s=2.0)
+    assert [failures.failed(who, now) for now in (0.0, 0.0, 0.0, 0.0, 1.0, 2.0, 2.0)] == [0, 0, 0, 2, 1, 0, 2]
+    assert [failures.failed("another", 2.0) for _ in range(4)] == [0, 0, 0, 2]
+    assert failures.failed(who, 60.0) == 0
+
+
+def test_who_fails_under_many_names_fills_no_memory() -> None:
+    failures = Failures()
+    for nth in range(30_000):
+        failures.failed(str(nth), 0.0)
+    assert len(failures._paid_off_at) <= 10_000
