@@ -25,6 +25,7 @@ from gateway.http.library_log import library_log
 from gateway.http.parts import Parts, WebhookDoor
 from gateway.http.readiness import Asked
 from gateway.http.server import application, internal_application
+from gateway.logs import unhandled
 from gateway.pipeline.look_ups import RememberedLookUps
 from gateway.providers.base import History, NotSent, Provider, ProviderError, Refused
 from gateway.providers.twilio import webhooks as twilio_webhooks
@@ -326,6 +327,7 @@ async def serve(settings: Settings, dsn: str) -> None:
     """Serves until SIGTERM or SIGINT, then drains. Raises BadInput for what keeps it from starting."""
     asked_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(unhandled)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop.set)
     provider = provider_of(settings)

@@ -1,5 +1,6 @@
 """What a log may show: no phone whole, no secret, no text, whatever was at hand when something broke."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -88,3 +89,89 @@ def test_what_is_no_phone_of_ours_is_left_alone(
 ) -> None:
     structlog.get_logger("textbank.test").warning("seen", what=digits)
     assert digits in capsys.readouterr().err
+
+
+KEY = f"tb_{'0' * 12}_{'ab' * 32}"
+SECRETS = [
+    KEY,
+    f"Authorization: Bearer {KEY}",
+    "Bearer some-other-token",
+    "Basic dXNlcjpwYXNz",
+    "twilio://AC0123:auth-token@api.example.org",
+    "postgresql://textbank:pass-word@127.0.0.1/textbank",
+]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_no_secret_is_shown_wherever_it_stands(
+    form: str, secret: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    structlog.get_logger("textbank.test").warning("seen", what=secret)
+    logging.getLogger("somebody").warning("seen %s", secret)
+    try:
+        raise ValueError(secret)
+    except ValueError:
+        by_structlog()
+    told = capsys.readouterr().err
+    for hidden in ("ab" * 32, "some-other-token", "dXNlcjpwYXNz", "auth-token", "pass-word"):
+        assert hidden not in told
+    assert told.count("•••") >= 3
+
+
+def of_int() -> None:
+    int(TEXT)
+
+
+def of_a_key() -> None:
+    {}[TEXT]
+
+
+def of_a_statement() -> None:
+    raise asyncpg.DataError(f"invalid input for query argument $3: {TEXT!r} (a quote's trouble)")
+
+
+def of_a_value() -> None:
+    raise asyncpg.InvalidTextRepresentationError(f'invalid input syntax for type bigint: "{TEXT}"')
+
+
+def of_a_cause() -> None:
+    try:
+        of_int()
+    except ValueError as error:
+        raise RuntimeError("beside it") from error
+
+
+def of_a_group() -> None:
+    raise ExceptionGroup("some", [KeyError(TEXT), ValueError(f"no {TEXT!r}")])
+
+
+@pytest.mark.parametrize("trouble", [of_int, of_a_key, of_a_statement, of_a_value, of_a_cause, of_a_group])
+def test_no_persons_words_are_shown_by_what_they_broke(
+    form: str, trouble: Callable[[], object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        trouble()
+    except Exception:  # noqa: BLE001 - whatever it is
+        by_structlog()
+        by_the_standard_library()
+    told = capsys.readouterr().err
+    assert trouble.__name__ in told
+    assert TEXT not in told
+    assert "it is Sam" not in told
+
+
+async def test_what_the_loop_could_tell_nobody_is_an_event(
+    form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(logs.unhandled)
+    try:
+        loop.call_soon(of_int)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    finally:
+        loop.set_exception_handler(None)
+    told = capsys.readouterr().err
+    assert "a defect beside the work" in told
+    assert "of_int" in told
+    assert TEXT not in told

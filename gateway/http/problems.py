@@ -80,7 +80,9 @@ async def explained(request: web.Request, handler: Handler) -> web.StreamRespons
     except ProviderError as error:
         return answer(HTTPStatus.BAD_GATEWAY, f"the provider did not do it: {error}")
     except Exception:  # noqa: BLE001 - a defect: logged whole, told in one line
-        _log.exception("a request met a defect", method=request.method, path=request.path)
+        resource = request.match_info.route.resource
+        route = None if resource is None else resource.canonical  # a path may hold anything
+        _log.exception("a request met a defect", method=request.method, route=route)
         return answer(HTTPStatus.INTERNAL_SERVER_ERROR, "this is a defect of ours; it is in the log")
 
 
