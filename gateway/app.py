@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from typing import NamedTuple
 
 from gateway.clock import Clock
+from gateway.config import Retention as Kept
 from gateway.config import Settings
 from gateway.metrics import Metrics
 from gateway.p2p.bank import TextBank
@@ -23,12 +24,13 @@ from gateway.providers.base import History, InboundText, Provider, StatusReport
 from gateway.store.database import Database
 from gateway.store.ownership import Ownership
 from gateway.store.troubles import DatabaseAway
-from gateway.upkeep.chores import Chore
+from gateway.upkeep.chores import Chore, Work
 from gateway.upkeep.clock_watch import ClockWatch
 from gateway.upkeep.headcount import Headcount
 from gateway.upkeep.inbound_poll import InboundPoll
 from gateway.upkeep.reconciliation import Reconciliation
 from gateway.upkeep.recovery import Recovery
+from gateway.upkeep.retention import Retention
 from gateway.upkeep.workload import Window, Workload
 
 _OWN_EVERY_S = 30.0
@@ -286,15 +288,27 @@ def reconciliation_of(gateway: Gateway, history: History) -> Reconciliation:
     )
 
 
+def retention_of(gateway: Gateway, kept: Kept) -> Retention:
+    """What deletes what is older than it is kept."""
+    return Retention(
+        gateway.database,
+        gateway.campaigns,
+        gateway.clock,
+        messages_days=kept.messages_days,
+        inbound_days=kept.inbound_days,
+    )
+
+
 def chores_of(settings: Settings, gateway: Gateway) -> list[Chore]:
-    """What one of all workers does now and then: none with a provider that keeps no history."""
+    """What one of all workers does now and then; a provider that keeps no history can't be asked for it."""
+    works: dict[str, tuple[float, Work]] = {}
     history, poll = gateway.provider, gateway.inbound_poll
-    if not isinstance(history, History) or poll is None:
-        return []
-    works = {
-        "inbound_poll": (settings.catch_up.inbound_poll_s, poll.poll),
-        "reconciliation": (settings.catch_up.reconcile_s, reconciliation_of(gateway, history).catch_up),
-    }
+    if isinstance(history, History) and poll is not None:
+        works["inbound_poll"] = settings.catch_up.inbound_poll_s, poll.poll
+        works["reconciliation"] = settings.catch_up.reconcile_s, reconciliation_of(gateway, history).catch_up
+    kept = settings.retention
+    if kept.messages_days is not None or kept.inbound_days is not None:
+        works["retention"] = kept.every_s, retention_of(gateway, kept).run
     return [
         Chore(gateway.database, gateway.clock, gateway.metrics, name, every_s, work)
         for name, (every_s, work) in works.items()

@@ -149,6 +149,22 @@ class Time(Section, frozen=True):
     ] = 30.0
 
 
+class Retention(Section, frozen=True):
+    messages_days: Annotated[
+        Annotated[int, Meta(ge=31, le=36_500)] | None,
+        Meta(description="for how many days a settled message and its attempts are kept; default: for ever"),
+    ] = None
+    inbound_days: Annotated[
+        Annotated[int, Meta(ge=31, le=36_500)] | None,
+        Meta(
+            description="for how many days what a person wrote is kept once it is answered; default: for ever"
+        ),
+    ] = None
+    every_s: Annotated[
+        float, Meta(gt=0, description="how often what is older is looked for and deleted, seconds")
+    ] = 21_600.0
+
+
 class OptOuts(Section, frozen=True):
     provider_replies: Annotated[
         bool,
@@ -215,6 +231,7 @@ class Settings(Section, frozen=True):
     opt_outs: OptOuts = field(default_factory=OptOuts)
     catch_up: CatchUp = field(default_factory=CatchUp)
     time: Time = field(default_factory=Time)
+    retention: Retention = field(default_factory=Retention)
     http: Http = field(default_factory=Http)
     log: Log = field(default_factory=Log)
 

@@ -153,7 +153,7 @@ _RELEASE = """
 UPDATE assignments a SET volunteer_id = NULL, assigned_at = NULL
 WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3 AND a.volunteer_id = $4
   AND a.contact_id {which} ($5::bigint[])
-  AND NOT EXISTS (SELECT FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2
+  AND NOT a.texted AND NOT EXISTS (SELECT FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2
     AND m.contact_id = a.contact_id
                   AND m.action_id = $3)
 RETURNING a.contact_id

@@ -19,8 +19,9 @@ v.failure_code, CASE WHEN v.failure_until = 'infinity' THEN 'infinity'::float8
 extract(epoch FROM v.last_inbound_at)::float8,
 (SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3 AND o.phone = c.phone) IS NOT NULL,
 a.volunteer_id,
-EXISTS (SELECT FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2
-        AND m.contact_id = wanted.contact_id AND m.action_id = wanted.action_id AND m.kind = 'initial' AND m.state <> 'blocked'),
+coalesce(a.texted, false) OR EXISTS (
+    SELECT FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.contact_id = wanted.contact_id
+    AND m.action_id = wanted.action_id AND m.kind = 'initial' AND m.state <> 'blocked'),
 ARRAY(SELECT m.text_hash FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2
       AND m.contact_id = wanted.contact_id AND m.requested_at > to_timestamp($4) AND m.state <> 'blocked')
 """
@@ -28,14 +29,11 @@ ARRAY(SELECT m.text_hash FROM messages m WHERE m.organisation_id = $1 AND m.camp
 # LATERAL with LIMIT 1: one look-up by key for each person, whatever the planner thinks of the tables' sizes.
 ABOUT = """
 LEFT JOIN LATERAL (SELECT * FROM contacts c WHERE c.organisation_id = $1 AND c.campaign_id = $2
-  AND c.contact_id = wanted.contact_id
-                   LIMIT 1) c ON true
+                   AND c.contact_id = wanted.contact_id LIMIT 1) c ON true
 LEFT JOIN LATERAL (SELECT * FROM conversations v WHERE v.organisation_id = $1 AND v.campaign_id = $2
-  AND v.contact_id = wanted.contact_id
-                   LIMIT 1) v ON true
+                   AND v.contact_id = wanted.contact_id LIMIT 1) v ON true
 LEFT JOIN LATERAL (SELECT * FROM assignments a WHERE a.organisation_id = $1 AND a.campaign_id = $2
-  AND a.action_id = wanted.action_id
-                   AND a.contact_id = wanted.contact_id LIMIT 1) a ON true
+                   AND a.action_id = wanted.action_id AND a.contact_id = wanted.contact_id LIMIT 1) a ON true
 """
 
 _LOAD = f"""

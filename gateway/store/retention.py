@@ -1,0 +1,81 @@
+"""What is older than it is kept goes, in pieces by id, so that no statement is long and none waits for another."""
+
+import msgspec
+
+from gateway.core.rules.campaign import CampaignKey
+from gateway.core.rules.lifecycle import State
+from gateway.store.database import Database
+
+_UNSETTLED = [State.DRAFT, State.QUEUED, State.SENDING, State.UNKNOWN]
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Some rows in the order of their ids: the last one's id, how many of them were old, and how many are gone.
+
+    `last_id` None: there was none any more.
+    """
+
+    last_id: int | None
+    old: int
+    gone: int
+
+
+# That a contact was texted in an action outlives the text: nobody gets an action's first text twice.
+_MESSAGES = """
+WITH piece AS (
+    SELECT message_id, contact_id, action_id, kind, sender_id, state, requested_at FROM messages
+    WHERE organisation_id = $1 AND campaign_id = $2 AND message_id > $3 ORDER BY message_id LIMIT $5
+), old AS (
+    SELECT * FROM piece WHERE requested_at < to_timestamp($4) AND state <> ALL ($6::text[])
+), remembered AS (
+    INSERT INTO assignments (organisation_id, campaign_id, action_id, contact_id, hours_group, turn, volunteer_id,
+                             assigned_at, texted)
+    SELECT DISTINCT ON (action_id, contact_id) $1::bigint, $2::bigint, action_id, contact_id, '', 0,
+           coalesce(sender_id, 0), requested_at, true
+    FROM old WHERE kind = 'initial' AND action_id IS NOT NULL AND state <> 'blocked'
+    ORDER BY action_id, contact_id, message_id
+    ON CONFLICT (organisation_id, campaign_id, action_id, contact_id) DO UPDATE SET texted = true
+), attempted AS (
+    DELETE FROM attempts a USING old
+    WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.message_id = old.message_id
+), gone AS (
+    DELETE FROM messages m USING old
+    WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = old.message_id AND m.state = old.state
+    RETURNING m.message_id
+)
+SELECT (SELECT max(message_id) FROM piece), (SELECT count(*) FROM old), (SELECT count(*) FROM gone)
+"""
+
+# A conversation that waits for an answer keeps the texts that are to be answered.
+_INBOUND = """
+WITH piece AS (
+    SELECT inbound_id, contact_id, received_at FROM inbound_texts
+    WHERE organisation_id = $1 AND campaign_id = $2 AND inbound_id > $3 ORDER BY inbound_id LIMIT $5
+), old AS (
+    SELECT piece.inbound_id FROM piece
+    LEFT JOIN conversations v ON v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = piece.contact_id
+    WHERE piece.received_at < to_timestamp($4) AND v.attention_at IS NULL
+), gone AS (
+    DELETE FROM inbound_texts i USING old
+    WHERE i.organisation_id = $1 AND i.campaign_id = $2 AND i.inbound_id = old.inbound_id
+    RETURNING i.inbound_id
+)
+SELECT (SELECT max(inbound_id) FROM piece), (SELECT count(*) FROM old), (SELECT count(*) FROM gone)
+"""
+
+
+async def delete_messages(
+    database: Database, key: CampaignKey, after_id: int, before: float, rows: int
+) -> Piece:
+    """Of the next rows those that were requested before an instant (Unix seconds) and are settled, with their
+    attempts."""
+    [row] = await database.fetch(_MESSAGES, *key, after_id, before, rows, _UNSETTLED)
+    return Piece(*row)
+
+
+async def delete_inbound(
+    database: Database, key: CampaignKey, after_id: int, before: float, rows: int
+) -> Piece:
+    """Of the next texts those that came before an instant (Unix seconds) and wait for no answer."""
+    [row] = await database.fetch(_INBOUND, *key, after_id, before, rows)
+    return Piece(*row)

@@ -1,0 +1,148 @@
+"""Retention: what is older than it is kept goes, in pieces; what must be known of a person stays."""
+
+import msgspec
+import pytest
+
+from gateway.app import chores_of, retention_of
+from gateway.config import Retention, Settings, load
+from gateway.core.rules.campaign import CampaignKey
+from gateway.core.rules.errors import BadInput
+from gateway.core.rules.safeguards import Kind
+from gateway.store import actions, campaigns
+from gateway.store.actions import ActionRow
+from gateway.store.campaigns import CampaignRow
+from gateway.upkeep import retention
+from tests.pipeline.world import ACTION, CAMPAIGN, KEY, SETTINGS, World, phone
+
+DAYS = Retention(messages_days=31, inbound_days=31)
+ALREADY_SENT = 1206
+
+
+async def pass_days(world: World, days: float) -> None:
+    """The books age: everything in them happened so much earlier."""
+    for table, columns in (
+        ("messages", ("requested_at", "not_after", "slot_at", "final_at")),
+        ("inbound_texts", ("received_at",)),
+        ("conversations", ("last_initial_at", "last_outbound_at", "last_inbound_at")),
+    ):
+        changes = ", ".join(f"{column} = {column} - make_interval(secs => $1)" for column in columns)
+        await world.store.execute(f"UPDATE {table} SET {changes}", days * retention.DAY_S)
+
+
+async def count(world: World, table: str) -> int:
+    return int(await world.store.fetch_value(f"SELECT count(*) FROM {table}"))
+
+
+async def test_by_default_everything_is_kept() -> None:
+    assert (Retention().messages_days, Retention().inbound_days) == (None, None)
+
+
+@pytest.mark.parametrize("days", [-1, 0, 1, 30, 40_000])
+def test_a_time_that_is_too_short_or_endless_is_refused(tmp_path, days: int) -> None:
+    file = tmp_path / "textbank.toml"
+    file.write_text(f"[retention]\nmessages_days = {days}\n")
+    with pytest.raises(BadInput, match="messages_days"):
+        load(file, {})
+
+
+def test_what_is_old_and_settled_goes_and_what_is_young_stays(play):
+    async def story(world: World) -> None:
+        await world.send_all(range(1, 6))
+        await world.wait(60.0)
+        await world.store.execute("UPDATE messages SET attempt = 2")
+        await world.store.execute(
+            "INSERT INTO attempts (organisation_id, campaign_id, message_id, attempt, ended_at, state)"
+            " SELECT organisation_id, campaign_id, message_id, 1, now(), 'failed' FROM messages"
+        )
+        await pass_days(world, 32)
+        await world.store.execute("UPDATE messages SET state = 'queued' WHERE contact_id = 1")
+        await world.store.execute("UPDATE messages SET state = 'unknown' WHERE contact_id = 2")
+        await world.send_all(range(6, 9))
+        await retention_of(world.gateway, DAYS).run()
+        rows = await world.store.fetch("SELECT contact_id FROM messages ORDER BY contact_id")
+        assert [row[0] for row in rows] == [1, 2, 6, 7, 8]
+        assert await count(world, "attempts") == 2
+
+    play(story)
+
+
+def test_nobody_gets_an_actions_first_text_twice_when_the_first_is_gone(play):
+    async def story(world: World) -> None:
+        await actions.publish(world.store, ActionRow(KEY, ACTION, "Vote", '{"initials": ["Hi"]}'), 1, 0.0)
+        await world.store.execute("UPDATE assignments SET volunteer_id = 7")
+        before = await world.submit(1, action_id=ACTION)
+        other = await world.submit(2, action_id=ACTION + 1)  # of an action without a bank
+        assert before.admitted
+        assert other.admitted
+        await world.wait(60.0)
+        await pass_days(world, 40)
+        await retention_of(world.gateway, DAYS).run()
+        assert await count(world, "messages") == 0
+        await world.restart()
+        codes = [
+            (await world.submit(contact, "Hello again", action_id=action)).code
+            for contact, action in ((1, ACTION), (2, ACTION + 1), (3, ACTION))
+        ]
+        assert codes[2] is None
+        assert None not in codes[:2]
+        assert await actions.release(world.store, KEY, ACTION, 7, [1, 4]) == 1
+
+    play(story)
+
+
+def test_texts_that_wait_for_an_answer_stay(play):
+    async def story(world: World) -> None:
+        await world.send_all(range(1, 4))
+        await world.wait(60.0)
+        for contact in (1, 2, 3):
+            await world.write(contact, "Who is this?")
+        assert (await world.submit(1, "Ann", kind=Kind.REPLY)).admitted
+        await world.write(3, "STOP")
+        await pass_days(world, 32)
+        await retention_of(world.gateway, DAYS).run()
+        rows = await world.store.fetch("SELECT contact_id FROM inbound_texts")
+        assert [row[0] for row in rows] == [2]
+        assert await world.store.fetch_value("SELECT phone FROM opt_outs") == phone(3)  # for good
+
+    play(story)
+
+
+def test_it_goes_in_pieces_and_leaves_other_campaigns_alone(play, monkeypatch):
+    monkeypatch.setattr(retention, "_PIECE", 10)
+    monkeypatch.setattr(retention, "_YOUNG_PIECES", 2)
+
+    async def story(world: World) -> None:
+        theirs = CampaignKey(1, CAMPAIGN + 1)
+        row = CampaignRow(theirs.campaign_id, 5, "Theirs", "{}", paused=False)
+        await campaigns.create(world.store, row, 0.0)
+        await world.store.execute(
+            """
+            INSERT INTO messages (organisation_id, campaign_id, message_id, contact_id, kind, body, segments, text_hash,
+                                  state, lane, requested_at)
+            SELECT organisation, 1, n, n, 'initial', 'Hi', 1, n, 'delivered', 2,
+                   CASE WHEN n <= 45 OR n > 90 THEN to_timestamp(0) ELSE to_timestamp($1) END
+            FROM generate_series(1, 100) n, generate_series(1, 2) organisation
+            """,
+            world.clock.now(),
+        )
+        began_at = world.clock.now()
+        await retention_of(world.gateway, DAYS).run()
+        left = await world.store.fetch("SELECT message_id FROM messages WHERE organisation_id = 1 ORDER BY 1")
+        assert [row[0] for row in left] == list(
+            range(46, 101)
+        )  # young rows for long: what follows is left for later
+        assert await world.store.fetch_value("SELECT count(*) FROM messages WHERE organisation_id = 2") == 100
+        assert world.clock.now() > began_at  # it rested between the pieces
+
+    play(story)
+
+
+def test_it_is_a_chore_only_where_something_is_to_go(play):
+    async def story(world: World) -> None:
+        with_it: Settings = msgspec.structs.replace(SETTINGS, retention=DAYS)
+        assert [chore.name for chore in chores_of(SETTINGS, world.gateway)] == []
+        [chore] = chores_of(with_it, world.gateway)
+        assert await chore.run_once()
+        assert not await chore.run_once()  # once in a while
+
+    play(story)
