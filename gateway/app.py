@@ -17,8 +17,8 @@ from gateway.pipeline.campaigns import Campaigns
 from gateway.pipeline.confirmations import Confirmations
 from gateway.pipeline.delivery import Delivery
 from gateway.pipeline.dispatch import Dispatch
-from gateway.pipeline.hand_over import WIRE_MARGIN_S
 from gateway.pipeline.inbound import Inbound
+from gateway.pipeline.lease import WIRE_MARGIN_S
 from gateway.pipeline.road import DispatchOptions
 from gateway.providers.base import History, InboundText, Provider, StatusReport
 from gateway.store.database import Database

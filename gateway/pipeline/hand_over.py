@@ -1,17 +1,12 @@
 """Handing over: the one place that calls the provider's `send`, at each claimed text's slot.
 
-A claim is a lease. Every claimed text is one record (`Held`) with one place and one deadline, by a clock that
-runs on while this process is frozen. No call begins after the deadline, nor later than `look_valid_s` after
-the last look at the text began. So a STOP's or a pause's answer need only wait that long, on whatever worker
-it came in, and whoever takes a campaign over knows when nothing of it can begin any more.
-
-A text that may not go, or can't in time, goes back to the queue, where the second look finds out why.
+Every claimed text is one record (`Held`, lease.py) with one place and one deadline. A text that may not go, or can't
+in time, goes back to the queue, where the second look finds out why.
 """
 
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Sequence
-from enum import Enum, auto
 from heapq import heappop, heappush
 from typing import assert_never
 
@@ -19,80 +14,26 @@ import msgspec
 import structlog
 
 from gateway.clock import Clock
-from gateway.core.rules.errors import Kind, Retry, consequence
-from gateway.core.rules.lifecycle import State
 from gateway.core.rules.retry import Ended
-from gateway.core.sending.pacing import Pacer
 from gateway.core.sending.waiting import Lane
 from gateway.core.text.segments import Encoding, measure
 from gateway.metrics import Metrics
+from gateway.pipeline import answers
 from gateway.pipeline.delivery import Delivery, News
+from gateway.pipeline.lease import LOOK_VALID_S, Held, Place
 from gateway.pipeline.recent_durations import RecentDurations
-from gateway.providers.base import Accepted, AnswerLost, NotSent, OutboundText, Provider, Refused, TooLate
+from gateway.providers.base import AnswerLost, NotSent, OutboundText, Provider, Refused, TooLate
 
 _log = structlog.get_logger("gateway.hand_over")
-LOOK_VALID_S = 0.25
-WIRE_MARGIN_S = 0.1  # from the moment a call begins until the provider has read it
 _LONGEST_VALIDITY_S = 36_000.0  # Twilio's most
 SHORTEST_VALIDITY_S = 6.0  # Twilio advises against 5 and less
-_LATE_S = 0.05  # a slot may be used so late, and never by more than half a segment of the campaign's
+_SPARE_S = 0.05  # of a look's validity: for a slot that is used a little late
 _AMPLE_S = 0.02  # a look begins at least so long before the slot that it is for
 _LEAD_SHARE = 0.8  # and at most this share of its validity before
-_GRACE_S = 3.0
 _OF_LATE = 0.05  # the share of one call in the average
 _TELL_AGAIN_S = (1.0, 5.0, 15.0)  # an answer that could not be written
 _GSM7 = Encoding.GSM7
 _LANES = tuple(lane.name.lower() for lane in Lane)
-_SLOWER = frozenset({Kind.THROTTLE, Kind.QUEUE_FULL})
-
-
-def lease_s(horizon_s: float) -> float:
-    """From the decision to claim until no call may begin any more.
-
-    Slots lie within the horizon; a slot that passed, a slow look or a busy provider may take as long again.
-    """
-    return 2 * horizon_s + _GRACE_S
-
-
-class Place(Enum):
-    """Where a claimed text stands."""
-
-    BEFORE_LOOK = auto()  # waits for its last look
-    IN_LOOK = auto()
-    BEFORE_SLOT = auto()  # looked at, waits for its slot
-    BEFORE_CALL = auto()  # its slot has come and all calls are under way
-    IN_CALL = auto()
-
-
-class Held(msgspec.Struct, gc=False):
-    """A claimed text. `deadline` and `seen_at` are seconds of `Clock.steady`, the other instants Unix seconds."""
-
-    text: OutboundText
-    slot_at: float
-    not_after: float
-    number_id: int
-    carrier: str | None
-    pacer: Pacer
-    lane: int
-    due_at: float
-    deadline: float  # no call begins later
-    seen_at: float  # when the last look at it began: its admission, its claim, or a look just before the wire
-    place: Place = Place.BEFORE_LOOK
-    timer: asyncio.TimerHandle | None = None
-    call: "asyncio.Task[None] | None" = None
-    called_at: float = 0.0
-    is_hung: bool = False
-
-    def is_late(self, now: float) -> bool:
-        """Whether its slot has passed, by more than a meter forgives: half a segment's time."""
-        late_s = now - self.slot_at
-        return late_s > 0 and late_s > min(_LATE_S, self.pacer.duration_s(1) / 2)
-
-    def take_new_slot(self, now: float) -> None:
-        """The next free one; an infinite one when the day's cap is used up."""
-        segments = self.text.segments
-        self.pacer.give_back(self.slot_at, self.carrier, segments)
-        self.slot_at = self.pacer.reserve(now, self.carrier, self.number_id, segments)
 
 
 Key = tuple[int, int]
@@ -258,7 +199,7 @@ class HandOver:
     def _look_at_those_around(self, first: Held) -> None:
         """One look for this text and for those of its campaign whose slots it will still be good for."""
         campaign_id = first.text.campaign_id
-        until = self._clock.now() + self._look_valid_s - _LATE_S
+        until = self._clock.now() + self._look_valid_s - _SPARE_S
         some = [
             held
             for held in self._held.values()
@@ -326,27 +267,27 @@ class HandOver:
         self._freed()
 
     async def _ask_provider(self, text: OutboundText, held: Held) -> tuple[str, News]:
-        """One word for delivery, and one for the metrics."""
+        """One word for the metrics, and one for delivery."""
         try:
             answer = await self._provider.send(text)
         except Refused as error:
-            news = self._refused(text, error)
+            news = answers.refused(text, error, self._clock.now())
             return "throttled" if news.ended is Ended.THROTTLED else "rejected", news
         except TooLate:
-            return "error", self._news(text, State.FAILED, ended=Ended.RECALLED)
+            return "error", answers.recalled(text, self._clock.now())
         except NotSent:
-            return "error", self._news(text, State.FAILED, ended=Ended.NOT_SENT)
+            return "error", answers.not_sent(text, self._clock.now())
         except AnswerLost:
-            return "timeout", self._lost(text)
+            return "timeout", answers.lost(text, self._clock.now())
         except asyncio.CancelledError:
             if not held.is_hung:
                 raise
-            return "timeout", self._lost(text)
+            return "timeout", answers.lost(text, self._clock.now())
         except Exception:  # noqa: BLE001 - whatever it is, the text may be on its way
             _log.exception("the provider failed in a way nobody foresaw", message_id=text.message_id)
-            return "error", self._lost(text)
+            return "error", answers.lost(text, self._clock.now())
         self._count(text, held.carrier)
-        return "ok", self._accepted(text, answer)
+        return "ok", answers.accepted(text, answer.provider_sid, self._clock.now())
 
     def end_hanging_calls(self) -> None:
         """A call that outlasts the longest time on the wire is a lost answer; a provider should see to that itself."""
@@ -391,7 +332,7 @@ class HandOver:
         self._stop_timer(held)
         del self._held[_key(held.text)]
         held.pacer.give_back(held.slot_at, held.carrier, held.text.segments)
-        self._tell(self._news(held.text, State.FAILED, ended=Ended.RECALLED))
+        self._tell(answers.recalled(held.text, self._clock.now()))
 
     # ------------------------------------------------------------ words for delivery
 
@@ -411,45 +352,6 @@ class HandOver:
         channel = "mms" if text.media else "sms"
         encoding = "GSM-7" if measure(text.body).encoding is _GSM7 else "UCS-2"
         self._metrics.segments(carrier, encoding, text.segments, channel)
-
-    def _accepted(self, text: OutboundText, answer: Accepted) -> News:
-        return self._news(text, State.SENT, provider_sid=answer.provider_sid)
-
-    def _lost(self, text: OutboundText) -> News:
-        """The text may be on its way: to be asked about, never to be sent again."""
-        return self._news(text, State.UNKNOWN, reason="the answer was lost")
-
-    def _refused(self, text: OutboundText, error: Refused) -> News:
-        means = None if error.code is None else consequence(error.code)
-        if means is not None and means.retry is Retry.RECONCILE:
-            return self._lost(text)
-        slower = means is not None and means.kind in _SLOWER
-        return self._news(
-            text, State.FAILED, code=error.code, ended=Ended.THROTTLED if slower else Ended.REFUSED
-        )
-
-    def _news(
-        self,
-        text: OutboundText,
-        state: State,
-        *,
-        code: int | None = None,
-        ended: Ended | None = None,
-        reason: str | None = None,
-        provider_sid: str | None = None,
-    ) -> News:
-        return News(
-            text.campaign_id,
-            text.message_id,
-            text.attempt,
-            state,
-            self._clock.now(),
-            code=code,
-            reason=reason,
-            provider_sid=provider_sid,
-            ended=ended,
-            is_answer=True,
-        )
 
 
 def _key(text: OutboundText) -> Key:

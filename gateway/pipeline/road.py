@@ -26,8 +26,9 @@ from gateway.pipeline.admission import LANE_REPLY, StraightOn
 from gateway.pipeline.campaigns import Campaign
 from gateway.pipeline.delivery import Requeued
 from gateway.pipeline.given_numbers import GivenNumbers
-from gateway.pipeline.hand_over import LOOK_VALID_S, SHORTEST_VALIDITY_S, HandOver, Held, lease_s
+from gateway.pipeline.hand_over import SHORTEST_VALIDITY_S, HandOver
 from gateway.pipeline.inbound_gap import InboundGap
+from gateway.pipeline.lease import LOOK_VALID_S, Held, lease_s
 from gateway.pipeline.purchase import Buyer
 from gateway.pipeline.recent_durations import RecentDurations
 from gateway.providers.base import OutboundText, Provider

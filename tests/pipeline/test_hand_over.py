@@ -10,7 +10,7 @@ import pytest
 from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.rules.registration import Registration
 from gateway.core.rules.retry import RetryPolicy
-from gateway.pipeline.hand_over import Held
+from gateway.pipeline.lease import Held
 from gateway.providers.base import NotSent, OutboundText, Refused
 from gateway.store import contacts
 from gateway.store.contacts import ContactRow

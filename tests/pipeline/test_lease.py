@@ -11,7 +11,7 @@ from gateway.app import Gateway
 from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.rules.registration import Registration
 from gateway.core.rules.safeguards import Kind
-from gateway.pipeline.hand_over import LOOK_VALID_S, lease_s
+from gateway.pipeline.lease import LOOK_VALID_S, lease_s
 from gateway.providers.base import Found, InboundText
 from gateway.store.troubles import DatabaseBusy
 from tests.pipeline.scripted_provider import Hangs, Lost

@@ -5,10 +5,10 @@ from msgspec.structs import replace
 
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.lifecycle import State
-from gateway.core.rules.retry import Ended
 from gateway.core.sending.pacing import DailyCap, Pacer
 from gateway.metrics import Metrics
-from gateway.pipeline.hand_over import HandOver, Held
+from gateway.pipeline import answers
+from gateway.pipeline.lease import Held
 from gateway.pipeline.recent_durations import RecentDurations
 from gateway.pipeline.road import CampaignRoad
 from gateway.store import messages, receipts
@@ -58,14 +58,7 @@ WORLDS = {
 
 
 def a_lost_answer_is_sent_again(patch: Patch) -> None:
-    news = HandOver._news
-
-    def hopeful(self: HandOver, text: object, state: State, **k: object) -> object:
-        if state is State.UNKNOWN:
-            return news(self, text, State.FAILED, ended=Ended.NOT_SENT)
-        return news(self, text, state, **k)
-
-    patch.setattr(HandOver, "_news", hopeful)
+    patch.setattr(answers, "lost", answers.not_sent)
 
 
 def recovery_believes_nothing_was_sent(patch: Patch) -> None:

@@ -13,7 +13,8 @@ from gateway.app import Gateway, Undurable
 from gateway.core.rules.hours import Open
 from gateway.core.sending.numbers import NumberPool
 from gateway.pipeline.dispatch import Dispatch
-from gateway.pipeline.hand_over import HandOver, Held
+from gateway.pipeline.hand_over import HandOver
+from gateway.pipeline.lease import Held
 from gateway.pipeline.road import CampaignRoad
 from gateway.store import actions, conversations, messages
 from simulator.faults import Brownout, FaultParameters, Window

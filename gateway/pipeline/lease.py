@@ -1,0 +1,68 @@
+"""The lease of a claimed text: where it stands, until when a call for it may begin, and how long a look at it is good.
+
+A claim is a lease. No call begins after its deadline, by a clock that runs on while this process is frozen, nor later
+than `LOOK_VALID_S` after the last look at the text began. So a STOP's or a pause's answer need only wait that long, on
+whatever worker it came in, and whoever takes a campaign over knows when nothing of it can begin any more.
+"""
+
+import asyncio
+from enum import Enum, auto
+
+import msgspec
+
+from gateway.core.sending.pacing import Pacer
+from gateway.providers.base import OutboundText
+
+LOOK_VALID_S = 0.25
+WIRE_MARGIN_S = 0.1  # from the moment a call begins until the provider has read it
+_GRACE_S = 3.0
+_LATE_S = 0.05  # a slot may be used so late, and never by more than half a segment of the campaign's
+
+
+def lease_s(horizon_s: float) -> float:
+    """From the decision to claim until no call may begin any more.
+
+    Slots lie within the horizon; a slot that passed, a slow look or a busy provider may take as long again.
+    """
+    return 2 * horizon_s + _GRACE_S
+
+
+class Place(Enum):
+    """Where a claimed text stands."""
+
+    BEFORE_LOOK = auto()  # waits for its last look
+    IN_LOOK = auto()
+    BEFORE_SLOT = auto()  # looked at, waits for its slot
+    BEFORE_CALL = auto()  # its slot has come and all calls are under way
+    IN_CALL = auto()
+
+
+class Held(msgspec.Struct, gc=False):
+    """A claimed text. `deadline` and `seen_at` are seconds of `Clock.steady`, the other instants Unix seconds."""
+
+    text: OutboundText
+    slot_at: float
+    not_after: float
+    number_id: int
+    carrier: str | None
+    pacer: Pacer
+    lane: int
+    due_at: float
+    deadline: float  # no call begins later
+    seen_at: float  # when the last look at it began: its admission, its claim, or a look just before the wire
+    place: Place = Place.BEFORE_LOOK
+    timer: asyncio.TimerHandle | None = None
+    call: "asyncio.Task[None] | None" = None
+    called_at: float = 0.0
+    is_hung: bool = False
+
+    def is_late(self, now: float) -> bool:
+        """Whether its slot has passed, by more than a meter forgives: half a segment's time."""
+        late_s = now - self.slot_at
+        return late_s > 0 and late_s > min(_LATE_S, self.pacer.duration_s(1) / 2)
+
+    def take_new_slot(self, now: float) -> None:
+        """The next free one; an infinite one when the day's cap is used up."""
+        segments = self.text.segments
+        self.pacer.give_back(self.slot_at, self.carrier, segments)
+        self.slot_at = self.pacer.reserve(now, self.carrier, self.number_id, segments)
