@@ -12,11 +12,12 @@ from gateway.pipeline.lease import Held
 from gateway.pipeline.recent_durations import RecentDurations
 from gateway.pipeline.road import CampaignRoad
 from gateway.store import messages, receipts
+from simulator import rehearsal
 from simulator.faults import FaultParameters
 from simulator.provider import SimulatedProvider
 from simulator.scenario import Scenario
 from tests.rehearsal.conftest import Rehearse
-from tests.rehearsal.planted_bugs import Plant, World, assert_seen, rewrite
+from tests.rehearsal.planted_bugs import Plant, World, assert_seen, longer_waits, rewrite
 from tests.rehearsal.small_worlds import (
     ELECTION_DAY,
     SMALL_TOWN,
@@ -40,6 +41,11 @@ def in_a_rush(scenario: Scenario) -> Scenario:
     return replace(scenario, volunteers=replace(scenario.volunteers, late_at_most_s=5.0))
 
 
+def a_slow_database(patch: Patch, answer_s: float) -> None:
+    patch.setattr(rehearsal, "ANSWER_S", answer_s)
+    longer_waits(patch, dispatch={"horizon_s": 2 * answer_s, "look_valid_s": 1.5 * answer_s})
+
+
 WORLDS = {
     "a day": World(_DAY),
     "answers are lost": World(replace(_DAY, faults=_LOST)),
@@ -48,7 +54,10 @@ WORLDS = {
     ),
     "the provider says slow down": World(replace(_DAY, faults=FaultParameters(throttled_share=0.2))),
     "many numbers": World(campaign(_DAY, rotate_after=15)),
-    "a rush": World(limited(in_a_rush(small(ELECTION_DAY, hours=0.2, volunteers=30)), total_per_s=6.0)),
+    "a rush": World(
+        limited(in_a_rush(small(ELECTION_DAY, hours=0.2, volunteers=30)), total_per_s=2.0),
+        lambda patch: a_slow_database(patch, answer_s=8.0),
+    ),
     "a low rate": World(limited(_DAY, total_per_s=0.05)),
     "a low cap": World(limited(small(SMALL_TOWN, hours=1.5, volunteers=8), tmobile_daily_segments=30)),
 }
@@ -87,10 +96,10 @@ def every_tenth_request_is_dropped(patch: Patch) -> None:
     admit = messages.admit
 
     async def dropping(
-        connection: object, key: CampaignKey, scope: int, rows: list[messages.Admission]
+        connection: object, key: CampaignKey, scope: int, rows: list[messages.Admission], ask_at: float
     ) -> set[int]:
         kept = [row for row in rows if row.message_id % 10]
-        await admit(connection, key, scope, kept)
+        await admit(connection, key, scope, kept, ask_at)
         return {row.message_id for row in rows}
 
     patch.setattr(messages, "admit", dropping)
@@ -112,7 +121,7 @@ def the_intent_is_not_written(patch: Patch) -> None:
     looked_at: set[int] = set()
 
     async def only_look(
-        connection: object, key: CampaignKey, _scope: int, rows: list[messages.Claim], _now: float
+        connection: object, key: CampaignKey, _scope: int, rows: list[messages.Claim], **_times: float
     ) -> dict[int, int]:
         new = [
             row.message_id for row in rows if row.message_id not in looked_at
@@ -162,16 +171,17 @@ def the_cap_is_no_cap(patch: Patch) -> None:
 
 
 def answers_are_not_believed(patch: Patch) -> None:
-    _without(patch, "sending>sent")
+    """Nor is what the provider says when it is asked about them."""
+    _without(patch, "sending>sent", "unknown>sent")
 
 
 def past_attempts_are_not_kept(patch: Patch) -> None:
     rewrite(patch, receipts, "_REQUEUE", r"JOIN messages m ON ", "JOIN messages m ON false AND ")
 
 
-def _without(patch: Patch, move: str) -> None:
-    assert move in messages.LEGAL_MOVES
-    patch.setattr(receipts, "LEGAL_MOVES", [legal for legal in messages.LEGAL_MOVES if legal != move])
+def _without(patch: Patch, *moves: str) -> None:
+    assert set(moves) <= set(messages.LEGAL_MOVES)
+    patch.setattr(receipts, "LEGAL_MOVES", [legal for legal in messages.LEGAL_MOVES if legal not in moves])
 
 
 _TWICE = "accepted_once"
@@ -211,7 +221,8 @@ PLANTS = {
 
 
 @pytest.mark.parametrize("name", WORLDS)
-def test_without_the_bug_the_world_is_in_order(rehearse: Rehearse, name: str) -> None:
+def test_without_the_bug_the_world_is_in_order(rehearse: Rehearse, monkeypatch: Patch, name: str) -> None:
+    WORLDS[name].provoke(monkeypatch)
     done = rehearse(WORLDS[name].scenario, contacts=150, seed=3)
     assert broken(done) == set(), told(done)
 
@@ -219,6 +230,7 @@ def test_without_the_bug_the_world_is_in_order(rehearse: Rehearse, name: str) ->
 @pytest.mark.parametrize("name", PLANTS)
 def test_the_auditor_sees(rehearse: Rehearse, monkeypatch: Patch, name: str) -> None:
     plant = PLANTS[name]
+    WORLDS[plant.world].provoke(monkeypatch)
     plant.bug(monkeypatch)
     assert_seen(rehearse(WORLDS[plant.world].scenario, contacts=150, seed=3), plant)
 
