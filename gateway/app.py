@@ -100,6 +100,7 @@ class Gateway:
             self.dispatch,
             window_s=windows.admission_s,
             settled_s=options.settled_s,
+            longest_wait_s=windows.longest_wait_s,
             max_rows=windows.max_rows,
         )
         opt_outs = settings.opt_outs

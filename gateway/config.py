@@ -44,6 +44,14 @@ class Database(Section, frozen=True):
         ),
     ] = None
     connections: Annotated[int, Meta(ge=1, le=500, description="connections a worker holds")] = 10
+    answer_s: Annotated[
+        float,
+        Meta(
+            ge=0.5,
+            le=60,
+            description="how long one statement may take before its connection is given up, seconds",
+        ),
+    ] = 10.0
     data_dir: Annotated[
         str | None,
         Meta(description="where a PostgreSQL of our own keeps its data; default: the user's data folder"),
@@ -57,6 +65,13 @@ class Windows(Section, frozen=True):
         0.01
     )
     max_rows: Annotated[int, Meta(ge=1, le=50_000, description="rows that close a window early")] = 1000
+    longest_wait_s: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="requests that would wait for longer to be written are refused with 503, seconds",
+        ),
+    ] = 0.75
 
 
 class Dispatch(Section, frozen=True):

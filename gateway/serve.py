@@ -31,7 +31,9 @@ from gateway.providers.base import History, NotSent, Provider, ProviderError, Re
 from gateway.providers.twilio import webhooks as twilio_webhooks
 from gateway.store.database import Database
 from gateway.store.embedded import EmbeddedServer
+from gateway.store.limits import within
 from gateway.store.migrate import MigrationFailed, migrate, would_apply
+from gateway.store.probe import DatabaseProbe
 from gateway.store.troubles import DatabaseAway
 from gateway.upkeep.reconciliation import Differences
 
@@ -144,8 +146,10 @@ class Worker:
         self.settings = settings
         self.provider = provider
         self.clock = clock
-        self.database = Database(dsn, connections=settings.database.connections)
-        self._claims = Database(dsn, connections=1)
+        limits = within(settings.database.answer_s)
+        self.database = Database(dsn, connections=settings.database.connections, limits=limits)
+        self._probe = DatabaseProbe(dsn, self.database)
+        self._claims = Database(dsn, connections=1, limits=limits)
         self.gateway = Gateway(settings, self.database, self._claims, provider, clock)
         self._parts = self._door_parts()
         app = application(self._parts, doors, version("textbank"), access_log=settings.log.access)
@@ -157,7 +161,7 @@ class Worker:
 
     def _door_parts(self) -> Parts:
         gateway = self.gateway
-        asked = {"database": Asked(self._ask_database, kept_s=_DATABASE_KEPT_S)}
+        asked = {"database": Asked(self._probe.ask, kept_s=_DATABASE_KEPT_S)}
         asked["clock"] = Asked(gateway.clock_watch.check, kept_s=0.0)
         if hasattr(self.provider, "check"):
             asked["provider"] = Asked(lambda: ask_provider(self.provider), kept_s=_PROVIDER_KEPT_S)
@@ -181,9 +185,6 @@ class Worker:
             pool=lambda campaign: road.pool if (road := gateway.dispatch.roads.get(campaign)) else None,
             asked=asked,
         )
-
-    async def _ask_database(self) -> None:
-        await self.database.fetch_value("SELECT 1")
 
     async def start(self) -> None:
         """Schema, gateway, door, in this order: what is asked at the door can be done. Raises BadInput."""
@@ -262,7 +263,7 @@ class Worker:
         await self._public.cleanup()
         await self._internal.cleanup()
         await self.provider.close()
-        for database in (self._claims, self.database):
+        for database in (self._probe, self._claims, self.database):
             with contextlib.suppress(OSError):  # its connections may be broken
                 await database.close()
 

@@ -57,7 +57,9 @@ OnProgress = Callable[[Snapshot], None]
 # "No window shorter than anybody waits for": a volunteer does not wait for the last press of Send, and
 # nobody waits for a receipt.
 SETTINGS = Settings(
-    windows=Windows(admission_s=2.0, delivery_s=20.0, inbound_s=0.5, max_rows=5000),
+    windows=Windows(
+        admission_s=2.0, delivery_s=20.0, inbound_s=0.5, max_rows=5000, longest_wait_s=3600.0
+    ),  # every answer takes seconds
     dispatch=Dispatch(
         horizon_s=2 * ANSWER_S,
         poll_s=5.0,

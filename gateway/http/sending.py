@@ -36,8 +36,9 @@ from gateway.pipeline.admission import Outcome
 from gateway.pipeline.idempotency import KeyReused, KeyUnderWay
 from gateway.store import directory
 from gateway.store.idempotency import Key
+from gateway.store.troubles import DatabaseAway
 
-PATIENCE_S: Final = 30.0
+PATIENCE_S: Final = 10.0  # longer than a slow database takes; a client would rather repeat
 _KINDS: Final = {"initial": Kind.INITIAL, "reply": Kind.REPLY}
 _SUB_REASONS: Final = {each.value: each for each in SubReason}
 _single = msgspec.json.Decoder(SingleMessage)
@@ -148,7 +149,7 @@ class Sending:
             media=row.media_urls,
         )
         try:
-            return self._parts.admission.submit(request, script=row.script, key=key)
+            return self._parts.admission.submit(request, script=row.script, key=key, always=True)
         except (KeyReused, KeyUnderWay) as error:
             return Result(error=str(error))
 
@@ -199,11 +200,17 @@ def _one_row(raw: bytes) -> Row:
 
 
 async def _outcomes(waiting: Sequence[Entered]) -> list[Result]:
-    """Each row's result when all are durable. The database may be away for longer than a client waits."""
+    """Each row's result when all are durable. The database may be away for longer than a client waits.
+
+    Rows without a key of which no write was tried are then forgotten: those who repeat must not fill the memory.
+    """
     try:
         async with asyncio.timeout(PATIENCE_S):
             return [each if isinstance(each, Result) else await _outcome(each) for each in waiting]
     except TimeoutError as error:
+        for each in waiting:
+            if isinstance(each, asyncio.Future):
+                each.cancel()
         detail = "the database is away, the outcome is open: repeat with the same Idempotency-Key"
         raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, detail, Retry_After=RETRY_AFTER_S) from error
 
@@ -213,6 +220,8 @@ async def _outcome(entered: "asyncio.Future[Outcome]") -> Result:
         outcome = await entered
     except KeyReused as error:
         return Result(error=str(error))
+    except DatabaseAway:
+        raise
     except Exception:  # noqa: BLE001 - it harms this row only
         _log.exception("a row met a defect")
         return Result(error="this row met a defect of ours; it is in the log")

@@ -3,6 +3,7 @@
 What is not signed is counted and forgotten: nothing of it is parsed further, stored or logged.
 """
 
+import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final, Literal
@@ -16,11 +17,12 @@ from gateway.core.text.phone import masked
 from gateway.http.intake import Intake
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.parts import Parts, WebhookDoor
-from gateway.http.problems import Refusal
+from gateway.http.problems import RETRY_AFTER_S, Refusal
 
 MOST_BYTES: Final = 64 * 1024
 MOST_BYTES_AT_ONCE: Final = 1024 * MOST_BYTES
 PATIENCE_S: Final = 10.0
+DURABLE_WITHIN_S: Final = 10.0  # Twilio waits for 15
 _MOST_FIELDS: Final = 200
 _FORM: Final = "application/x-www-form-urlencoded"
 _EMPTY: Final = HTTPStatus.NO_CONTENT.value
@@ -51,7 +53,7 @@ class Webhooks:
         except BadInput as error:
             return self._none_of_ours("status", error)
         await self._known_campaigns.knows(report.campaign_id)  # delivery leaves alone what is none of ours
-        await self._parts.sink.status(report)
+        await _durable(self._parts.sink.status(report))
         self._parts.metrics.webhooks("status", "ok")
         _log.debug(
             "receipt",
@@ -69,7 +71,7 @@ class Webhooks:
             text = self._door.inbound_text(form, at=self._parts.clock.now())
         except BadInput as error:
             return self._none_of_ours("inbound", error)
-        await self._parts.sink.inbound(text)
+        await _durable(self._parts.sink.inbound(text))
         self._parts.metrics.webhooks("inbound", "ok")
         _log.info("inbound", provider_sid=text.provider_sid, phone=masked(text.phone))
         if not self._door.inbound_answer:
@@ -99,6 +101,19 @@ class Webhooks:
         self._parts.metrics.webhooks(type_, "unknown")
         _log.warning("a callback about nothing of ours", type=type_, why=error.what)
         return web.Response(status=_EMPTY)
+
+
+async def _durable(written: "asyncio.Future[None]") -> None:
+    """Once it is in the books. What takes too long is written all the same, and may come again.
+
+    Raises Refusal 503.
+    """
+    try:
+        async with asyncio.timeout(DURABLE_WITHIN_S):
+            await written
+    except TimeoutError as error:
+        detail = "the database is away; this is kept and will be written, repeat it to be sure"
+        raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, detail, Retry_After=RETRY_AFTER_S) from error
 
 
 def _pairs(body: bytes) -> list[tuple[str, str]]:

@@ -8,12 +8,15 @@ import msgspec
 _PROBES: Final = 3  # unanswered keepalives after which a peer is dead
 
 
+ANSWER_S: Final = 10.0
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds. What ends with the first five is told as `DatabaseAway`; None means for ever."""
 
     connect_s: float | None = 5.0  # to one host, its authentication included
     turn_s: float | None = 5.0  # for a free connection
-    answer_s: float | None = 10.0  # one statement, as seen from here; then its connection is dropped
+    answer_s: float | None = ANSWER_S  # one statement, as seen from here; then its connection is dropped
     statement_s: float = 8.0  # the same, as the server sees it: it gives up first, and says so
     lock_s: float = 2.0  # for a lock within a statement
     idle_in_transaction_s: float = 10.0  # a transaction of ours in which nothing is asked
@@ -58,8 +61,23 @@ ORDINARY: Final = Limits()
 NO_TIMERS: Final = Limits(connect_s=None, turn_s=None, answer_s=None)
 """Only the server's: where time is virtual, a timer of ours would fire while a real answer is awaited."""
 
-PROBE: Final = Limits(connect_s=2.0, turn_s=2.0, answer_s=2.0, statement_s=2.0, lock_s=2.0)
+PROBE: Final = Limits(connect_s=1.5, turn_s=1.5, answer_s=1.5, statement_s=1.5, lock_s=1.5)
 """Of the question whether the database works at all."""
+
+
+def within(answer_s: float) -> Limits:
+    """Limits in which a statement's answer may take so long, and the steps before it their share."""
+    share = answer_s / ANSWER_S
+    most = ORDINARY
+    return Limits(
+        connect_s=answer_s / 2,
+        turn_s=answer_s / 2,
+        answer_s=answer_s,
+        statement_s=most.statement_s * share,
+        lock_s=min(most.lock_s, most.lock_s * share),
+        idle_in_transaction_s=answer_s,
+        dead_peer_s=min(most.dead_peer_s, max(2.0, most.dead_peer_s * share)),
+    )
 
 
 def patient(limits: Limits, limit_s: float) -> Limits:

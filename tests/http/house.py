@@ -184,15 +184,23 @@ async def furnish(store: Database, people: int = 10) -> None:
 
 @asynccontextmanager
 async def a_house(
-    dsn: str, *, people: int = 10, settings: Settings = SETTINGS, provider: SigningProvider | None = None
+    dsn: str,
+    *,
+    people: int = 10,
+    settings: Settings = SETTINGS,
+    provider: SigningProvider | None = None,
+    worker_dsn: str | None = None,
 ) -> AsyncIterator[House]:
-    """Opens the door at 11:00 of a working day."""
+    """Opens the door at 11:00 of a working day. `worker_dsn`: the worker's own way to the database."""
     store = Database(dsn, connections=1)
     await furnish(store, people)
     clock = Clock(asyncio.get_running_loop(), START_AT)
     provider = provider or SigningProvider()
     doors = webhook_doors(provider, PUBLIC_URL)
-    async with aiohttp.ClientSession() as session, running(settings, dsn, provider, doors, clock) as worker:
+    async with (
+        aiohttp.ClientSession() as session,
+        running(settings, worker_dsn or dsn, provider, doors, clock) as worker,
+    ):
         house = House(worker, provider, session, store)
         for role in Role:
             house.keys[role] = await house.key(role)
