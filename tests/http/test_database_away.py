@@ -77,7 +77,7 @@ async def until(is_so: Callable[[Answer], bool], ask: Callable[[], object]) -> A
             answer: Answer = await ask()  # type: ignore[misc]
             if is_so(answer):
                 return answer
-            assert answer.status == HTTPStatus.SERVICE_UNAVAILABLE, answer
+            assert answer.status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.CONFLICT), answer
             assert answer.headers["Retry-After"]
             await asyncio.sleep(0.1)
 
