@@ -148,7 +148,7 @@ class Worker:
         self.clock = clock
         limits = within(settings.database.answer_s)
         self.database = Database(dsn, connections=settings.database.connections, limits=limits)
-        self._probe = DatabaseProbe(dsn, self.database)
+        self.probe = DatabaseProbe(dsn, self.database)
         self._claims = Database(dsn, connections=1, limits=limits)
         self.gateway = Gateway(settings, self.database, self._claims, provider, clock)
         self._parts = self._door_parts()
@@ -161,7 +161,7 @@ class Worker:
 
     def _door_parts(self) -> Parts:
         gateway = self.gateway
-        asked = {"database": Asked(self._probe.ask, kept_s=_DATABASE_KEPT_S)}
+        asked = {"database": Asked(self.probe.ask, kept_s=_DATABASE_KEPT_S)}
         asked["clock"] = Asked(gateway.clock_watch.check, kept_s=0.0)
         if hasattr(self.provider, "check"):
             asked["provider"] = Asked(lambda: ask_provider(self.provider), kept_s=_PROVIDER_KEPT_S)
@@ -263,7 +263,7 @@ class Worker:
         await self._public.cleanup()
         await self._internal.cleanup()
         await self.provider.close()
-        for database in (self._probe, self._claims, self.database):
+        for database in (self.probe, self._claims, self.database):
             with contextlib.suppress(OSError):  # its connections may be broken
                 await database.close()
 

@@ -24,5 +24,9 @@ class DatabaseProbe:
         if self._database.outage.length_s > _OUTAGE_S:
             raise DatabaseGone("statements have failed for some time")
 
+    def drop(self) -> None:
+        """The next question makes a connection of its own."""
+        self._own.drop()
+
     async def close(self) -> None:
         await self._own.close()
