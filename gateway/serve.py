@@ -21,6 +21,7 @@ from gateway.clock import Clock
 from gateway.config import Settings, internal_port
 from gateway.core.rules.errors import BadInput, Kind, consequence
 from gateway.http.access import Keys
+from gateway.http.access_log import FORMS, AccessLog
 from gateway.http.library_log import library_log
 from gateway.http.parts import Parts, WebhookDoor
 from gateway.http.readiness import Asked
@@ -152,7 +153,8 @@ class Worker:
         self._claims = Database(dsn, connections=1, limits=limits)
         self.gateway = Gateway(settings, self.database, self._claims, provider, clock)
         self._parts = self._door_parts()
-        app = application(self._parts, doors, version("textbank"), access_log=settings.log.access)
+        self._access_log = AccessLog(clock.now, FORMS[settings.log.format]) if settings.log.access else None
+        app = application(self._parts, doors, version("textbank"), self._access_log)
         self._public = _runner(app)
         self._internal = _runner(internal_application(self._parts))
         self._tending: list[asyncio.Task[None]] = []
@@ -262,6 +264,8 @@ class Worker:
     async def _close(self) -> None:
         await self._public.cleanup()
         await self._internal.cleanup()
+        if self._access_log is not None:
+            self._access_log.flush()
         await self.provider.close()
         for database in (self.probe, self._claims, self.database):
             with contextlib.suppress(OSError):  # its connections may be broken

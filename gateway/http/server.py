@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from gateway.http.access import Grant
-from gateway.http.access_log import write
+from gateway.http.access_log import AccessLog
 from gateway.http.bodies import INTAKE, JSON, MOST_BYTES_AT_ONCE
 from gateway.http.campaigns import CampaignDesk
 from gateway.http.health import HealthDesk
@@ -28,10 +28,10 @@ Keyed = Callable[[web.Request, Grant], Awaitable[web.StreamResponse]]
 
 
 def application(
-    parts: Parts, doors: Sequence[WebhookDoor], version: str, *, access_log: bool = False
+    parts: Parts, doors: Sequence[WebhookDoor], version: str, access_log: AccessLog | None = None
 ) -> web.Application:
     """What people and providers reach: routes, bodies bounded, every failure a problem."""
-    app = _application(parts, access_log=access_log)
+    app = _application(parts, access_log)
     app[INTAKE] = Intake(MOST_BYTES_AT_ONCE)
     known = KnownCampaigns(parts.campaigns, parts.clock.now)
     desks = {
@@ -50,13 +50,13 @@ def application(
 
 def internal_application(parts: Parts) -> web.Application:
     """What only the house reaches: health in detail and metrics. It is no part of the access log."""
-    app = _application(parts, access_log=False)
+    app = _application(parts, None)
     _add_operations(app, parts, INTERNAL, {"health": HealthDesk(parts)})
     return app
 
 
-def _application(parts: Parts, *, access_log: bool) -> web.Application:
-    app = web.Application(middlewares=[_counted(parts.metrics, access_log=access_log), explained])
+def _application(parts: Parts, access_log: AccessLog | None) -> web.Application:
+    app = web.Application(middlewares=[_counted(parts.metrics, access_log), explained])
     app.router.add_get("/healthz", HealthDesk(parts).alive)
     return app
 
@@ -74,7 +74,7 @@ def _add_operations(
         )
 
 
-def _counted(metrics: Metrics, *, access_log: bool) -> Middleware:
+def _counted(metrics: Metrics, access_log: AccessLog | None) -> Middleware:
     """Every request by its route's template, also one that leads nowhere."""
 
     @web.middleware
@@ -89,8 +89,8 @@ def _counted(metrics: Metrics, *, access_log: bool) -> Middleware:
         route = "other" if resource is None else resource.canonical
         duration_s = time() - began_at
         metrics.http_request(route, request.method, response.status, duration_s)
-        if access_log:
-            write(request, route, response, duration_s)
+        if access_log is not None:
+            access_log.request(request, route, response, duration_s)
         return response
 
     return counted
