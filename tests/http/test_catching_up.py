@@ -15,7 +15,7 @@ from gateway.config import CatchUp, Settings
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.safeguards import Kind, Request
 from gateway.core.sending.numbers import Number
-from gateway.providers.base import BoughtNumber, OutboundText
+from gateway.providers.base import BoughtNumber, InboundText, OutboundText
 from gateway.providers.twilio.account import Account
 from gateway.providers.twilio.provider import TwilioProvider
 from gateway.serve import Worker, running
@@ -24,6 +24,7 @@ from gateway.store.campaigns import CampaignRow
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
 from gateway.store.numbers import NumberRow
+from gateway.store.troubles import DatabaseBusy
 from gateway.upkeep.reconciliation import Differences
 from simulator.scenario import load
 from simulator.twilio_accounts import DEFAULT_SID, DEFAULT_TOKEN
@@ -152,6 +153,34 @@ async def test_what_was_texted_while_the_gateway_was_down_comes_before_anything_
         assert await scene.store.fetch_value(blocked) == len(leavers)
         ledger = scene.server.world.market.ledger
         assert sorted(f"+{to}" for to in ledger.submissions.columns()["to"]) == people[1::2]
+
+
+async def test_a_text_that_could_not_be_kept_is_fetched_before_anything_is_sent(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The door answers 503, and the provider may not try again: it may have been a STOP."""
+    async with a_scene(dsn, CatchUp(inbound_poll_s=0, reconcile_s=0)) as scene:
+        gateway = scene.worker.gateway
+        gap = gateway.dispatch.inbound_gap
+
+        async def is_closed() -> bool:
+            await scene.store.fetch_value("SELECT 1")
+            return not gap.is_open
+
+        await until(is_closed)
+        await scene.says("STOP")
+        with monkeypatch.context() as patched:
+            patched.setattr(gateway.inbound_station, "receive", _refuses)
+            with pytest.raises(DatabaseBusy):
+                gateway.inbound(InboundText("SM-lost", PERSON, scene.ours.phone, "STOP", SOME_DAY))
+            assert gap.is_open
+        await until(is_closed)
+        request = Request(campaign_id=CAMPAIGN, contact_id=1, kind=Kind.INITIAL, body="Hi", sender_id=1)
+        assert (await gateway.admission.submit(request)).code == 1302
+
+
+def _refuses(_text: InboundText) -> "asyncio.Future[None]":
+    raise DatabaseBusy("too many clients")
 
 
 async def test_a_lost_receipt_is_told_and_what_one_side_lacks_is_named(

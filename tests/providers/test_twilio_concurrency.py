@@ -113,6 +113,67 @@ async def test_retry_after_holds_everybody() -> None:
         await gate.enter()
 
 
+async def test_other_requests_take_turns_with_texts_at_a_width_of_one() -> None:
+    gate = Concurrency(1, patience_s=60)
+    await gate.enter()
+    order: list[str] = []
+
+    async def enter(name: str) -> None:
+        await gate.enter(is_text=name == "text")
+        order.append(name)
+
+    waiting = [asyncio.create_task(enter(name)) for name in ("text", "text", "text", "other", "other")]
+    await turn()
+    gate.leave()
+    for nth in range(1, 6):
+        await turn()
+        assert len(order) == nth
+        gate.leave(is_text=order[-1] == "text")
+    await asyncio.gather(*waiting)
+    assert order == ["other", "text", "other", "text", "text"]
+    assert (gate.busy, gate.busy_others, gate.free) == (0, 0, 1)
+
+
+OTHERS = st.lists(st.sampled_from(["text", "other", "leave", "good", "bad"]), max_size=60)
+
+
+@given(OTHERS, st.integers(1, 16))
+def test_other_requests_keep_to_their_share(steps: list[str], most: int) -> None:
+    asyncio.run(_share(steps, most))
+
+
+async def _share(steps: list[str], most: int) -> None:
+    gate = Concurrency(most, patience_s=60)
+    inside: list[bool] = []  # whether a text
+
+    async def enter(*, is_text: bool) -> None:
+        await gate.enter(is_text=is_text)
+        inside.append(is_text)
+
+    waiting: list[asyncio.Task[None]] = []
+    for step in steps:
+        if step in ("text", "other"):
+            had_room = gate.free > 0
+            waiting.append(asyncio.create_task(enter(is_text=step == "text")))
+            await turn()
+            assert step == "other" or not had_room or waiting[-1].done()
+        elif step == "leave" and inside:
+            gate.leave(is_text=inside.pop(0))
+        elif step == "good":
+            gate.went_well(None)
+        elif step == "bad":
+            gate.pushed_back()
+        await turn()
+        assert (gate.busy, gate.busy_others) == (len(inside), inside.count(False))
+        assert gate.busy_others <= max(1, most // 4)
+        assert 0 <= gate.free <= most
+    while inside:
+        gate.leave(is_text=inside.pop(0))
+        await turn()
+    assert all(task.done() for task in waiting)
+    assert gate.busy == 0
+
+
 @given(st.lists(st.sampled_from(["enter", "leave", "good", "bad", "cancel"]), max_size=60), st.integers(1, 5))
 def test_places_are_neither_lost_nor_invented(steps: list[str], most: int) -> None:
     asyncio.run(_play(steps, most))

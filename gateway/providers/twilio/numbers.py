@@ -8,15 +8,16 @@ from yarl import URL
 from gateway.core.rules.errors import Kind, consequence
 from gateway.providers.base import AnswerLost, BoughtNumber, ProviderError, Refused
 from gateway.providers.twilio.account import Account
-from gateway.providers.twilio.records import ForSalePage, PhoneNumber, PhoneNumberPage, Service
+from gateway.providers.twilio.records import ForSale, ForSalePage, PhoneNumber, PhoneNumberPage, Service
 from gateway.providers.twilio.webhooks import INBOUND_PATH, RETRIES
-from gateway.providers.twilio.wire import Wire, decoded, pages, query_url
+from gateway.providers.twilio.wire import Wire, decoded, pages, query_url, readable
 
 _NONE_IN_AREA_CODE = 21452
 _OFFERS = 20
 _TRIES = 3
 
 _for_sale = msgspec.json.Decoder(ForSalePage).decode
+_offer = msgspec.json.Decoder(ForSale).decode
 _phone_number = msgspec.json.Decoder(PhoneNumber).decode
 _service = msgspec.json.Decoder(Service).decode
 _phone_numbers = msgspec.json.Decoder(PhoneNumberPage).decode
@@ -59,7 +60,7 @@ class Numbers:
             self._owned_url, [("FriendlyName", _friendly_name(campaign_id)), ("PageSize", "1000")]
         )
         async for page in pages(self._wire, first, _phone_numbers):
-            for number in page.incoming_phone_numbers:
+            for number in readable(_phone_number, page.incoming_phone_numbers):
                 if number.sms_url == self._inbound[0][1] and number.friendly_name == _friendly_name(
                     campaign_id
                 ):
@@ -74,14 +75,14 @@ class Numbers:
             wanted.insert(0, ("AreaCode", area_code))
         url = query_url(URL(f"{self._root}/AvailablePhoneNumbers/US/Local.json", encoded=True), wanted)
         page = decoded(_for_sale, await self._wire.get(url))
-        return [offer.phone_number for offer in page.available_phone_numbers]
+        return [offer.phone_number for offer in readable(_offer, page.available_phone_numbers)]
 
     async def owned(self, phone: str = "") -> AsyncIterator[BoughtNumber]:
         """The account's numbers, or the one with this phone."""
         filters = [("PhoneNumber", phone)] if phone else []
         first = query_url(self._owned_url, [*filters, ("PageSize", "1000")])
         async for page in pages(self._wire, first, _phone_numbers):
-            for number in page.incoming_phone_numbers:
+            for number in readable(_phone_number, page.incoming_phone_numbers):
                 yield BoughtNumber(number.phone_number, number.sid)
 
     async def configure(self, provider_sid: str) -> None:

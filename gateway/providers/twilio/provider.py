@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Self
 
 import msgspec
-import structlog
 from yarl import URL
 
 from gateway.clock import since_boot, time_of_day
@@ -35,9 +34,8 @@ from gateway.providers.twilio.known import Known, which
 from gateway.providers.twilio.numbers import Numbers
 from gateway.providers.twilio.records import AccountState, Lookup, Message, MessagePage
 from gateway.providers.twilio.webhooks import RETRIES, STATUS_PATH, status_query
-from gateway.providers.twilio.wire import Wire, decoded, pages, query_url
+from gateway.providers.twilio.wire import Wire, decoded, pages, query_url, readable
 
-_log = structlog.get_logger("textbank.twilio")
 _SHORTEST_VALIDITY_S, _LONGEST_VALIDITY_S = 1, 36_000
 _PAGE_SIZE = 1000  # Twilio's most
 _TRIES = 3
@@ -197,11 +195,8 @@ class TwilioProvider(Provider):
     async def _list(self, filters: list[tuple[str, str]]) -> AsyncIterator[Message]:
         first = query_url(self._messages_url, [*filters, ("PageSize", str(_PAGE_SIZE))])
         async for page in pages(self._wire, first, _messages):
-            for raw in page.messages:
-                try:
-                    yield _message(raw)
-                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                    _log.warning("a message in the provider's list can't be read")
+            for message in readable(_message, page.messages):
+                yield message
 
     # ------------------------------------------------------------ numbers
 

@@ -74,24 +74,27 @@ class MessagePage(msgspec.Struct):
     next_page_uri: str | None = None
 
 
+Phone = Annotated[str, msgspec.Meta(pattern=r"^\+[1-9][0-9]{6,14}$")]
+
+
 class PhoneNumber(msgspec.Struct):
-    sid: str
-    phone_number: str
-    friendly_name: str = ""
+    sid: Sid
+    phone_number: Phone
+    friendly_name: str | None = None
     sms_url: str | None = None
 
 
 class PhoneNumberPage(msgspec.Struct):
-    incoming_phone_numbers: list[PhoneNumber]
+    incoming_phone_numbers: list[msgspec.Raw]
     next_page_uri: str | None = None
 
 
 class ForSale(msgspec.Struct):
-    phone_number: str
+    phone_number: Phone
 
 
 class ForSalePage(msgspec.Struct):
-    available_phone_numbers: list[ForSale]
+    available_phone_numbers: list[msgspec.Raw]
 
 
 class Service(msgspec.Struct):
@@ -104,7 +107,7 @@ class AccountState(msgspec.Struct):
 
 
 class _LineType(msgspec.Struct):
-    type: str | None = None
+    type: Short | None = None
     carrier_name: str | None = None
 
 

@@ -1,24 +1,25 @@
 """One request to Twilio, and which of three ways it failed.
 
-| what happened                                               | raised            | was it carried out? |
-|-------------------------------------------------------------|-------------------|---------------------|
-| its right to begin ended before its first byte was written  | TooLate           | no                  |
+| what happened                                                | raised           | was it carried out? |
+|--------------------------------------------------------------|------------------|---------------------|
+| its right to begin ended before its first byte was written   | TooLate          | no                  |
 | refused connection, DNS, TLS, time-out before the first byte | NotSent          | no                  |
-| 429                                                         | Refused(20429)    | no                  |
-| 4xx with or without a code                                  | Refused(code)     | no                  |
-| 5xx, 408, a code whose outcome is open                      | AnswerLost(code)  | perhaps             |
-| read time-out, connection broken after sending, bad answer  | AnswerLost        | perhaps             |
+| 429                                                          | Refused(20429)   | no                  |
+| 4xx with or without a code, 301, 302, 307, 308               | Refused(code)    | no                  |
+| 5xx, 408, 303, a code whose outcome is open                  | AnswerLost(code) | perhaps             |
+| read time-out, connection broken after sending, bad answer   | AnswerLost       | perhaps             |
 """
 
 import base64
 import math
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 from urllib.parse import quote_plus, urlencode
 
 import aiohttp
 import msgspec
+import structlog
 from yarl import URL
 
 from gateway.clock import since_boot, time_of_day
@@ -29,6 +30,7 @@ from gateway.providers.twilio.concurrency import TOO_MANY_REQUESTS, Concurrency
 from gateway.providers.twilio.skew import Skew
 from gateway.providers.twilio.timed_request import TimedForm, TimedRequest
 
+_log = structlog.get_logger("textbank.twilio")
 Form = Sequence[tuple[str, str]]
 
 _CONNECT_S = 5.0
@@ -213,6 +215,15 @@ def decoded(decode: Callable[[bytes], Record], body: bytes) -> Record:
         return decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise AnswerLost(text="an answer that can't be read") from None
+
+
+def readable(decode: Callable[[bytes], Record], raws: Sequence[msgspec.Raw]) -> Iterator[Record]:
+    """A list's records: one that can't be read harms no other."""
+    for raw in raws:
+        try:
+            yield decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            _log.warning("a record in the provider's list can't be read")
 
 
 def form_body(form: Form) -> bytes:
