@@ -84,7 +84,7 @@ def above_rate(judgement: Judgement, rate_per_s: float) -> int:
 async def a_bad_number(dsn: str) -> list[Row]:
     """One number is filtered and quarantined, another is refused and retired."""
     registration = {"total_per_s": 25.0, "small_carrier_number_per_s": 25.0, "max_numbers": 4}
-    pool = {"preferred_area_codes": ["814"], "purchase_poll_s": 0.2, "rotate_after": 50}
+    pool = {"preferred_area_codes": ["814"], "purchase_poll_s": 0.2, "settle_s": 0.0, "rotate_after": 50}
     free = {"lock_enabled": False}
     async with open_town(dsn, contacts=400, registration=registration, pool=pool, safeguards=free) as town:
         people = list(town.contact_ids)

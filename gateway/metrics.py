@@ -58,6 +58,11 @@ PROVIDER = Label("provider", ("twilio", "simulated", "other"), "other")
 OUTCOME = Label("outcome", ("ok", "throttled", "rejected", "error", "timeout"))
 LIMIT_SCOPE = Label("scope", ("number", "campaign", "carrier", "account"))
 NUMBER_STATE = Label("state", ("provisioning", "active", "quarantined", "retired"))
+BUY_REASON = Label(
+    "reason", ("first_number", "area_code", "capacity", "rotation", "replacement", "ahead", "found_again")
+)
+NUMBER_REFUSAL = Label("code", ("30034", "30035"))
+NO_PURCHASE = Label("reason", ("pool_is_full", "unregistered", "budget"))
 SELECTION = Label("outcome", ("sticky", "local", "fallback", "none"))
 WEBHOOK = Label("type", ("status", "inbound"))
 WEBHOOK_RESULT = Label("result", ("ok", "duplicate", "bad_signature", "unknown", "error"))
@@ -157,6 +162,15 @@ FAMILIES: tuple[Family, ...] = (
     _gauge("p2p_daily_cap_used_segments", "Segments counted against the daily caps of campaigns", CAPPED),
     _gauge("p2p_daily_cap_limit_segments", "The daily caps of campaigns; 0: none has one", CAPPED),
     _gauge("p2p_numbers", "Sending numbers of this worker's campaigns", NUMBER_STATE),
+    _counter("p2p_numbers_bought_total", "Numbers bought, and found again after a crash, by why", BUY_REASON),
+    _counter(
+        "p2p_numbers_refused_total",
+        "Times that carriers did not know a number (30034, 30035)",
+        NUMBER_REFUSAL,
+    ),
+    _gauge(
+        "p2p_campaigns_without_purchases", "This worker's campaigns that buy no numbers, by why", NO_PURCHASE
+    ),
     _counter("p2p_number_selection_total", "How a message's number was chosen", SELECTION),
     _counter(
         "p2p_webhooks_total",
@@ -293,6 +307,15 @@ class Metrics:
 
     def numbers(self, state: str, count: int) -> None:
         self._put("p2p_numbers", (state,), count)
+
+    def number_bought(self, reason: str) -> None:
+        self._inc("p2p_numbers_bought_total", (reason,), 1)
+
+    def number_refused(self, code: int) -> None:
+        self._inc("p2p_numbers_refused_total", (str(code),), 1)
+
+    def campaigns_without_purchases(self, reason: str, count: int) -> None:
+        self._put("p2p_campaigns_without_purchases", (reason,), count)
 
     def number_selected(self, how: str, n: int = 1) -> None:
         self._inc("p2p_number_selection_total", (how,), n)

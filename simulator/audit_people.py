@@ -18,6 +18,7 @@ from simulator.ledger import inbound_sid_of
 _START_WORDS = frozenset({"START", "UNSTOP"})
 _EARLIEST_S = -10.0  # what happened before the world began counts as shortly before
 _ROUNDING_S = 2e-6
+_NEVER_SEEN = (30034, 30035)  # carriers did not know the number: nobody can have been texted from it
 
 
 # ---- 1: no text after an opt-out
@@ -103,7 +104,8 @@ def _microseconds(at: Floats) -> Integers:
 def judge_numbers(evidence: Evidence) -> list[Breaches]:
     """A person texted from another number although the first was not retired, or from one already left."""
     senders = evidence.submissions["sender"]
-    order = np.lexsort((evidence.handed_at, evidence.to))
+    seen = np.flatnonzero(~np.isin(evidence.final_code, _NEVER_SEEN))
+    order = seen[np.lexsort((evidence.handed_at[seen], evidence.to[seen]))]
     to, sender = evidence.to[order], senders[order]
     changes = np.flatnonzero((to[1:] == to[:-1]) & (sender[1:] != sender[:-1])) + 1
     retired_at = _retirements(evidence)

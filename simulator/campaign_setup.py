@@ -94,7 +94,9 @@ def campaign_settings(scenario: Scenario) -> CampaignSettings:
         hours=CampaignHours(campaign.start_minute, campaign.end_minute, campaign.zone),
         registration=_registration(scenario),
         pool=PoolPolicy(
-            preferred_area_codes=campaign.preferred_area_codes, rotate_after=campaign.rotate_after
+            preferred_area_codes=campaign.preferred_area_codes,
+            rotate_after=campaign.rotate_after,
+            settle_s=campaign.settle_s,
         ),
     )
 

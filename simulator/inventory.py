@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 
 from simulator.carriers import Seconds, Share
+from simulator.draws import Lognormal
 
 TOLL_FREE = ("800", "833", "844", "855", "866", "877", "888")
 """The area codes of toll-free numbers."""
@@ -28,8 +29,16 @@ class InventoryParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     anywhere: tuple[str, ...] = ("215", "312", "404", "602", "702", "704")  # for buyers without a wish [A]
     scarce: dict[str, Count] = msgspec.field(default_factory=dict)  # area code -> numbers on sale [A]
     purchase_lag_s: Seconds = 1.5  # seconds from the request to the answer [A]
-    provisioning_lag_s: Seconds = 20.0  # seconds until it is in the campaign; before that 30035 [A]
+    provisioning_lag_s: Seconds = 60.0  # median seconds until carriers know it; before that 30035 [A]
+    provisioning_p99_s: Seconds = (
+        600.0  # the slowest in a hundred; not above the median: each takes the median [A]
+    )
     lookup_error_share: Share = 0.01  # lookups that answer the wrong line type [A]
+
+    def provisioning(self) -> Lognormal | None:
+        """How long numbers take to get known, drawn anew for each; None: always `provisioning_lag_s`."""
+        median_s, p99_s = self.provisioning_lag_s, self.provisioning_p99_s
+        return Lognormal(median_s, p99_s) if 0 < median_s < p99_s else None
 
 
 class Number(msgspec.Struct, frozen=True, gc=False):
@@ -102,6 +111,10 @@ class Inventory:
     def holding(self, phone: int) -> Holding | None:
         """Whose number this is; None when it is not ours."""
         return self._holdings.get(phone)
+
+    def of_campaign(self, campaign: int) -> list[Number]:
+        """The numbers a campaign holds, in the order in which it got them."""
+        return [each.number for each in self._holdings.values() if each.campaign == campaign]
 
     def give_back(self, phone: int) -> Holding | None:
         """Release a number; None when it is not ours."""

@@ -132,12 +132,15 @@ class SimulatedProvider:
         return Found(found[0].sid, found[0].status, found[0].code or None) if found else None
 
     async def buy(self, campaign_id: int, area_code: str) -> BoughtNumber:
-        """Returns once the number is in the campaign: one that is not would end 30035."""
+        """Returns once it is sold; for a while carriers don't know it, and its texts end 30035."""
         number = await self._await(self._market.buy(area_code, campaign_id))
-        holding = self._market.inventory.holding(number.phone)
-        if holding is not None and holding.ready_at > self._env.now:
-            await asyncio.sleep(holding.ready_at - self._env.now)
         return BoughtNumber(f"+{number.phone}", number.sid)
+
+    async def bought_for(self, campaign_id: int) -> list[BoughtNumber]:
+        if self._faults.refuses(self._env.now):
+            raise NotSent(text="connection refused")
+        held = self._market.inventory.of_campaign(campaign_id)
+        return [BoughtNumber(f"+{number.phone}", number.sid) for number in held]
 
     async def _await(self, event: simpy.Event) -> Number:
         bought: asyncio.Future[Number] = asyncio.get_running_loop().create_future()

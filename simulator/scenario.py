@@ -27,6 +27,7 @@ from simulator.carriers import (
     Carrier,
     CarrierParameters,
     Positive,
+    Seconds,
     Share,
     registration_of,
 )
@@ -91,6 +92,7 @@ class CampaignParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     overrides: Overrides = Overrides()
     preferred_area_codes: tuple[AreaCode, ...] = ()  # none: any (F027)
     rotate_after: Annotated[int, Meta(ge=1)] = 300  # new conversations per number (F016, C7)
+    settle_s: Seconds = 30.0  # a bought number's first wait before its first text; 0: believed at once
     opt_out_suffix: bool = False  # append "Reply STOP to unsubscribe." (F012)
     first_name_fallback: str = "friend"  # for a contact without a first name (F100)
 

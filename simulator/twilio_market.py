@@ -188,6 +188,8 @@ class AccountMarket(Market):
         if number is None:
             self.ledger.buy(self._env.now, 0, campaign, 21422)
             raise MarketRefusal(21422)
+        if not is_toll_free(phone):
+            self._get_known(phone)
         self._count_number(campaign, 1)
         self.ledger.buy(self._env.now, phone, campaign)
         return number
@@ -201,15 +203,17 @@ class AccountMarket(Market):
                 return phone
         raise MarketRefusal(21452)
 
-    def move(self, phone: int, campaign: int, lag_s: float) -> None:
-        """Put a number into another campaign, where it may send after `lag_s`; before that, 30035."""
+    def move(self, phone: int, campaign: int, *, at_once: bool = False) -> None:
+        """Put a number into another campaign; unless `at_once`, carriers have to learn of it, until then 30035."""
         holding = self.inventory.holding(phone)
         if holding is None or holding.campaign == campaign:
             return
         self._count_number(holding.campaign, -1)
         self._count_number(campaign, 1)
         holding.campaign = campaign
-        holding.ready_at = self._env.now + lag_s
+        holding.ready_at = self._env.now
+        if not at_once:
+            self._get_known(phone)
 
     def ban(self, phone: int, code: int) -> bool:
         """Ban a number from now on; False when nobody holds it."""

@@ -161,7 +161,7 @@ class Numbers:
         del service.senders[number.sid]
         for key in (0, number.phone // 10_000_000 % 1000):
             service.by_area_code[key].remove(number)
-        self._world.market.move(number.phone, number.home_campaign, 0.0)
+        self._world.market.move(number.phone, number.home_campaign, at_once=True)
 
     def page(self, account: Account, form: Form) -> dict[str, object]:
         page = Page(form)

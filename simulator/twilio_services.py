@@ -115,8 +115,7 @@ class Services:
         for key in (0, number.phone // 10_000_000 % 1000):
             service.by_area_code.setdefault(key, []).append(number)
         if number.home_campaign == account.campaign:  # a toll-free number is no campaign's
-            lag_s = self._world.scenario.inventory.provisioning_lag_s
-            self._world.market.move(number.phone, service.campaign, lag_s)
+            self._world.market.move(number.phone, service.campaign)
         return self.show_number(account, service, number, origin)
 
     def find_number(self, account: Account, sid: str, number_sid: str) -> tuple[Service, OwnedNumber]:

@@ -37,7 +37,7 @@ SETTINGS: dict[str, object] = {
         "carrier_per_s": dict.fromkeys(("att", "tmobile", "verizon", "uscellular"), WIDE_PER_S),
         "small_carrier_number_per_s": WIDE_PER_S,
     },
-    "pool": {"preferred_area_codes": [OUR_AREA_CODE], "rotate_after": 10_000},
+    "pool": {"preferred_area_codes": [OUR_AREA_CODE], "settle_s": 0.0, "rotate_after": 10_000},
 }
 BODY = (
     "Hi {}, it's Sam with Vote Together. Polls are open today. Do you have a plan to vote? "

@@ -1,12 +1,14 @@
 """GET: a message, its story, a campaign's numbers and its registration."""
 
 import math
+from collections.abc import Sequence
 from http import HTTPStatus
 
 import msgspec
 from aiohttp import web
 
-from gateway.core.sending.numbers import Number
+from gateway.core.sending.numbers import Number, NumberPool
+from gateway.core.sending.pacing import Pacer
 from gateway.http.access import Grant
 from gateway.http.bodies import json_answer, path_id
 from gateway.http.known_campaigns import KnownCampaigns
@@ -46,11 +48,16 @@ class Reading:
         """The live pool where this worker dispatches the campaign, else what was last saved of it."""
         campaign = await campaign_of(self._known_campaigns, request, grant)
         rows = await numbers.load(self._parts.database, campaign.key)
-        pool = self._parts.pool(campaign.campaign_id)
-        live = {} if pool is None else pool.numbers
-        views = [_number(row, live.get(row.number_id)) for row in rows]
-        most = min(campaign.settings.pool.max_numbers, campaign.limits.max_numbers)
-        return json_answer(NumberList(most_numbers=most, numbers=views))
+        pool = self._parts.pool(campaign.campaign_id) or _saved_pool(campaign, rows)
+        now = self._parts.clock.now()
+        view = NumberList(
+            most_numbers=pool.max_numbers,
+            bought_lately=pool.bought_lately(now),
+            purchases_per_day=pool.policy.purchases_per_day(pool.max_numbers),
+            nothing_bought_because=pool.no_purchase(now),
+            numbers=[_number(row, pool.numbers.get(row.number_id)) for row in rows],
+        )
+        return json_answer(view)
 
     async def registration(self, request: web.Request, grant: Grant) -> web.Response:
         campaign = await campaign_of(self._known_campaigns, request, grant)
@@ -89,6 +96,12 @@ def _no_message(campaign_id: int, message_id: int) -> Refusal:
     return Refusal(HTTPStatus.NOT_FOUND, f"campaign {campaign_id} has no message {message_id}")
 
 
+def _saved_pool(campaign: Campaign, rows: Sequence[NumberRow]) -> NumberPool:
+    """The pool as its owner, another worker, last saved it."""
+    saved = [msgspec.json.decode(row.details, type=Number) for row in rows]
+    return NumberPool(campaign.settings.pool, campaign.limits, saved, Pacer(campaign.limits))
+
+
 def _number(row: NumberRow, live: Number | None) -> NumberView:
     number = live or msgspec.json.decode(row.details, type=Number)
     return NumberView(
@@ -102,6 +115,10 @@ def _number(row: NumberRow, live: Number | None) -> NumberView:
         new_conversations_in_turn=number.new_conversations_in_turn,
         errors=number.errors,
         quarantines=number.quarantines,
+        bought_at=number.bought_at,
+        settles_at=number.settles_at,
+        is_proved=number.proved_at is not None,
+        refused_with=number.refused_with,
         last_used_at=number.last_used_at,
         moved_to=number.moved_to,
     )

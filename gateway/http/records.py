@@ -169,7 +169,11 @@ class CampaignList(Struct, frozen=True):
 
 
 class NumberView(Struct, frozen=True, kw_only=True):
-    """A number of the pool (C7); `conversations` is how many people know us by it."""
+    """A number of the pool (C7); `conversations` is how many people know us by it.
+
+    `provisioning`: it waits until `settles_at`, and is tried again then. `is_proved`: carriers know it.
+    `refused_with`: the code with which they last refused it as unknown (30034, 30035).
+    """
 
     number_id: int
     phone: str
@@ -181,14 +185,26 @@ class NumberView(Struct, frozen=True, kw_only=True):
     new_conversations_in_turn: int
     errors: int
     quarantines: int
+    bought_at: float | None
+    settles_at: float | None
+    is_proved: bool
+    refused_with: int | None
     last_used_at: float | None
     moved_to: int | None
 
 
 class NumberList(Struct, frozen=True, kw_only=True):
-    """A campaign's number pool, and how many numbers its registration allows."""
+    """A campaign's number pool, and how many numbers its registration allows.
+
+    Retired numbers count, since they stay in the registered campaign. `nothing_bought_because`: `unregistered`
+    (carriers say 30034), `budget` (`bought_lately`, within 24 hours, of `purchases_per_day`), `pool_is_full`; null:
+    numbers are bought as they are needed.
+    """
 
     most_numbers: int
+    bought_lately: int
+    purchases_per_day: int
+    nothing_bought_because: str | None
     numbers: list[NumberView]
 
 

@@ -75,7 +75,9 @@ class Dispatch:
             return campaign_id in self.roads
         campaign = self._campaigns[campaign_id]
         pacer = await self._pacer(campaign)
-        await take_in_forgotten(self.provider, self.database, campaign.key, self.clock.now())
+        await take_in_forgotten(
+            self.provider, self.database, campaign.key, campaign.settings.pool, self.clock.now()
+        )
         rows = await numbers.load(self.database, campaign.key)
         pool = NumberPool(
             campaign.settings.pool,

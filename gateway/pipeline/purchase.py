@@ -1,15 +1,23 @@
-"""Buying a number: the pool says where and why, the provider sells, the store remembers (F015, C7)."""
+"""Buying a number: the pool says where and why, the provider sells, the store remembers (F015, C7).
+
+Nobody can tell whether a purchase whose answer was lost was carried out, nor one that a crash or a change of owner
+interrupted. So before each purchase the provider is asked what it has sold for the campaign already: a number that is
+in nobody's books is taken before another is bought.
+"""
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from gateway.clock import Clock
 from gateway.core.rules.campaign import CampaignKey
+from gateway.core.sending import settling
 from gateway.core.sending.numbers import Number, NumberPool
-from gateway.core.sending.purchases import BuyOne
+from gateway.core.sending.pool_policy import PoolPolicy
+from gateway.core.sending.purchases import BuyOne, NoPurchase
+from gateway.metrics import Metrics
 from gateway.providers.base import AnswerLost, BoughtNumber, NotSent, Provider, ProviderError, Stock
 from gateway.store import numbers
 from gateway.store.database import Database
@@ -18,6 +26,7 @@ from gateway.store.troubles import DatabaseAway
 _log = logging.getLogger(__name__)
 _AWAY_FIRST_S, _AWAY_MOST_S = 0.5, 5.0
 _PATIENCE_S = 5.0  # a provider that is slow to answer holds up no campaign
+_LONGEST_PURCHASE_S = 120.0  # then it is as if its answer were lost
 _FORGOTTEN = "found_again"
 
 
@@ -29,6 +38,7 @@ class Buyer:
         provider: Provider,
         database: Database,
         clock: Clock,
+        metrics: Metrics,
         key: CampaignKey,
         pool: NumberPool,
         done: Callable[[], None],
@@ -36,11 +46,14 @@ class Buyer:
         self._provider = provider
         self._database = database
         self._clock = clock
+        self._metrics = metrics
         self._key = key
         self._pool = pool
         self._done = done
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._last_id = max(pool.numbers, default=0)
+        self._one_at_a_time = asyncio.Lock()
+        self._stopped: NoPurchase | None = None
 
     def consider(self, buy: BuyOne | None) -> None:
         """Starts the purchase, unless one for the same reason is under way."""
@@ -50,6 +63,28 @@ class Buyer:
         task = asyncio.get_running_loop().create_task(self._buy(buy), name=f"buy {buy.reason}")
         self._under_way[buy.reason] = task
 
+    def look_ahead(self) -> None:
+        """Buys what is wanted ahead of need, and says when nothing more is bought, and why."""
+        now = self._clock.now()
+        stopped = self._pool.no_purchase(now)
+        if stopped is not self._stopped:
+            self._stopped = stopped
+            self._tell(stopped, now)
+        self.consider(self._pool.buy_ahead(now))
+
+    def _tell(self, stopped: NoPurchase | None, now: float) -> None:
+        if stopped is None:
+            _log.info("campaign %s: numbers may be bought again", self._key.campaign_id)
+            return
+        _log.warning(
+            "campaign %s: no number is bought any more: %s (%d of at most %d, %d within 24 hours)",
+            self._key.campaign_id,
+            stopped,
+            len(self._pool.numbers),
+            self._pool.max_numbers,
+            self._pool.bought_lately(now),
+        )
+
     def close(self) -> None:
         for task in self._under_way.values():
             task.cancel()
@@ -57,8 +92,8 @@ class Buyer:
     async def _buy(self, buy: BuyOne) -> None:
         number, sold_out = None, list(buy.area_codes[:1])
         try:
-            bought, sold_out = await self._ask(buy)
-            number = None if bought is None else await self._keep(buy, bought)
+            async with self._one_at_a_time:  # two searches would both find the same forgotten number
+                number, sold_out = await self._find_or_buy(buy)
         except (NotSent, AnswerLost) as error:
             _log.warning("a number for %s can't be asked for now: %s", buy.reason, error)
             sold_out = []
@@ -73,41 +108,87 @@ class Buyer:
         if number is not None:
             self._pool.purchase_finished(buy, number)
         self._done()
+        self.look_ahead()
+
+    async def _find_or_buy(self, buy: BuyOne) -> tuple[Number | None, list[str]]:
+        """Raises NotSent or AnswerLost when the provider can't be asked."""
+        found = await self._forgotten()
+        if found is not None:
+            return await self._keep(found, _FORGOTTEN), []
+        bought, sold_out = await self._ask(buy)
+        return None if bought is None else await self._keep(bought, buy.reason), sold_out
+
+    async def _forgotten(self) -> BoughtNumber | None:
+        """A number that was bought for the campaign and is in nobody's books."""
+        if not isinstance(self._provider, Stock):
+            return None
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                bought = await self._provider.bought_for(self._key.campaign_id)
+        except TimeoutError as error:
+            raise NotSent(text="the provider does not say in time what it has sold") from error
+        except (NotSent, AnswerLost):
+            raise
+        except ProviderError as error:  # it can't say: a purchase may still work
+            _log.warning("campaign %s: what was bought can't be seen: %s", self._key.campaign_id, error)
+            return None
+        unknown = await _in_nobodys_books(self._database, bought)
+        return unknown[0] if unknown else None
 
     async def _ask(self, buy: BuyOne) -> tuple[BoughtNumber | None, list[str]]:
         """The first area code that has a number, and those that had none. An outage (raised) says nothing of stocks."""
         sold_out: list[str] = []
         for area_code in buy.area_codes:
             try:
-                return await self._provider.buy(self._key.campaign_id, area_code), sold_out
+                async with asyncio.timeout(_LONGEST_PURCHASE_S):
+                    return await self._provider.buy(self._key.campaign_id, area_code), sold_out
+            except TimeoutError as error:
+                raise AnswerLost(text="no answer to a purchase in time") from error
             except (NotSent, AnswerLost):
                 raise
             except ProviderError:
                 sold_out.append(area_code)
         return None, sold_out
 
-    async def _keep(self, buy: BuyOne, bought: BoughtNumber) -> Number:
+    async def _keep(self, bought: BoughtNumber, reason: str) -> Number:
         """It is paid for: while the database is away, it waits to be written down."""
         self._last_id += 1
-        number, row = _new(self._last_id, bought, buy.reason)
+        number = _settling(self._last_id, bought, self._pool.policy, self._clock.now())
+        row = _row(number, bought, reason)
         away_s = _AWAY_FIRST_S
         while True:
             try:
                 await numbers.add(self._database, self._key, row, self._clock.now())
+                self._metrics.number_bought(reason)
                 return number
             except DatabaseAway:
                 await asyncio.sleep(away_s)
                 away_s = min(2 * away_s, _AWAY_MOST_S)
 
 
-def _new(number_id: int, bought: BoughtNumber, reason: str) -> tuple[Number, numbers.NumberRow]:
+def _settling(number_id: int, bought: BoughtNumber, policy: PoolPolicy, now: float) -> Number:
     number = Number(number_id=number_id, phone=bought.phone, area_code=bought.phone[2:5])
+    settling.settle(number, now, policy)
+    return number
+
+
+def _row(number: Number, bought: BoughtNumber, reason: str) -> numbers.NumberRow:
     details = msgspec.json.encode(number).decode()
-    row = numbers.NumberRow(number_id, bought.phone, bought.provider_sid, number.state, reason, details)
-    return number, row
+    return numbers.NumberRow(
+        number.number_id, bought.phone, bought.provider_sid, number.state, reason, details
+    )
 
 
-async def take_in_forgotten(provider: Provider, database: Database, key: CampaignKey, now: float) -> int:
+async def _in_nobodys_books(database: Database, bought: Sequence[BoughtNumber]) -> list[BoughtNumber]:
+    if not bought:
+        return []
+    known = await numbers.campaigns_of(database, [each.phone for each in bought])
+    return [each for each in bought if each.phone not in known]
+
+
+async def take_in_forgotten(
+    provider: Provider, database: Database, key: CampaignKey, policy: PoolPolicy, now: float
+) -> int:
     """Numbers bought for the campaign that are in nobody's books, since a crash came between; returns how many.
 
     Only the campaign's owner may, before its road buys any. Raises DatabaseAway.
@@ -120,10 +201,12 @@ async def take_in_forgotten(provider: Provider, database: Database, key: Campaig
     except (ProviderError, TimeoutError) as error:
         _log.warning("campaign %s: forgotten numbers can't be looked for now: %s", key.campaign_id, error)
         return 0
-    known = await numbers.campaigns_of(database, [each.phone for each in bought])
-    forgotten = [each for each in bought if each.phone not in known]
+    forgotten = await _in_nobodys_books(database, bought)
+    if not forgotten:
+        return 0
     first_id = 1 + max((row.number_id for row in await numbers.load(database, key)), default=0)
     for number_id, each in enumerate(forgotten, first_id):
         _log.warning("campaign %s: number …%s was bought and forgotten", key.campaign_id, each.phone[-4:])
-        await numbers.add(database, key, _new(number_id, each, _FORGOTTEN)[1], now)
+        number = _settling(number_id, each, policy, now)
+        await numbers.add(database, key, _row(number, each, _FORGOTTEN), now)
     return len(forgotten)

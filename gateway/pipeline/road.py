@@ -5,6 +5,7 @@ a second time; then the message has an owner, a number, a slot and a durable int
 """
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Protocol
@@ -13,7 +14,7 @@ import msgspec
 
 from gateway.clock import Clock
 from gateway.core.rules.campaign import CampaignKey
-from gateway.core.rules.errors import Kind, SubReason, consequence
+from gateway.core.rules.errors import Consequence, Kind, SubReason, consequence
 from gateway.core.rules.lifecycle import State
 from gateway.core.rules.retry import Ended
 from gateway.core.rules.safeguards import Kind as MessageKind
@@ -39,6 +40,8 @@ from gateway.store.ownership import Ownership, OwnershipLost
 from gateway.store.receipts import Moved
 from gateway.store.troubles import DatabaseAway
 
+_log = logging.getLogger(__name__)
+_AT_CARRIER = frozenset({State.DELIVERED.value, State.UNDELIVERED.value})
 _NOT_ALLOWED, _NO_NUMBER = 1202, 1203
 _STICKY, _LOCAL = How.STICKY, How.LOCAL
 _CONFIRMATION = MessageKind.CONFIRMATION.value
@@ -95,7 +98,15 @@ class CampaignRoad:
         self.pacer = pacer
         self._line = WaitingLine()
         self._in_hand: dict[int, Queued] = {}
-        self._buyer = Buyer(parts.provider, parts.database, parts.clock, campaign.key, pool, self.wake)
+        self._buyer = Buyer(
+            parts.provider,
+            parts.database,
+            parts.clock,
+            parts.metrics,
+            campaign.key,
+            pool,
+            self.wake,
+        )
         self._woken = asyncio.Event()
         self._numbers_given = GivenNumbers(parts.options.look_ahead)  # whoever is in hand
         self._more_in_store = True  # messages that are due and not in hand
@@ -216,8 +227,12 @@ class CampaignRoad:
     def moved(self, moved: Sequence[Moved]) -> None:
         now = self._parts.clock.now()
         for each in moved:
-            if each.code is not None and each.before != each.after and each.number_id is not None:
+            if each.number_id is None or each.before == each.after:
+                continue
+            if each.code is not None:
                 self._learn(now, each)
+            if self.pool.is_in_doubt and each.after in _AT_CARRIER:
+                self.pool.reached_carrier(now, each.number_id)
         if self.pool.must_be_saved:
             self.wake()
 
@@ -225,6 +240,8 @@ class CampaignRoad:
         assert moved.code is not None
         assert moved.number_id is not None
         means = consequence(moved.code)
+        if means.unsettles_number:
+            self._not_known(now, moved.number_id, means)
         if means.blames_number:
             self.pool.number_error(now, moved.number_id, True)
         if means.kind is Kind.FILTERED:
@@ -243,9 +260,25 @@ class CampaignRoad:
                 continue
             if means.kind is Kind.DAILY_CAP:
                 self.pacer.daily_cap_reached(now)
-            if each.other_number and each.number_id is not None:
+            if each.number_id is not None and means.unsettles_number:
+                self._not_known(now, each.number_id, means)
+            elif each.other_number and each.number_id is not None:
                 self._blame(now, each.number_id, means.kind)
         self.look_in_store()
+
+    def _not_known(self, now: float, number_id: int, means: Consequence) -> None:
+        """Carriers don't know the number (yet): it waits, and nothing is bought meanwhile."""
+        if self.pool.not_known(now, number_id, means.code):
+            self._parts.metrics.number_refused(means.code)
+            number = self.pool.numbers[number_id]
+            _log.warning(
+                "campaign %s: number %s waits for %.0f s: %s (%s)",
+                self.campaign.campaign_id,
+                number_id,
+                (number.settles_at or now) - now,
+                means.title,
+                means.code,
+            )
 
     def _blame(self, now: float, number_id: int, kind: Kind) -> None:
         """A number that can't send at all is retired, so that its conversations move for good."""
@@ -287,6 +320,7 @@ class CampaignRoad:
         self.pacer.speed_up(now)
         if now >= self._next_sweep_at:
             self._next_sweep_at = now + _SWEEP_S
+            self._buyer.look_ahead()
             if not self._in_hand:  # nobody waits who was read before the number was in the store
                 self._numbers_given.turn()
             await self._sweep(now)

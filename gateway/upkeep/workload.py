@@ -12,7 +12,7 @@ from typing import Protocol
 from gateway.clock import Clock
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.registration import BIG_CARRIERS
-from gateway.core.sending.numbers import NumberState
+from gateway.core.sending.numbers import NoPurchase, NumberState
 from gateway.core.sending.waiting import Lane
 from gateway.metrics import CARRIERS, UNSETTLED_STATE, Metrics
 from gateway.pipeline.dispatch import Dispatch
@@ -58,6 +58,9 @@ class Workload:
         states = Counter(number.state for road in roads for number in road.pool.numbers.values())
         for state in NumberState:
             self._metrics.numbers(state, states[state])
+        reasons = Counter(road.pool.no_purchase(self._clock.now()) for road in roads)
+        for reason in NoPurchase:
+            self._metrics.campaigns_without_purchases(reason, reasons[reason])
         self._daily_caps(roads)
         for pool, database in self._databases.items():
             self._metrics.pool_in_use(database.in_use, pool)

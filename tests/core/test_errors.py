@@ -81,7 +81,7 @@ def test_every_entry_can_be_read_by_a_volunteer(entry: errors.Consequence) -> No
         (30023, Kind.DAILY_CAP, Retry.SAME, Scope.CARRIER, Billing.FULL),
         (30032, Kind.REGISTRATION, Retry.FIX, Scope.SENDER, Billing.FEE),
         (30033, Kind.REGISTRATION, Retry.FIX, Scope.CAMPAIGN, Billing.FEE),
-        (30034, Kind.REGISTRATION, Retry.FIX, Scope.SENDER, Billing.FEE),
+        (30034, Kind.REGISTRATION, Retry.SAME, Scope.CAMPAIGN, Billing.FEE),
         (30035, Kind.REGISTRATION, Retry.SAME, Scope.SENDER, Billing.FEE),
         (30036, Kind.EXPIRED, Retry.SAME, Scope.MESSAGE, Billing.FREE),
         (30410, Kind.UNKNOWN, Retry.RECONCILE, Scope.MESSAGE, Billing.FEE),
@@ -128,12 +128,16 @@ def test_only_a_provider_opt_out_opts_out() -> None:
     assert consequence(21610).alert
 
 
-@pytest.mark.parametrize("code", [21212, 21606, 21660, 30024, 30034, 30035])
+@pytest.mark.parametrize("code", [21212, 21606, 21660, 30024])
 def test_codes_that_blame_the_number(code: int) -> None:
     assert consequence(code).blames_number
 
 
-@pytest.mark.parametrize("code", [30003, 30005, 30007, 21611, 30001, 21612, 30033, 20003])
+def test_two_codes_say_that_carriers_do_not_know_the_number() -> None:
+    assert [code for code, entry in CATALOGUE.items() if entry.unsettles_number] == [30034, 30035]
+
+
+@pytest.mark.parametrize("code", [30003, 30005, 30007, 21611, 30001, 21612, 30033, 30034, 30035, 20003])
 def test_codes_that_do_not_blame_the_number(code: int) -> None:
     assert not consequence(code).blames_number
 

@@ -63,7 +63,10 @@ def test_what_costs_no_attempt_waits_longer_each_time(
         (30022, Ended.UNDELIVERED, 4, GiveUp(State.UNDELIVERED)),
         (30036, Ended.FAILED, 1, Again(NOW + 30, False, True)),
         (30450, Ended.FAILED, 1, Again(NOW + 1800, False, True)),
-        (30035, Ended.FAILED, 1, Again(NOW + 900, True, True)),
+        (30035, Ended.FAILED, 1, Again(NOW + 30, False, False)),
+        (30035, Ended.FAILED, 9, Again(NOW + 240, False, False)),
+        (30034, Ended.FAILED, 4, Again(NOW + 240, False, False)),
+        (30034, Ended.REFUSED, 1, Again(NOW + 30, False, False)),
         # Once.
         (30500, Ended.FAILED, 1, Again(NOW + 30, False, True)),
         (30500, Ended.FAILED, 2, GiveUp(State.FAILED)),
@@ -75,8 +78,8 @@ def test_what_costs_no_attempt_waits_longer_each_time(
         (30024, Ended.UNDELIVERED, 1, GiveUp(State.UNDELIVERED)),
         # Another number.
         (21212, Ended.REFUSED, 1, Again(NOW + 30, True, True)),
-        (30034, Ended.FAILED, 2, Again(NOW + 60, True, True)),
-        (30034, Ended.FAILED, 4, GiveUp(State.FAILED)),
+        (30024, Ended.FAILED, 2, Again(NOW + 60, True, True)),
+        (30024, Ended.FAILED, 4, GiveUp(State.FAILED)),
         (21612, Ended.REFUSED, 1, Again(NOW + 30, True, True)),
         (21612, Ended.REFUSED, 2, GiveUp(State.FAILED)),
         # Somebody must act first.

@@ -33,7 +33,7 @@ ON_THE_WAY = ("queued", "sending", "unknown")
 RETRY = {"first_delay_s": 1.0, "max_delay_s": 4.0, "throttled_delay_s": 0.5, "max_attempts": 6}
 SETTINGS: dict[str, Any] = {
     "hours": {"start_minute": 9 * 60, "end_minute": 21 * 60},
-    "pool": {"preferred_area_codes": ["814"], "purchase_poll_s": 0.2},
+    "pool": {"preferred_area_codes": ["814"], "purchase_poll_s": 0.2, "settle_s": 0.0},
     "retry": RETRY,
 }
 

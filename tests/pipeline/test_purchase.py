@@ -10,7 +10,7 @@ from tests.pipeline.world import CAMPAIGN, World, number_phone
 
 
 def campaign(**policy: object) -> CampaignSettings:
-    return CampaignSettings(pool=PoolPolicy(preferred_area_codes=("267",), **policy))
+    return CampaignSettings(pool=PoolPolicy(preferred_area_codes=("267",), **{"settle_s": 0.0, **policy}))
 
 
 def test_the_first_number_is_bought_in_the_preferred_area_code(play):
@@ -85,7 +85,8 @@ def test_never_more_numbers_than_registered(play, limit: int):
         assert await world.store.fetch_value("SELECT count(*) FROM numbers") == limit
 
     settings = CampaignSettings(
-        pool=PoolPolicy(rotate_after=2, max_numbers=limit), registration=Registration(total_per_s=2)
+        pool=PoolPolicy(rotate_after=2, max_numbers=limit, settle_s=0.0),
+        registration=Registration(total_per_s=2),
     )
     play(story, campaign=settings, own_numbers=0)
 

@@ -15,6 +15,7 @@ from gateway.providers.base import Accepted, AnswerLost, BoughtNumber, InboundTe
 from gateway.providers.twilio.account import Account
 from gateway.providers.twilio.provider import TwilioProvider
 from gateway.providers.twilio.webhooks import inbound_text, is_signed, status_report
+from simulator.inventory import InventoryParameters
 from simulator.scenario import load
 from simulator.twilio_accounts import DEFAULT_SID, DEFAULT_TOKEN
 from simulator.twilio_server import ServerOptions, TwilioServer
@@ -68,7 +69,9 @@ async def listener() -> AsyncIterator[Listener]:
 @pytest.fixture
 async def server() -> AsyncIterator[TwilioServer]:
     options = ServerOptions(speed=100.0, contacts=100)
-    server = TwilioServer(load("election-day"), start_at=SOME_DAY, options=options)
+    known_at_once = InventoryParameters(provisioning_lag_s=0.0)
+    scenario = msgspec.structs.replace(load("election-day"), inventory=known_at_once)
+    server = TwilioServer(scenario, start_at=SOME_DAY, options=options)
     await server.start()
     yield server
     await server.stop()

@@ -68,6 +68,12 @@ def campaign(scenario: Scenario, **changes: object) -> Scenario:
     return replace(scenario, campaign=replace(scenario.campaign, **changes))
 
 
+def known_at_once(scenario: Scenario) -> Scenario:
+    """Numbers may send as soon as they are bought."""
+    inventory = replace(scenario.inventory, provisioning_lag_s=0.0)
+    return campaign(replace(scenario, inventory=inventory), settle_s=0.0)
+
+
 def limited(scenario: Scenario, **overrides: object) -> Scenario:
     """The carriers granted something else."""
     return campaign(scenario, overrides=replace(scenario.campaign.overrides, **overrides))

@@ -25,6 +25,7 @@ from tests.rehearsal.small_worlds import (
     UNRELIABLE_WEBHOOKS,
     broken,
     campaign,
+    known_at_once,
     limited,
     small,
     told,
@@ -55,7 +56,7 @@ WORLDS = {
     "the provider says slow down": World(replace(_DAY, faults=FaultParameters(throttled_share=0.2))),
     "many numbers": World(campaign(_DAY, rotate_after=15)),
     "a rush": World(
-        limited(in_a_rush(small(ELECTION_DAY, hours=0.2, volunteers=30)), total_per_s=2.0),
+        limited(known_at_once(in_a_rush(small(ELECTION_DAY, hours=0.2, volunteers=30))), total_per_s=2.0),
         lambda patch: a_slow_database(patch, answer_s=8.0),
     ),
     "a low rate": World(limited(_DAY, total_per_s=0.05)),

@@ -490,7 +490,13 @@ def buy(world, area_code="215"):
 
 
 def test_a_number_is_bought_after_a_while_and_usable_after_provisioning():
-    world = World(calm(inventory=InventoryParameters(purchase_lag_s=2.0, provisioning_lag_s=30.0)))
+    world = World(
+        calm(
+            inventory=InventoryParameters(
+                purchase_lag_s=2.0, provisioning_lag_s=30.0, provisioning_p99_s=30.0
+            )
+        )
+    )
     event = world.market.buy("215", 1)
     world.run(1.9)
     assert not event.triggered

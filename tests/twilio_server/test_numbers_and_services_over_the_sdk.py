@@ -213,7 +213,7 @@ async def test_a_service_fails_later_where_a_number_refuses_at_once(
 async def test_a_number_that_is_being_configured_ends_30035(
     serve: Serve, connect: Connect, receiver: Receiver
 ) -> None:
-    twilio = connect(await serve(speed=20.0))
+    twilio = connect(await serve(calm(provisioning_s=20.0), speed=20.0))
     sid, _ = await with_pool(twilio, "312", status_callback=receiver.url)
     message = await twilio.call(
         lambda c: c.messages.create(to=PERSON, messaging_service_sid=sid, body="early")

@@ -13,6 +13,7 @@ from twilio.rest import Client
 from simulator.carriers import CarrierParameters
 from simulator.filtering import FilteringParameters
 from simulator.handsets import HandsetParameters
+from simulator.inventory import InventoryParameters
 from simulator.people import PeopleParameters
 from simulator.scenario import Scenario, load
 from simulator.twilio_accounts import DEFAULT_SID, DEFAULT_TOKEN
@@ -25,7 +26,7 @@ SPEED = 500.0
 PATIENCE_S = 20.0
 
 
-def calm(scenario: str = "small-town") -> Scenario:
+def calm(scenario: str = "small-town", provisioning_s: float = 0.0) -> Scenario:
     """Everything arrives, once and in order, and nobody answers by themselves."""
     return msgspec.structs.replace(
         load(scenario),
@@ -38,6 +39,7 @@ def calm(scenario: str = "small-town") -> Scenario:
             base_share=0, missing_opt_out_share=0, identical_share=0, shouting_share=0, many_links_share=0
         ),
         webhooks=WebhookParameters(overtaken_share=0, twice_share=0, lost_share=0),
+        inventory=InventoryParameters(provisioning_lag_s=provisioning_s, provisioning_p99_s=provisioning_s),
     )
 
 

@@ -180,6 +180,9 @@ class Consequence(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_un
     memory_s: float = 0.0  # how long the recipient is held: 1204, or 1205 when inf (C16)
     retry_after_s: float = 0.0  # the least wait before another attempt
     blames_number: bool = False  # counts against the sending number (F023)
+    unsettles_number: bool = (
+        False  # carriers don't know the sending number (yet): it waits, the text costs nothing
+    )
     opts_out: bool = False  # the recipient joins our own opt-out list (C6)
     fee_exempt: bool = False  # no fee although `failed`
     alert: bool = False  # somebody must look, also at a single case

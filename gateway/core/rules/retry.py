@@ -143,7 +143,9 @@ def _may_have_it(means: Consequence, failure: _Failure) -> bool:
 
 
 def _is_free(means: Consequence, ended: Ended) -> bool:
-    """Being told to slow down is our pacing's fault, not the message's: it costs it no attempt."""
+    """Being told to slow down, or that a number is not known yet, is no fault of the message's."""
+    if means.unsettles_number:
+        return True
     return ended is Ended.REFUSED and means.kind in (Kind.THROTTLE, Kind.QUEUE_FULL)
 
 
@@ -178,6 +180,8 @@ def _fix(means: Consequence, failure: _Failure) -> Again | None:
 def _backoff(failure: _Failure) -> float:
     policy = failure.policy
     before = min(failure.attempt, policy.max_attempts) - 1
+    if failure.means is not None and failure.means.unsettles_number:
+        before += failure.free
     return _later(failure, _grown(failure, policy.first_delay_s, before))
 
 

@@ -11,13 +11,16 @@ No clock: `now` is Unix seconds.
 import math
 from collections import Counter
 from collections.abc import Iterable
+from typing import Final
 
-import msgspec
-
+from gateway.core.rules.errors import Scope, consequence
 from gateway.core.rules.registration import Limits
-from gateway.core.sending.filtering import FilteringPolicy, FilteringWatch, Suspect
+from gateway.core.sending import settling
+from gateway.core.sending.choice import Chosen, Need, NoNumber, Wait
+from gateway.core.sending.filtering import FilteringWatch, Suspect
 from gateway.core.sending.pacing import Pacer
-from gateway.core.sending.purchases import BuyOne, BuyReason, Purchases
+from gateway.core.sending.pool_policy import PoolPolicy
+from gateway.core.sending.purchases import BuyOne, BuyReason, NoPurchase, Purchases
 from gateway.core.sending.rotation import How, Number, NumberState, Order, Rotation
 
 __all__ = [
@@ -26,6 +29,7 @@ __all__ = [
     "Chosen",
     "How",
     "NoNumber",
+    "NoPurchase",
     "Number",
     "NumberPool",
     "NumberState",
@@ -34,66 +38,7 @@ __all__ = [
     "Wait",
 ]
 
-
-class PoolPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How a campaign's pool is used and grows; an empty preferred list means any number (F027).
-
-    `max_wait_s`: buy when the numbers' own rates hold messages back for longer. `local_after`: buy in a
-    preferred area code once so many of its recipients were first texted from elsewhere. Errors count within
-    `error_window_s`; a quarantine lasts `quarantine_s`.
-    """
-
-    preferred_area_codes: tuple[str, ...] = ()
-    rotate_after: int = 300
-    max_numbers: int = 49
-    max_wait_s: float = 5.0
-    local_after: int = 50
-    quarantine_after_errors: int = 3
-    retire_after_errors: int = 5
-    error_window_s: float = 3600.0
-    quarantine_s: float = 4 * 3600.0
-    retire_after_quarantines: int = 3
-    restock_s: float = 3600.0
-    retry_anywhere_s: float = 60.0
-    purchase_poll_s: float = 5.0
-    filtering: FilteringPolicy = FilteringPolicy()
-
-
-class Chosen(msgspec.Struct, frozen=True):
-    """Send from this number at this slot; the capacity is reserved.
-
-    `moved_from` is the retired number that the conversation leaves for good: store the new one.
-    """
-
-    number: Number
-    slot: float
-    how: How
-    moved_from: int | None = None
-    buy: BuyOne | None = None
-
-
-class Wait(msgspec.Struct, frozen=True):
-    """No slot within the horizon; nothing is reserved. `whole_pool`: nor for any other new conversation."""
-
-    until: float
-    buy: BuyOne | None = None
-    whole_pool: bool = True
-
-
-class NoNumber(msgspec.Struct, frozen=True):
-    """No number, and none to be had: code 1203 (F054)."""
-
-
-class _Need(msgspec.Struct, frozen=True, gc=False):
-    """What one message needs of a number."""
-
-    now: float
-    due_at: float
-    latest: float
-    area_code: str
-    carrier: str | None
-    segments: int
-    preferred: tuple[str, ...]
+_DAY_S: Final = 86_400.0
 
 
 class NumberPool:
@@ -103,6 +48,7 @@ class NumberPool:
         self.policy = policy
         self.max_numbers = min(policy.max_numbers, limits.max_numbers)
         self.numbers: dict[int, Number] = {number.number_id: number for number in numbers}
+        self.is_in_doubt = False  # a number is on trial: deliveries tell more than usual
         self._pacer = pacer
         self._rotation = Rotation(policy.rotate_after)
         self._purchases = Purchases(policy.restock_s, policy.retry_anywhere_s)
@@ -137,7 +83,7 @@ class NumberPool:
             self._release_due(now)
         codes = self.policy.preferred_area_codes if preferred is None else preferred
         ready_at = now if due_at is None else due_at
-        need = _Need(now, ready_at, now + horizon_s, area_code, carrier, segments, codes)
+        need = Need(now, ready_at, now + horizon_s, area_code, carrier, segments, codes)
         if sticky is None:
             return self._begin(need)
         number = self.numbers.get(sticky)
@@ -146,8 +92,10 @@ class NumberPool:
         successor = self._successor(number)
         return self._move(need, sticky) if successor is None else self._stay(need, successor, sticky)
 
-    def _stay(self, need: _Need, number: Number, moved_from: int | None) -> Chosen | Wait:
+    def _stay(self, need: Need, number: Number, moved_from: int | None) -> Chosen | Wait | NoNumber:
         if number.state is NumberState.PROVISIONING:
+            if not number.was_seen:  # nobody knows it: whoever was given it may have another
+                return self._begin(need)
             return Wait(need.now + self.policy.purchase_poll_s, whole_pool=False)
         slot = self._pacer.earliest(need.now, need.carrier, number.number_id, need.segments)
         if slot > need.latest or slot == math.inf:
@@ -157,7 +105,7 @@ class NumberPool:
         self._take(need, number, slot)
         return Chosen(number, slot, How.STICKY, moved_from)
 
-    def _move(self, need: _Need, leaving: int) -> Chosen | Wait | NoNumber:
+    def _move(self, need: Need, leaving: int) -> Chosen | Wait | NoNumber:
         """The first conversation to leave a retired number chooses where all its others will follow."""
         found = self._begin(need)
         if not isinstance(found, Chosen):
@@ -174,7 +122,7 @@ class NumberPool:
             number = None if number.moved_to is None else self.numbers.get(number.moved_to)
         return number if number is not None and number.state is NumberState.ACTIVE else None
 
-    def _begin(self, need: _Need) -> Chosen | Wait | NoNumber:
+    def _begin(self, need: Need) -> Chosen | Wait | NoNumber:
         """A new conversation."""
         if not self._rotation.active:
             return self._without_numbers(need)
@@ -193,25 +141,34 @@ class NumberPool:
         self._rotation.count(number)
         return Chosen(number, slot, order.hows[index], None, buy)
 
-    def _take(self, need: _Need, number: Number, slot: float) -> None:
+    def _take(self, need: Need, number: Number, slot: float) -> None:
         self._pacer.occupy(slot, need.carrier, number.number_id, need.segments)
         self._watch.sent(need.now, number.number_id)
         number.last_used_at = slot
+        if number.proved_at is None:
+            self._try_out(number, slot, need.now)
         self._dirty.add(number.number_id)
+
+    def _try_out(self, number: Number, slot: float, now: float) -> None:
+        self._pacer.hold(slot + settling.TRIAL_GAP_S, number=number.number_id)
+        if settling.try_out(number, now):
+            self._changed(number)
 
     # Growing
 
-    def _without_numbers(self, need: _Need) -> Wait | NoNumber:
+    def _without_numbers(self, need: Need) -> Wait | NoNumber:
         poll_at = need.now + self.policy.purchase_poll_s
-        if self._purchases or self._provisioning or self._purchases.are_postponed(need.now):
+        if self._purchases or self._settling or self.is_unregistered:
+            return Wait(poll_at)
+        if self._purchases.are_postponed(need.now):
             return Wait(poll_at)
         buy = self._propose(need, BuyReason.REPLACEMENT if self.numbers else BuyReason.FIRST_NUMBER)
         return NoNumber() if buy is None else Wait(poll_at, buy)
 
-    def _end_turn(self, need: _Need) -> BuyOne | None:
+    def _end_turn(self, need: Need) -> BuyOne | None:
         """All have had their share: buy one more, filling up as before meanwhile; else begin a new turn."""
         self._rotation.extend_turn()
-        if self._provisioning or BuyReason.ROTATION in self._purchases:
+        if self._settling or self.is_in_doubt or BuyReason.ROTATION in self._purchases:
             return None
         buy = self._propose(need, BuyReason.ROTATION)
         if buy is None:
@@ -219,28 +176,55 @@ class NumberPool:
             self._dirty.update(number.number_id for number in self._rotation.active)
         return buy
 
-    def _buy_for_capacity(self, need: _Need, slot: float) -> BuyOne | None:
+    def _buy_for_capacity(self, need: Need, slot: float) -> BuyOne | None:
         """The numbers' own rates, not the campaign's, hold this carrier's messages back, and have for long."""
         longest_s = self.policy.max_wait_s
         since, last = self._bound.get(need.carrier, (need.now, need.now))
         since = need.now if need.now - last > longest_s else since
         self._bound[need.carrier] = since, need.now
         lasts_s = max(slot, need.now) - since
-        if min(lasts_s, slot - need.due_at) <= longest_s or self._provisioning:
+        if min(lasts_s, slot - need.due_at) <= longest_s or self._settling or self.is_in_doubt:
             return None
         return self._propose(need, BuyReason.CAPACITY)
 
-    def _buy_for_locality(self, need: _Need, order: Order) -> BuyOne | None:
+    def _buy_for_locality(self, need: Need, order: Order) -> BuyOne | None:
         """Recipients in a preferred area code without a number of ours: worth one when there are many."""
         self._unserved[order.local_codes] += 1
         if self._unserved[order.local_codes] < self.policy.local_after:
             return None
         return self._propose(need, BuyReason.AREA_CODE)
 
-    def _propose(self, need: _Need, reason: BuyReason) -> BuyOne | None:
-        if self._held + len(self._purchases) >= self.max_numbers:
+    def _propose(self, need: Need, reason: BuyReason) -> BuyOne | None:
+        if self.no_purchase(need.now) is not None:
             return None
         return self._purchases.propose(need.now, reason, need.area_code, need.preferred)
+
+    def buy_ahead(self, now: float) -> BuyOne | None:
+        """One more number while there are fewer than `min_numbers`, in the preferred area codes by turns."""
+        usable = sum(number.state is not NumberState.RETIRED for number in self.numbers.values())
+        if usable + len(self._purchases) >= self.policy.min_numbers or self.no_purchase(now) is not None:
+            return None
+        codes = self.policy.preferred_area_codes
+        nearest = codes[usable % len(codes)] if codes else ""
+        return self._purchases.propose(now, BuyReason.AHEAD, nearest, codes)
+
+    def no_purchase(self, now: float) -> NoPurchase | None:
+        """Why nothing more may be bought; None when something may.
+
+        A number counts until it is taken out of the registered campaign, and a retired one is still in it.
+        """
+        if len(self.numbers) + len(self._purchases) >= self.max_numbers:
+            return NoPurchase.POOL_IS_FULL
+        if self.is_unregistered:
+            return NoPurchase.UNREGISTERED
+        if self.bought_lately(now) + len(self._purchases) >= self.policy.purchases_per_day(self.max_numbers):
+            return NoPurchase.BUDGET
+        return None
+
+    def bought_lately(self, now: float) -> int:
+        """Numbers bought within 24 hours."""
+        since = now - _DAY_S
+        return sum(n.bought_at is not None and n.bought_at > since for n in self.numbers.values())
 
     def purchase_started(self, buy: BuyOne) -> None:
         """Call before asking the provider, so that nobody asks twice."""
@@ -260,6 +244,22 @@ class NumberPool:
         self._purchases.postponed(buy, now + self.policy.purchase_poll_s)
 
     # Judging
+
+    def not_known(self, now: float, number_id: int, code: int) -> bool:
+        """Carriers don't know a number (30034, 30035): it waits; False when that was known."""
+        number = self.numbers.get(number_id)
+        if number is None or settling.is_known_refusal(number, now):
+            return False
+        settling.refuse(number, code, now, self.policy)
+        self._changed(number)
+        return True
+
+    def reached_carrier(self, now: float, number_id: int) -> None:
+        """A text of this number's came to a carrier. Only of use while `is_in_doubt`."""
+        number = self.numbers.get(number_id)
+        if number is not None and number.proved_at is None and number.state is NumberState.ACTIVE:
+            settling.prove(number, now)
+            self._changed(number)
 
     def number_error(self, now: float, number_id: int, code_blames_number: bool) -> None:
         """A send failed; only errors that blame the number count toward quarantine and retirement (F023)."""
@@ -307,9 +307,10 @@ class NumberPool:
             self._set_state(number, NumberState.ACTIVE)
 
     def activate(self, number_id: int) -> None:
-        """A provisioned number may send now."""
+        """A number that has settled may be tried now."""
         number = self.numbers[number_id]
         if number.state is NumberState.PROVISIONING:
+            number.settles_at = None
             self._set_state(number, NumberState.ACTIVE)
 
     def add(self, number: Number) -> None:
@@ -336,6 +337,9 @@ class NumberPool:
 
     def _set_state(self, number: Number, state: NumberState) -> None:
         number.state = state
+        self._changed(number)
+
+    def _changed(self, number: Number) -> None:
         self._dirty.add(number.number_id)
         self.must_be_saved = True
         self._regroup()
@@ -344,15 +348,29 @@ class NumberPool:
         for number in self.numbers.values():
             if number.quarantined_at is not None and now >= number.quarantined_at + self.policy.quarantine_s:
                 self.release(number.number_id)
+            if number.state is NumberState.PROVISIONING and now >= (number.settles_at or math.inf):
+                self.activate(number.number_id)
 
     def _regroup(self) -> None:
         """What follows from the numbers' states."""
         by_id = sorted(self.numbers.values(), key=lambda number: number.number_id)
         kept = [number for number in by_id if number.state is not NumberState.RETIRED]
         self._rotation.regroup(kept)
-        self._held = len(kept)
-        self._provisioning = sum(number.state is NumberState.PROVISIONING for number in kept)
-        quarantined = [number.quarantined_at for number in kept if number.state is NumberState.QUARANTINED]
-        begun = [at for at in quarantined if at is not None]
-        self._next_release_at = min(begun) + self.policy.quarantine_s if begun else math.inf
+        self._settling = sum(number.state is NumberState.PROVISIONING for number in kept)
+        self.is_in_doubt = any(number.proved_at is None for number in self._rotation.active)
+        self.is_unregistered = any(_is_unregistered(number) for number in kept)
+        self._next_release_at = min((self._release_at(number) for number in kept), default=math.inf)
         self._bound.clear()
+
+    def _release_at(self, number: Number) -> float:
+        """When a number comes back into the rotation by itself."""
+        if number.state is NumberState.QUARANTINED and number.quarantined_at is not None:
+            return number.quarantined_at + self.policy.quarantine_s
+        if number.state is NumberState.PROVISIONING and number.settles_at is not None:
+            return number.settles_at
+        return math.inf
+
+
+def _is_unregistered(number: Number) -> bool:
+    """Carriers said that its campaign is not registered, and nothing has reached one since."""
+    return number.refused_with is not None and consequence(number.refused_with).scope is Scope.CAMPAIGN

@@ -22,6 +22,15 @@ class BuyReason(StrEnum):
     CAPACITY = "capacity"
     ROTATION = "rotation"
     REPLACEMENT = "replacement"
+    AHEAD = "ahead"
+
+
+class NoPurchase(StrEnum):
+    """Why nothing is bought for a campaign at present."""
+
+    POOL_IS_FULL = "pool_is_full"
+    UNREGISTERED = "unregistered"
+    BUDGET = "budget"
 
 
 class BuyOne(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ from gateway.core.text.localities import Nearness, nearness
 
 
 class NumberState(StrEnum):
-    """`PROVISIONING`: bought, not yet usable. `QUARANTINED`: only finishes its running conversations."""
+    """`PROVISIONING`: not yet, or not any more, known to the carriers. `QUARANTINED`: only finishes its running conversations."""
 
     PROVISIONING = "provisioning"
     ACTIVE = "active"
@@ -26,7 +26,11 @@ class NumberState(StrEnum):
 
 
 class Number(msgspec.Struct, kw_only=True):
-    """One sending number of the pool, as stored. `moved_to` takes over the conversations of a retired one."""
+    """One sending number of the pool, as stored. `moved_to` takes over the conversations of a retired one.
+
+    `proved_at`: since when carriers are believed to know it, None while it settles or is on trial (settling.py).
+    `was_seen`: people may have been texted from it. `bought_at`: None for one that was brought along.
+    """
 
     number_id: int
     phone: str
@@ -40,6 +44,13 @@ class Number(msgspec.Struct, kw_only=True):
     quarantined_at: float | None = None
     last_used_at: float | None = None
     moved_to: int | None = None
+    bought_at: float | None = None
+    settles_at: float | None = None
+    tried_at: float | None = None
+    proved_at: float | None = 0.0
+    was_seen: bool = True
+    refusals: int = 0
+    refused_with: int | None = None
 
 
 class How(StrEnum):
