@@ -26,6 +26,11 @@ class Campaign(msgspec.Struct, frozen=True):
     def key(self) -> CampaignKey:
         return CampaignKey(self.organisation_id, self.campaign_id)
 
+    @property
+    def brand(self) -> tuple[int, str]:
+        """Whose day at T-Mobile it uses: the organisation's brand of that name, or the campaign alone."""
+        return self.organisation_id, self.settings.registration.brand or f"campaign {self.campaign_id}"
+
 
 class Campaigns:
     """Campaigns by id; `load` reads them from the store again."""

@@ -11,8 +11,9 @@ import msgspec
 
 from gateway.clock import Clock
 from gateway.core.rules.lifecycle import State
+from gateway.core.sending.daily_cap import CAP_EDGE_S, DailyCap, last_cap_reset, next_cap_reset
 from gateway.core.sending.numbers import Number, NumberPool
-from gateway.core.sending.pacing import Pacer, last_cap_reset
+from gateway.core.sending.pacing import Pacer
 from gateway.metrics import Metrics
 from gateway.pipeline.admission import StraightOn
 from gateway.pipeline.campaigns import Campaign, Campaigns
@@ -22,7 +23,7 @@ from gateway.pipeline.inbound_gap import InboundGap
 from gateway.pipeline.purchase import take_in_forgotten
 from gateway.pipeline.road import CampaignRoad, DispatchOptions
 from gateway.providers.base import OutboundText, Provider
-from gateway.store import messages, numbers
+from gateway.store import brand_days, messages, numbers
 from gateway.store.database import Database
 from gateway.store.messages import Looked, Queued
 from gateway.store.ownership import Ownership, OwnershipLost
@@ -91,12 +92,21 @@ class Dispatch:
         return True
 
     async def _pacer(self, campaign: Campaign) -> Pacer:
-        """A pacer that remembers what the day's cap has used, whoever dispatched it."""
-        pacer = Pacer(campaign.limits)
+        """A pacer that remembers what the campaign has used of the brand's day, whoever dispatched it."""
+        granted = campaign.limits
+        if granted.tmobile_daily_segments is None:
+            return Pacer(granted)
+        rate_per_s = granted.carrier_per_s.get("tmobile", granted.total_per_s)
+        cap = DailyCap(granted.tmobile_daily_segments, shared=True, rate_per_s=rate_per_s)
         now = self.clock.now()
-        used = await numbers.segments_since(self.database, campaign.key, last_cap_reset(now))
-        pacer.count_elsewhere(now, used.get("tmobile", 0) + used.get(None, 0))
-        return pacer
+        used, edge_used = await brand_days.used_since(
+            self.database,
+            campaign.key,
+            last_cap_reset(now) - CAP_EDGE_S,
+            next_cap_reset(now) - CAP_EDGE_S,
+        )
+        cap.recount(now, used, edge_used)
+        return Pacer(granted, cap=cap)
 
     async def _run(self, road: CampaignRoad) -> None:
         """A road that ends, whatever the reason, is open to the next owner, ourselves included."""
@@ -157,6 +167,14 @@ class Dispatch:
         road = self.roads.get(campaign_id)
         if road is not None:
             road.requeued(failures)
+
+    # the roads' neighbours
+
+    def daily_cap_reached(self, campaign: Campaign, now: float) -> None:
+        """The carrier takes nothing more of the campaign's brand today (30023)."""
+        for road in self.roads.values():
+            if road.campaign.brand == campaign.brand:
+                road.daily_cap_reached(now)
 
     async def drain(self) -> None:
         """Claims nothing more and waits for the calls under way."""

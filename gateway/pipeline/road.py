@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import msgspec
@@ -24,6 +25,7 @@ from gateway.core.sending.pacing import Pacer
 from gateway.core.sending.waiting import Lane, Picked, Room, Waiting, WaitingLine
 from gateway.metrics import Metrics
 from gateway.pipeline.admission import LANE_REPLY, StraightOn
+from gateway.pipeline.brand_day import BrandDay
 from gateway.pipeline.campaigns import Campaign
 from gateway.pipeline.delivery import Requeued
 from gateway.pipeline.given_numbers import GivenNumbers
@@ -87,6 +89,8 @@ class Parts(Protocol):
     inbound_gap: InboundGap
     options: DispatchOptions
 
+    def daily_cap_reached(self, campaign: Campaign, now: float) -> None: ...
+
 
 class CampaignRoad:
     """One owned campaign."""
@@ -107,6 +111,7 @@ class CampaignRoad:
             pool,
             self.wake,
         )
+        self._brand_day = self._shared_day()
         self._woken = asyncio.Event()
         self._numbers_given = GivenNumbers(parts.options.look_ahead)  # whoever is in hand
         self._more_in_store = True  # messages that are due and not in hand
@@ -127,6 +132,20 @@ class CampaignRoad:
     def key(self) -> CampaignKey:
         return self.campaign.key
 
+    def _shared_day(self) -> BrandDay | None:
+        cap = self.pacer.cap
+        if cap is None:
+            return None
+        parts, campaign = self._parts, self.campaign
+        return BrandDay(
+            parts.database,
+            parts.clock,
+            brand=campaign.brand[1],
+            key=campaign.key,
+            cap=cap,
+            done=self.wake,
+        )
+
     # ------------------------------------------------------------ doors
 
     def straight_on(self, message: Queued) -> StraightOn | None:
@@ -143,6 +162,8 @@ class CampaignRoad:
         if isinstance(chosen, NoNumber):
             return None
         self._buyer.consider(chosen.buy)
+        if self._brand_day is not None:
+            self._brand_day.consider()
         if not isinstance(chosen, Chosen):
             return None
         decided_at = self._parts.clock.steady()
@@ -247,7 +268,7 @@ class CampaignRoad:
         if means.kind is Kind.FILTERED:
             self.pool.filtered(now, moved.number_id, moved.script or "")
         if means.kind is Kind.DAILY_CAP:
-            self.pacer.daily_cap_reached(now)
+            self._parts.daily_cap_reached(self.campaign, now)
 
     def requeued(self, failures: Sequence[Requeued]) -> None:
         """Each refusal for want of room slows the campaign a little: at the door (429, 21611), or by a carrier."""
@@ -259,12 +280,18 @@ class CampaignRoad:
             if means is None:
                 continue
             if means.kind is Kind.DAILY_CAP:
-                self.pacer.daily_cap_reached(now)
+                self._parts.daily_cap_reached(self.campaign, now)
             if each.number_id is not None and means.unsettles_number:
                 self._not_known(now, each.number_id, means)
             elif each.other_number and each.number_id is not None:
                 self._blame(now, each.number_id, means.kind)
         self.look_in_store()
+
+    def daily_cap_reached(self, now: float) -> None:
+        """The carrier takes nothing more of the brand today (30023)."""
+        self.pacer.daily_cap_reached(now)
+        if self._brand_day is not None:
+            self._brand_day.consider()
 
     def _not_known(self, now: float, number_id: int, means: Consequence) -> None:
         """Carriers don't know the number (yet): it waits, and nothing is bought meanwhile."""
@@ -305,6 +332,9 @@ class CampaignRoad:
         self.wake()
         if self.task is not None:
             await asyncio.wait([self.task])
+        if self._brand_day is not None:
+            with suppress(DatabaseAway):  # its next owner counts anew
+                await self._brand_day.hand_back()
 
     async def _sleep(self, until: float) -> None:
         delay_s = until - self._parts.clock.now()
@@ -330,6 +360,8 @@ class CampaignRoad:
         if now >= self._next_poll_at:
             await self._refill(now)
         wake_at = await self._dispatch() if self._in_hand and not self.hold.is_on else float("inf")
+        if self._brand_day is not None:
+            self._brand_day.consider()
         return min(wake_at, self._next_poll_at, self._next_sweep_at)
 
     async def _refill(self, now: float) -> None:
@@ -516,6 +548,8 @@ class CampaignRoad:
 
     def close(self) -> None:
         self._buyer.close()
+        if self._brand_day is not None:
+            self._brand_day.close()
         if self.task is not None:
             self.task.cancel()
 

@@ -93,18 +93,3 @@ async def campaigns_of(database: Database, phones: Sequence[str]) -> dict[str, C
         phones,
     )
     return {row[0]: CampaignKey(*row[1:]) for row in rows}
-
-
-async def segments_since(database: Database, key: CampaignKey, since: float) -> dict[str | None, int]:
-    """Segments handed over since an instant, by carrier: what a daily cap has used before a restart."""
-    rows = await database.fetch(
-        """
-        SELECT c.carrier, sum(m.segments)
-        FROM messages m JOIN contacts c USING (organisation_id, campaign_id, contact_id)
-        WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.slot_at >= to_timestamp($3)
-        GROUP BY c.carrier ORDER BY c.carrier
-        """,
-        *key,
-        since,
-    )
-    return {row[0]: row[1] for row in rows}

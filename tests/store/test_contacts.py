@@ -127,16 +127,6 @@ async def test_a_number_belongs_to_one_campaign_only(database: Database):
         )
 
 
-async def test_the_days_segments_are_counted_by_carrier(database: Database):
-    await people(database, 0)
-    rows = [ContactRow(1, phone(1), GROUP, carrier="tmobile"), ContactRow(2, phone(2), GROUP)]
-    await contacts.add(database, KEY, rows)
-    await admit(database, admission(1, segments=3), admission(2, segments=2))
-    await claim(database, claiming(1), claiming(2))
-    assert await numbers.segments_since(database, KEY, NOW) == {"tmobile": 3, None: 2}
-    assert await numbers.segments_since(database, KEY, NOW + 2) == {}
-
-
 async def test_the_books_are_read_out_in_order(database: Database):
     await people(database, 3)
     await own_number(database)

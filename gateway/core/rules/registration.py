@@ -32,6 +32,7 @@ import msgspec
 from gateway.core.rules.errors import BadInput
 
 BIG_CARRIERS: Final = ("att", "tmobile", "verizon")
+_LONGEST_BRAND: Final = 200
 
 
 class BadRegistration(BadInput, ValueError):
@@ -74,6 +75,8 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """What was registered, and what was granted beyond the tables (`None`: as the tables say).
 
     `verified` is the Campaign Verify token of a 527 organisation, or the verification of a toll-free number.
+    Campaigns that name the same `brand` share its day at T-Mobile; without a name a campaign is its own brand.
+    `tmobile_elsewhere`: segments a day that the brand sends through other vendors; they are taken off the cap.
     `registered` False: the campaign is not approved yet, and carriers refuse its texts (30034). A carrier missing
     from a granted `carrier_per_s` is small: it has `small_carrier_number_per_s` for each number.
     """
@@ -89,7 +92,9 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     number_per_s: float | None = None
     small_carrier_number_per_s: float | None = None
     tmobile_daily_cap: int | None = None
+    tmobile_elsewhere: int = 0
     max_numbers: int | None = None
+    brand: str = ""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,7 +166,14 @@ def limits(registration: Registration) -> Limits:
         granted = _long_code_limits(registration)
     else:
         granted = _single_rate_limits(registration)
-    return _with_overrides(granted, registration)
+    return _without_elsewhere(_with_overrides(granted, registration), registration.tmobile_elsewhere)
+
+
+def _without_elsewhere(granted: Limits, elsewhere: int) -> Limits:
+    cap = granted.tmobile_daily_segments
+    if cap is None or not elsewhere:
+        return granted
+    return msgspec.structs.replace(granted, tmobile_daily_segments=max(0, cap - elsewhere))
 
 
 def _long_code_limits(registration: Registration) -> Limits:
@@ -273,6 +285,16 @@ def _check_figures(registration: Registration) -> None:
     if registration.tmobile_daily_cap is not None and registration.tmobile_daily_cap < 0:
         raise BadRegistration(
             "a daily cap below 0", "registration.tmobile_daily_cap", "leave it out or raise it"
+        )
+    if registration.tmobile_elsewhere < 0:
+        raise BadRegistration(
+            "fewer than no segments elsewhere", "registration.tmobile_elsewhere", "give 0 or more"
+        )
+    if len(registration.brand) > _LONGEST_BRAND:
+        raise BadRegistration(
+            f"a name of {len(registration.brand)} characters",
+            "registration.brand",
+            f"give at most {_LONGEST_BRAND}",
         )
 
 

@@ -99,7 +99,7 @@ class NumberPool:
             return Wait(need.now + self.policy.purchase_poll_s, whole_pool=False)
         slot = self._pacer.earliest(need.now, need.carrier, number.number_id, need.segments)
         if slot > need.latest or slot == math.inf:
-            return Wait(slot, whole_pool=False)
+            return Wait(self._pacer.looked_at_again(need.now, slot, need.segments), whole_pool=False)
         if moved_from is not None:
             number.conversations += 1
         self._take(need, number, slot)
@@ -133,7 +133,7 @@ class NumberPool:
         if slot > free_at:
             buy = self._buy_for_capacity(need, slot) or buy
         if slot > need.latest or slot == math.inf:
-            return Wait(slot, buy)
+            return Wait(self._pacer.looked_at_again(need.now, slot, need.segments), buy)
         if not order.is_covered:
             buy = self._buy_for_locality(need, order) or buy
         number = order.numbers[index]

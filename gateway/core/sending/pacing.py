@@ -9,18 +9,23 @@ No clock: `now` and slots are Unix seconds, sizes are SMS segments.
 
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from gateway.core.rules.registration import BIG_CARRIERS, Limits
+from gateway.core.sending.daily_cap import CAP_EDGE_S, DailyCap, PacerState, last_cap_reset, next_cap_reset
 
-CAP_ZONE: Final = ZoneInfo("America/Los_Angeles")
-# The carrier counts a text when it arrives there: one handed over this late may fall into the next day.
-CAP_EDGE_S: Final = 30.0
+__all__ = [
+    "CAP_EDGE_S",
+    "DailyCap",
+    "Pacer",
+    "PacerState",
+    "Throttle",
+    "last_cap_reset",
+    "next_cap_reset",
+]
 
 SLOWEST_FACTOR: Final = 1 / 64
 MOST_LOST: Final = 0.5  # of a pace at a time, however much of it was refused
@@ -28,77 +33,9 @@ LOOK_BACK_S: Final = 3  # seconds over which refusals are weighed against what w
 RECOVERY_STEP: Final = 0.05  # of the full rate
 RECOVERY_STEP_S: Final = 1.0
 _REMEMBERED_S: Final = 60
+_GRANT_S: Final = 1.0
 
 _NO_METER: Final[Mapping[int, float]] = MappingProxyType({})
-
-
-def next_cap_reset(at: float) -> float:
-    """The next 00:00 in America/Los_Angeles strictly after `at`, daylight saving included."""
-    day = datetime.fromtimestamp(at, UTC).astimezone(CAP_ZONE).date() + timedelta(days=1)
-    return datetime(day.year, day.month, day.day, tzinfo=CAP_ZONE).timestamp()
-
-
-def last_cap_reset(at: float) -> float:
-    """The last 00:00 in America/Los_Angeles at or before `at`."""
-    day = datetime.fromtimestamp(at, UTC).astimezone(CAP_ZONE).date()
-    return datetime(day.year, day.month, day.day, tzinfo=CAP_ZONE).timestamp()
-
-
-class PacerState(msgspec.Struct, frozen=True):
-    """What must survive a restart: the day's use of the cap. Meters may start empty."""
-
-    cap_resets_at: float = 0.0
-    cap_used: int = 0
-    cap_edge_used: int = 0
-
-
-class DailyCap:
-    """Segments toward T-Mobile per Pacific day, over all campaigns and vendors of a brand."""
-
-    __slots__ = ("begins_at", "edge_used", "limit", "resets_at", "used")
-
-    def __init__(self, limit: int, state: PacerState) -> None:
-        self.limit = limit
-        self.resets_at = state.cap_resets_at
-        self.begins_at = last_cap_reset(self.resets_at - 1.0) if self.resets_at else 0.0
-        self.used = state.cap_used
-        self.edge_used = state.cap_edge_used
-
-    def clear_at(self, at: float, segments: int) -> float:
-        """The earliest time from `at` on when so many segments fit; infinite if they never do.
-
-        The day before the one that is counted is full: its count is forgotten.
-        """
-        if segments > self.limit:
-            return math.inf
-        at = max(at, self.begins_at)
-        if at >= self.resets_at or self.used + segments <= self.limit:
-            return at
-        return self.resets_at
-
-    def add(self, at: float, segments: int) -> None:
-        if at >= self.resets_at:
-            self._begin_day(at)
-        self.used += segments
-        if at >= self.resets_at - CAP_EDGE_S:
-            self.edge_used += segments
-
-    def give_back(self, at: float, segments: int) -> None:
-        if at < self.resets_at:
-            self.used = max(0, self.used - segments)
-
-    def exhaust(self, now: float) -> None:
-        if now >= self.resets_at:
-            self._begin_day(now)
-        self.used = max(self.used, self.limit)
-
-    def _begin_day(self, at: float) -> None:
-        """What went in the last seconds before midnight counts on both days."""
-        follows = at < next_cap_reset(self.resets_at)
-        self.used = self.edge_used if follows else 0
-        self.edge_used = 0
-        self.resets_at = next_cap_reset(at)
-        self.begins_at = last_cap_reset(at)
 
 
 class _Second(msgspec.Struct, gc=False):
@@ -168,13 +105,15 @@ class Pacer:
     whatever it turns out to be.
     """
 
-    def __init__(self, limits: Limits, state: PacerState | None = None) -> None:
+    def __init__(
+        self, limits: Limits, state: PacerState | None = None, *, cap: DailyCap | None = None
+    ) -> None:
         self.limits = limits
         self._total_free_at = 0.0
         self._carrier_free_at = dict.fromkeys(limits.carrier_per_s, 0.0)
         self._number_free_at: dict[int, float] = {}
         self._small_free_at: dict[str | None, dict[int, float]] = {}
-        self._cap = self._daily_cap(state or PacerState())
+        self.cap = self._own_cap(state or PacerState()) if cap is None else cap
         self._throttle = Throttle()
         self._carrier_throttle = {carrier: Throttle() for carrier in limits.carrier_per_s}
         self._slowed: dict[str | None, Throttle] = {}
@@ -201,8 +140,8 @@ class Pacer:
             slot = max(slot, free_at)
             if (meter := self._small_meter(carrier)) is not None:
                 slot = max(slot, meter.get(number, 0.0))
-        if self._cap is not None and (carrier is None or carrier == "tmobile"):
-            slot = self._cap.clear_at(slot, segments)
+        if self.cap is not None and (carrier is None or carrier == "tmobile"):
+            slot = self.cap.clear_at(slot, segments)
         return slot
 
     def number_meters(self, carrier: str | None) -> tuple[Mapping[int, float], Mapping[int, float]]:
@@ -227,16 +166,16 @@ class Pacer:
         self._number_free_at[number] = slot + segments * self._number_segment_s
         if (meter := self._small_meter(carrier)) is not None:
             meter[number] = slot + segments * self._small_segment_s
-        if self._cap is not None and (carrier is None or carrier == "tmobile"):
-            self._cap.add(slot, segments)
+        if self.cap is not None and (carrier is None or carrier == "tmobile"):
+            self.cap.add(slot, segments)
 
     def give_back(self, slot: float, carrier: str | None, segments: int) -> None:
         """A reserved message was never handed over: its share of the day is free again, its slot is gone."""
         self._throttle.take_back(int(slot))
         for metered in self._carriers_metered.get(carrier, ()):
             self._carrier_throttle[metered].take_back(int(slot))
-        if self._cap is not None and (carrier is None or carrier == "tmobile"):
-            self._cap.give_back(slot, segments)
+        if self.cap is not None and (carrier is None or carrier == "tmobile"):
+            self.cap.give_back(slot, segments)
 
     def duration_s(self, segments: int, carrier: str | None = "") -> float:
         """How long a message keeps the slowest of the campaign's and that carrier's meters busy."""
@@ -246,21 +185,25 @@ class Pacer:
 
     def capped_until(self, now: float, carrier: str | None, segments: int = 1) -> float | None:
         """When T-Mobile's daily cap lets the message go (Pacific midnight); None when it does now."""
-        if self._cap is None or not (carrier is None or carrier == "tmobile"):
+        if self.cap is None or not (carrier is None or carrier == "tmobile"):
             return None
-        clear_at = self._cap.clear_at(now, segments)
-        return clear_at if clear_at > now else None
+        return self.cap.full_until(now, segments)
+
+    def looked_at_again(self, now: float, slot: float, segments: int) -> float:
+        """When to look again for a text with this slot: an infinite one may only wait for more of a shared cap."""
+        may_be_granted = self.cap is not None and self.cap.shared and segments <= self.cap.limit
+        return now + _GRANT_S if slot == math.inf and may_be_granted else slot
 
     def count_elsewhere(self, at: float, segments: int) -> None:
         """Segments that the brand sent toward T-Mobile by another campaign or vendor."""
-        if self._cap is not None:
-            self._cap.add(at, segments)
+        if self.cap is not None:
+            self.cap.add(at, segments)
 
     def daily_cap_reached(self, now: float) -> None:
         """The provider says 30023: nothing more toward T-Mobile before the Pacific midnight."""
-        if self._cap is None:
-            self._cap = DailyCap(10**12, PacerState())
-        self._cap.exhaust(now)
+        if self.cap is None:
+            self.cap = DailyCap(10**12)
+        self.cap.exhaust(now)
 
     def hold(self, until: float, carrier: str | None = None, number: int | None = None) -> None:
         """Nothing before `until` to that carrier, or from that number, or (neither given) at all."""
@@ -292,9 +235,9 @@ class Pacer:
 
     def state(self) -> PacerState:
         """Plain data for `from_state`."""
-        if self._cap is None:
+        if self.cap is None:
             return PacerState()
-        return PacerState(self._cap.resets_at, self._cap.used, self._cap.edge_used)
+        return PacerState(self.cap.resets_at, self.cap.used, self.cap.edge_used)
 
     @classmethod
     def from_state(cls, limits: Limits, state: PacerState) -> "Pacer":
@@ -303,10 +246,10 @@ class Pacer:
 
     def __repr__(self) -> str:
         slowed = {scope or "campaign": throttle.factor for scope, throttle in self._slowed.items()}
-        used = "uncapped" if self._cap is None else f"{self._cap.used}/{self._cap.limit} today"
+        used = "uncapped" if self.cap is None else f"{self.cap.used}/{self.cap.limit} today"
         return f"<Pacer {self.limits.total_per_s}/s, {used}, slowed {slowed}>"
 
-    def _daily_cap(self, state: PacerState) -> DailyCap | None:
+    def _own_cap(self, state: PacerState) -> DailyCap | None:
         limit = self.limits.tmobile_daily_segments
         return None if limit is None else DailyCap(limit, state)
 

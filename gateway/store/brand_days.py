@@ -1,0 +1,82 @@
+"""A brand's day of T-Mobile's cap, shared by its campaigns in blocks."""
+
+from datetime import date
+
+import msgspec
+
+from gateway.core.rules.campaign import CampaignKey
+from gateway.store.database import Database
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What a campaign has of the day in all, used or not; `is_reached`: the carrier takes no more (30023)."""
+
+    segments: int
+    is_reached: bool
+
+
+# What was used is used, even beyond the cap; what is wanted beyond that is had as far as the others leave it. The same
+# statement once more gives the same, so one whose answer was lost is simply repeated.
+_SETTLE = """
+INSERT INTO brand_days AS d (organisation_id, brand, day, held, is_reached)
+SELECT $1::bigint, $2::text, $3::date,
+       jsonb_build_object($4::text, CASE WHEN $7::boolean THEN $5::bigint
+           ELSE greatest($5::bigint, least($6::bigint, $8::bigint)) END), $7::boolean
+ON CONFLICT (organisation_id, brand, day) DO UPDATE SET
+    is_reached = d.is_reached OR $7,
+    held = d.held || jsonb_build_object($4::text, CASE WHEN d.is_reached OR $7 THEN $5 ELSE
+        greatest($5, least($6, $8 - (SELECT coalesce(sum(value::bigint), 0)::bigint FROM jsonb_each_text(d.held)
+                                     WHERE key <> $4))) END)
+RETURNING (held ->> $4)::bigint AS segments, is_reached
+"""
+
+
+async def settle(
+    database: Database,
+    key: CampaignKey,
+    brand: str,
+    day: date,
+    *,
+    used: int,
+    wanted: int,
+    cap: int,
+    is_reached: bool,
+) -> Held:
+    """A campaign has used so many segments of the brand's day and wants to have `wanted` in all, within the cap."""
+    row = await database.fetch_row(
+        _SETTLE, key.organisation_id, brand, day, str(key.campaign_id), used, wanted, is_reached, cap
+    )
+    assert row is not None  # an upsert without a condition returns its row
+    return Held(segments=row["segments"], is_reached=row["is_reached"])
+
+
+async def used_since(
+    database: Database, key: CampaignKey, since: float, edge_since: float
+) -> tuple[int, int]:
+    """Segments that may have gone to T-Mobile since an instant, and since a later one, the end of the day.
+
+    Carriers that nobody knows count. Each attempt counts, also one that failed: the carrier may have counted it.
+    """
+    row = await database.fetch_row(
+        """
+        WITH handed_over AS (
+            SELECT contact_id, segments, slot_at FROM messages
+            WHERE organisation_id = $1 AND campaign_id = $2 AND slot_at >= to_timestamp($3)
+              AND state NOT IN ('queued', 'blocked')
+            UNION ALL
+            SELECT m.contact_id, m.segments, a.slot_at
+            FROM attempts a JOIN messages m USING (organisation_id, campaign_id, message_id)
+            WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.slot_at >= to_timestamp($3)
+        )
+        SELECT coalesce(sum(h.segments), 0)::bigint AS used,
+               coalesce(sum(h.segments) FILTER (WHERE h.slot_at >= to_timestamp($4)), 0)::bigint AS edge_used
+        FROM handed_over h
+        JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id = h.contact_id
+        WHERE c.carrier IS NULL OR c.carrier = 'tmobile'
+        """,
+        *key,
+        since,
+        edge_since,
+    )
+    assert row is not None  # an aggregate has one row
+    return row["used"], row["edge_used"]
