@@ -60,9 +60,16 @@ class Holding(msgspec.Struct, gc=False):
 class Inventory:
     """Sells each number once, and knows whose it is; what is given back is not sold again."""
 
-    def __init__(self, parameters: InventoryParameters, taken: Callable[[int], bool]) -> None:
+    def __init__(
+        self,
+        parameters: InventoryParameters,
+        taken: Callable[[int], bool],
+        luck: Callable[[int], float] = lambda _phone: 0.5,
+    ) -> None:
         self._parameters = parameters
         self._taken = taken
+        self._luck = luck
+        self._provisioning = parameters.provisioning()
         self._left: dict[str, int] = {}
         self._lines: dict[str, Iterator[int]] = {}
         self._holdings: dict[int, Holding] = {}
@@ -111,6 +118,12 @@ class Inventory:
     def holding(self, phone: int) -> Holding | None:
         """Whose number this is; None when it is not ours."""
         return self._holdings.get(phone)
+
+    def introduce(self, phone: int, now: float) -> None:
+        """Carriers learn of a number that was just sold, or put into another campaign; until then its texts end 30035."""
+        holding = self._holdings[phone]
+        lag_s = self._parameters.provisioning_lag_s
+        holding.ready_at = now + (self._provisioning.at(self._luck(phone)) if self._provisioning else lag_s)
 
     def of_campaign(self, campaign: int) -> list[Number]:
         """The numbers a campaign holds, in the order in which it got them."""

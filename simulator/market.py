@@ -97,7 +97,8 @@ class Market:
     ) -> None:
         self.ledger = ledger
         self.filtering = Filtering(parameters.filtering)
-        self.inventory = Inventory(parameters.inventory, lambda phone: population.index_of(phone) >= 0)
+        luck = draws.stream("market/provisioning")
+        self.inventory = Inventory(parameters.inventory, lambda phone: population.index_of(phone) >= 0, luck)
         self.webhooks = Webhooks(env, parameters.webhooks, draws, ledger)
         self.blocks = BlockList(parameters.block_scope)
         self.stray_inbound = 0  # texts to numbers that are not ours
@@ -123,7 +124,6 @@ class Market:
         self._know_population(population)
         self._draw_streams(draws)
         carriers = parameters.carriers
-        self._provisioning_s = parameters.inventory.provisioning()
         self._inbound_s = Percentiles((0.5, carriers.inbound_median_s), (0.99, carriers.inbound_p99_s))
 
     def _know_population(self, population: Population) -> None:
@@ -141,7 +141,6 @@ class Market:
         self._journey_luck = draws.stream("market/journey")
         self._inbound_luck = draws.stream("market/inbound")
         self._lookup_luck = draws.stream("market/lookup")
-        self._provisioning_luck = draws.stream("market/provisioning")
 
     # ------------------------------------------------------------ what the gateway hears
 
@@ -236,21 +235,9 @@ class Market:
         if number is None:
             bought.fail(MarketRefusal(code))
             return
-        self._get_known(number.phone)
+        self.inventory.introduce(number.phone, now)
         self._count_number(campaign, 1)
         bought.succeed(number)
-
-    def _get_known(self, phone: int) -> None:
-        """Carriers learn of a number that was just sold, or put into another campaign; until then 30035."""
-        holding = self.inventory.holding(phone)
-        if holding is not None:
-            holding.ready_at = self._env.now + self.provisioning_s(phone)
-
-    def provisioning_s(self, phone: int) -> float:
-        """How long carriers take to learn of a number."""
-        if self._provisioning_s is None:
-            return self._parameters.inventory.provisioning_lag_s
-        return self._provisioning_s.at(self._provisioning_luck(phone))
 
     def release(self, number: Number) -> None:
         """Give a number back; texts to it are dropped from now on."""

@@ -189,7 +189,7 @@ class AccountMarket(Market):
             self.ledger.buy(self._env.now, 0, campaign, 21422)
             raise MarketRefusal(21422)
         if not is_toll_free(phone):
-            self._get_known(phone)
+            self.inventory.introduce(phone, self._env.now)
         self._count_number(campaign, 1)
         self.ledger.buy(self._env.now, phone, campaign)
         return number
@@ -213,7 +213,7 @@ class AccountMarket(Market):
         holding.campaign = campaign
         holding.ready_at = self._env.now
         if not at_once:
-            self._get_known(phone)
+            self.inventory.introduce(phone, self._env.now)
 
     def ban(self, phone: int, code: int) -> bool:
         """Ban a number from now on; False when nobody holds it."""

@@ -27,9 +27,9 @@ class Campaign(msgspec.Struct, frozen=True):
         return CampaignKey(self.organisation_id, self.campaign_id)
 
     @property
-    def brand(self) -> tuple[int, str]:
+    def brand(self) -> str:
         """Whose day at T-Mobile it uses: the organisation's brand of that name, or the campaign alone."""
-        return self.organisation_id, self.settings.registration.brand or f"campaign {self.campaign_id}"
+        return self.settings.registration.brand or f"campaign {self.campaign_id}"
 
 
 class Campaigns:

@@ -173,7 +173,8 @@ class Dispatch:
     def daily_cap_reached(self, campaign: Campaign, now: float) -> None:
         """The carrier takes nothing more of the campaign's brand today (30023)."""
         for road in self.roads.values():
-            if road.campaign.brand == campaign.brand:
+            other = road.campaign
+            if (other.organisation_id, other.brand) == (campaign.organisation_id, campaign.brand):
                 road.daily_cap_reached(now)
 
     async def drain(self) -> None:

@@ -5,7 +5,6 @@ a second time; then the message has an owner, a number, a slot and a durable int
 """
 
 import asyncio
-import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,9 +14,8 @@ import msgspec
 
 from gateway.clock import Clock
 from gateway.core.rules.campaign import CampaignKey
-from gateway.core.rules.errors import Consequence, Kind, SubReason, consequence
+from gateway.core.rules.errors import SubReason
 from gateway.core.rules.lifecycle import State
-from gateway.core.rules.retry import Ended
 from gateway.core.rules.safeguards import Kind as MessageKind
 from gateway.core.rules.safeguards import second_look
 from gateway.core.sending.numbers import Chosen, How, NoNumber, NumberPool, Wait
@@ -27,6 +25,7 @@ from gateway.metrics import Metrics
 from gateway.pipeline.admission import LANE_REPLY, StraightOn
 from gateway.pipeline.brand_day import BrandDay
 from gateway.pipeline.campaigns import Campaign
+from gateway.pipeline.consequences import Consequences
 from gateway.pipeline.delivery import Requeued
 from gateway.pipeline.given_numbers import GivenNumbers
 from gateway.pipeline.hand_over import SHORTEST_VALIDITY_S, HandOver
@@ -42,14 +41,11 @@ from gateway.store.ownership import Ownership, OwnershipLost
 from gateway.store.receipts import Moved
 from gateway.store.troubles import DatabaseAway
 
-_log = logging.getLogger(__name__)
-_AT_CARRIER = frozenset({State.DELIVERED.value, State.UNDELIVERED.value})
 _NOT_ALLOWED, _NO_NUMBER = 1202, 1203
 _STICKY, _LOCAL = How.STICKY, How.LOCAL
 _CONFIRMATION = MessageKind.CONFIRMATION.value
 _SAVE_NUMBERS_S = 60.0
 _SWEEP_S = 60.0
-_NO_ROOM = frozenset({Kind.THROTTLE, Kind.QUEUE_FULL})
 _KEPT_FOR_REPLIES = 10  # one of so many calls
 _URGENT, _INITIALS = (Lane.REPLY, Lane.RETRY), (Lane.INITIAL, Lane.INITIAL)
 
@@ -89,7 +85,9 @@ class Parts(Protocol):
     inbound_gap: InboundGap
     options: DispatchOptions
 
-    def daily_cap_reached(self, campaign: Campaign, now: float) -> None: ...
+    def daily_cap_reached(self, campaign: Campaign, now: float) -> None:
+        """Of all roads of the campaign's brand."""
+        ...
 
 
 class CampaignRoad:
@@ -103,15 +101,10 @@ class CampaignRoad:
         self._line = WaitingLine()
         self._in_hand: dict[int, Queued] = {}
         self._buyer = Buyer(
-            parts.provider,
-            parts.database,
-            parts.clock,
-            parts.metrics,
-            campaign.key,
-            pool,
-            self.wake,
+            parts.provider, parts.database, parts.clock, parts.metrics, campaign.key, pool, self.wake
         )
-        self._brand_day = self._shared_day()
+        self._brand_day = BrandDay(parts.database, parts.clock, campaign, pacer.cap, self.wake)
+        self._consequences = Consequences(parts, campaign, pool, pacer)
         self._woken = asyncio.Event()
         self._numbers_given = GivenNumbers(parts.options.look_ahead)  # whoever is in hand
         self._more_in_store = True  # messages that are due and not in hand
@@ -132,20 +125,6 @@ class CampaignRoad:
     def key(self) -> CampaignKey:
         return self.campaign.key
 
-    def _shared_day(self) -> BrandDay | None:
-        cap = self.pacer.cap
-        if cap is None:
-            return None
-        parts, campaign = self._parts, self.campaign
-        return BrandDay(
-            parts.database,
-            parts.clock,
-            brand=campaign.brand[1],
-            key=campaign.key,
-            cap=cap,
-            done=self.wake,
-        )
-
     # ------------------------------------------------------------ doors
 
     def straight_on(self, message: Queued) -> StraightOn | None:
@@ -162,8 +141,7 @@ class CampaignRoad:
         if isinstance(chosen, NoNumber):
             return None
         self._buyer.consider(chosen.buy)
-        if self._brand_day is not None:
-            self._brand_day.consider()
+        self._brand_day.consider()
         if not isinstance(chosen, Chosen):
             return None
         decided_at = self._parts.clock.steady()
@@ -246,73 +224,18 @@ class CampaignRoad:
     # ------------------------------------------------------------ what is learned from the provider
 
     def moved(self, moved: Sequence[Moved]) -> None:
-        now = self._parts.clock.now()
-        for each in moved:
-            if each.number_id is None or each.before == each.after:
-                continue
-            if each.code is not None:
-                self._learn(now, each)
-            if self.pool.is_in_doubt and each.after in _AT_CARRIER:
-                self.pool.reached_carrier(now, each.number_id)
+        self._consequences.moved(moved)
         if self.pool.must_be_saved:
             self.wake()
 
-    def _learn(self, now: float, moved: Moved) -> None:
-        assert moved.code is not None
-        assert moved.number_id is not None
-        means = consequence(moved.code)
-        if means.unsettles_number:
-            self._not_known(now, moved.number_id, means)
-        if means.blames_number:
-            self.pool.number_error(now, moved.number_id, True)
-        if means.kind is Kind.FILTERED:
-            self.pool.filtered(now, moved.number_id, moved.script or "")
-        if means.kind is Kind.DAILY_CAP:
-            self._parts.daily_cap_reached(self.campaign, now)
-
     def requeued(self, failures: Sequence[Requeued]) -> None:
-        """Each refusal for want of room slows the campaign a little: at the door (429, 21611), or by a carrier."""
-        now = self._parts.clock.now()
-        for each in failures:
-            means = None if each.news.code is None else consequence(each.news.code)
-            if each.news.ended is Ended.THROTTLED or (means is not None and means.kind in _NO_ROOM):
-                self.pacer.slow_down(now, refused_at=each.news.at)
-            if means is None:
-                continue
-            if means.kind is Kind.DAILY_CAP:
-                self._parts.daily_cap_reached(self.campaign, now)
-            if each.number_id is not None and means.unsettles_number:
-                self._not_known(now, each.number_id, means)
-            elif each.other_number and each.number_id is not None:
-                self._blame(now, each.number_id, means.kind)
+        self._consequences.requeued(failures)
         self.look_in_store()
 
     def daily_cap_reached(self, now: float) -> None:
         """The carrier takes nothing more of the brand today (30023)."""
         self.pacer.daily_cap_reached(now)
-        if self._brand_day is not None:
-            self._brand_day.consider()
-
-    def _not_known(self, now: float, number_id: int, means: Consequence) -> None:
-        """Carriers don't know the number (yet): it waits, and nothing is bought meanwhile."""
-        if self.pool.not_known(now, number_id, means.code):
-            self._parts.metrics.number_refused(means.code)
-            number = self.pool.numbers[number_id]
-            _log.warning(
-                "campaign %s: number %s waits for %.0f s: %s (%s)",
-                self.campaign.campaign_id,
-                number_id,
-                (number.settles_at or now) - now,
-                means.title,
-                means.code,
-            )
-
-    def _blame(self, now: float, number_id: int, kind: Kind) -> None:
-        """A number that can't send at all is retired, so that its conversations move for good."""
-        if kind is Kind.BAD_SENDER:
-            self.pool.retire(number_id)
-        else:
-            self.pool.number_error(now, number_id, True)
+        self._brand_day.consider()
 
     # ------------------------------------------------------------ the loop
 
@@ -332,9 +255,8 @@ class CampaignRoad:
         self.wake()
         if self.task is not None:
             await asyncio.wait([self.task])
-        if self._brand_day is not None:
-            with suppress(DatabaseAway):  # its next owner counts anew
-                await self._brand_day.hand_back()
+        with suppress(DatabaseAway):  # its next owner counts anew
+            await self._brand_day.hand_back()
 
     async def _sleep(self, until: float) -> None:
         delay_s = until - self._parts.clock.now()
@@ -360,8 +282,7 @@ class CampaignRoad:
         if now >= self._next_poll_at:
             await self._refill(now)
         wake_at = await self._dispatch() if self._in_hand and not self.hold.is_on else float("inf")
-        if self._brand_day is not None:
-            self._brand_day.consider()
+        self._brand_day.consider()
         return min(wake_at, self._next_poll_at, self._next_sweep_at)
 
     async def _refill(self, now: float) -> None:
@@ -548,8 +469,7 @@ class CampaignRoad:
 
     def close(self) -> None:
         self._buyer.close()
-        if self._brand_day is not None:
-            self._brand_day.close()
+        self._brand_day.close()
         if self.task is not None:
             self.task.cancel()
 

@@ -7,6 +7,7 @@ import pytest
 from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.sending.numbers import PoolPolicy
 from gateway.providers.base import Accepted, AnswerLost, BoughtNumber, NotSent, OutboundText, Refused
+from simulator.loop import VirtualLoop
 from tests.pipeline.world import CAMPAIGN, World, number_phone
 
 HOUR_S = 3600.0
@@ -25,6 +26,7 @@ class Carriers:
         self._known_after_s = known_after_s
         self._code = code
         self._take = world.provider.send
+        self._loop: VirtualLoop = world.loop
         self._said: list[asyncio.Task[None]] = []
         self.refused = 0
         self.arrived: list[OutboundText] = []
@@ -32,7 +34,7 @@ class Carriers:
 
     async def send(self, text: OutboundText) -> Accepted:
         accepted = await self._take(text)
-        self._said.append(asyncio.get_running_loop().create_task(self._say(text)))
+        self._said.append(self._loop.create_task(self._say(text)))
         return accepted
 
     async def _say(self, text: OutboundText) -> None:
