@@ -8,7 +8,10 @@ from gateway.http.access import Role
 from gateway.http.uploads import CSV
 from tests.http.house import CAMPAIGN, GROUP, NUMBER, House, phone
 
-SMALL = {"registration": {"brand_kind": "standard", "campaign_kind": "mixed", "score": 10}}
+SMALL = {
+    "registration": {"brand_kind": "standard", "campaign_kind": "mixed", "score": 10},
+    "pool": {"settle_s": 0.0},
+}
 
 
 async def test_a_bank_from_nothing(house: House) -> None:

@@ -20,7 +20,7 @@ CAP_ZONE: Final = ZoneInfo("America/Los_Angeles")
 CAP_EDGE_S: Final = 30.0
 _ASKED_AGAIN_S: Final = 60.0  # when the brand had no more; and how long an unused allowance is kept
 _SMALLEST_BLOCK: Final = 8
-_BLOCK_SHARE: Final = 20  # no block is more than this part of the cap
+_BLOCK_SHARE: Final = 10  # no block is more than this part of the cap
 
 
 def next_cap_reset(at: float) -> float:
