@@ -7,11 +7,11 @@ import pytest
 from msgspec.structs import replace
 
 import gateway.p2p.bank
-import gateway.pipeline.admission
 import gateway.pipeline.inbound
 from gateway.app import Gateway, Undurable
 from gateway.core.rules.hours import Open
 from gateway.core.sending.numbers import NumberPool
+from gateway.pipeline import decision
 from gateway.pipeline.dispatch import Dispatch
 from gateway.pipeline.hand_over import HandOver
 from gateway.pipeline.lease import Held
@@ -83,10 +83,8 @@ WORLDS = {
 
 
 def admission_ignores_opt_outs(patch: Patch) -> None:
-    facts = gateway.pipeline.admission._facts
-    patch.setattr(
-        gateway.pipeline.admission, "_facts", lambda *a, **k: replace(facts(*a, **k), opted_out=False)
-    )
+    facts = decision._facts
+    patch.setattr(decision, "_facts", lambda *a, **k: replace(facts(*a, **k), opted_out=False))
     blind_to_opt_outs(patch, messages, "_ADMIT")
     rewrite(
         patch,
@@ -112,7 +110,7 @@ def nobody_stops_what_is_claimed(patch: Patch) -> None:
 
 
 def it_is_always_open(patch: Patch) -> None:
-    for module in (gateway.pipeline.admission, gateway.p2p.bank):
+    for module in (decision, gateway.p2p.bank):
         patch.setattr(module, "verdict", lambda *_: Open(4e9))
 
 
@@ -129,6 +127,7 @@ def nobody_looks_at_the_clock_again(patch: Patch) -> None:
     patch.setattr(CampaignRoad, "_in_time", lambda *_: True)
     patch.setattr(CampaignRoad, "_sweep", no_sweep)
     patch.setattr(HandOver, "_call", two_hours_later)
+    rewrite(patch, messages, "_CLAIM", r"m\.not_after <= ", "'infinity' <= ")
 
 
 def the_provider_may_keep_it_all_night(patch: Patch) -> None:
