@@ -12,7 +12,7 @@ from gateway.providers.twilio.account import Account
 from gateway.providers.twilio.provider import TwilioProvider
 from gateway.providers.twilio.wire import failure
 from tests.providers.conftest import PUBLIC_URL, MakeProvider, outbound
-from tests.providers.fake_twilio import SID, TOKEN, FakeTwilio, Says
+from tests.providers.fake_twilio import PATIENCE_S, SID, TOKEN, FakeTwilio, Says
 from tests.providers.payloads import classic, created, rfc_9457
 
 ANSWERS = [
@@ -204,3 +204,28 @@ class Babbler(asyncio.Protocol):
         assert isinstance(self.transport, asyncio.Transport)
         self.transport.write(b"\x00\x01 hello\r\n\r\n")
         self.transport.close()
+
+
+async def test_what_was_given_up_is_not_delivered_by_the_kernel_later():
+    """A closed connection drops what the peer has not acknowledged: the peer meets a reset, not a farewell."""
+    met: asyncio.Future[bytes | OSError] = asyncio.get_running_loop().create_future()
+
+    async def reads_and_never_answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"Body=Hello")
+        try:
+            while await reader.read(1000):
+                pass
+            met.set_result(b"")
+        except OSError as error:
+            met.set_result(error)
+        writer.close()
+
+    server = await asyncio.start_server(reads_and_never_answers, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    url = f"twilio://{SID}:{TOKEN}@127.0.0.1:{port}?scheme=http"
+    provider = TwilioProvider(Account.from_url(url, public_url=PUBLIC_URL, timeout_s=0.3))
+    with pytest.raises(AnswerLost):
+        await provider.send(outbound())
+    assert isinstance(await asyncio.wait_for(met, PATIENCE_S), ConnectionResetError)
+    await provider.close()
+    server.close()

@@ -11,10 +11,13 @@
 """
 
 import base64
+import functools
 import math
 import re
+import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote_plus, urlencode
 
 import aiohttp
@@ -34,6 +37,7 @@ _log = structlog.get_logger("textbank.twilio")
 Form = Sequence[tuple[str, str]]
 
 _CONNECT_S = 5.0
+_DROP_AT_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
 _KEPT_OPEN_S = 15.0  # below any server's own limit: a reused connection that just closed loses an answer
 _WAITED_FOR = frozenset({Kind.THROTTLE, Kind.QUEUE_FULL, Kind.DAILY_CAP})
 _LONGEST_TEXT = 200
@@ -183,7 +187,12 @@ class Wire:
         account = self._account
         credentials = base64.b64encode(f"{account.user}:{account.secret}".encode()).decode()
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEPT_OPEN_S, ttl_dns_cache=60),
+            connector=aiohttp.TCPConnector(
+                limit=0,
+                keepalive_timeout=_KEPT_OPEN_S,
+                ttl_dns_cache=60,
+                socket_factory=functools.partial(_forgetting_socket, dead_peer_s=account.timeout_s),
+            ),
             timeout=aiohttp.ClientTimeout(
                 total=account.timeout_s, connect=min(_CONNECT_S, account.timeout_s)
             ),
@@ -196,6 +205,17 @@ class Wire:
             },
         )
         return self._session
+
+
+def _forgetting_socket(address: tuple[Any, ...], dead_peer_s: float) -> socket.socket:
+    """Drops at its close, and at our death, what the peer has not acknowledged, and after `dead_peer_s` by itself.
+
+    The kernel would go on sending for minutes after an outage, when we have asked and been told that it never came.
+    """
+    line = socket.socket(*address[:3])
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DROP_AT_CLOSE)
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(dead_peer_s * 1000))
+    return line
 
 
 class Page(Protocol):
