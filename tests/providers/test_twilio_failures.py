@@ -223,7 +223,7 @@ async def test_what_was_given_up_is_not_delivered_by_the_kernel_later():
     server = await asyncio.start_server(reads_and_never_answers, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     url = f"twilio://{SID}:{TOKEN}@127.0.0.1:{port}?scheme=http"
-    provider = TwilioProvider(Account.from_url(url, public_url=PUBLIC_URL, timeout_s=0.3))
+    provider = TwilioProvider(Account.from_url(url, public_url=PUBLIC_URL, timeout_s=1))
     with pytest.raises(AnswerLost):
         await provider.send(outbound())
     assert isinstance(await asyncio.wait_for(met, PATIENCE_S), ConnectionResetError)
