@@ -199,7 +199,11 @@ class Worker:
             await self.gateway.start()
             await self._listen()
         except MigrationFailed as error:
+            await self._close()
             raise BadInput(str(error), "database.dsn", "give a database that is ours alone") from error
+        except DatabaseAway as error:
+            await self._close()
+            raise BadInput(f"the database went away ({error})", "database.dsn", "start again") from error
         except BaseException:
             await self._close()
             raise

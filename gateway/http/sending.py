@@ -18,6 +18,7 @@ from gateway.http.access import Grant
 from gateway.http.batch_keys import BatchKeys, Entered, Keys
 from gateway.http.bodies import MOST_BYTES, SMALL_BYTES, decoded, fault_in, json_answer, json_body
 from gateway.http.known_campaigns import KnownCampaigns
+from gateway.http.load import Load
 from gateway.http.parts import Parts
 from gateway.http.problems import RETRY_AFTER_S, Refusal
 from gateway.http.records import (
@@ -56,10 +57,15 @@ class Sending:
     def __init__(self, parts: Parts, known: KnownCampaigns) -> None:
         self._parts = parts
         self._known_campaigns = known
+        self._load = Load()
         self._large = asyncio.Lock()  # of the large batches one at a time has the loop's turns
 
     async def one(self, request: web.Request, grant: Grant) -> web.Response:
-        """202 once the message is in the books, admitted or blocked."""
+        """202 once the message is in the books, admitted or blocked; 503 at once when there is too much to do."""
+        with self._load.place():
+            return await self._one(request, grant)
+
+    async def _one(self, request: web.Request, grant: Grant) -> web.Response:
         message = decoded(_single, await json_body(request))
         await self._may_send(grant, message.campaign_id)
         keys = Keys(grant, message.idempotency_key or _header_key(request))

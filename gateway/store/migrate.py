@@ -16,10 +16,12 @@ import asyncpg
 
 from gateway.core.rules.errors import BadInput, TextbankError
 from gateway.store.database import Connection, Database
+from gateway.store.troubles import trouble
 
 _LOCK = 7_426_583  # one migrator at a time, over all workers
 _LOCK_TIMEOUT_MS = 500  # what stands behind us in the line waits no longer
 _LOCK_TRIES = 120
+_LONGEST_S = 6 * 3600.0  # one statement: an index over a season's messages
 _LOCK_AGAIN_S = 0.5
 _IN_STEPS = "-- in steps\n"
 _LEDGER = """
@@ -150,7 +152,7 @@ async def _require_owner(database: Database, missing: Sequence[Migration]) -> No
 async def _apply_missing(database: Database, now: float) -> list[str]:
     if not _missing(await _done(database)):
         return []
-    async with _only_migrator(database) as connection:
+    async with database.patient(_LONGEST_S) as patient, _only_migrator(patient) as connection:
         await connection.execute(_LEDGER)
         done = {row[0] for row in await connection.fetch("SELECT number FROM schema_migrations")}
         missing = _missing(done)  # another worker may have been first
@@ -190,6 +192,8 @@ async def _apply(connection: Connection, migration: Migration, now: float) -> No
     except asyncpg.InsufficientPrivilegeError:
         raise
     except asyncpg.PostgresError as error:
+        if trouble(error, is_closed=connection.is_closed()) is not None:
+            raise  # the database's, not the migration's
         raise MigrationFailed(f"migration {migration}: {error}") from error
 
 

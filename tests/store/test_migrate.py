@@ -9,6 +9,7 @@ import pytest
 from gateway.core.rules.errors import BadInput
 from gateway.store import migrate as migrations
 from gateway.store.database import Database
+from gateway.store.limits import within
 from gateway.store.migrate import Migration, MigrationFailed, migrate, shipped, would_apply
 from tests.store.cluster import EMPTY, MIGRATED_AT, Cluster
 from tests.store.guest import ALL_SEQUENCES, READ_AND_WRITE, a_guest, granted
@@ -93,6 +94,13 @@ async def test_workers_that_start_together_migrate_once(empty_dsn: str):
         await worker.close()
     everything = [str(each) for each in shipped()]
     assert sorted(name for names in applied for name in names) == everything  # each once, whoever it was
+
+
+async def test_a_migration_may_take_longer_than_a_statement(own_dsn: str, monkeypatch: pytest.MonkeyPatch):
+    shipping(monkeypatch, (9000, "long", "CREATE TABLE long AS SELECT pg_sleep(0.5)::text"))
+    database = Database(own_dsn, connections=1, limits=within(0.5))
+    assert await migrate(database, NOW) == ["9000_long"]
+    await database.close()
 
 
 # ---------------------------------------------------------------- a role with few rights
