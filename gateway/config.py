@@ -113,27 +113,6 @@ class Provider(Section, frozen=True):
     ] = 90 * 86_400.0
 
 
-class Retry(Section, frozen=True):
-    max_attempts: Annotated[
-        int, Meta(ge=1, le=20, description="attempts of one message, the first included")
-    ] = 4
-    first_delay_s: Annotated[float, Meta(gt=0, description="wait before the second attempt, seconds")] = 30.0
-    factor: Annotated[float, Meta(ge=1, le=10, description="each further wait is this many times longer")] = (
-        2.0
-    )
-    max_delay_s: Annotated[float, Meta(gt=0, description="longest wait between attempts, seconds")] = 900.0
-    jitter: Annotated[float, Meta(ge=0, le=1, description="share of a wait that is drawn at random")] = 0.2
-    throttled_delay_s: Annotated[
-        float, Meta(gt=0, description="wait after the provider said slower, seconds")
-    ] = 2.0
-    retry_undelivered: Annotated[
-        bool, Meta(description="send again what a carrier reported undelivered; the phone may have had it")
-    ] = False
-    once_delay_s: Annotated[
-        float, Meta(gt=0, description="wait before the only second attempt of a one-retry error, seconds")
-    ] = 14_400.0
-
-
 class CatchUp(Section, frozen=True):
     inbound_poll_s: Annotated[
         float,
@@ -242,7 +221,6 @@ class Settings(Section, frozen=True):
     windows: Windows = field(default_factory=Windows)
     dispatch: Dispatch = field(default_factory=Dispatch)
     provider: Provider = field(default_factory=Provider)
-    retry: Retry = field(default_factory=Retry)
     opt_outs: OptOuts = field(default_factory=OptOuts)
     catch_up: CatchUp = field(default_factory=CatchUp)
     time: Time = field(default_factory=Time)
@@ -406,8 +384,6 @@ def _converted(section: str, name: str, value: object, where: str) -> object:
 
 def _check_together(settings: Settings) -> None:
     """What no single value can say."""
-    if settings.retry.max_delay_s < settings.retry.first_delay_s:
-        raise BadInput("retry.max_delay_s is shorter than retry.first_delay_s", "settings", "raise the one")
     _check_scheme("provider.url", settings.provider.url, None)
     _check_scheme("database.dsn", settings.database.dsn, ("postgresql", "postgres"))
     _check_scheme("http.public_url", settings.http.public_url, ("https", "http"))

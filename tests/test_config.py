@@ -1,19 +1,19 @@
 """Settings: four sources in order, one validation, errors a person can act on, no secret shown."""
 
 import io
+import re
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from gateway.config import Settings, internal_port, load, reference
+from gateway.config import SECTIONS, Settings, internal_port, load, reference
 from gateway.core.rules.errors import BadInput
-from gateway.core.rules.retry import RetryPolicy
 
 DOCS = list(reference())
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
@@ -59,7 +59,6 @@ def test_the_environment_may_name_the_file(write) -> None:
         ("[log]\nlevel = 'loud'\n", ["log.level", "textbank.toml:2", "loud"]),
         ("[http\n", ["not valid TOML", "textbank.toml", "line 1"]),
         ("[http]\nport = 1\nport = 2\n", ["not valid TOML", "textbank.toml"]),
-        ("[retry]\nfirst_delay_s = 100\nmax_delay_s = 10\n", ["retry.max_delay_s", "retry.first_delay_s"]),
         ("[provider]\nurl = 'twilio'\n", ["provider.url", "twilio://"]),
         ("[database]\ndsn = 'mysql://x'\n", ["database.dsn", "postgresql://"]),
     ],
@@ -112,7 +111,8 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("text", "value"), [("true", True), ("false", False), ("1", True), ("0", False)])
 def test_switches_in_the_environment(text: str, value: bool) -> None:
-    assert load(environment={"TEXTBANK_RETRY_RETRY_UNDELIVERED": text}).retry.retry_undelivered is value
+    given = load(environment={"TEXTBANK_OPT_OUTS_PROVIDER_REPLIES": text})
+    assert given.opt_outs.provider_replies is value
 
 
 SECRETS = {
@@ -155,8 +155,14 @@ def test_names_are_those_of_the_environment_without_a_clash() -> None:
     assert len({doc.variable for doc in DOCS}) == len(DOCS)
 
 
-def test_retry_settings_are_the_policy() -> None:
-    assert RetryPolicy(**msgspec.structs.asdict(Settings().retry)) == RetryPolicy()
+@pytest.mark.parametrize("doc", DOCS, ids=lambda doc: doc.name)
+def test_each_setting_is_read(doc) -> None:
+    """In a file that has its section in hand, as `settings.http` or by its class."""
+    section, name = doc.name.split(".")
+    read = re.compile(rf"\b{name}\b")
+    in_hand = re.compile(rf"\bsettings\.{section}\b|import .*\b{SECTIONS[section].__name__}\b")
+    files = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "gateway").rglob("*.py"))]
+    assert [text for text in files if in_hand.search(text) and read.search(text)], doc.name
 
 
 @given(st.integers(0, 65_535), st.integers(1, 10**6), st.floats(0, 5, allow_nan=False))
