@@ -46,6 +46,7 @@ _STICKY, _LOCAL = How.STICKY, How.LOCAL
 _CONFIRMATION = MessageKind.CONFIRMATION.value
 _SAVE_NUMBERS_S = 60.0
 _SWEEP_S = 60.0
+_SWEPT_AT_ONCE = 5000
 _KEPT_FOR_REPLIES = 10  # one of so many calls
 _URGENT, _INITIALS = (Lane.REPLY, Lane.RETRY), (Lane.INITIAL, Lane.INITIAL)
 
@@ -111,6 +112,7 @@ class CampaignRoad:
         self._left_in_store = 0  # how often a message was left there
         self._writing = RecentDurations()  # from a decision until its write is known
         self._next_poll_at = self._next_sweep_at = self._next_save_at = 0.0
+        self._swept_to = 0  # a message: the sweep goes on after it
         self.handed_over: defaultdict[tuple[int, str | None], int] = defaultdict(int)  # segments, ever
         self.hold = parts.inbound_gap.hold(
             wants_fetch=bool(pool.numbers)
@@ -444,11 +446,21 @@ class CampaignRoad:
                 self._parts.metrics.transition(State.QUEUED, State.BLOCKED)
 
     async def _sweep(self, now: float) -> None:
-        """Messages whose lawful window is over are blocked, whether or not they were ever picked."""
+        """Messages whose lawful window is over are blocked, whether or not they were ever picked.
+
+        A long queue is looked through a piece at a step, so that claims go on meanwhile.
+        """
         end = now + self._parts.options.closing_margin_s + SHORTEST_VALIDITY_S
-        over = await messages.over(self._parts.database, self.campaign.key, end)
-        if over:
-            await self._refuse([Refusal(each, _NOT_ALLOWED, SubReason.EXPIRED_IN_QUEUE) for each in over])
+        swept = await messages.sweep(
+            self._parts.database, self.campaign.key, end, self._swept_to, limit=_SWEPT_AT_ONCE
+        )
+        if swept.over:
+            await self._refuse(
+                [Refusal(each, _NOT_ALLOWED, SubReason.EXPIRED_IN_QUEUE) for each in swept.over]
+            )
+        self._swept_to = swept.after_id or 0
+        if swept.after_id is not None:
+            self._next_sweep_at = now
 
     def _push(self, message: Queued) -> None:
         if message.message_id not in self._in_hand:

@@ -395,17 +395,32 @@ def _standing(
     return Standing(message_id, state, Kind(kind), facts)
 
 
-async def over(database: Database, key: CampaignKey, end: float) -> list[int]:
-    """Queued messages that may not be handed over after `end` any more."""
-    rows = await database.fetch(
-        """
-        SELECT m.message_id FROM queue q JOIN messages m USING (organisation_id, campaign_id, message_id)
-        WHERE q.organisation_id = $1 AND q.campaign_id = $2 AND m.not_after <= to_timestamp($3) ORDER BY m.message_id
-        """,
-        *key,
-        end,
-    )
-    return [row[0] for row in rows]
+class Swept(msgspec.Struct, frozen=True):
+    """A piece of the queue in the order of its ids: whose window is over, and after which id to go on.
+
+    `after_id` None: this was the last piece.
+    """
+
+    over: list[int]
+    after_id: int | None
+
+
+_SWEEP = """
+WITH piece AS (
+    SELECT message_id FROM queue WHERE organisation_id = $1 AND campaign_id = $2 AND message_id > $4
+    ORDER BY message_id LIMIT $5
+)
+SELECT ARRAY(SELECT m.message_id FROM piece
+             JOIN messages m ON m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = piece.message_id
+             WHERE m.not_after <= to_timestamp($3) ORDER BY m.message_id),
+       (SELECT max(message_id) FROM piece), (SELECT count(*) FROM piece)
+"""
+
+
+async def sweep(database: Database, key: CampaignKey, end: float, after_id: int, *, limit: int) -> Swept:
+    """Of the next `limit` queued messages those that may not be handed over after `end` any more."""
+    [(over, last_id, count)] = await database.fetch(_SWEEP, *key, end, after_id, limit)
+    return Swept(over, last_id if count == limit else None)
 
 
 # The last look before the wire: who may not be texted any more. A confirmation answers the very opt-out.

@@ -10,7 +10,7 @@ from gateway.core.rules.safeguards import Kind, second_look
 from gateway.store import campaigns, contacts, messages
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
-from gateway.store.messages import Queued, Refusal
+from gateway.store.messages import Queued, Refusal, Swept
 from tests.store.rows import (
     GROUP,
     KEY,
@@ -180,5 +180,15 @@ async def test_what_is_over(database: Database):
     await people(database, 4)
     rows = [admission(each, not_after=NOW + 100 * each) for each in (1, 2, 3)]
     await admit(database, *rows, admission(4, not_after=NOW, state="sending", number_id=1, slot_at=NOW))
-    assert await messages.over(database, KEY, NOW + 50) == []
-    assert await messages.over(database, KEY, NOW + 200) == [1, 2]
+    assert await messages.sweep(database, KEY, NOW + 50, 0, limit=10) == Swept([], None)
+    assert await messages.sweep(database, KEY, NOW + 200, 0, limit=10) == Swept([1, 2], None)
+
+
+async def test_a_long_queue_is_swept_in_pieces(database: Database):
+    await people(database, 9)
+    await admit(database, *(admission(each, not_after=NOW + each % 3) for each in range(1, 10)))
+    over, after_id, pieces = [], 0, 0
+    while after_id is not None:
+        swept = await messages.sweep(database, KEY, NOW, after_id, limit=2)
+        over, after_id, pieces = over + swept.over, swept.after_id, pieces + 1
+    assert (over, pieces) == ([3, 6, 9], 5)
