@@ -290,3 +290,34 @@ def test_a_retry_that_is_not_due_yet_has_no_age(play):
         assert queue(world, "oldest_age_seconds", "retry", "verizon") == 0
 
     play(story)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 7, 8])
+def test_a_queue_is_counted_in_pieces(play, at_once: int):
+    async def story(world: World) -> None:
+        await carriers(world, c1="verizon", c2="att", c3="verizon")
+        await world.gateway.campaigns.pause(CAMPAIGN, True)
+        await world.store.execute(
+            """
+            INSERT INTO messages (organisation_id, campaign_id, message_id, contact_id, kind, body, segments, text_hash,
+                                  state, lane, requested_at, not_after)
+            SELECT 1, $1, n, n, 'initial', 'Hi', n, n, 'queued', 2, to_timestamp(n), to_timestamp(n)
+            FROM generate_series(1, 7) n
+            """,
+            CAMPAIGN,
+        )
+        await world.store.execute(
+            "INSERT INTO queue (organisation_id, campaign_id, message_id, lane, due_at)"
+            " SELECT organisation_id, campaign_id, message_id, message_id % 2, requested_at FROM messages"
+        )
+        keys = [CampaignKey(1, CAMPAIGN + 1), KEY]
+        assert await backlog.waiting(world.store, keys, at_once=at_once) == [
+            Backlog(CAMPAIGN, 0, None, 2, 10, 4.0),
+            Backlog(CAMPAIGN, 0, "att", 1, 2, 2.0),
+            Backlog(CAMPAIGN, 1, None, 2, 12, 5.0),
+            Backlog(CAMPAIGN, 1, "verizon", 2, 4, 1.0),
+        ]
+        budget = Budget(queued_s=10.0)
+        assert await backlog.stuck(world.store, keys, budget, 15.5, at_once=at_once) == {"queued": 5}
+
+    play(story)
