@@ -277,7 +277,7 @@ class Market:
     def _refusal(self, submission: Submission, campaign: _Campaign | None, now: float) -> int:
         """The code with which the provider refuses a create call at once; 0 when it takes it."""
         if not is_us_number(submission.to):
-            return 21211
+            return 21211 if str(submission.to)[0] == "1" else 21408  # abroad, where nothing is allowed
         holding = self.inventory.holding(submission.sender)
         if holding is None or self._faults.ban_code(holding.nth, now) == 21606:
             return 21606

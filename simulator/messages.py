@@ -13,6 +13,7 @@ MOBILE, LANDLINE, DEAD = range(3)  # Population.line
 
 _REFUSALS = {  # code -> (HTTP status, text)
     21211: (400, "Invalid 'To' phone number"),
+    21408: (400, "texts to that country are not allowed"),
     21421: (400, "Invalid area code"),
     21422: (400, "The phone number is not available any more"),
     21452: (400, "No phone numbers found in the area code"),

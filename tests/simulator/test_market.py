@@ -208,7 +208,7 @@ def test_missing_receipts_leave_sent_as_the_last_word():
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"to": 447_700_900_123}, 21211),
+        ({"to": 447_700_900_123}, 21408),
         ({"to": 11_155_550_123}, 21211),
         ({"to": 12_151_550_123}, 21211),
         ({"sender": OURS + 1}, 21606),
