@@ -17,6 +17,8 @@ from gateway.store.actions import ActionRow, Assigned, Fronts
 from gateway.store.conversations import Attention
 from gateway.store.database import Database
 
+_CLAIMS_AT_ONCE = 2  # of an action: they take turns in the database, and must not fill all its connections
+
 
 class Scripts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An action's texts: initials are an implicit A/B test (F087), responses are picked by name (F110)."""
@@ -44,7 +46,8 @@ class Action(msgspec.Struct):
     initials: list[Script]
     responses: list[Script]
     hours_groups: list[str]
-    fronts: Fronts = {}  # copied for each action
+    fronts: Fronts
+    claiming: asyncio.Semaphore
 
 
 Luck = Callable[[int], float]
@@ -108,6 +111,8 @@ class TextBank:
             [compiled(source, suffix=scripts.opt_out_suffix) for source in scripts.initials],
             [compiled(source, suffix=False) for source in scripts.responses],
             await contacts.hours_groups(self._database, self._campaigns[campaign_id].key),
+            fronts={},
+            claiming=asyncio.Semaphore(_CLAIMS_AT_ONCE),
         )
 
     async def claim(
@@ -122,17 +127,24 @@ class TextBank:
         open_groups = self._open_groups(campaign_id, action_id, now, "initial")
         if not open_groups:
             return []
-        bucket = await actions.claim_bucket(
+        async with action.claiming:
+            taken = await actions.take(
+                self._database,
+                campaign.key,
+                action_id,
+                volunteer_id,
+                open_groups=open_groups,
+                size=size,
+                now=now,
+                fronts=action.fronts,
+            )
+        bucket = await actions.about(
             self._database,
             campaign.key,
             action_id,
-            volunteer_id,
+            taken,
             opt_out_scope=campaign.opt_out_scope,
             texts_since=self._admission.texts_since(campaign_id),
-            open_groups=open_groups,
-            size=size,
-            now=now,
-            fronts=action.fronts,
         )
         self._admission.remember(campaign_id, action_id, [each.known for each in bucket])
         return [self._item(action, each, sender, luck(each.known.contact_id)) for each in bucket]

@@ -7,7 +7,7 @@ import msgspec
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import BadInput
 from gateway.store.database import Database
-from gateway.store.recipients import ABOUT, FACTS, Recipient, given_to
+from gateway.store.recipients import ABOUT, FACTS, Recipient
 
 
 class ActionRow(msgspec.Struct, frozen=True):
@@ -104,70 +104,67 @@ Fronts = dict[str, int]
 
 _FIRST_TURN = -(2**63)
 
-# A few volunteers who claim at one instant look at the same people; of twice a bucket each locks one. Whoever was
-# claimed leaves a dead entry in the index until it is vacuumed: without a front each claim walks past all of them.
-_CLAIM = f"""
-WITH candidates AS (
-    SELECT next.contact_id, next.turn FROM unnest($7::text[], $10::bigint[]) AS open (hours_group, front)
-    CROSS JOIN LATERAL (
-        SELECT contact_id, turn FROM assignments a
-        WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $5 AND a.hours_group = open.hours_group
-          AND a.volunteer_id IS NULL AND a.turn >= open.front
-        ORDER BY a.turn LIMIT 2 * $8) next
-    ORDER BY next.turn, next.contact_id LIMIT 2 * $8
-), free AS (
-    SELECT a.contact_id FROM assignments a JOIN candidates c USING (contact_id)
-    WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $5 AND a.volunteer_id IS NULL
-    ORDER BY c.turn, a.contact_id LIMIT $8 FOR UPDATE OF a SKIP LOCKED
-), wanted AS (
-    UPDATE assignments a SET volunteer_id = $6, assigned_at = to_timestamp($9)
-    FROM free WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $5
-      AND a.contact_id = free.contact_id
-    RETURNING a.contact_id, a.action_id, a.turn, a.hours_group
-)
-SELECT wanted.hours_group, wanted.turn, c.first_name, c.last_name, c.email, c.zip, c.state, c.fields::text, {FACTS}
-FROM wanted {ABOUT} ORDER BY wanted.turn, wanted.contact_id
-"""  # noqa: S608 - fixed texts
+# Whoever was claimed leaves a dead entry in the index until it is vacuumed: without a front each claim walks past all
+# of them.
+_TAKE = """
+SELECT contact_id, hours_group, turn
+FROM claim_contacts($1, $2, $3, $4, $5, $6, $7, to_timestamp($8)) ORDER BY turn, contact_id
+"""
 
 
-async def claim_bucket(
+async def take(
     database: Database,
     key: CampaignKey,
     action_id: int,
     volunteer_id: int,
     *,
-    opt_out_scope: int,
-    texts_since: float,
     open_groups: Sequence[str],
     size: int,
     now: float,
     fronts: Fronts,
-) -> list[Assigned]:
-    """Gives the volunteer the next `size` contacts whose lawful window is open (F178, F183).
+) -> list[int]:
+    """Gives the volunteer the next `size` contacts whose lawful window is open (F178, F183); fewer only when nobody
+    else is free. Claims of one action take turns, whichever worker they come from.
 
     Looks behind the `fronts` only when there are too few beyond them, and keeps them up to date.
     """
-    claimed: list[Assigned] = []
-    while True:
+    taken: list[int] = []
+    while len(taken) < size:
         begin = [fronts.get(group, _FIRST_TURN) for group in open_groups]
-        wanted = size - len(claimed)
-        rows = await database.fetch(
-            _CLAIM,
-            *key,
-            opt_out_scope,
-            texts_since,
-            action_id,
-            volunteer_id,
-            open_groups,
-            wanted,
-            now,
-            begin,
-        )
-        claimed += [Assigned(given_to(volunteer_id, row[8:]), *row[2:8]) for row in rows]
-        if len(rows) == wanted or max(begin, default=_FIRST_TURN) == _FIRST_TURN:
-            fronts.update({row[0]: row[1] for row in reversed(rows)})
-            return claimed
-        fronts.clear()
+        wanted = size - len(taken)
+        rows = await database.fetch(_TAKE, *key, action_id, volunteer_id, wanted, open_groups, begin, now)
+        taken += [row[0] for row in rows]
+        if not rows and max(begin, default=_FIRST_TURN) == _FIRST_TURN:
+            break
+        if len(rows) == wanted:
+            fronts.update({row[1]: row[2] for row in rows})
+        else:
+            fronts.clear()
+    return taken
+
+
+_ABOUT_TAKEN = f"""
+SELECT c.first_name, c.last_name, c.email, c.zip, c.state, c.fields::text, {FACTS}
+FROM (SELECT contact_id, $5::bigint AS action_id, place
+      FROM unnest($6::bigint[]) WITH ORDINALITY AS taken (contact_id, place)) AS wanted {ABOUT}
+ORDER BY wanted.place
+"""  # noqa: S608 - fixed texts
+
+
+async def about(
+    database: Database,
+    key: CampaignKey,
+    action_id: int,
+    contact_ids: Sequence[int],
+    *,
+    opt_out_scope: int,
+    texts_since: float,
+) -> list[Assigned]:
+    """The people of a bucket, in its order."""
+    if not contact_ids:
+        return []
+    rows = await database.fetch(_ABOUT_TAKEN, *key, opt_out_scope, texts_since, action_id, contact_ids)
+    return [Assigned(Recipient(*row[6:]), *row[:6]) for row in rows]
 
 
 _RELEASE = """

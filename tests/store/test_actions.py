@@ -1,6 +1,7 @@
 """Actions: published whole, and each contact with at most one volunteer at a time."""
 
 import asyncio
+import random
 
 import pytest
 
@@ -23,20 +24,16 @@ async def claim(
     groups: tuple[str, ...] = (GROUP,),
     fronts: Fronts | None = None,
 ) -> list[int]:
-    bucket = await actions.claim_bucket(
+    return await actions.take(
         database,
         KEY,
         ACTION,
         volunteer_id,
-        opt_out_scope=SCOPE,
-        texts_since=0,
         open_groups=groups,
         size=size,
         now=NOW,
         fronts={} if fronts is None else fronts,
     )
-    assert all(each.known.assignee_id == volunteer_id for each in bucket)
-    return [each.known.contact_id for each in bucket]
 
 
 async def published(database: Database, count: int, seed: int = 1) -> None:
@@ -115,18 +112,8 @@ async def test_a_bucket_brings_the_person_with_it(database: Database):
     )
     await contacts.add(database, KEY, [person])
     await actions.publish(database, ROW, 1, NOW)
-    bucket = await actions.claim_bucket(
-        database,
-        KEY,
-        ACTION,
-        7,
-        opt_out_scope=SCOPE,
-        texts_since=0,
-        open_groups=[GROUP],
-        size=5,
-        now=NOW + 1,
-        fronts={},
-    )
+    taken = await actions.take(database, KEY, ACTION, 7, open_groups=[GROUP], size=5, now=NOW + 1, fronts={})
+    bucket = await actions.about(database, KEY, ACTION, taken, opt_out_scope=SCOPE, texts_since=0)
     [known] = await recipients.load(database, KEY, SCOPE, [1], [ACTION], texts_since=0)
     assert (known.phone, known.assignee_id) == (phone(1), 7)
     assert bucket == [Assigned(known, "Ann", "Lee", "a@example.org", "19103", "PA", '{"ward": "5"}')]
@@ -163,6 +150,54 @@ async def test_only_people_whose_window_is_open_are_given(database: Database):
     assert set(await claim(database, 7, 50, (WEST,))) <= {5, 6, 7, 8}
     assert sorted(await claim(database, 8, 50, (WEST, GROUP))) == [1, 2, 3, 4]
     assert await claim(database, 9, 50, ()) == []
+
+
+@pytest.mark.parametrize("release", [False, True], ids=["claims alone", "with releases"])
+async def test_of_twenty_claims_at_one_instant_each_is_full(dsn: str, database: Database, release: bool):
+    """F178: 25 for each of 20, over 20 connections and 500 people, who are just enough."""
+    await published(database, 500)
+    doors = [Database(dsn, connections=1) for _ in range(20)]
+    await asyncio.gather(*(door.fetch("SELECT 1") for door in doors))
+    if release:
+        mine = await claim(database, 99, 40)
+        back = actions.release(database, KEY, ACTION, 99, mine)
+    buckets, *_ = await asyncio.gather(
+        asyncio.gather(*(claim(door, volunteer, 25) for volunteer, door in enumerate(doors))),
+        *([back] if release else []),
+    )
+    given = [each for bucket in buckets for each in bucket]
+    assert len(given) == len(set(given))
+    if release:  # who was given back when the last had looked is free
+        assert len(given) + await actions.remaining(database, KEY, ACTION) == 500
+        assert await actions.remaining(database, KEY, ACTION) <= 40
+    else:
+        assert [len(bucket) for bucket in buckets] == [25] * 20
+    for door in doors:
+        await door.close()
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_who_gets_less_than_asked_leaves_nobody_free(dsn: str, database: Database, seed: int):
+    """Claims of any sizes for any groups, at once over connections of their own."""
+    luck = random.Random(seed)
+    await people(database, 60)
+    await contacts.add(database, KEY, [ContactRow(each, phone(each), WEST) for each in range(61, 101)])
+    await actions.publish(database, ROW, seed, NOW)
+    doors = [Database(dsn, connections=1) for _ in range(12)]
+    await asyncio.gather(*(door.fetch("SELECT 1") for door in doors))
+    asked = [
+        (luck.randint(1, 20), luck.choice([(GROUP,), (WEST,), (GROUP, WEST), (WEST, GROUP)])) for _ in doors
+    ]
+    buckets = await asyncio.gather(*(claim(door, nth, *asked[nth]) for nth, door in enumerate(doors)))
+    given = [each for bucket in buckets for each in bucket]
+    assert len(given) == len(set(given))
+    free = set(range(1, 101)) - set(given)
+    for (size, groups), bucket in zip(asked, buckets, strict=True):
+        assert len(bucket) <= size
+        theirs = {each for each in free if (WEST if each > 60 else GROUP) in groups}
+        assert len(bucket) == size or not theirs
+    for door in doors:
+        await door.close()
 
 
 @pytest.mark.parametrize("round_number", range(10))
