@@ -32,6 +32,7 @@ from gateway.providers.base import History, NotSent, Provider, ProviderError, Re
 from gateway.providers.twilio import webhooks as twilio_webhooks
 from gateway.store.database import Database
 from gateway.store.embedded import EmbeddedServer
+from gateway.store.hosts import Succession
 from gateway.store.limits import within
 from gateway.store.migrate import MigrationFailed, migrate, would_apply
 from gateway.store.probe import DatabaseProbe
@@ -148,9 +149,12 @@ class Worker:
         self.provider = provider
         self.clock = clock
         limits = within(settings.database.answer_s)
-        self.database = Database(dsn, connections=settings.database.connections, limits=limits)
-        self.probe = DatabaseProbe(dsn, self.database)
-        self._claims = Database(dsn, connections=1, limits=limits)
+        succession = Succession()
+        self.database = Database(
+            dsn, connections=settings.database.connections, limits=limits, succession=succession
+        )
+        self.probe = DatabaseProbe(dsn, self.database, succession)
+        self._claims = Database(dsn, connections=1, limits=limits, succession=succession)
         self.gateway = Gateway(settings, self.database, self._claims, provider, clock)
         self._parts = self._door_parts()
         self._access_log = AccessLog(clock.now, FORMS[settings.log.format]) if settings.log.access else None

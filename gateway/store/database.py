@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias
 import asyncpg
 
 from gateway.core.rules.errors import BadInput
-from gateway.store.hosts import hosts
+from gateway.store.hosts import TIMELINE, Succession, hosts
 from gateway.store.limits import ORDINARY, Limits, patient
 from gateway.store.outage import Outage
 from gateway.store.troubles import DatabaseAway, DatabaseBusy, DatabaseGone, trouble, words
@@ -88,11 +88,20 @@ class Database:
     order of callers is the order of work, which makes one connection a deterministic store.
     """
 
-    def __init__(self, dsn: str, connections: int = 4, *, limits: Limits = ORDINARY) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        connections: int = 4,
+        *,
+        limits: Limits = ORDINARY,
+        succession: Succession | None = None,
+    ) -> None:
         self._dsn = dsn
         self._size = connections
         self._limits = limits
         self._hosts = deque(hosts(dsn))
+        self._succession = succession or Succession()
+        self._timeline = 0  # of the connections that are open
         self._idle: deque[Connection] = deque()
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         self._open = 0
@@ -161,7 +170,7 @@ class Database:
         if self._limits.answer_s is None:
             yield self
             return
-        other = Database(self._dsn, 1, limits=patient(self._limits, limit_s))
+        other = Database(self._dsn, 1, limits=patient(self._limits, limit_s), succession=self._succession)
         try:
             yield other
         finally:
@@ -172,20 +181,33 @@ class Database:
 
     async def _connect(self) -> Connection:
         """To the first host that writes; the one that was good last is asked first."""
-        for nth in range(len(self._hosts)):
+        last: Exception = DatabaseBusy("every host that answers only reads", reads_only=True)
+        for _ in range(len(self._hosts)):
             try:
                 connection = await self._connect_to(self._hosts[0])
-            except Exception:
-                if nth == len(self._hosts) - 1:
-                    raise
-                self._hosts.rotate(-1)
-                continue
-            if not _reads_only(connection):
-                self.generation += 1
-                return connection
-            connection.terminate()
+                if await self._is_primary(connection):
+                    self.generation += 1
+                    return connection
+                connection.terminate()
+            except Exception as error:  # noqa: BLE001 - told when no other host is better
+                last = error
             self._hosts.rotate(-1)
-        raise DatabaseBusy("every host that answers only reads", reads_only=True)
+        raise last
+
+    async def _is_primary(self, connection: Connection) -> bool:
+        if _reads_only(connection):
+            return False
+        if len(self._hosts) > 1:
+            if self._succession.is_old(await connection.fetchval(TIMELINE)):
+                return False
+            self._leave_old_primary()
+        return True
+
+    def _leave_old_primary(self) -> None:
+        """Once any door of this worker has seen a newer one."""
+        if self._timeline != self._succession.timeline:
+            self._timeline = self._succession.timeline
+            self.drop()
 
     async def _connect_to(self, host: dict[str, Any]) -> Connection:
         connection: Connection = await asyncpg.connect(
@@ -235,6 +257,7 @@ class Database:
 
     async def _take(self) -> Connection:
         """The next connection for this caller; one given back goes straight to whoever waits longest."""
+        self._leave_old_primary()
         while self._idle:
             idle = self._idle.popleft()
             if not idle.is_closed():

@@ -1,8 +1,26 @@
 """The hosts of a DSN: a primary and those that may become one, asked one by one so that each has its own limit."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
+
+TIMELINE: Final = "SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int"
+"""Of the server that is asked: each promotion begins the next one."""
+
+
+class Succession:
+    """The newest timeline seen at any host: an old primary that comes back writes for nobody.
+
+    Shared by all doors of a worker.
+    """
+
+    def __init__(self) -> None:
+        self.timeline = 0
+
+    def is_old(self, timeline: int) -> bool:
+        """Whether another server has taken over since; else this is the newest."""
+        self.timeline = max(self.timeline, timeline)
+        return timeline < self.timeline
 
 
 def hosts(dsn: str) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from gateway.store.database import Database
+from gateway.store.hosts import Succession
 from gateway.store.limits import PROBE
 from gateway.store.troubles import DatabaseBusy, DatabaseGone
 
@@ -13,8 +14,8 @@ _READS_ONLY: Final = "SELECT current_setting('transaction_read_only') = 'on'"
 class DatabaseProbe:
     """Never waits behind the bank, and answers within `PROBE`'s limits whatever the server does."""
 
-    def __init__(self, dsn: str, database: Database) -> None:
-        self._own = Database(dsn, connections=1, limits=PROBE)
+    def __init__(self, dsn: str, database: Database, succession: Succession | None = None) -> None:
+        self._own = Database(dsn, connections=1, limits=PROBE, succession=succession)
         self._database = database
 
     async def ask(self) -> None:
