@@ -84,6 +84,11 @@ class _Day:
         self.allowance = min(self.allowance, self.used)
 
 
+def _block(limit: int, rate_per_s: float) -> int:
+    block = min(math.ceil(20 * min(rate_per_s, limit + 1)), max(_SMALLEST_BLOCK, limit // _BLOCK_SHARE))
+    return max(1, min(block, limit))
+
+
 class DailyCap:
     """Segments toward T-Mobile per Pacific day. `shared`: nothing is ours before it is granted."""
 
@@ -93,14 +98,22 @@ class DailyCap:
         state = state or PacerState()
         self.limit = limit
         self.shared = shared
-        block = min(math.ceil(20 * min(rate_per_s, limit + 1)), max(_SMALLEST_BLOCK, limit // _BLOCK_SHARE))
-        self.block = max(1, min(block, limit))
+        self.block = _block(limit, rate_per_s)
         self.resets_at = state.cap_resets_at
         self.begins_at = last_cap_reset(self.resets_at - 1.0) if self.resets_at else 0.0
         self._today, self._tomorrow = self._day(), self._day()
         self._today.used, self._tomorrow.used = state.cap_used, state.cap_edge_used
         self._last_added_at = -math.inf
         self._names = cap_day(self.begins_at), cap_day(self.resets_at)
+
+    def change(self, limit: int, rate_per_s: float) -> None:
+        """Another cap from now on; what was used and granted stays, as far as it lies within."""
+        self.limit = limit
+        self.block = _block(limit, rate_per_s)
+        for day in (self._today, self._tomorrow):
+            if not day.is_reached:
+                day.allowance = min(day.allowance, limit) if self.shared else limit
+                day.is_final = not self.shared
 
     def __repr__(self) -> str:
         return f"<DailyCap {self.used} of {self._today.allowance} ours, of {self.limit}>"

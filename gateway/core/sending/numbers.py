@@ -59,6 +59,15 @@ class NumberPool:
         self._bound: dict[str | None, tuple[float, float]] = {}  # first and last time, by carrier
         self._regroup()
 
+    def change(self, policy: PoolPolicy, limits: Limits) -> None:
+        """Another policy from now on; numbers, turns, purchases under way and what was learned stay."""
+        self.policy = policy
+        self.max_numbers = min(policy.max_numbers, limits.max_numbers)
+        self._rotation.rotate_after = policy.rotate_after
+        self._purchases.change(policy.restock_s, policy.retry_anywhere_s)
+        self._watch.policy = policy.filtering
+        self._regroup()
+
     # Choosing
 
     def choose(

@@ -110,16 +110,34 @@ class Pacer:
     ) -> None:
         self.limits = limits
         self._total_free_at = 0.0
-        self._carrier_free_at = dict.fromkeys(limits.carrier_per_s, 0.0)
+        self._carrier_free_at: dict[str, float] = {}
         self._number_free_at: dict[int, float] = {}
         self._small_free_at: dict[str | None, dict[int, float]] = {}
         self.cap = self._own_cap(state or PacerState()) if cap is None else cap
         self._throttle = Throttle()
-        self._carrier_throttle = {carrier: Throttle() for carrier in limits.carrier_per_s}
+        self._carrier_throttle: dict[str, Throttle] = {}
         self._slowed: dict[str | None, Throttle] = {}
-        big = tuple(carrier for carrier in BIG_CARRIERS if carrier in limits.carrier_per_s)
-        self._carriers_metered: dict[str | None, tuple[str, ...]] = {c: (c,) for c in limits.carrier_per_s}
-        self._carriers_metered[None] = big
+        self._apply(limits)
+
+    def change(self, limits: Limits) -> None:
+        """Other limits from now on; meters, the day's use and what was slowed down stay. Whether there is a daily
+        cap at all must not change."""
+        assert (limits.tmobile_daily_segments is None) == (self.limits.tmobile_daily_segments is None)
+        self.limits = limits
+        if self.cap is not None and limits.tmobile_daily_segments is not None:
+            rate_per_s = limits.carrier_per_s.get("tmobile", limits.total_per_s)
+            self.cap.change(limits.tmobile_daily_segments, rate_per_s)
+        self._apply(limits)
+
+    def _apply(self, limits: Limits) -> None:
+        names = limits.carrier_per_s
+        self._carrier_free_at = {name: self._carrier_free_at.get(name, 0.0) for name in names}
+        self._carrier_throttle = {name: self._carrier_throttle.get(name) or Throttle() for name in names}
+        self._slowed = {
+            scope: each for scope, each in self._slowed.items() if scope is None or scope in names
+        }
+        self._carriers_metered: dict[str | None, tuple[str, ...]] = {name: (name,) for name in names}
+        self._carriers_metered[None] = tuple(name for name in BIG_CARRIERS if name in names)
         self._number_segment_s = 1.0 / limits.number_per_s
         self._small_segment_s = 1.0 / limits.small_carrier_number_per_s
         self._set_rates()

@@ -50,6 +50,11 @@ class Purchases:
         self._asked_again_at: dict[str, float] = {}
         self._postponed_until = -inf
 
+    def change(self, restock_s: float, retry_anywhere_s: float) -> None:
+        """Other waits from the next failure on."""
+        self._restock_s = restock_s
+        self._retry_anywhere_s = retry_anywhere_s
+
     def __len__(self) -> int:
         return len(self._under_way)
 
