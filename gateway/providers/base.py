@@ -6,7 +6,7 @@ The three failures differ in what may follow: `Refused` and `NotSent` certainly 
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -170,6 +170,10 @@ class Provider(Protocol):
     async def close(self) -> None: ...
 
 
+OurPhones = Callable[[], Awaitable[Sequence[str]]]
+"""Reads the numbers that somebody may have texted; asked for only when they are needed."""
+
+
 @runtime_checkable
 class History(Protocol):
     """A provider that can be asked what went over its wires: what lost callbacks told nobody."""
@@ -184,8 +188,13 @@ class History(Protocol):
         """How far the provider's clock is ahead of ours, seconds; None while it has not told."""
         ...
 
-    def inbound_since(self, since: float, until: float | None) -> AsyncIterator[InboundText]:
-        """People's texts to all numbers of the account, newest first; Unix seconds, `until` None: to the last."""
+    def inbound_since(
+        self, since: float, until: float | None, our_phones: OurPhones
+    ) -> AsyncIterator[InboundText]:
+        """People's texts to all numbers of the account, newest first; Unix seconds, `until` None: to the last.
+
+        `our_phones` tells the numbers that matter, for a provider to which each of them is asked for more cheaply.
+        """
         ...
 
     def outbound_since(self, number_phone: str, since: float) -> AsyncIterator[Listed]:

@@ -80,6 +80,12 @@ async def has_any(database: Database) -> bool:
     return bool(await database.fetch_value("SELECT EXISTS (SELECT FROM numbers)"))
 
 
+async def of_everybody(database: Database) -> list[str]:
+    """The phones of all numbers that any campaign ever texted from."""
+    rows = await database.fetch("SELECT DISTINCT phone FROM numbers ORDER BY phone")
+    return [row[0] for row in rows]
+
+
 async def campaigns_of(database: Database, phones: Sequence[str]) -> dict[str, CampaignKey]:
     """Which campaign each of our numbers belongs to: of several that had one, who bought it last.
 

@@ -7,6 +7,7 @@ is left alone.
 """
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import structlog
@@ -24,7 +25,7 @@ NAME = "inbound_poll"
 _CATCH_UP = "inbound_catch_up"
 
 _log = structlog.get_logger("textbank.inbound_poll")
-_OVERLAP_S = 120.0  # the provider's list may lag behind what it knows
+_OVERLAP_S = 60.0  # the provider's list may lag behind what it knows
 _FIRST_S = 86_400.0  # how far back the first poll of a deployment looks
 _WEBHOOK_COMES_S = 20.0  # all tries of one webhook end within 15 s: a younger text may still come by itself
 _STRETCH_S = 3600.0  # how much of the list is asked for at once, so that a long outage is fetched in parts
@@ -120,9 +121,13 @@ class InboundPoll:
         """The account's inbound texts, a stretch of time after the other, and its end; the last one has none."""
         while since + _STRETCH_S < now:
             to = since + _STRETCH_S
-            yield [text async for text in self._history.inbound_since(since, to)], to
+            yield await self._inbound(since, to), to
             since = to
-        yield [text async for text in self._history.inbound_since(since, None)], None
+        yield await self._inbound(since, None), None
+
+    async def _inbound(self, since: float, until: float | None) -> list[InboundText]:
+        our_phones = functools.partial(numbers.of_everybody, self._database)
+        return [text async for text in self._history.inbound_since(since, until, our_phones)]
 
     async def _by_campaign(self, texts: Sequence[InboundText]) -> dict[CampaignKey, list[InboundText]]:
         """Texts to our numbers; the account may have others."""

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 
 from gateway.metrics import FAMILIES, Metrics
-from gateway.providers.base import Found, InboundText, Listed
+from gateway.providers.base import Found, InboundText, Listed, OurPhones
 from gateway.upkeep.headcount import Headcount
 from gateway.upkeep.workload import Workload
 from tests.http.house import CAMPAIGN, NUMBER, START_AT, House, a_house
@@ -24,7 +24,9 @@ class WithHistory(SigningProvider):
     away_since = None
     skew_s = 3.0
 
-    async def inbound_since(self, since: float, until: float | None) -> AsyncIterator[InboundText]:
+    async def inbound_since(
+        self, since: float, until: float | None, our_phones: OurPhones
+    ) -> AsyncIterator[InboundText]:
         yield InboundText("SM-lost", "+12155550199", NUMBER, "Hello?", START_AT - 600)
 
     async def outbound_since(self, number_phone: str, since: float) -> AsyncIterator[Listed]:

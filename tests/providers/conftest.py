@@ -44,6 +44,10 @@ def provider(make_provider: MakeProvider) -> TwilioProvider:
     return make_provider()
 
 
+async def no_phones() -> list[str]:
+    raise AssertionError("one page was all there is")
+
+
 def outbound(message_id: int = 42, *, body: str = "Hello", **changes: object) -> OutboundText:
     text = OutboundText(7, message_id, 1, THEIRS, OURS, body, 1, 3600.9)
     return msgspec.structs.replace(text, **changes)

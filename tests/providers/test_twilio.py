@@ -16,7 +16,7 @@ from gateway.providers.base import (
 )
 from gateway.providers.twilio.provider import TwilioProvider
 from gateway.providers.twilio.records import carrier_of, same_text
-from tests.providers.conftest import MakeProvider, outbound
+from tests.providers.conftest import MakeProvider, no_phones, outbound
 from tests.providers.fake_twilio import API, FakeTwilio, Says
 from tests.providers.payloads import (
     CREATED_AT,
@@ -248,9 +248,9 @@ async def test_texts_that_a_lost_webhook_told_nobody(twilio: FakeTwilio, provide
         SM1, direction="inbound", status="received", from_=THEIRS, to=OURS, body="STOP", date_sent=LATER
     )
     twilio.says(ACCOUNT, page(reply, message(SM2)), page())
-    texts = [text async for text in provider.inbound_since(CREATED_AT, None)]
+    texts = [text async for text in provider.inbound_since(CREATED_AT, None, no_phones)]
     assert texts == [InboundText(SM1, THEIRS, OURS, "STOP", CREATED_AT + 1)]
-    assert [text async for text in provider.inbound_since(CREATED_AT, CREATED_AT + 60)] == []
+    assert [text async for text in provider.inbound_since(CREATED_AT, CREATED_AT + 60, no_phones)] == []
     assert dict(twilio.asked[1].query)["PageSize"] == "1000"
     assert dict(twilio.asked[1].query)["DateSent>"] in ("2023-08-24T05:01:44Z", "2023-08-24T05:01:45Z")
     assert dict(twilio.asked[2].query)["DateSent<"] in ("2023-08-24T05:02:46Z", "2023-08-24T05:02:47Z")

@@ -14,7 +14,7 @@ from gateway.providers.twilio.provider import TwilioProvider
 from simulator.scenario import load
 from simulator.twilio_accounts import DEFAULT_SID, DEFAULT_TOKEN
 from simulator.twilio_server import ServerOptions, TwilioServer
-from tests.providers.conftest import PUBLIC_URL, outbound
+from tests.providers.conftest import PUBLIC_URL, no_phones, outbound
 from tests.providers.fake_twilio import SID, TOKEN
 from tests.providers.small_twilio import SmallTwilio
 
@@ -177,7 +177,7 @@ async def test_a_released_number_is_gone(provider: TwilioProvider, ours: BoughtN
 
 async def test_nobody_has_written_yet(provider: TwilioProvider, ours: BoughtNumber) -> None:
     await provider.send(text_from(ours))
-    assert [text async for text in provider.inbound_since(LONG_AGO, None)] == []
+    assert [text async for text in provider.inbound_since(LONG_AGO, None, no_phones)] == []
 
 
 async def test_our_texts_are_listed(provider: TwilioProvider, ours: BoughtNumber) -> None:

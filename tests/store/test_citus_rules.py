@@ -29,6 +29,7 @@ ACROSS = {  # statements about distributed tables that name no organisation
     "backlog._WITH_QUEUE": "for the metrics, seldom: which campaigns of a worker have a queue at all",
     "receipts._ASK_LATER": "twice a minute, and only what nobody told of: each row by its whole key",
     "conversations._LEFT_EVERYBODY": "a STOP to a number in nobody's books: seldom, and whoever has the person is meant",
+    "numbers.of_everybody": "which numbers may somebody have texted? asked on a busy night by who looks for lost texts",
     "numbers.has_any": "has the deployment any number? asked by who looks for lost texts, seldom",
 }
 

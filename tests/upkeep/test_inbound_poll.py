@@ -8,7 +8,7 @@ import pytest
 from gateway.clock import Clock
 from gateway.metrics import Metrics
 from gateway.pipeline.inbound_gap import InboundGap
-from gateway.providers.base import AnswerLost, Found, InboundText, Listed
+from gateway.providers.base import AnswerLost, Found, InboundText, Listed, OurPhones
 from gateway.store import chores
 from gateway.store.database import Database, DatabaseBusy
 from gateway.upkeep.inbound_poll import NAME, InboundPoll
@@ -32,7 +32,9 @@ class Account:
         self.came_in: list[str] = []
         self.refusals: dict[str, Exception] = {}
 
-    async def inbound_since(self, since: float, until: float | None) -> AsyncIterator[InboundText]:
+    async def inbound_since(
+        self, since: float, until: float | None, our_phones: OurPhones
+    ) -> AsyncIterator[InboundText]:
         self.asked.append((since, until))
         if self.failures:
             raise self.failures.pop(0)
@@ -114,12 +116,12 @@ async def test_only_what_the_books_lack_comes_in_oldest_first(
     ]
     assert await poll.poll(NOW - 60) == pytest.approx(NOW, abs=60)
     assert account.came_in == ["IN3", "IN4"]
-    assert account.asked == [(NOW - 180, None)], "the account is asked once, whatever numbers it has"
+    assert account.asked == [(NOW - 120, None)], "the account is asked once, whatever numbers it has"
 
 
 async def test_the_first_poll_looks_a_day_back_in_parts(poll: InboundPoll, account: Account) -> None:
     await poll.poll(None)
-    assert account.asked[0][0] == pytest.approx(NOW - DAY_S - 120, abs=60)
+    assert account.asked[0][0] == pytest.approx(NOW - DAY_S - 60, abs=60)
     assert [until for _, until in account.asked[:-1]] == [since for since, _ in account.asked[1:]]
     assert account.asked[-1][1] is None
     assert len(account.asked) == 25
@@ -150,16 +152,16 @@ async def test_a_long_outage_is_fetched_from_where_the_last_poll_was(
     account.heard = [heard("IN1", "STOP", NOW - 3 * HOUR_S + 60)]
     fetch = account.inbound_since
 
-    def fails_later(since: float, until: float | None) -> AsyncIterator[InboundText]:
+    def fails_later(since: float, until: float | None, our_phones: OurPhones) -> AsyncIterator[InboundText]:
         if len(account.asked) == 2:
             account.failures = [AnswerLost(503)]
-        return fetch(since, until)
+        return fetch(since, until, our_phones)
 
     account.inbound_since = fails_later  # type: ignore[method-assign]
     with pytest.raises(AnswerLost):
         await poll.catch_up()
     assert account.came_in == ["IN1"]
-    assert await chores.done_until(database, NAME) == pytest.approx(NOW - HOUR_S - 120)
+    assert await chores.done_until(database, NAME) == pytest.approx(NOW - HOUR_S - 60)
 
 
 async def test_a_step_back_never_undoes_what_is_reached(database: Database) -> None:

@@ -8,7 +8,7 @@ import pytest
 from gateway.clock import Clock
 from gateway.metrics import Metrics
 from gateway.pipeline.campaigns import Campaigns
-from gateway.providers.base import Found, InboundText, Listed, StatusReport
+from gateway.providers.base import Found, InboundText, Listed, OurPhones, StatusReport
 from gateway.store.database import Database
 from gateway.upkeep.reconciliation import Differences, Reconciliation
 from tests.store.cluster import Cluster
@@ -31,7 +31,9 @@ class ScriptedHistory:
     away_since = None
     skew_s = None
 
-    async def inbound_since(self, since: float, until: float | None) -> AsyncIterator[InboundText]:
+    async def inbound_since(
+        self, since: float, until: float | None, our_phones: OurPhones
+    ) -> AsyncIterator[InboundText]:
         self.since.append(since)
         for text in self.heard:
             if until is None or text.at <= until:

@@ -23,6 +23,7 @@ from gateway.providers.base import (
     InboundText,
     Line,
     Listed,
+    OurPhones,
     OutboundText,
     Provider,
     ProviderError,
@@ -30,6 +31,7 @@ from gateway.providers.base import (
     Sink,
 )
 from gateway.providers.twilio.account import Account
+from gateway.providers.twilio.inbound_list import InboundList
 from gateway.providers.twilio.known import Known, which
 from gateway.providers.twilio.numbers import Numbers
 from gateway.providers.twilio.records import AccountState, Lookup, Message, MessagePage
@@ -61,6 +63,7 @@ class TwilioProvider(Provider):
         self._root = root
         self._messages_url = URL(f"{root}/Messages.json", encoded=True)
         self._known = Known()
+        self._inbound_list = InboundList(self._wire, self._messages_url)
         self.numbers = Numbers(account, self._wire, root)
 
     @classmethod
@@ -169,19 +172,18 @@ class TwilioProvider(Provider):
                 listed = message.listed()
                 yield msgspec.structs.replace(listed, at=self._ours(listed.at))
 
-    async def inbound_since(self, since: float, until: float | None) -> AsyncIterator[InboundText]:
-        """People's texts to all numbers of the account: what a lost webhook told nobody.
-
-        The list knows no direction, so that it holds our own texts of that time too.
-        """
+    async def inbound_since(
+        self, since: float, until: float | None, our_phones: OurPhones
+    ) -> AsyncIterator[InboundText]:
+        """People's texts to all numbers of the account: what a lost webhook told nobody."""
         await self._learn_its_clock()
-        window = [("DateSent>", _instant(self._wire.skew.earliest(since)))]
+        earliest = self._wire.skew.earliest(since)
+        window = [("DateSent>", _instant(earliest))]
         if until is not None:
             window.append(("DateSent<", _instant(self._wire.skew.latest(until) + 1)))
-        async for message in self._list(window):
-            if message.direction == "inbound":
-                inbound = message.inbound()
-                yield msgspec.structs.replace(inbound, at=self._ours(inbound.at))
+        async for message in self._inbound_list.read(window, earliest, our_phones):
+            inbound = message.inbound()
+            yield msgspec.structs.replace(inbound, at=self._ours(inbound.at))
 
     def _ours(self, at: float) -> float:
         """Twilio's time as ours, and never one that is still to come."""
