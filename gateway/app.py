@@ -1,11 +1,9 @@
 """The composition root: the only file that names concrete parts."""
 
 import asyncio
-import contextlib
 import functools
-import logging
-from collections.abc import Coroutine
-from typing import NamedTuple
+from collections.abc import Coroutine, Iterable
+from typing import Any, NamedTuple, assert_never
 
 from gateway.clock import Clock
 from gateway.config import Retention as Kept
@@ -22,20 +20,19 @@ from gateway.pipeline.lease import WIRE_MARGIN_S
 from gateway.pipeline.road import DispatchOptions
 from gateway.providers.base import History, InboundText, Provider, StatusReport
 from gateway.store.database import Database
-from gateway.store.ownership import Ownership
-from gateway.store.troubles import DatabaseAway
+from gateway.store.group_commit import CommitWindow
+from gateway.store.notices import Notices, Notifier, Subject
 from gateway.upkeep.chores import Chore, Work
 from gateway.upkeep.clock_watch import ClockWatch
 from gateway.upkeep.headcount import Headcount
 from gateway.upkeep.inbound_poll import InboundPoll
+from gateway.upkeep.ownership import Ownership
 from gateway.upkeep.reconciliation import Reconciliation
 from gateway.upkeep.recovery import Recovery
 from gateway.upkeep.retention import Retention
-from gateway.upkeep.workload import Window, Workload
+from gateway.upkeep.workload import Workload
 
-_OWN_EVERY_S = 30.0
 _ASK_EVERY_S = 30.0
-_log = logging.getLogger(__name__)
 
 
 class Undurable(NamedTuple):
@@ -48,18 +45,25 @@ class Undurable(NamedTuple):
 class Gateway:
     """One worker: the road of a message and the text bank on top, over one database and one provider.
 
-    With one connection the claims share it (a rehearsal's order of writes); otherwise they have their own.
+    `session` is what the worker says that it lives over: of its own, so that it never waits behind a bank. None: the
+    database does, as in a rehearsal.
     """
 
     def __init__(
-        self, settings: Settings, database: Database, claims: Database, provider: Provider, clock: Clock
+        self,
+        settings: Settings,
+        database: Database,
+        provider: Provider,
+        clock: Clock,
+        session: Database | None = None,
     ) -> None:
         self.database = database
         self.clock = clock
         self.provider = provider
         self.metrics = Metrics()
-        claims.waited = functools.partial(self.metrics.pool_wait, pool="claims")
-        database.waited = self.metrics.pool_wait  # one for both in a rehearsal
+        if session is not None:
+            session.waited = functools.partial(self.metrics.pool_wait, pool="session")
+        database.waited = self.metrics.pool_wait
         windows, dispatch = settings.windows, settings.dispatch
         stop_settles_s = dispatch.look_valid_s + WIRE_MARGIN_S
         self.campaigns = Campaigns(database, stop_settles_s)
@@ -83,7 +87,6 @@ class Gateway:
         )
         self.dispatch = Dispatch(
             database,
-            Ownership(claims),
             self.campaigns,
             clock,
             self.metrics,
@@ -156,9 +159,25 @@ class Gateway:
             tolerance_s=settings.time.tolerance_s,
         )
         self._catches_up = settings.catch_up.before_sending
-        self.workload = Workload(database, claims, clock, self.metrics, self.dispatch)
+        self.workload = Workload(database, session, clock, self.metrics, self.dispatch)
+        self.notifier = None if session is None else Notifier(session)
+        self._notices = None if session is None else Notices(session, self._heard, self._missed)
+        self.dispatch.tell = lambda campaign_id: self._tell(Subject.QUEUE, [campaign_id])
+        self.campaigns.tell = lambda campaign_id: self._tell(Subject.CAMPAIGN, [campaign_id])
+        self.campaigns.changed = self.dispatch.changed
+        self.ownership = Ownership(
+            session or database,
+            self.campaigns,
+            self.dispatch,
+            clock,
+            self.metrics,
+            settle=self._settle,
+            tell=self._tell,
+            holds_lock=lambda: self._notices is not None and self._notices.is_listening,
+            beat_s=settings.workers.beat_s,
+            due_every_s=dispatch.idle_poll_s,
+        )
         self._tending: list[asyncio.Task[None]] = []
-        self._stopping = False
 
     # the provider's sink
 
@@ -187,12 +206,10 @@ class Gateway:
     def look(self) -> None:
         """Brings the gauges of what memory knows up to date."""
         self.metrics.inbound_gap(self.dispatch.inbound_gap.open_s)
-        windows: list[Window] = [
-            *self.admission.windows,
-            *self.delivery.windows,
-            *self.inbound_station.every_window,
-        ]
-        self.workload.look(windows)
+        self.workload.look(self._windows())
+
+    def _windows(self) -> "list[CommitWindow[Any, Any]]":
+        return [*self.admission.windows, *self.delivery.windows, *self.inbound_station.every_window]
 
     def tending(self) -> "dict[str, Coroutine[None, None, None]]":
         """What goes on as long as a worker serves, its door open; a rehearsal does without."""
@@ -211,16 +228,16 @@ class Gateway:
     # life
 
     async def start(self) -> None:
-        """Reads the campaigns, becomes the owner of those that are free, and settles what was left."""
+        """Reads the campaigns and takes those that are free; their roads open in the background (`adopted`)."""
         await self.campaigns.load()
         self.provider.listen(self)
         self._hold_until_caught_up()
-        await self._own_what_is_free()
+        await self.ownership.start()
         loop = asyncio.get_running_loop()
-        self._tending = [
-            loop.create_task(self.recovery.run(), name="recovery"),
-            loop.create_task(self._keep_owning(), name="ownership"),
-        ]
+        self._tending = [loop.create_task(self.recovery.run(), name="recovery")]
+        if self._notices is not None:
+            listening = self._notices.run(self.ownership.worker_id)
+            self._tending.append(loop.create_task(listening, name="notices"))
 
     def _hold_until_caught_up(self) -> None:
         """What people texted while no door was open comes before anything that is queued."""
@@ -229,54 +246,69 @@ class Gateway:
             self.dispatch.inbound_gap.watch(lambda: history.away_since)
             self.dispatch.inbound_gap.open("this worker starts")
 
-    async def _own_what_is_free(self) -> None:
-        for campaign_id in self.campaigns.ids():
-            await self.adopt(campaign_id)
+    async def adopted(self) -> None:
+        """Until every campaign that was taken has its road, or waits with a reason."""
+        await self.ownership.adopted()
 
     async def adopt(self, campaign_id: int) -> None:
-        """Becomes the campaign's dispatcher if nobody is, and settles what an earlier one left."""
-        if self._stopping or campaign_id in self.dispatch.roads or not await self.dispatch.own(campaign_id):
-            return
+        """A new campaign gets its dispatcher."""
+        self.campaigns.tell(campaign_id)
+        await self.ownership.adopt(campaign_id)
+
+    # other workers
+
+    def _tell(self, subject: Subject, campaign_ids: Iterable[int]) -> None:
+        if self.notifier is not None:
+            self.notifier.tell(subject, campaign_ids)
+
+    def _heard(self, subject: Subject, campaign_ids: list[int]) -> None:
+        match subject:
+            case Subject.QUEUE:
+                for campaign_id in campaign_ids:
+                    self.dispatch.remind(campaign_id)
+            case Subject.CAMPAIGN:
+                self.ownership.read_again()
+            case Subject.OWNER:
+                self.ownership.look_now()
+            case _:
+                assert_never(subject)
+
+    def _missed(self) -> None:
+        self.ownership.look_at_everything()
+
+    async def _settle(self, campaign_id: int) -> None:
+        """What the campaign's earlier owner may not have come to, apart from what recovery asks about."""
         if self.confirmations is not None:
             await self.confirmations.adopt(campaign_id)
-        _log.info("campaign %s is ours to dispatch", campaign_id)
-
-    async def _keep_owning(self) -> None:
-        """Takes up campaigns that are new, or whose owner is gone, ourselves after a lost connection included."""
-        while True:
-            await self._until_time_to_own()
-            try:
-                await self.campaigns.load()
-                await self._own_what_is_free()
-            except DatabaseAway:
-                self.dispatch.lost.set()
-            except Exception:  # noqa: BLE001 - a defect must not leave campaigns without an owner for good
-                _log.exception("taking up campaigns failed")
-
-    async def _until_time_to_own(self) -> None:
-        """Every half a minute, and soon when campaigns of ours went with their connection."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_OWN_EVERY_S):
-                await self.dispatch.lost.wait()
-                self.dispatch.lost.clear()
-                await asyncio.sleep(self.dispatch.options.horizon_s)  # the slots that it gave have passed
 
     async def drain(self) -> None:
-        """Takes nothing new, finishes what is under way, and leaves no message `sending`."""
-        self._stopping = True
+        """Takes nothing new, finishes what is under way, and leaves no message `sending`; may be repeated."""
         for task in self._tending:
             task.cancel()
-        await self.admission.drain()
+        if self._tending:
+            await asyncio.wait(self._tending)
+        await self.ownership.stop()
+        await self._write_what_came()
         await self.dispatch.drain()
-        stations = (self.delivery.windows, self.inbound_station)
-        await asyncio.gather(*(station.drain() for station in stations))
-        while any(len(station) for station in stations):  # what came while the other one was written
-            await asyncio.gather(*(station.drain() for station in stations))
+        await self._write_what_came()
+        await self.ownership.leave()
+        if self.notifier is not None:
+            await self.notifier.drain()
+
+    async def _write_what_came(self) -> None:
+        """Until no window holds anything: a STOP that is written asks for its confirmation, which is one more."""
+        while busy := [window for window in self._windows() if not window.is_idle]:
+            for window in busy:
+                await window.drain()
+            await asyncio.sleep(0)  # who is told of a written row may ask for another one
 
     def crash(self) -> "Undurable":
         """Stops as kill -9 would; returns the callbacks that were never acknowledged."""
         for task in self._tending:
             task.cancel()
+        self.ownership.close()
+        if self.notifier is not None:
+            self.notifier.close()
         self.admission.close()
         self.dispatch.close()
         return Undurable(self.delivery.close(), self.inbound_station.close())

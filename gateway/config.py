@@ -83,8 +83,12 @@ class Dispatch(Section, frozen=True):
         float, Meta(gt=0, description="longest wait before the queue is read again, seconds")
     ] = 1.0
     idle_poll_s: Annotated[
-        float, Meta(gt=0, description="how late messages of other workers may be seen, seconds")
-    ] = 1.0
+        float,
+        Meta(
+            gt=0,
+            description="how late messages of other workers may be seen when their word was lost, seconds",
+        ),
+    ] = 10.0
     concurrency: Annotated[int, Meta(ge=1, description="calls to the provider at once, per campaign")] = 100
     submit_timeout_s: Annotated[
         float, Meta(gt=0, description="when a call without an answer becomes unknown, seconds")
@@ -100,6 +104,17 @@ class Dispatch(Section, frozen=True):
     closing_margin_s: Annotated[
         float, Meta(ge=0, description="no hand-over this close to the end of a lawful window, seconds")
     ] = 60.0
+
+
+class Workers(Section, frozen=True):
+    beat_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=60,
+            description="how often a worker says that it lives, seconds; 0: it is its database's only one",
+        ),
+    ] = 2.0
 
 
 class Provider(Section, frozen=True):
@@ -220,6 +235,7 @@ class Settings(Section, frozen=True):
     database: Database = field(default_factory=Database)
     windows: Windows = field(default_factory=Windows)
     dispatch: Dispatch = field(default_factory=Dispatch)
+    workers: Workers = field(default_factory=Workers)
     provider: Provider = field(default_factory=Provider)
     opt_outs: OptOuts = field(default_factory=OptOuts)
     catch_up: CatchUp = field(default_factory=CatchUp)

@@ -79,7 +79,8 @@ INTENT = Label("intent", ("stop", "start", "help", "reply"))
 OPT_OUT_SOURCE = Label("source", ("keyword", "manual", "provider", "import"))
 UNSETTLED_STATE = Label("state", (State.QUEUED, State.SENDING, State.UNKNOWN))
 COMPONENT = Label("component", ("base", "surcharge", "mms"))
-POOL = Label("pool", ("main", "claims"))
+POOL = Label("pool", ("main", "session"))
+ADOPTION = Label("result", ("ok", "error"))
 CAPPED = Label("carrier", ("tmobile",))
 _MOVES = tuple(
     (here, there) for here in State for there in State if there in MOVES[here] and here is not State.DRAFT
@@ -218,6 +219,9 @@ FAMILIES: tuple[Family, ...] = (
     _gauge(
         "p2p_clock_skew_seconds", "How far somebody's clock is ahead of this worker's; below 0: behind", WHOSE
     ),
+    _gauge("p2p_campaigns_owned", "Campaigns that this worker dispatches"),
+    _gauge("p2p_campaigns_waiting", "Campaigns that this worker could not take up, and tries again"),
+    _counter("p2p_adoptions_total", "Campaigns taken up, or tried in vain", ADOPTION),
     _histogram("p2p_event_loop_lag_seconds", "How late the event loop wakes", SHORT_WAITS_S),
     _counter(
         "p2p_cost_dollars_total",
@@ -383,6 +387,13 @@ class Metrics:
 
     def clock_skew(self, whose: str, ahead_s: float) -> None:
         self._put("p2p_clock_skew_seconds", (whose,), ahead_s)
+
+    def owned(self, campaigns: int, waiting: int) -> None:
+        self._put("p2p_campaigns_owned", (), campaigns)
+        self._put("p2p_campaigns_waiting", (), waiting)
+
+    def adoption(self, result: str) -> None:
+        self._inc("p2p_adoptions_total", (result,))
 
     def event_loop_lag(self, lag_s: float) -> None:
         self._observe("p2p_event_loop_lag_seconds", (), lag_s)

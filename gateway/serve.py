@@ -33,7 +33,7 @@ from gateway.providers.twilio import webhooks as twilio_webhooks
 from gateway.store.database import Database
 from gateway.store.embedded import EmbeddedServer
 from gateway.store.hosts import Succession
-from gateway.store.limits import within
+from gateway.store.limits import PROBE, within
 from gateway.store.migrate import MigrationFailed, migrate, would_apply
 from gateway.store.probe import DatabaseProbe
 from gateway.store.troubles import DatabaseAway
@@ -43,6 +43,8 @@ PROVIDERS: Final = "textbank.providers"
 """The entry-point group in which a provider registers the scheme of its URLs."""
 
 _LAG_PROBE_S: Final = 1.0
+_SESSION_CONNECTIONS: Final = 2  # one listens, one beats
+_BROKEN_OFF_S: Final = 5.0
 _DRAIN_S: Final = 60.0
 _AGAIN_S: Final = 0.5
 _GREETING_S: Final = 5.0
@@ -154,8 +156,10 @@ class Worker:
             dsn, connections=settings.database.connections, limits=limits, succession=succession
         )
         self.probe = DatabaseProbe(dsn, self.database, succession)
-        self._claims = Database(dsn, connections=1, limits=limits, succession=succession)
-        self.gateway = Gateway(settings, self.database, self._claims, provider, clock)
+        self._session = None  # the only worker of its database talks to nobody
+        if settings.workers.beat_s:
+            self._session = Database(dsn, _SESSION_CONNECTIONS, limits=PROBE, succession=succession)
+        self.gateway = Gateway(settings, self.database, provider, clock, self._session)
         self._parts = self._door_parts()
         self._access_log = AccessLog(clock.now, FORMS[settings.log.format]) if settings.log.access else None
         app = application(self._parts, doors, version("textbank"), self._access_log)
@@ -196,20 +200,21 @@ class Worker:
         """Schema, gateway, door, in this order: what is asked at the door can be done. Raises BadInput."""
         await self.database.open()
         try:
-            await self._claims.open()
+            if self._session is not None:
+                await self._session.open()
             applied = await migrate(self.database, self.clock.now())
             if applied:
                 _log.info("migrated", applied=applied)
             await self.gateway.start()
             await self._listen()
         except MigrationFailed as error:
-            await self._close()
+            await self._break_off()
             raise BadInput(str(error), "database.dsn", "give a database that is ours alone") from error
         except DatabaseAway as error:
-            await self._close()
+            await self._break_off()
             raise BadInput(f"the database went away ({error})", "database.dsn", "start again") from error
         except BaseException:
-            await self._close()
+            await self._break_off()
             raise
         settings_hash = hashlib.sha256(repr(self.settings).encode()).hexdigest()[:12]
         self.gateway.metrics.running(version("textbank"), "", settings_hash)
@@ -220,6 +225,14 @@ class Worker:
             url_internal=self.internal_url,
             campaigns=len(self.gateway.campaigns.ids()),
         )
+
+    async def _break_off(self) -> None:
+        """A start that failed leaves its campaigns to others, if it can, and no task behind."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_BROKEN_OFF_S):
+                await self._drained()
+        self.gateway.crash()
+        await self._close()
 
     def _tend(self) -> None:
         """What runs beside the road and the door, as long as they do."""
@@ -267,6 +280,8 @@ class Worker:
             await self.gateway.drain()
         except DatabaseAway:
             return False
+        except Exception:  # noqa: BLE001 - a defect must not keep the worker from stopping
+            _log.exception("draining met a defect")
         return True
 
     async def _close(self) -> None:
@@ -275,8 +290,10 @@ class Worker:
         if self._access_log is not None:
             self._access_log.flush()
         await self.provider.close()
-        for database in (self.probe, self._claims, self.database):
-            with contextlib.suppress(OSError):  # its connections may be broken
+        with contextlib.suppress(OSError):  # its connections may be broken
+            await self.probe.close()
+        for database in (self.database, *([] if self._session is None else [self._session])):
+            with contextlib.suppress(OSError):
                 await database.close()
 
     async def _probe_lag(self) -> None:
@@ -384,7 +401,7 @@ async def reconcile(settings: Settings, database: Database, provider: Provider, 
     if not isinstance(provider, History):
         raise BadInput("this provider keeps no list of texts", "provider.url", "there is nothing to compare")
     clock = Clock.of_the_system(asyncio.get_running_loop())
-    gateway = Gateway(settings, database, database, provider, clock)
+    gateway = Gateway(settings, database, provider, clock)
     await gateway.campaigns.load()
     try:
         return await reconciliation_of(gateway, provider).run(since)

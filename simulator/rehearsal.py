@@ -14,7 +14,7 @@ import simpy
 
 from gateway.app import Gateway
 from gateway.clock import Clock
-from gateway.config import Dispatch, Settings, Windows
+from gateway.config import Dispatch, Settings, Windows, Workers
 from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignKey
 from gateway.core.rules.errors import BadInput
 from gateway.p2p.lists import ListReader, read_list
@@ -68,6 +68,7 @@ SETTINGS = Settings(
         look_valid_s=1.5 * ANSWER_S,
         closing_margin_s=60.0,
     ),
+    workers=Workers(beat_s=0),
 )
 # A STOP that comes when a window is just being written waits for that, for its own window, and for its own writing;
 # a look that began before is good for a little longer.
@@ -235,8 +236,9 @@ class _Rehearsal:
         )
 
     async def _start_gateway(self) -> Gateway:
-        gateway = Gateway(SETTINGS, self.database, self.database, self.provider, self.clock)
+        gateway = Gateway(SETTINGS, self.database, self.provider, self.clock)
         await gateway.start()
+        await gateway.adopted()
         return gateway
 
     def _build_volunteers(self) -> None:

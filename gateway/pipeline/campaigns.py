@@ -1,6 +1,7 @@
 """The campaigns a worker knows, with their settings read once."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -32,29 +33,74 @@ class Campaign(msgspec.Struct, frozen=True):
         return self.settings.registration.brand or f"campaign {self.campaign_id}"
 
 
+def _nobody(_campaign: object) -> None:
+    """Nothing."""
+
+
 class Campaigns:
-    """Campaigns by id; `load` reads them from the store again."""
+    """Campaigns by id; `load` reads them from the store again.
+
+    One whose settings can't be read (a newer release made them, or they are broken) harms no other: it is
+    missing here, and `unreadable` says why.
+    """
 
     def __init__(self, database: Database, stop_settles_s: float = 0.0) -> None:
         self._database = database
         self._stop_settles_s = stop_settles_s
         self._known: dict[int, Campaign] = {}
+        self._read: dict[int, rows.CampaignRow] = {}
+        self._loads = self._loaded = 0
+        self.unreadable: dict[int, str] = {}
+        self.tell: Callable[[int], None] = (
+            _nobody  # other workers, of a campaign that was made or changed here
+        )
+        self.changed: Callable[[Campaign], None] = _nobody  # is called with each that is read anew
 
     async def load(self) -> None:
-        self._known = {row.campaign_id: _read(row) for row in await rows.load(self._database)}
+        """Reads them all. Of two loads that overlap, the one that began later has the last word."""
+        self._loads += 1
+        load = self._loads
+        found = await rows.load(self._database)
+        if load > self._loaded:
+            self._loaded = load
+            self._take(found)
+
+    def _take(self, found: Sequence[rows.CampaignRow]) -> None:
+        known: dict[int, Campaign] = {}
+        changed: list[Campaign] = []
+        self.unreadable = {}
+        for row in found:
+            if self._read.get(row.campaign_id) == row and row.campaign_id in self._known:
+                known[row.campaign_id] = self._known[row.campaign_id]
+                continue
+            try:
+                known[row.campaign_id] = _campaign(row)
+                changed.append(known[row.campaign_id])
+            except (BadInput, ValueError, ArithmeticError) as error:
+                self.unreadable[row.campaign_id] = str(error)
+        self._known, self._read = known, {row.campaign_id: row for row in found}
+        for campaign in changed:
+            self.changed(campaign)
 
     async def pause(self, campaign_id: int, paused: bool) -> None:
         """In force at its answer: every look at a claimed text that began before has expired then."""
         await rows.pause(self._database, self[campaign_id].key, paused)
+        self.tell(campaign_id)
         if paused:
             await asyncio.sleep(self._stop_settles_s)
         await self.load()
 
     def __getitem__(self, campaign_id: int) -> Campaign:
-        try:
+        """Raises BadInput, which says why."""
+        if campaign_id in self._known:
             return self._known[campaign_id]
-        except KeyError:
-            raise BadInput("there is no such campaign", str(campaign_id), "check the campaign id") from None
+        if campaign_id in self.unreadable:
+            raise BadInput(
+                f"the campaign's settings can't be read: {self.unreadable[campaign_id]}",
+                str(campaign_id),
+                "correct them, or upgrade textbank",
+            )
+        raise BadInput("there is no such campaign", str(campaign_id), "check the campaign id")
 
     def __contains__(self, campaign_id: int) -> bool:
         return campaign_id in self._known
@@ -63,8 +109,8 @@ class Campaigns:
         return sorted(self._known)
 
 
-def _read(row: rows.CampaignRow) -> Campaign:
-    settings = CampaignSettings.from_json(row.settings, f"settings of campaign {row.campaign_id}")
+def _campaign(row: rows.CampaignRow) -> Campaign:
+    settings = CampaignSettings.from_store(row.settings, f"settings of campaign {row.campaign_id}")
     return Campaign(
         row.campaign_id,
         row.opt_out_scope,

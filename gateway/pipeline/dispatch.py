@@ -4,20 +4,22 @@
 """
 
 import asyncio
-import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import msgspec
+import structlog
 
 from gateway.clock import Clock
 from gateway.core.rules.lifecycle import State
+from gateway.core.rules.retry import Ended
 from gateway.core.sending.daily_cap import CAP_EDGE_S, DailyCap, last_cap_reset, next_cap_reset
 from gateway.core.sending.numbers import Number, NumberPool
 from gateway.core.sending.pacing import Pacer
 from gateway.metrics import Metrics
 from gateway.pipeline.admission import StraightOn
 from gateway.pipeline.campaigns import Campaign, Campaigns
-from gateway.pipeline.delivery import Delivery, Requeued
+from gateway.pipeline.delivery import Delivery, News, Requeued
 from gateway.pipeline.hand_over import HandOver
 from gateway.pipeline.inbound_gap import InboundGap
 from gateway.pipeline.purchase import take_in_forgotten
@@ -26,11 +28,15 @@ from gateway.providers.base import OutboundText, Provider
 from gateway.store import brand_days, messages, numbers
 from gateway.store.database import Database
 from gateway.store.messages import Looked, Queued
-from gateway.store.ownership import Ownership, OwnershipLost
+from gateway.store.ownership import FencingToken, OwnershipLost
 from gateway.store.receipts import Moved
 
 _QUEUED, _SENDING = State.QUEUED.value, State.SENDING.value  # a plain text is found faster
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger("gateway.dispatch")
+
+
+def _nobody(*_: object) -> None:
+    """Nothing."""
 
 
 class Dispatch:
@@ -39,7 +45,6 @@ class Dispatch:
     def __init__(
         self,
         database: Database,
-        ownership: Ownership,
         campaigns: Campaigns,
         clock: Clock,
         metrics: Metrics,
@@ -48,13 +53,13 @@ class Dispatch:
         options: DispatchOptions,
     ) -> None:
         self.database = database
-        self.ownership = ownership
         self.clock = clock
         self.metrics = metrics
         self.provider = provider
         self.options = options
         self.inbound_gap = InboundGap(clock.steady, self._go_on)
         self._campaigns = campaigns
+        self._delivery = delivery
         self.hand_over = HandOver(
             provider,
             delivery,
@@ -68,13 +73,24 @@ class Dispatch:
             look_valid_s=options.look_valid_s,
         )
         self.roads: dict[int, CampaignRoad] = {}
-        self.lost = asyncio.Event()  # a campaign went with its connection: it wants an owner
+        self.trusted_until = math.inf  # by Clock.steady: then somebody else may own our campaigns
+        self.tell: Callable[[int], None] = _nobody  # the campaign's owner, of what came into its queue here
+        self.ended: Callable[[int, FencingToken, str], None] = (
+            _nobody  # is told of a road that ended by itself
+        )
 
-    async def own(self, campaign_id: int) -> bool:
-        """Becomes the campaign's one dispatcher, if nobody else is."""
-        if campaign_id in self.roads or not await self.ownership.take(campaign_id):
-            return campaign_id in self.roads
-        campaign = self._campaigns[campaign_id]
+    @property
+    def is_trusted(self) -> bool:
+        return self.clock.steady() < self.trusted_until
+
+    def token_of(self, campaign_id: int) -> FencingToken | None:
+        """With which the campaign's road claims; None: it has none here."""
+        road = self.roads.get(campaign_id)
+        return None if road is None else road.token
+
+    async def open(self, campaign: Campaign, token: FencingToken) -> None:
+        """Gives the campaign its one road. Only its owner may, one call at a time for each campaign."""
+        campaign_id = campaign.campaign_id
         pacer = await self._pacer(campaign)
         await take_in_forgotten(
             self.provider, self.database, campaign.key, campaign.settings.pool, self.clock.now()
@@ -86,10 +102,44 @@ class Dispatch:
             [msgspec.json.decode(row.details, type=Number) for row in rows],
             pacer,
         )
-        road = CampaignRoad(self, campaign, pool, pacer)
+        self.drop(campaign_id)  # an older one claims nothing any more
+        road = CampaignRoad(self, campaign, token, pool, pacer)
         self.roads[campaign_id] = road
         road.task = asyncio.get_running_loop().create_task(self._run(road), name=f"road {campaign_id}")
-        return True
+
+    async def close_road(self, campaign_id: int) -> None:
+        """Claims nothing more for the campaign, finishes its calls under way and saves its numbers."""
+        road = self.roads.get(campaign_id)
+        if road is None:
+            return
+        await road.stop()
+        await self.hand_over.release(campaign_id)
+        await self._delivery.windows.drain()  # what goes back to the queue is there for the next owner
+        await road.save_numbers()
+        if self.roads.get(campaign_id) is road:
+            del self.roads[campaign_id]
+
+    def drop(self, campaign_id: int) -> None:
+        """Ends the road at once; what it has claimed and is not in a call goes back to the queue."""
+        road = self.roads.pop(campaign_id, None)
+        if road is not None:
+            road.close()
+            self.hand_over.recall(campaign_id)
+
+    def remind(self, campaign_id: int) -> None:
+        """The campaign's queue holds something that is due, by the store."""
+        road = self.roads.get(campaign_id)
+        if road is not None:
+            road.remind()
+
+    def changed(self, campaign: Campaign) -> None:
+        road = self.roads.get(campaign.campaign_id)
+        if road is not None:
+            road.changed(campaign)
+
+    def wake(self) -> None:
+        for road in self.roads.values():
+            road.wake()
 
     async def _pacer(self, campaign: Campaign) -> Pacer:
         """A pacer that remembers what the campaign has used of the brand's day, whoever dispatched it."""
@@ -109,16 +159,20 @@ class Dispatch:
         return Pacer(granted, cap=cap)
 
     async def _run(self, road: CampaignRoad) -> None:
-        """A road that ends, whatever the reason, is open to the next owner, ourselves included."""
+        """A road that ends by itself, whatever the reason, is open to the next owner, ourselves included."""
+        campaign_id = road.campaign.campaign_id
         try:
             await road.run()
-        except OwnershipLost:
-            _log.warning("campaign %s is not ours any more", road.campaign.campaign_id)
-            self.lost.set()
-        except Exception:  # noqa: BLE001 - a defect must not end a campaign's day
-            _log.exception("the road of campaign %s broke", road.campaign.campaign_id)
-        if self.roads.get(road.campaign.campaign_id) is road:
-            del self.roads[road.campaign.campaign_id]
+        except OwnershipLost as error:
+            why = str(error)
+        except Exception as error:  # noqa: BLE001 - a defect must not end a campaign's day
+            _log.exception("a road broke", campaign_id=campaign_id)
+            why = f"its road broke: {type(error).__name__}"
+        else:
+            return  # it was stopped
+        if self.roads.get(campaign_id) is road:
+            self.drop(campaign_id)
+            self.ended(campaign_id, road.token, why)
 
     async def _look(self, campaign_id: int, texts: Sequence[OutboundText]) -> set[int]:
         looked = [Looked(each.message_id, each.phone, each.answers_opt_out) for each in texts]
@@ -143,8 +197,23 @@ class Dispatch:
     def go(self, campaign_id: int, message: Queued, straight: StraightOn) -> None:
         self.metrics.transition(_QUEUED, _SENDING)
         road = self.roads.get(campaign_id)
-        if road is not None:  # else the next owner adopts it
+        if road is None:  # given up meanwhile: its next owner sends it
+            self._back_to_the_queue(campaign_id, message)
+        else:
             road.go(message, straight.number_id, straight.slot_at, straight.decided_at)
+
+    def _back_to_the_queue(self, campaign_id: int, message: Queued) -> None:
+        self._delivery.answer(
+            News(
+                campaign_id,
+                message.message_id,
+                message.attempt,
+                State.FAILED,
+                self.clock.now(),
+                ended=Ended.RECALLED,
+                is_answer=True,
+            )
+        )
 
     def forget(self, campaign_id: int, message: Queued, straight: StraightOn) -> None:
         road = self.roads.get(campaign_id)
@@ -155,6 +224,8 @@ class Dispatch:
         road = self.roads.get(campaign_id)
         if road is not None:
             road.waits(message)
+        else:
+            self.tell(campaign_id)
 
     # delivery's listener
 
@@ -167,6 +238,8 @@ class Dispatch:
         road = self.roads.get(campaign_id)
         if road is not None:
             road.requeued(failures)
+        else:
+            self.tell(campaign_id)
 
     # the roads' neighbours
 
@@ -178,15 +251,14 @@ class Dispatch:
                 road.daily_cap_reached(now)
 
     async def drain(self) -> None:
-        """Claims nothing more and waits for the calls under way."""
+        """Claims nothing more and waits for the calls under way; may be repeated."""
         roads = dict(self.roads)
         for road in roads.values():
             await road.stop()
         await self.hand_over.drain()
         for campaign_id, road in roads.items():
             await road.save_numbers()
-            await self.ownership.give_up(campaign_id)
-        self.roads.clear()
+            self.roads.pop(campaign_id, None)
 
     def close(self) -> None:
         """Stops at once, as a crash would."""

@@ -312,6 +312,23 @@ class HandOver:
         ]:
             await asyncio.wait(waited_for)
 
+    def recall(self, campaign_id: int) -> None:
+        """Gives up the slots to come of one campaign, whose road claims nothing more."""
+        for held in self._held_of(campaign_id):
+            if held.place in (Place.BEFORE_LOOK, Place.BEFORE_SLOT, Place.BEFORE_CALL):
+                self._give_back(held)
+
+    async def release(self, campaign_id: int) -> None:
+        """The same, and waits for the campaign's calls under way."""
+        while held := self._held_of(campaign_id):
+            self.recall(campaign_id)
+            under_way = [each.call for each in held if each.call is not None]
+            if waited_for := [*under_way, *self._looks.values()]:
+                await asyncio.wait(waited_for)
+
+    def _held_of(self, campaign_id: int) -> list[Held]:
+        return [each for each in self._held.values() if each.text.campaign_id == campaign_id]
+
     def close(self) -> None:
         """Stops at once, as a crash would."""
         for held in self._held.values():

@@ -5,6 +5,7 @@ a second time; then the message has an owner, a number, a slot and a durable int
 """
 
 import asyncio
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -37,7 +38,7 @@ from gateway.providers.base import OutboundText, Provider
 from gateway.store import messages, numbers
 from gateway.store.database import Database
 from gateway.store.messages import Claim, Queued, Refusal
-from gateway.store.ownership import Ownership, OwnershipLost
+from gateway.store.ownership import FencingToken, OwnershipLost
 from gateway.store.receipts import Moved
 from gateway.store.troubles import DatabaseAway
 
@@ -47,6 +48,7 @@ _CONFIRMATION = MessageKind.CONFIRMATION.value
 _SAVE_NUMBERS_S = 60.0
 _SWEEP_S = 60.0
 _SWEPT_AT_ONCE = 5000
+_SOONEST_READ_S = 0.1  # after the last one, however often another worker says that something came
 _KEPT_FOR_REPLIES = 10  # one of so many calls
 _URGENT, _INITIALS = (Lane.REPLY, Lane.RETRY), (Lane.INITIAL, Lane.INITIAL)
 
@@ -57,7 +59,7 @@ class DispatchOptions(msgspec.Struct, frozen=True, kw_only=True):
     horizon_s: float = 2.0
     look_ahead: int = 5000
     poll_s: float = 1.0  # while the store is known to hold more than memory
-    idle_poll_s: float = 1.0  # else: how late another worker's messages may be seen
+    idle_poll_s: float = 10.0  # how late another worker's messages may be seen when its word was lost
     concurrency: int = 100
     closing_margin_s: float = 60.0
     on_the_wire_s: float = 30.0
@@ -78,7 +80,6 @@ class Parts(Protocol):
     """What a road shares with the others of its worker."""
 
     database: Database
-    ownership: Ownership
     clock: Clock
     metrics: Metrics
     provider: Provider
@@ -90,13 +91,21 @@ class Parts(Protocol):
         """Of all roads of the campaign's brand."""
         ...
 
+    @property
+    def is_trusted(self) -> bool:
+        """Whether this worker may trust that its campaigns are its own still."""
+        ...
+
 
 class CampaignRoad:
     """One owned campaign."""
 
-    def __init__(self, parts: Parts, campaign: Campaign, pool: NumberPool, pacer: Pacer) -> None:
+    def __init__(
+        self, parts: Parts, campaign: Campaign, token: FencingToken, pool: NumberPool, pacer: Pacer
+    ) -> None:
         self._parts = parts
         self.campaign = campaign
+        self.token = token
         self.pool = pool
         self.pacer = pacer
         self._line = WaitingLine()
@@ -109,8 +118,10 @@ class CampaignRoad:
         self._woken = asyncio.Event()
         self._numbers_given = GivenNumbers(parts.options.look_ahead)  # whoever is in hand
         self._more_in_store = True  # messages that are due and not in hand
+        self._store_is_empty = False  # nothing in the queue, due or not, that is not in hand
         self._left_in_store = 0  # how often a message was left there
         self._writing = RecentDurations()  # from a decision until its write is known
+        self._read_at = 0.0
         self._next_poll_at = self._next_sweep_at = self._next_save_at = 0.0
         self._swept_to = 0  # a message: the sweep goes on after it
         self.handed_over: defaultdict[tuple[int, str | None], int] = defaultdict(int)  # segments, ever
@@ -138,6 +149,8 @@ class CampaignRoad:
         if (room.for_replies if message.lane == LANE_REPLY else room.for_others) <= 0:
             return None
         if self._stopping or self.pool.must_be_saved or not self._in_time(message, now):
+            return None
+        if not self._parts.is_trusted:
             return None
         chosen = self._choose(_waiting(message), now, message.contact_id)
         if isinstance(chosen, NoNumber):
@@ -209,7 +222,7 @@ class CampaignRoad:
         full = len(self._in_hand) >= self._parts.options.look_ahead
         if message.lane != LANE_REPLY and (full or self._more_in_store):
             self._left_in_store += 1
-            self._more_in_store = True
+            self._read_again_in(self._parts.options.poll_s)
         else:
             self._push(message)
         self.wake()
@@ -220,8 +233,25 @@ class CampaignRoad:
     def look_in_store(self) -> None:
         """There are messages in the queue that did not come through this process's doors."""
         self._more_in_store = True
+        self._store_is_empty = False
         self._next_poll_at = 0.0
         self.wake()
+
+    def _read_again_in(self, delay_s: float) -> None:
+        self._more_in_store = True
+        self._store_is_empty = False
+        self._next_poll_at = min(self._next_poll_at, self._parts.clock.now() + delay_s)
+
+    def remind(self) -> None:
+        """Something came into the queue through another worker's door; many such words cost a few looks."""
+        self._read_again_in(0.0)
+        self._next_poll_at = max(self._next_poll_at, self._read_at + _SOONEST_READ_S)
+        self.wake()
+
+    def changed(self, campaign: Campaign) -> None:
+        """Another worker, or this one, has paused, resumed or changed the campaign."""
+        self.campaign = campaign
+        self.remind()
 
     # ------------------------------------------------------------ what is learned from the provider
 
@@ -242,7 +272,7 @@ class CampaignRoad:
     # ------------------------------------------------------------ the loop
 
     async def run(self) -> None:
-        """Picks, claims and hands over until cancelled; ends with OwnershipLost when the lock is gone."""
+        """Picks, claims and hands over until cancelled; ends with OwnershipLost when its token is refused."""
         while not self._stopping:
             try:
                 wait_until = await self._step()
@@ -277,20 +307,25 @@ class CampaignRoad:
             self._buyer.look_ahead()
             if not self._in_hand:  # nobody waits who was read before the number was in the store
                 self._numbers_given.turn()
-            await self._sweep(now)
+            if self._in_hand or not self._store_is_empty:
+                await self._sweep(now)
         if now >= self._next_save_at or self.pool.must_be_saved:
             self._next_save_at = now + _SAVE_NUMBERS_S
             await self.save_numbers()
         if now >= self._next_poll_at:
             await self._refill(now)
-        wake_at = await self._dispatch() if self._in_hand and not self.hold.is_on else float("inf")
+        can_go = (
+            self._in_hand and self._parts.is_trusted and not self.hold.is_on
+        )  # it is woken when it may again
+        wake_at = await self._dispatch() if can_go else math.inf
         self._brand_day.consider()
         return min(wake_at, self._next_poll_at, self._next_sweep_at)
 
     async def _refill(self, now: float) -> None:
         """Reads on in the queue: what is urgent at once, initials when half of what memory may hold is gone."""
         options, left_before = self._parts.options, self._left_in_store
-        self._next_poll_at = now + (options.poll_s if self._more_in_store else options.idle_poll_s)
+        self._next_poll_at = now + options.poll_s  # should this not get through
+        self._read_at = now
         due_until = now + options.horizon_s
         more = await self._read(_URGENT, due_until, options.look_ahead)
         if len(self._in_hand) <= options.look_ahead // 2:
@@ -299,10 +334,11 @@ class CampaignRoad:
             more = True
         later = await messages.next_due(self._parts.database, self.campaign.key, due_until)
         self._more_in_store = more or self._left_in_store != left_before
+        self._store_is_empty = not self._more_in_store and later is None
         if self._more_in_store:
             self._next_poll_at = now + options.poll_s
-        elif later is not None:
-            self._next_poll_at = min(self._next_poll_at, max(now + 0.1, later - options.horizon_s))
+        else:  # what is not due yet wakes the road; what comes meanwhile comes through a door
+            self._next_poll_at = math.inf if later is None else max(now + 0.1, later - options.horizon_s)
 
     async def _read(self, lanes: tuple[int, int], due_until: float, limit: int) -> bool:
         """Takes the first `limit` messages of the lanes in hand; True when there may be more."""
@@ -379,7 +415,7 @@ class CampaignRoad:
             for each in picked
         ]
         try:
-            async with self._parts.ownership.claims(self.campaign.campaign_id) as connection:
+            async with self._parts.database.connection() as connection:
                 claimed = await messages.claim(
                     connection,
                     self.campaign.key,
@@ -387,11 +423,12 @@ class CampaignRoad:
                     claims,
                     now=clock.now(),
                     ask_at=ask_at,
+                    token=self.token,
                 )
         except DatabaseAway as error:
-            # The lock went with the connection, and once it can be had again the claim has ended: then the store
-            # says what was claimed, recovery asks about that, and the rest still waits.
-            raise OwnershipLost("the claiming connection broke") from error
+            # Taken anew, with a token of its own, the campaign can't be claimed from by what may still be under
+            # way; the store says what was claimed, recovery asks about that, and the rest still waits.
+            raise OwnershipLost("the answer to a claim was lost") from error
         stopped = []
         for claim in claims:
             message = self._in_hand.pop(claim.message_id)
@@ -425,8 +462,8 @@ class CampaignRoad:
                 refusals.append(
                     Refusal(standing.message_id, refused.code, refused.sub_reason or "found while it waited")
                 )
-            else:  # paused: it stays in the queue
-                self._more_in_store = True
+            else:  # paused: it stays in the queue; whoever resumes the campaign wakes the road
+                self._read_again_in(self._parts.options.idle_poll_s)
         if refusals:
             await self._refuse(refusals)
 

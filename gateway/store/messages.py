@@ -10,6 +10,7 @@ from gateway.core.rules.errors import SubReason
 from gateway.core.rules.lifecycle import MOVES
 from gateway.core.rules.safeguards import LANDLINES, NOT_MOBILE, RULES, Facts, Kind, Rule
 from gateway.store.database import Connection, Database, Statements
+from gateway.store.ownership import FencingToken, OwnershipLost
 from gateway.store.rows import as_rows
 
 LEGAL_MOVES = sorted(f"{before}>{after}" for before, afters in MOVES.items() for after in afters)
@@ -266,7 +267,7 @@ def _may_go(rule: Rule) -> str:
 _MAY_GO = "\n      AND ".join(_may_go(rule) for rule in RULES if rule.at_hand_over)
 
 # The second look and the intent before the wire, in one statement: what a rule refuses, what is paused or no longer
-# queued is not claimed.
+# queued is not claimed, and nothing is by who is not the owner any more.
 _CLAIM = f"""
 WITH chosen AS (
     SELECT * FROM json_to_recordset($4::json) AS p (
@@ -280,7 +281,8 @@ WITH chosen AS (
     LEFT JOIN conversations v ON v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = p.contact_id
     WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = p.message_id AND m.state = 'queued'
       AND {_MAY_GO}
-      AND NOT EXISTS (SELECT FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2 AND paused)
+      AND EXISTS (SELECT FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2 AND NOT paused
+                  AND owner_id = $7 AND owner_epoch = $8)
     RETURNING m.message_id, m.attempt, p.contact_id, p.number_id
 ), dequeued AS (
     DELETE FROM queue q USING claimed
@@ -290,7 +292,8 @@ WITH chosen AS (
     FROM claimed WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = claimed.contact_id
      AND v.number_id IS DISTINCT FROM claimed.number_id
 )
-SELECT message_id, attempt FROM claimed
+SELECT p.owner_id IS NOT DISTINCT FROM $7 AND p.owner_epoch = $8, claimed.message_id, claimed.attempt
+FROM campaigns p LEFT JOIN claimed ON true WHERE p.organisation_id = $1 AND p.campaign_id = $2
 """  # noqa: S608 - fixed texts
 
 
@@ -302,14 +305,18 @@ async def claim(
     *,
     now: float,
     ask_at: float,
+    token: FencingToken,
 ) -> dict[int, int]:
     """Moves queued messages to `sending`; returns message id -> attempt of those that may go.
 
     The others are not queued any more, or a rule of the second look or a pause holds them: see `standings`.
-    `ask_at`: from when the provider is asked about them, should nobody tell what became of them.
+    `ask_at`: from when the provider is asked about them, should nobody tell what became of them. Raises
+    OwnershipLost when the token is not the owner's any more.
     """
-    claimed = await connection.fetch(_CLAIM, *key, opt_out_scope, as_rows(rows), now, ask_at)
-    return {row[0]: row[1] for row in claimed}
+    claimed = await connection.fetch(_CLAIM, *key, opt_out_scope, as_rows(rows), now, ask_at, *token)
+    if not claimed or not claimed[0][0]:
+        raise OwnershipLost("another worker took it over")
+    return {row[1]: row[2] for row in claimed if row[1] is not None}
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):

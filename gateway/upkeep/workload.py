@@ -40,10 +40,15 @@ class Workload:
     """Of the campaigns that this worker owns, so that a sum over workers is right."""
 
     def __init__(
-        self, database: Database, claims: Database, clock: Clock, metrics: Metrics, dispatch: Dispatch
+        self,
+        database: Database,
+        session: Database | None,
+        clock: Clock,
+        metrics: Metrics,
+        dispatch: Dispatch,
     ) -> None:
         self._database = database
-        self._databases = {"main": database, "claims": claims}
+        self._databases = {"main": database, **({} if session is None else {"session": session})}
         self._clock = clock
         self._metrics = metrics
         self._dispatch = dispatch

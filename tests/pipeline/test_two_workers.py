@@ -1,20 +1,31 @@
 """Two workers over one database: one owner, and whatever comes through the other's doors goes its way too."""
 
+from functools import partial
+
+import msgspec
 import pytest
 
+from gateway.config import Workers
 from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.rules.registration import Registration
 from gateway.providers.base import InboundText, StatusReport
 from tests.pipeline.scripted_provider import sid
-from tests.pipeline.world import CAMPAIGN, SETTLED_S, World, number_phone, phone
+from tests.pipeline.world import CAMPAIGN, SETTINGS, SETTLED_S, World, number_phone, phone
 
+TWO_WORKERS = msgspec.structs.replace(SETTINGS, workers=Workers())
 ONE_PER_S = CampaignSettings(registration=Registration(total_per_s=1))
 TAKE_OVER_S = 300.0
+
+
+@pytest.fixture
+def play(play):
+    return partial(play, settings=TWO_WORKERS)
 
 
 async def second_worker(world: World):
     other, _ = world.new_gateway()
     await other.start()
+    await other.adopted()
     world.provider.listen(world.gateway)
     return other
 

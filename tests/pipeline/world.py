@@ -13,7 +13,7 @@ import simpy
 
 from gateway.app import Gateway
 from gateway.clock import Clock
-from gateway.config import Dispatch, Settings, Windows
+from gateway.config import Dispatch, Settings, Windows, Workers
 from gateway.core.rules.campaign import CampaignKey, CampaignSettings
 from gateway.core.rules.hours import group_key
 from gateway.core.rules.safeguards import Kind, Request
@@ -40,6 +40,7 @@ SETTINGS = Settings(
     dispatch=Dispatch(
         horizon_s=2.0, poll_s=1.0, idle_poll_s=10.0, submit_timeout_s=15.0, closing_margin_s=60.0
     ),
+    workers=Workers(beat_s=0),
 )
 ON_THE_WIRE_S = 30.0  # recovery asks no earlier
 LIMITS = msgspec.structs.replace(
@@ -191,15 +192,15 @@ class World:
     def new_gateway(self) -> tuple[Gateway, WatchedDatabase]:
         """A worker with connections of its own, not started yet."""
         database = WatchedDatabase(self.dsn, self._connections)
-        claims = database if self._connections == 1 else Database(self.dsn, connections=1, limits=LIMITS)
-        self._databases += [database, claims]
-        return Gateway(self.settings, database, claims, self.provider, self.clock), database
+        self._databases.append(database)
+        return Gateway(self.settings, database, self.provider, self.clock), database
 
     async def start(self, watch: Callable[[WatchedDatabase], None] = lambda _: None) -> None:
         """`watch` may meet the worker's first statement."""
         self.gateway, self.database = self.new_gateway()
         watch(self.database)
         await self.gateway.start()
+        await self.gateway.adopted()
 
     def crash(self) -> None:
         """kill -9: the provider's words meet nobody until the next start."""

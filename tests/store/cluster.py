@@ -51,7 +51,10 @@ class Cluster:
         self._cleaner = self._do(asyncpg.connect(self._server.dsn(COMMON)))
         tables = [row[0] for row in self._do(self._cleaner.fetch(_TABLES))]
         deletions = "; ".join(f"DELETE FROM {table}" for table in tables if table != "organisations")
-        self._clean = f"{_HANG_UP}; {deletions}; DELETE FROM organisations WHERE organisation_id > 1; ALTER SEQUENCE id_blocks RESTART"
+        restarts = "; ".join(f"ALTER SEQUENCE {each} RESTART" for each in ("id_blocks", "worker_ids"))
+        self._clean = (
+            f"{_HANG_UP}; {deletions}; DELETE FROM organisations WHERE organisation_id > 1; {restarts}"
+        )
 
     def empty(self) -> str:
         """The DSN of the migrated database that tests use one after the other: no rows, nobody connected."""

@@ -18,6 +18,7 @@ EVERYWHERE = {  # small, seldom written: a copy on each node (a Citus reference 
     "organisations": "the organisations themselves",
     "schema_migration_steps": "the migrations' own",
     "schema_migrations": "the migrations' own",
+    "workers": "the processes of the whole deployment",
 }
 NOT_WITHIN = {  # indexes that are unique over all organisations, or need not begin with one
     "conversations_release_before": "what workers of the release before name in ON CONFLICT",
@@ -30,6 +31,8 @@ ACROSS = {  # statements about distributed tables that name no organisation
     "receipts._ASK_LATER": "twice a minute, and only what nobody told of: each row by its whole key",
     "conversations._LEFT_EVERYBODY": "a STOP to a number in nobody's books: seldom, and whoever has the person is meant",
     "numbers.of_everybody": "which numbers may somebody have texted? asked on a busy night by who looks for lost texts",
+    "ownership._TAKE": "once for each campaign that changes its owner: whose queue is the most urgent",
+    "ownership.with_due": "every ten seconds: which of a worker's campaigns have something due, joined to their keys",
     "numbers.has_any": "has the deployment any number? asked by who looks for lost texts, seldom",
 }
 

@@ -1,6 +1,6 @@
 """A campaign's settings: what its admins decide, in one record that is stored as JSON (F215)."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import msgspec
 
@@ -45,3 +45,26 @@ class CampaignSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             return msgspec.json.decode(text, type=cls)
         except msgspec.ValidationError as error:
             raise BadInput(str(error), where, "correct the setting") from error
+
+    @classmethod
+    def from_store(cls, text: str, where: str) -> "CampaignSettings":
+        """What is stored, perhaps by a newer release: settings that this one does not know are left out.
+
+        Raises BadInput for a value that this release can't read.
+        """
+        try:
+            return msgspec.convert(_known(msgspec.json.decode(text), cls), cls)
+        except msgspec.MsgspecError as error:
+            raise BadInput(str(error), where, "correct the setting, or upgrade textbank") from error
+
+
+def _known(value: Any, struct: Any) -> Any:
+    """Without the fields that the struct, or a struct within it, does not have."""
+    if not isinstance(value, dict) or not _is_struct(struct):
+        return value
+    types = get_type_hints(struct)
+    return {name: _known(each, types[name]) for name, each in value.items() if name in types}
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
