@@ -1,6 +1,7 @@
 """`textbank serve`, `textbank migrate` and `textbank keys`: flags in, one line out. What is heavy loads when needed."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
@@ -218,6 +219,7 @@ def _with_database(
     from gateway.clock import Clock
     from gateway.serve import database_dsn
     from gateway.store.database import Database
+    from gateway.store.troubles import DatabaseAway
 
     dsn = database_dsn(settings)
 
@@ -229,8 +231,11 @@ def _with_database(
             if migrated:
                 await _up_to_date(database, now)
             return await work(database, now)
+        except DatabaseAway as error:
+            raise BadInput(f"the database is away ({error})", "database.dsn", "try again") from error
         finally:
-            await database.close()
+            with contextlib.suppress(OSError):
+                await database.close()
 
     return _run(worked())
 

@@ -6,6 +6,7 @@ in time, goes back to the queue, where the second look finds out why.
 
 import asyncio
 import functools
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from heapq import heappop, heappush
 from typing import assert_never
@@ -32,6 +33,9 @@ _AMPLE_S = 0.02  # a look begins at least so long before the slot that it is for
 _LEAD_SHARE = 0.8  # and at most this share of its validity before
 _OF_LATE = 0.05  # the share of one call in the average
 _TELL_AGAIN_S = (1.0, 5.0, 15.0)  # an answer that could not be written
+MOST_UNWRITTEN = (
+    20_000  # answers of one campaign that wait to be written: beyond that, nothing more is claimed
+)
 _GSM7 = Encoding.GSM7
 _LANES = tuple(lane.name.lower() for lane in Lane)
 
@@ -77,6 +81,7 @@ class HandOver:
         self._calls: dict[Key, Held] = {}  # those in a call, the oldest first
         self._line: list[tuple[int, float, Key]] = []  # those before a call: a heap by lane and slot
         self._looks: dict[int, asyncio.Task[None]] = {}
+        self._unwritten: Counter[int] = Counter()
         self._looks_made = 0
         self._looks_took = RecentDurations()
         self._call_s = 0.0  # what a call takes, on the average of late
@@ -91,6 +96,10 @@ class HandOver:
             lively = sum(1 for held in self._calls.values() if self._age_s(held) <= 2 * self._call_s)
             soon = int((free + lively) * horizon_s / self._call_s)
         return max(0, free + soon - (len(self._held) - len(self._calls)))
+
+    def can_write(self, campaign_id: int) -> int:
+        """How many more answers about a campaign's texts may wait to be written."""
+        return MOST_UNWRITTEN - self._unwritten[campaign_id]
 
     @property
     def places(self) -> int:
@@ -354,11 +363,15 @@ class HandOver:
     # ------------------------------------------------------------ words for delivery
 
     def _tell(self, news: News, tried: int = 0) -> None:
+        self._unwritten[news.campaign_id] += 1
         told = self._delivery.answer(news)
         told.add_done_callback(functools.partial(self._told, news, tried))
 
     def _told(self, news: News, tried: int, told: "asyncio.Future[None]") -> None:
         """An answer that could not be written is told again; after that, recovery asks the provider."""
+        self._unwritten[news.campaign_id] -= 1
+        if self._unwritten[news.campaign_id] == MOST_UNWRITTEN - 1:
+            self._freed()
         if told.cancelled() or (error := told.exception()) is None:
             return
         _log.error("an answer could not be written", message_id=news.message_id, tried=tried, why=str(error))

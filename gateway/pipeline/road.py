@@ -170,6 +170,7 @@ class CampaignRoad:
             del self._promised[oldest[0]]
         hand_over = self._parts.hand_over
         room = hand_over.room(self._parts.options.horizon_s) - len(self._promised)
+        room = min(room, hand_over.can_write(self.campaign.campaign_id))
         kept = hand_over.places // _KEPT_FOR_REPLIES
         return Room(room, room - (kept or int(hand_over.places > 1)))
 

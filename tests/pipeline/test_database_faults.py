@@ -10,6 +10,7 @@ import pytest
 from gateway.core.rules.campaign import CampaignKey, CampaignSettings
 from gateway.core.rules.registration import Registration
 from gateway.core.sending.numbers import Number
+from gateway.pipeline import hand_over
 from gateway.providers.base import InboundText, StatusReport
 from gateway.store import campaigns, contacts, numbers
 from gateway.store.campaigns import CampaignRow
@@ -384,6 +385,31 @@ def test_an_answer_of_the_provider_that_can_not_be_written_is_kept(play):
         assert await world.state(outcome.message_id) == "sent"
 
     play(story)
+
+
+ANSWERS_LOCKED = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'lock' USING ERRCODE = '55P03'; END $$;
+CREATE TRIGGER refuses BEFORE UPDATE ON messages FOR EACH ROW WHEN (NEW.accepted_at IS NOT NULL)
+EXECUTE FUNCTION refuse()
+"""
+
+
+def test_answers_that_can_not_be_written_stop_the_claims(play, monkeypatch):
+    """What the provider said is never dropped, so no more may be asked of it than memory may hold."""
+
+    async def story(world: World) -> None:
+        await world.wait(1)
+        await world.store.script(ANSWERS_LOCKED)
+        await world.send_all(range(1, 21))
+        await world.wait(60)
+        assert 5 <= len(world.handed) <= 15  # some places are kept for replies
+        await world.store.script(SPACE_AGAIN)
+        await world.wait(60)
+        await everybody_was_texted_once(world, range(1, 21))
+
+    monkeypatch.setattr(hand_over, "MOST_UNWRITTEN", 15)
+    play(story, campaign=ONE_PER_S)
 
 
 def test_an_outage_with_clients_who_repeat_is_bounded(play):
