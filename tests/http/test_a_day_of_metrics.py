@@ -13,7 +13,10 @@ from tests.http.signing_provider import PATIENCE_S, SigningProvider
 
 DAY = {
     "name": "North",
-    "settings": {"registration": {"brand_kind": "standard", "campaign_kind": "mixed", "score": 10}},
+    "settings": {
+        "registration": {"brand_kind": "standard", "campaign_kind": "mixed", "score": 10},
+        "pool": {"settle_s": 0.0},
+    },
 }
 PEOPLE = 40
 
@@ -110,7 +113,8 @@ async def the_rush(house: House, campaign: int, contacts: Sequence[int]) -> None
     house.provider.gate = asyncio.Event()
     rows = [{"contact_id": each, "body": "Hello"} for each in contacts]
     await house.call("POST", "/v1/messages:batch", {"campaign_id": campaign, "messages": rows})
-    await house.provider.next_text()
+    text = await house.provider.next_text()
+    await house.says(text, "undelivered", 30034)  # carriers do not know the campaign
     await house.store.execute(
         "UPDATE messages SET slot_at = slot_at - interval '1 hour' WHERE state = 'sending'"
     )
