@@ -13,13 +13,14 @@ import msgspec
 
 from gateway.clock import Clock
 from gateway.core.rules.campaign import CampaignKey
+from gateway.core.rules.errors import Kind, consequence
 from gateway.core.sending import settling
 from gateway.core.sending.numbers import Number, NumberPool
 from gateway.core.sending.pool_policy import PoolPolicy
 from gateway.core.sending.purchases import BuyOne, NoPurchase
 from gateway.metrics import Metrics
-from gateway.providers.base import AnswerLost, BoughtNumber, NotSent, Provider, ProviderError, Stock
-from gateway.store import numbers
+from gateway.providers.base import AnswerLost, BoughtNumber, NotSent, Provider, ProviderError, Refused, Stock
+from gateway.store import numbers, purchases
 from gateway.store.database import Database
 from gateway.store.troubles import DatabaseAway
 
@@ -27,6 +28,8 @@ _log = logging.getLogger(__name__)
 _AWAY_FIRST_S, _AWAY_MOST_S = 0.5, 5.0
 _PATIENCE_S = 5.0  # a provider that is slow to answer holds up no campaign
 _LONGEST_PURCHASE_S = 120.0  # then it is as if its answer were lost
+_LONGEST_PAUSE_S = 3600.0
+_MOST_DOUBLINGS = 20
 _FORGOTTEN = "found_again"
 
 
@@ -54,6 +57,7 @@ class Buyer:
         self._last_id = max(pool.numbers, default=0)
         self._one_at_a_time = asyncio.Lock()
         self._stopped: NoPurchase | None = None
+        self._lost = 0  # purchases in a row of which nobody knows what became
 
     def consider(self, buy: BuyOne | None) -> None:
         """Starts the purchase, unless one for the same reason is under way."""
@@ -94,10 +98,9 @@ class Buyer:
         try:
             async with self._one_at_a_time:  # two searches would both find the same forgotten number
                 number, sold_out = await self._find_or_buy(buy)
-        except (NotSent, AnswerLost) as error:
-            _log.warning("a number for %s can't be asked for now: %s", buy.reason, error)
+        except (ProviderError, DatabaseAway) as error:
             sold_out = []
-            self._pool.purchase_postponed(buy, self._clock.now())
+            self._postpone(buy, error)
         except Exception:  # noqa: BLE001 - bought or not, it can't be used; somebody else's number must do
             _log.exception("a number for %s could not be kept", buy.reason)
             sold_out = list(buy.area_codes[:1])
@@ -111,12 +114,35 @@ class Buyer:
         self.look_ahead()
 
     async def _find_or_buy(self, buy: BuyOne) -> tuple[Number | None, list[str]]:
-        """Raises NotSent or AnswerLost when the provider can't be asked."""
+        """Raises ProviderError when nothing can be said of stocks, DatabaseAway."""
         found = await self._forgotten()
         if found is not None:
             return await self._keep(found, _FORGOTTEN), []
-        bought, sold_out = await self._ask(buy)
-        return None if bought is None else await self._keep(bought, buy.reason), sold_out
+        budget = self._pool.policy.purchases_per_day(self._pool.max_numbers)
+        purchase_id = await purchases.begin(self._database, self._key, budget, self._clock.now())
+        if purchase_id is None:
+            self._pool.budget_is_spent(self._clock.now())
+            self._pool.purchase_postponed(buy, self._clock.now())
+            return None, []
+        try:
+            bought, sold_out = await self._ask(buy)
+        except (NotSent, Refused):
+            await purchases.not_made(self._database, self._key, purchase_id)
+            raise
+        if bought is None:
+            await purchases.not_made(self._database, self._key, purchase_id)
+            return None, sold_out
+        self._lost = 0
+        return await self._keep(bought, buy.reason), sold_out
+
+    def _postpone(self, buy: BuyOne, error: Exception) -> None:
+        """The provider is asked again soon after an outage, ever later after answers that leave doubt."""
+        wait_s = self._pool.policy.purchase_poll_s
+        if not isinstance(error, (NotSent, DatabaseAway)):
+            wait_s = min(wait_s * 2.0**self._lost, _LONGEST_PAUSE_S)
+            self._lost = min(self._lost + 1, _MOST_DOUBLINGS)
+        _log.warning("a number for %s can't be asked for now: %s; again in %.0f s", buy.reason, error, wait_s)
+        self._pool.purchase_postponed(buy, self._clock.now(), wait_s)
 
     async def _forgotten(self) -> BoughtNumber | None:
         """A number that was bought for the campaign and is in nobody's books."""
@@ -129,14 +155,17 @@ class Buyer:
             raise NotSent(text="the provider does not say in time what it has sold") from error
         except (NotSent, AnswerLost):
             raise
-        except ProviderError as error:  # it can't say: a purchase may still work
+        except ProviderError as error:  # it can't say: a purchase may still work, and the budget bounds it
             _log.warning("campaign %s: what was bought can't be seen: %s", self._key.campaign_id, error)
             return None
         unknown = await _in_nobodys_books(self._database, bought)
         return unknown[0] if unknown else None
 
     async def _ask(self, buy: BuyOne) -> tuple[BoughtNumber | None, list[str]]:
-        """The first area code that has a number, and those that had none. An outage (raised) says nothing of stocks."""
+        """The first area code that has a number, and those that had none.
+
+        What is raised says nothing of stocks: an outage, a lost answer, a refusal for another reason.
+        """
         sold_out: list[str] = []
         for area_code in buy.area_codes:
             try:
@@ -144,9 +173,9 @@ class Buyer:
                     return await self._provider.buy(self._key.campaign_id, area_code), sold_out
             except TimeoutError as error:
                 raise AnswerLost(text="no answer to a purchase in time") from error
-            except (NotSent, AnswerLost):
-                raise
-            except ProviderError:
+            except Refused as error:
+                if error.code is not None and consequence(error.code).kind is not Kind.PURCHASE:
+                    raise
                 sold_out.append(area_code)
         return None, sold_out
 

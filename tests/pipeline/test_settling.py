@@ -199,3 +199,59 @@ def test_a_purchase_that_is_never_answered_holds_up_nobody_for_ever(play):
         assert await world.state(outcome.message_id) == "sent"
 
     play(story, campaign=campaign(settle_s=0.0), own_numbers=0)
+
+
+def test_purchases_of_which_nothing_is_kept_count_toward_the_budget(play):
+    """Paid for, and then lost: its answer, its place in the service. Crashes between do not reset the count."""
+
+    async def story(world: World) -> None:
+        async def paid_and_lost(_campaign_id: int, area_code: str) -> BoughtNumber:
+            world.provider.asked_to_buy.append(area_code)
+            raise AnswerLost(21714)
+
+        world.provider.buy = paid_and_lost
+        for contact in range(1, 11):
+            await world.submit(contact)
+            await world.wait(600)
+            await world.crash_and_restart()
+        assert len(world.provider.asked_to_buy) == 4
+
+    play(story, campaign=campaign(max_purchases_per_day=4), own_numbers=0)
+
+
+def test_after_answers_that_leave_doubt_the_provider_is_asked_ever_later(play):
+    async def story(world: World) -> None:
+        async def lost(_campaign_id: int, area_code: str) -> BoughtNumber:
+            world.provider.asked_to_buy.append(area_code)
+            raise AnswerLost
+
+        world.provider.buy = lost
+        outcome = await world.submit(1)
+        await world.wait(HOUR_S)
+        assert 3 < len(world.provider.asked_to_buy) < 12
+        assert await world.state(outcome.message_id) == "queued"
+
+    play(story, campaign=campaign(), own_numbers=0)
+
+
+def test_a_refusal_that_says_nothing_of_stocks_is_no_sold_out(play):
+    """The account may not buy just now (20003): texts wait, none is blocked with 1203, and no budget is spent."""
+
+    async def story(world: World) -> None:
+        put_on_sale(world)
+        buy = world.provider.buy
+
+        async def may_not(_campaign_id: int, area_code: str) -> BoughtNumber:
+            world.provider.asked_to_buy.append(area_code)
+            raise Refused(20003)
+
+        world.provider.buy = may_not
+        outcome = await world.submit(1)
+        await world.wait(600)
+        assert await world.state(outcome.message_id) == "queued"
+        assert await world.store.fetch_value("SELECT count(*) FROM number_purchases") == 0
+        world.provider.buy = buy
+        await world.wait(1200)
+        assert await world.state(outcome.message_id) == "sent"
+
+    play(story, campaign=campaign(), own_numbers=0)

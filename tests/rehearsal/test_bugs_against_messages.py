@@ -97,10 +97,15 @@ def every_tenth_request_is_dropped(patch: Patch) -> None:
     admit = messages.admit
 
     async def dropping(
-        connection: object, key: CampaignKey, scope: int, rows: list[messages.Admission], ask_at: float
+        connection: object,
+        key: CampaignKey,
+        scope: int,
+        rows: list[messages.Admission],
+        ask_at: float,
+        keyed: object = (),
     ) -> set[int]:
         kept = [row for row in rows if row.message_id % 10]
-        await admit(connection, key, scope, kept, ask_at)
+        await admit(connection, key, scope, kept, ask_at, keyed)
         return {row.message_id for row in rows}
 
     patch.setattr(messages, "admit", dropping)

@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 _DAY_S: Final = 86_400.0
+_BUDGET_AGAIN_S: Final = 600.0
 
 
 class NumberPool:
@@ -52,6 +53,7 @@ class NumberPool:
         self._pacer = pacer
         self._rotation = Rotation(policy.rotate_after)
         self._purchases = Purchases(policy.restock_s, policy.retry_anywhere_s)
+        self._no_budget_until = -math.inf
         self._watch = FilteringWatch(policy.filtering)
         self._dirty: set[int] = set()
         self.must_be_saved = False  # a number changed its state: a crash now must not forget it
@@ -226,7 +228,8 @@ class NumberPool:
             return NoPurchase.POOL_IS_FULL
         if self.is_unregistered:
             return NoPurchase.UNREGISTERED
-        if self.bought_lately(now) + len(self._purchases) >= self.policy.purchases_per_day(self.max_numbers):
+        most = self.policy.purchases_per_day(self.max_numbers)
+        if now < self._no_budget_until or self.bought_lately(now) + len(self._purchases) >= most:
             return NoPurchase.BUDGET
         return None
 
@@ -248,9 +251,13 @@ class NumberPool:
         """This area code had none ("": nowhere): the next choice asks without it, for `restock_s`."""
         self._purchases.failed(buy, area_code, now)
 
-    def purchase_postponed(self, buy: BuyOne, now: float) -> None:
-        """The provider could not be asked; messages wait, and it is asked again after `purchase_poll_s`."""
-        self._purchases.postponed(buy, now + self.policy.purchase_poll_s)
+    def purchase_postponed(self, buy: BuyOne, now: float, wait_s: float | None = None) -> None:
+        """The provider could not be asked; messages wait, and it is asked again, else after `purchase_poll_s`."""
+        self._purchases.postponed(buy, now + (self.policy.purchase_poll_s if wait_s is None else wait_s))
+
+    def budget_is_spent(self, now: float) -> None:
+        """The books count purchases of which no number was kept: no more for a while."""
+        self._no_budget_until = now + _BUDGET_AGAIN_S
 
     # Judging
 

@@ -138,12 +138,15 @@ class Numbers:
         return BoughtNumber(number.phone_number, number.sid)
 
     async def _register(self, bought: BoughtNumber) -> None:
-        """A number that can't join the service may not text for the campaign: it goes back."""
+        """A number that can't join the service may not text for the campaign: it goes back.
+
+        It was paid for all the same, and may still be ours: AnswerLost, whatever the error.
+        """
         try:
             await self.add_to_service(bought.provider_sid)
-        except ProviderError:
+        except ProviderError as error:
             await self._give_back(bought)
-            raise
+            raise AnswerLost(error.code, f"a bought number can't join the service: {error}") from error
 
     async def _give_back(self, bought: BoughtNumber) -> None:
         try:

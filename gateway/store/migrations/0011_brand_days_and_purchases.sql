@@ -9,3 +9,14 @@ CREATE TABLE brand_days (
     is_reached      boolean NOT NULL,           -- the carrier said that the day is used up
     PRIMARY KEY (organisation_id, brand, day)
 );
+
+-- Each purchase of a number, written down before the provider is asked: what a crash, a change of owner or a lost
+-- answer leaves behind still counts toward the day's budget. One that certainly bought nothing goes again.
+
+CREATE TABLE number_purchases (
+    organisation_id bigint NOT NULL,
+    campaign_id     bigint NOT NULL,
+    purchase_id     bigint NOT NULL,
+    asked_at        timestamptz NOT NULL,
+    PRIMARY KEY (organisation_id, campaign_id, purchase_id)
+);
