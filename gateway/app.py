@@ -16,8 +16,8 @@ from gateway.pipeline.confirmations import Confirmations
 from gateway.pipeline.delivery import Delivery
 from gateway.pipeline.dispatch import Dispatch
 from gateway.pipeline.inbound import Inbound
-from gateway.pipeline.lease import WIRE_MARGIN_S
 from gateway.pipeline.road import DispatchOptions
+from gateway.pipeline.settling import Settling
 from gateway.providers.base import History, InboundText, Provider, StatusReport
 from gateway.store.database import Database
 from gateway.store.group_commit import CommitWindow
@@ -65,8 +65,8 @@ class Gateway:
             session.waited = functools.partial(self.metrics.pool_wait, pool="session")
         database.waited = self.metrics.pool_wait
         windows, dispatch = settings.windows, settings.dispatch
-        stop_settles_s = dispatch.look_valid_s + WIRE_MARGIN_S
-        self.campaigns = Campaigns(database, stop_settles_s)
+        settling = Settling(dispatch.look_valid_s)
+        self.campaigns = Campaigns(database, settling)
         self.delivery = Delivery(
             database,
             self.campaigns,
@@ -118,7 +118,7 @@ class Gateway:
             self.metrics,
             window_s=windows.inbound_s,
             max_rows=windows.max_rows,
-            stop_settles_s=stop_settles_s,
+            settling=settling,
             confirm=self.confirmations.confirm if self.confirmations is not None else None,
         )
         self.recovery = Recovery(
@@ -139,7 +139,7 @@ class Gateway:
             self.admission,
             clock,
             opted_out=lambda: self.metrics.opt_outs("manual", 1),
-            stop_settles_s=stop_settles_s,
+            settling=settling,
         )
         self.inbound_poll = None
         if isinstance(provider, History):

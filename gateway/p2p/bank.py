@@ -12,6 +12,7 @@ from gateway.core.rules.safeguards import Kind, Request
 from gateway.core.text.scripts import Script, compile_script, draw
 from gateway.pipeline.admission import Admission, Outcome
 from gateway.pipeline.campaigns import Campaigns
+from gateway.pipeline.settling import Settling
 from gateway.store import actions, contacts, conversations
 from gateway.store.actions import ActionRow, Assigned, Fronts
 from gateway.store.conversations import Attention
@@ -65,14 +66,14 @@ class TextBank:
         clock: Clock,
         *,
         opted_out: Callable[[], None],
-        stop_settles_s: float,
+        settling: Settling,
     ) -> None:
         self._database = database
         self._campaigns = campaigns
         self._admission = admission
         self._clock = clock
         self._opted_out = opted_out
-        self._stop_settles_s = stop_settles_s
+        self._settling = settling
         self._actions: dict[tuple[int, int], Action] = {}
 
     async def publish(
@@ -258,7 +259,7 @@ class TextBank:
         )
         if phone is not None:
             self._opted_out()
-            await asyncio.sleep(self._stop_settles_s)  # every look that began before has expired then
+            await self._settling.settle()
         return phone is not None
 
 

@@ -1,6 +1,5 @@
 """The campaigns a worker knows, with their settings read once."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -8,6 +7,7 @@ import msgspec
 from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignKey, CampaignSettings
 from gateway.core.rules.errors import BadInput
 from gateway.core.rules.registration import Limits, limits
+from gateway.pipeline.settling import Settling
 from gateway.store import campaigns as rows
 from gateway.store.database import Database
 
@@ -44,9 +44,9 @@ class Campaigns:
     missing here, and `unreadable` says why.
     """
 
-    def __init__(self, database: Database, stop_settles_s: float = 0.0) -> None:
+    def __init__(self, database: Database, settling: Settling | None = None) -> None:
         self._database = database
-        self._stop_settles_s = stop_settles_s
+        self._settling = settling
         self._known: dict[int, Campaign] = {}
         self._read: dict[int, rows.CampaignRow] = {}
         self._loads = self._loaded = 0
@@ -86,8 +86,8 @@ class Campaigns:
         """In force at its answer: every look at a claimed text that began before has expired then."""
         await rows.pause(self._database, self[campaign_id].key, paused)
         self.tell(campaign_id)
-        if paused:
-            await asyncio.sleep(self._stop_settles_s)
+        if paused and self._settling is not None:
+            await self._settling.settle()
         await self.load()
 
     def __getitem__(self, campaign_id: int) -> Campaign:

@@ -21,16 +21,13 @@ from gateway.core.text.segments import Encoding, measure
 from gateway.metrics import Metrics
 from gateway.pipeline import answers
 from gateway.pipeline.delivery import Delivery, News
-from gateway.pipeline.lease import LOOK_VALID_S, Held, Place
-from gateway.pipeline.recent_durations import RecentDurations
+from gateway.pipeline.lease import LOOK_VALID_S, Held, LookValidity, Place
 from gateway.providers.base import AnswerLost, NotSent, OutboundText, Provider, Refused, TooLate
 
 _log = structlog.get_logger("gateway.hand_over")
 _LONGEST_VALIDITY_S = 36_000.0  # Twilio's most
 SHORTEST_VALIDITY_S = 6.0  # Twilio advises against 5 and less
 _SPARE_S = 0.05  # of a look's validity: for a slot that is used a little late
-_AMPLE_S = 0.02  # a look begins at least so long before the slot that it is for
-_LEAD_SHARE = 0.8  # and at most this share of its validity before
 _OF_LATE = 0.05  # the share of one call in the average
 _TELL_AGAIN_S = (1.0, 5.0, 15.0)  # an answer that could not be written
 MOST_UNWRITTEN = (
@@ -76,14 +73,13 @@ class HandOver:
         self._concurrency = concurrency
         self._closing_margin_s = closing_margin_s
         self._longest_call_s = longest_call_s
-        self._look_valid_s = look_valid_s
+        self.look_validity = LookValidity(look_valid_s)
         self._held: dict[Key, Held] = {}
         self._calls: dict[Key, Held] = {}  # those in a call, the oldest first
         self._line: list[tuple[int, float, Key]] = []  # those before a call: a heap by lane and slot
         self._looks: dict[int, asyncio.Task[None]] = {}
         self._unwritten: Counter[int] = Counter()
         self._looks_made = 0
-        self._looks_took = RecentDurations()
         self._call_s = 0.0  # what a call takes, on the average of late
         self._draining = False
 
@@ -141,16 +137,11 @@ class HandOver:
         wait_s = max(0.0, held.slot_at - now)
         if self._draining or steady + wait_s > held.deadline:
             self._give_back(held)
-        elif steady + wait_s <= held.seen_at + self._look_valid_s:
+        elif steady + wait_s <= held.seen_at + self.look_validity.now_s:
             self._await_slot(held, wait_s)
         else:
             held.place = Place.BEFORE_LOOK
-            self._after(max(0.0, wait_s - self._lead_s), held)
-
-    @property
-    def _lead_s(self) -> float:
-        """How long before its slot a text is looked at: the look ends before, and is still good then."""
-        return min(max(_AMPLE_S, self._looks_took.ample_s), _LEAD_SHARE * self._look_valid_s)
+            self._after(max(0.0, wait_s - self.look_validity.lead_s), held)
 
     def _await_slot(self, held: Held, wait_s: float) -> None:
         held.place = Place.BEFORE_SLOT
@@ -179,7 +170,7 @@ class HandOver:
 
     def _is_stale(self, held: Held) -> bool:
         steady = self._clock.steady()
-        return steady > held.seen_at + self._look_valid_s or steady > held.deadline
+        return steady > held.seen_at + self.look_validity.now_s or steady > held.deadline
 
     def _call_or_line_up(self, held: Held) -> None:
         if self._free > 0 and not self._line:
@@ -208,7 +199,7 @@ class HandOver:
     def _look_at_those_around(self, first: Held) -> None:
         """One look for this text and for those of its campaign whose slots it will still be good for."""
         campaign_id = first.text.campaign_id
-        until = self._clock.now() + self._look_valid_s - _SPARE_S
+        until = self._clock.now() + self.look_validity.now_s - _SPARE_S
         some = [
             held
             for held in self._held.values()
@@ -235,7 +226,7 @@ class HandOver:
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be texted on the strength of it
             _log.warning("a last look failed", campaign_id=campaign_id, texts=len(some), why=str(error))
             gone = {held.text.message_id for held in some}
-        self._looks_took.saw(self._clock.now(), self._clock.now() - asked_at)
+        self.look_validity.took.saw(self._clock.now(), self._clock.now() - asked_at)
         for held in some:
             if held.text.message_id in gone:
                 self._give_back(held)
@@ -253,7 +244,7 @@ class HandOver:
         text = msgspec.structs.replace(
             held.text,
             validity_s=min(left_s, _LONGEST_VALIDITY_S),
-            begin_by=min(held.deadline, held.seen_at + self._look_valid_s),
+            begin_by=min(held.deadline, held.seen_at + self.look_validity.now_s),
         )
         held.place = Place.IN_CALL
         held.called_at = self._clock.now()

@@ -52,13 +52,13 @@ class Inbound:
         *,
         window_s: float,
         max_rows: int = 2000,
-        stop_settles_s: float,
+        settling: Settling,
         confirm: Callable[[int, Sequence[Left]], None] | None = None,
     ) -> None:
         self._database = database
         self._campaigns = campaigns
         self._metrics = metrics
-        self._settling = Settling(stop_settles_s)
+        self._settling = settling
         self._confirm = confirm
         self._ids = Ids(database)
         self._campaign_of: dict[str, CampaignKey] = {}

@@ -11,11 +11,15 @@ from enum import Enum, auto
 import msgspec
 
 from gateway.core.sending.pacing import Pacer
+from gateway.pipeline.recent_durations import RecentDurations
 from gateway.providers.base import OutboundText
 
 LOOK_VALID_S = 0.25
+MOST_LOOK_VALID_S = 5.0  # a database that takes longer to answer is as good as away
 WIRE_MARGIN_S = 0.1  # from the moment a call begins until the provider has read it
 _GRACE_S = 3.0
+_AMPLE_S = 0.02  # a look begins at least so long before the slot that it is for
+_LEAD_SHARE = 0.8  # and at most this share of its validity before
 _LATE_S = 0.05  # a slot may be used so late, and never by more than half a segment of the campaign's
 
 
@@ -66,3 +70,26 @@ class Held(msgspec.Struct, gc=False):
         segments = self.text.segments
         self.pacer.give_back(self.slot_at, self.carrier, segments)
         self.slot_at = self.pacer.reserve(now, self.carrier, self.number_id, segments)
+
+
+class LookValidity:
+    """For how long this worker's looks are good: `base_s`, and longer while the database is slow to answer.
+
+    A look that took longer than it is good would stop all sending. Before `now_s` is lengthened the other workers have
+    to be told, since a STOP's answer waits for the longest of all; after it was shortened, they may be.
+    """
+
+    def __init__(self, base_s: float) -> None:
+        self.now_s = base_s
+        self._base_s = base_s
+        self.took = RecentDurations()
+
+    @property
+    def wanted_s(self) -> float:
+        """Twice and a half what looks have lately taken: one of average length ends in time for its slot."""
+        return min(max(self._base_s, 2.5 * self.took.longest_s), MOST_LOOK_VALID_S)
+
+    @property
+    def lead_s(self) -> float:
+        """How long before its slot a text is looked at: the look ends before, and is still good then."""
+        return min(max(_AMPLE_S, self.took.ample_s), _LEAD_SHARE * self.now_s)
