@@ -19,6 +19,7 @@ from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.road import DispatchOptions
 from gateway.pipeline.settling import Settling
 from gateway.providers.base import History, InboundText, Provider, StatusReport
+from gateway.store import ownership
 from gateway.store.database import Database
 from gateway.store.group_commit import CommitWindow
 from gateway.store.notices import Notices, Notifier, Subject
@@ -65,7 +66,7 @@ class Gateway:
             session.waited = functools.partial(self.metrics.pool_wait, pool="session")
         database.waited = self.metrics.pool_wait
         windows, dispatch = settings.windows, settings.dispatch
-        settling = Settling(dispatch.look_valid_s)
+        settling = _settling(settings, database)
         self.campaigns = Campaigns(database, settling)
         self.delivery = Delivery(
             database,
@@ -312,6 +313,14 @@ class Gateway:
         self.admission.close()
         self.dispatch.close()
         return Undurable(self.delivery.close(), self.inbound_station.close())
+
+
+def _settling(settings: Settings, database: Database) -> Settling:
+    """The only worker of a database knows for how long its own looks are good; of several, the books do."""
+    longest_look = None
+    if settings.workers.beat_s > 0:
+        longest_look = functools.partial(ownership.longest_look, database)
+    return Settling(settings.dispatch.look_valid_s, longest_look)
 
 
 def reconciliation_of(gateway: Gateway, history: History) -> Reconciliation:

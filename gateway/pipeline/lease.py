@@ -81,13 +81,27 @@ class LookValidity:
 
     def __init__(self, base_s: float) -> None:
         self.now_s = base_s
-        self._base_s = base_s
+        self._base_s = self._before_s = base_s
+        self._before_until = 0.0  # by Clock.steady: looks of before may be good until then
         self.took = RecentDurations()
 
     @property
     def wanted_s(self) -> float:
         """Twice and a half what looks have lately taken: one of average length ends in time for its slot."""
         return min(max(self._base_s, 2.5 * self.took.longest_s), MOST_LOOK_VALID_S)
+
+    def to_tell(self, steady: float) -> float:
+        """What the other workers are to be told now, in seconds."""
+        wanted_s = self.wanted_s
+        if wanted_s < self.now_s / 2:
+            self._before_s, self._before_until = self.now_s, steady + self.now_s
+            self.now_s = wanted_s
+        before_s = self._before_s if steady < self._before_until else 0.0
+        return max(self.now_s, wanted_s, before_s)
+
+    def told(self, valid_s: float) -> None:
+        """They can know it: looks that begin now may be good for so long, if they need it."""
+        self.now_s = max(self.now_s, min(valid_s, self.wanted_s))
 
     @property
     def lead_s(self) -> float:

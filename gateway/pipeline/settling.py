@@ -22,6 +22,8 @@ class Settling:
         self._longest_look = longest_look
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._count = 0
+        self._question: asyncio.Task[float] | None = None  # for all who came before it was asked
+        self._turn = asyncio.Lock()
 
     def in_force(self, durable: "asyncio.Future[None]") -> "asyncio.Future[None]":
         """Done when what `durable` stands for is in force; an error or a cancellation is passed on at once."""
@@ -46,10 +48,17 @@ class Settling:
     async def _longest_of_all(self) -> float:
         if self._longest_look is None:
             return 0.0
-        try:
-            return await self._longest_look()
-        except DatabaseAway:
-            return MOST_LOOK_VALID_S
+        if self._question is None:
+            self._question = asyncio.get_running_loop().create_task(self._ask(self._longest_look))
+        return await asyncio.shield(self._question)
+
+    async def _ask(self, longest_look: LongestLook) -> float:
+        async with self._turn:
+            self._question = None  # whoever comes from now on has to be asked for anew
+            try:
+                return await longest_look()
+            except DatabaseAway:
+                return MOST_LOOK_VALID_S
 
     def close(self) -> None:
         """Nobody is told any more; what is durable stays so."""

@@ -52,9 +52,11 @@ async def hold_lock(connection: Connection, worker_id: int) -> None:
 
 _BEAT = """
 WITH mine AS (
-    INSERT INTO workers (worker_id, name, beat, beat_at, holds_lock) VALUES ($1, $2, $3, to_timestamp($4), $6)
+    INSERT INTO workers (worker_id, name, beat, beat_at, holds_lock, look_valid_s)
+    VALUES ($1, $2, $3, to_timestamp($4), $6, $8)
     ON CONFLICT (worker_id) DO UPDATE
-    SET beat = excluded.beat, beat_at = excluded.beat_at, holds_lock = excluded.holds_lock
+    SET beat = excluded.beat, beat_at = excluded.beat_at, holds_lock = excluded.holds_lock,
+        look_valid_s = excluded.look_valid_s
 )
 SELECT 'worker' AS what, worker_id AS id, beat AS number,
        CASE WHEN holds_lock AND pg_try_advisory_xact_lock($7, (worker_id % 2147483648)::int) THEN 1 END AS detail
@@ -79,9 +81,10 @@ async def beat(
     dead: Sequence[int],
     *,
     holds_lock: bool = False,
+    look_valid_s: float = 0.0,
 ) -> Look:
     """Says that this worker lives, and reads what concerns it; `dead`: the workers that it takes for dead."""
-    rows = await database.fetch(_BEAT, worker_id, name, beat, now, dead, holds_lock, _LOCKS)
+    rows = await database.fetch(_BEAT, worker_id, name, beat, now, dead, holds_lock, _LOCKS, look_valid_s)
     look = Look({}, [], [], [])
     for what, number, value, detail in rows:
         if what == "worker":
@@ -92,6 +95,12 @@ async def beat(
         else:
             look.free.append(number)
     return look
+
+
+async def longest_look(database: Database) -> float:
+    """For how long a look of any worker may be good now, in seconds: for what was committed before the question."""
+    longest_s: float = await database.fetch_value("SELECT coalesce(max(look_valid_s), 0) FROM workers")
+    return longest_s
 
 
 class Taken(msgspec.Struct, frozen=True):

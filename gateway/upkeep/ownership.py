@@ -191,6 +191,8 @@ class Ownership:
         """One beat, and what follows from what it saw. Raises DatabaseAway."""
         async with self._turn:
             began_at, held = self._clock.steady(), dict(self._tokens)
+            validity = self._dispatch.hand_over.look_validity
+            look_valid_s = validity.to_tell(began_at)
             self._beats += 1
             look = await ownership.beat(
                 self._database,
@@ -200,7 +202,10 @@ class Ownership:
                 self._clock.now(),
                 self._roster.dead(),
                 holds_lock=self._holds_lock(),
+                look_valid_s=look_valid_s,
             )
+            if not self._is_alone:
+                validity.told(look_valid_s)
             self._trust(began_at)
             self._roster.saw(self._clock.steady(), look.beats, look.unlocked)
             self._drop_lost(held, look)

@@ -70,9 +70,18 @@ class WatchedDatabase(Database):
     def __init__(self, dsn: str, connections: int = 1) -> None:
         super().__init__(dsn, connections, limits=LIMITS)
         self.count = 0
+        self.answer_s = 0.0  # of virtual time: how long a single statement takes
         self.inside: list[Connection] = []  # connections in somebody's hands
         self.before: list[tuple[Callable[[str, int], bool], Hook]] = []
         self.after: list[tuple[Callable[[str, int], bool], Hook]] = []
+
+    async def fetch(self, sql: str, *arguments: object) -> list[Record]:
+        if not self.answer_s:
+            return await super().fetch(sql, *arguments)
+        await asyncio.sleep(self.answer_s / 2)
+        rows = await super().fetch(sql, *arguments)
+        await asyncio.sleep(self.answer_s / 2)
+        return rows
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
