@@ -348,9 +348,7 @@ def chores_of(settings: Settings, gateway: Gateway) -> list[Chore]:
     if isinstance(history, History) and poll is not None:
         works["inbound_poll"] = settings.catch_up.inbound_poll_s, poll.poll
         works["reconciliation"] = settings.catch_up.reconcile_s, reconciliation_of(gateway, history).catch_up
-    kept = settings.retention
-    if kept.messages_days is not None or kept.inbound_days is not None:
-        works["retention"] = kept.every_s, retention_of(gateway, kept).run
+    works["retention"] = settings.retention.every_s, retention_of(gateway, settings.retention).run
     return [
         Chore(gateway.database, gateway.clock, gateway.metrics, name, every_s, work)
         for name, (every_s, work) in works.items()

@@ -116,7 +116,8 @@ class Sending:
             return raw.campaign_id, await _row_by_row(bytes(raw.messages))
 
     async def _submit(self, campaign_id: int, rows: Sequence[Row], keys: Keys) -> list[Result]:
-        """Raises KeyUnderWay before anything is done; a row whose key is used elsewhere meanwhile is refused alone."""
+        """Raises TooMuchWaits and KeyUnderWay before anything is done: all rows are taken, or none. A row whose key is
+        used elsewhere meanwhile is refused alone."""
         self._parts.admission.require_room(campaign_id, len(rows))
         known = await self._known(campaign_id, rows)
         own = [None if isinstance(row, Result) else keys.of(row, place) for place, row in enumerate(rows)]

@@ -133,6 +133,7 @@ class Admission:
         self._road = road
         self._settled_s = settled_s
         self._ids = Ids(database)
+        self.bound = Bound(_MOST_WAITING, _MOST_BYTES)
         self._windows: CampaignWindows[int, _Pending, Outcome | KeyReused] = CampaignWindows(
             self._write,
             WindowOptions(
@@ -140,7 +141,7 @@ class Admission:
                 max_items=max_rows,
                 longest_wait_s=longest_wait_s,
                 drops_given_up=True,
-                bound=Bound(_MOST_WAITING, _MOST_BYTES),
+                bound=self.bound,
                 size_of=_size,
             ),
         )

@@ -77,12 +77,16 @@ WITH told AS (
     LEFT JOIN LATERAL (SELECT phone, carrier FROM contacts c
                        WHERE c.organisation_id = $1 AND c.campaign_id = $2
                          AND c.contact_id = moved.contact_id LIMIT 1) c ON true
+), failed AS (
+    SELECT contact_id, max(held_until) AS held_until, (array_agg(code ORDER BY held_until DESC))[1] AS code
+    FROM (SELECT contact_id, code, CASE WHEN permanent THEN 'infinity' ELSE to_timestamp(memory_until) END AS held_until
+          FROM known WHERE before <> after) each
+    WHERE held_until IS NOT NULL GROUP BY contact_id
 ), memory AS (
-    UPDATE conversations v SET revision = v.revision + 1, failure_code = known.code,
-        failure_until = CASE WHEN known.permanent THEN 'infinity' ELSE to_timestamp(known.memory_until) END
-    FROM known WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = known.contact_id
-     AND v.contact_id = ANY (ARRAY(SELECT contact_id FROM known WHERE code IS NOT NULL))
-     AND (known.permanent OR known.memory_until IS NOT NULL) AND known.before <> known.after
+    UPDATE conversations v SET revision = v.revision + 1, failure_until = greatest(v.failure_until, failed.held_until),
+        failure_code = CASE WHEN v.failure_until >= failed.held_until THEN v.failure_code ELSE failed.code END
+    FROM failed WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = failed.contact_id
+     AND v.contact_id = ANY (ARRAY(SELECT contact_id FROM failed))
 ), stopped AS (
     INSERT INTO opt_outs (organisation_id, scope, phone, source, opted_out_at)
     SELECT DISTINCT $1::bigint, $3::bigint, phone, 'provider', to_timestamp($6) FROM known WHERE opts_out

@@ -1,4 +1,5 @@
 """Retention: messages and people's texts go when they are older than they are kept; by default they are kept for ever.
+Idempotency keys are always kept for three days.
 
 Opt-outs, contacts, conversations and what was texted in an action stay. Small pieces with rests between them: whoever
 sends meanwhile does not notice.
@@ -14,12 +15,13 @@ from gateway.clock import Clock
 from gateway.core.rules.campaign import CampaignKey
 from gateway.pipeline.campaigns import Campaigns
 from gateway.pipeline.inbound import NOBODYS
-from gateway.store import retention
+from gateway.store import idempotency, retention
 from gateway.store.database import Database
 from gateway.store.retention import Piece
 
 _log = structlog.get_logger("textbank.retention")
 DAY_S: Final = 86_400.0
+KEYS_KEPT_S: Final = 3 * DAY_S  # what the API promises
 _PIECE: Final = 1000
 _REST: Final = 4  # a piece rests for so many times as long as it took
 _LEAST_REST_S: Final = 0.05
@@ -57,7 +59,16 @@ class Retention:
             gone = await self._delete(key, delete, before, end)
             if gone:
                 _log.info("too old", what=what, campaign_id=key.campaign_id, rows=gone)
+        for campaign_id in self._campaigns.ids():
+            await self._forget_keys(self._campaigns[campaign_id].key, now - KEYS_KEPT_S, end)
         return now
+
+    async def _forget_keys(self, key: CampaignKey, before: float, end: float) -> None:
+        time = asyncio.get_running_loop().time
+        while (began_at := time()) < end:
+            if await idempotency.forget_keys(self._database, key, before, _PIECE) < _PIECE:
+                return
+            await asyncio.sleep(max(_LEAST_REST_S, _REST * (time() - began_at)))
 
     def _works(self, now: float) -> Iterator[tuple[CampaignKey, str, Delete, float]]:
         campaigns = [self._campaigns[campaign_id] for campaign_id in self._campaigns.ids()]

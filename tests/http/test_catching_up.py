@@ -113,7 +113,7 @@ async def test_a_lost_stop_is_fetched_once_and_is_in_force(dsn: str) -> None:
         assert await scene.store.fetch_value("SELECT count(*) FROM opt_outs") == 1
         request = Request(campaign_id=CAMPAIGN, contact_id=1, kind=Kind.INITIAL, body="Hi", sender_id=1)
         assert (await scene.worker.gateway.admission.submit(request)).code == 1302
-        [poll] = chores_of(scene.worker.settings, scene.worker.gateway)
+        poll = chores_of(scene.worker.settings, scene.worker.gateway)[0]
         await poll._work(SOME_DAY)
         assert await scene.store.fetch_value("SELECT count(*) FROM inbound_texts") == 1
         assert await scene.metric("p2p_recovered_total", what="inbound") == 1
@@ -211,6 +211,6 @@ async def test_a_lost_receipt_is_told_and_what_one_side_lacks_is_named(
 
 async def test_a_provider_without_history_has_no_chores(dsn: str) -> None:
     async with a_scene(dsn, CatchUp(inbound_poll_s=0, reconcile_s=0)) as scene:
-        assert chores_of(scene.worker.settings, scene.worker.gateway) == []
+        assert [each.name for each in chores_of(scene.worker.settings, scene.worker.gateway)] == ["retention"]
         scene.worker.gateway.provider = object()  # type: ignore[assignment]
-        assert chores_of(SETTINGS, scene.worker.gateway) == []
+        assert [each.name for each in chores_of(SETTINGS, scene.worker.gateway)] == ["retention"]

@@ -257,3 +257,25 @@ async def test_a_key_has_its_length(house: House, key: str) -> None:
     message = {"campaign_id": CAMPAIGN, "contact_id": 1, "body": "x"}
     answer = await house.call("POST", "/v1/messages", message, headers={"Idempotency-Key": key})
     assert answer.status == 400
+
+
+async def test_a_batch_beyond_what_may_wait_is_refused_whole(house: House) -> None:
+    """503 and Retry-After: nothing of it was taken, so it may come again as it is, with a key or without."""
+    admission = house.worker.gateway.admission
+    admission.bound.most_items = 3
+    await house.store.script("BEGIN; LOCK TABLE messages IN SHARE MODE")
+    taken = asyncio.create_task(batch(house, [{"contact_id": each, "body": "Hi"} for each in (1, 2)]))
+    while admission.bound.items < 2:
+        await house.count("campaigns")
+    answer = await batch(house, [{"contact_id": each, "body": "Hi"} for each in (3, 4)], Idempotency_Key="b")
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
+    last = asyncio.create_task(house.send(5, "Hi"))
+    while admission.bound.items < 3:
+        await house.count("campaigns")
+    assert (await house.send(6, "Hi", idempotency_key="s")).status == 503
+    assert (admission.bound.items, len(admission.keys)) == (3, 0)
+    await house.store.script("COMMIT")
+    assert ((await taken).status, (await last).status) == (202, 202)
+    assert await house.count("messages") == 3
+    again = await batch(house, [{"contact_id": each, "body": "Hi"} for each in (3, 4)], Idempotency_Key="b")
+    assert (again.status, again.body["accepted"]) == (202, 2)

@@ -21,6 +21,8 @@ from tests.store.rows import (
     SCOPE,
     admission,
     admit,
+    claim,
+    claiming,
     conversation,
     message,
     opted_out,
@@ -128,6 +130,24 @@ async def test_unknown_messages_and_campaigns_are_not_told(database: Database):
     async with database.connection() as connection:
         assert await receipts.tell(connection, CampaignKey(1, 2), SCOPE, [Word(1, 1, "delivered")], NOW) == []
     assert await states(database) == {1: "sending"}
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1), None], ids=["for good last", "for good first", "at once"])
+async def test_what_failed_for_good_is_not_forgotten_for_a_lesser_failure(
+    database: Database, order: tuple[int, int] | None
+):
+    """Two texts to one person end one after the other, or in one window: the longer memory stays, with its code."""
+    await sending(database, 1)
+    await admit(database, admission(2, 1, seen_revision=1))
+    assert await claim(database, claiming(2, 1)) == {2: 1}
+    words = {
+        1: Word(1, 1, "undelivered", 30003, memory_until=NOW + 500),
+        2: Word(2, 1, "failed", 21614, permanent=True),
+    }
+    for batch in ([1, 2],) if order is None else ([each] for each in order):
+        await tell(database, *(words[each] for each in batch))
+    row = await database.fetch_row("SELECT failure_code, failure_until = 'infinity' FROM conversations")
+    assert tuple(row) == (21614, True)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,9 @@
 """Retention: what is older than it is kept goes, in pieces; what must be known of a person stays."""
 
-import msgspec
 import pytest
 
 from gateway.app import chores_of, retention_of
-from gateway.config import Retention, Settings, load
+from gateway.config import Retention, load
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import BadInput
 from gateway.core.rules.safeguards import Kind
@@ -137,11 +136,28 @@ def test_it_goes_in_pieces_and_leaves_other_campaigns_alone(play, monkeypatch):
     play(story)
 
 
-def test_it_is_a_chore_only_where_something_is_to_go(play):
+def test_idempotency_keys_are_kept_for_three_days(play, monkeypatch):
+    monkeypatch.setattr(retention, "_PIECE", 2)
+
     async def story(world: World) -> None:
-        with_it: Settings = msgspec.structs.replace(SETTINGS, retention=DAYS)
-        assert [chore.name for chore in chores_of(SETTINGS, world.gateway)] == []
-        [chore] = chores_of(with_it, world.gateway)
+        for contact in range(1, 6):
+            await world.submit(contact, key=f"k{contact}")
+        await world.store.execute("UPDATE idempotency_keys SET created_at = created_at - interval '71 hours'")
+        works = retention_of(world.gateway, Retention())
+        await works.run()
+        assert await count(world, "idempotency_keys") == 5
+        await world.wait(3600.0)
+        await world.submit(6, key="k6")
+        await works.run()
+        assert await world.store.fetch_value("SELECT string_agg(key, ' ') FROM idempotency_keys") == "k6"
+
+    play(story)
+
+
+def test_it_is_a_chore(play):
+    async def story(world: World) -> None:
+        [chore] = chores_of(SETTINGS, world.gateway)
+        assert chore.name == "retention"
         assert await chore.run_once()
         assert not await chore.run_once()  # once in a while
 
