@@ -193,6 +193,10 @@ FAMILIES: tuple[Family, ...] = (
         "p2p_inbound_gap_seconds",
         "For how long this worker's sending has waited for people's texts that may have been lost; 0: it does not",
     ),
+    _gauge(
+        "p2p_database_away_seconds",
+        "For how long this worker's statements have failed; 0: the database is there",
+    ),
     _counter("p2p_inbound_total", "Texts from people", INTENT),
     _gauge("p2p_conversations_waiting", "Conversations of this worker's campaigns that wait for an answer"),
     _histogram("p2p_first_reply_seconds", "From a person's text to our answer", ANSWERS_S),
@@ -337,6 +341,9 @@ class Metrics:
 
     def chore(self, chore: str, result: str) -> None:
         self._inc("p2p_chores_total", (chore, result))
+
+    def database_away(self, away_s: float) -> None:
+        self._put("p2p_database_away_seconds", (), away_s)
 
     def inbound_gap(self, open_s: float) -> None:
         self._put("p2p_inbound_gap_seconds", (), open_s)

@@ -19,6 +19,7 @@ class ActionRow(msgspec.Struct, frozen=True):
     scripts: str
 
 
+_ANALYZE_S = 300.0
 _BEGIN = """
 WITH begun AS (
     INSERT INTO actions (organisation_id, campaign_id, action_id, title, scripts)
@@ -66,7 +67,8 @@ async def publish(
         )
         count += more
     await database.execute(_PUBLISHED, *action.key, action.action_id, now)
-    await database.script("ANALYZE contacts; ANALYZE assignments")
+    async with database.patient(_ANALYZE_S) as patient:
+        await patient.script("ANALYZE contacts; ANALYZE assignments")
     return count
 
 

@@ -69,6 +69,7 @@ def _nobody_asks(_waited_s: float) -> None:
     """Nothing."""
 
 
+_EXPORT_S = 600.0
 _GOODBYE_S = 2.0  # a server that does not answer even that is left without a word
 
 
@@ -366,10 +367,10 @@ class Database:
             await connection.copy_records_to_table(table, columns=columns, records=records)
 
     async def copy_out(self, sql: str, *arguments: object, take: Callable[[bytes], None]) -> None:
-        """The rows of a query in PostgreSQL's binary COPY format, piece by piece."""
+        """The rows of a query in PostgreSQL's binary COPY format, piece by piece; an export may take minutes."""
 
         async def output(piece: bytes) -> None:
             take(piece)
 
-        async with self.connection() as connection:
+        async with self.patient(_EXPORT_S) as patient, patient.connection() as connection:
             await connection.copy_from_query(sql, *arguments, output=output, format="binary")

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from gateway.metrics import FAMILIES, Metrics
 from gateway.providers.base import Found, InboundText, Listed, OurPhones
+from gateway.store.troubles import DatabaseGone
 from gateway.upkeep.headcount import Headcount
 from gateway.upkeep.workload import Workload
 from tests.http.house import CAMPAIGN, NUMBER, START_AT, House, a_house
@@ -58,6 +59,7 @@ class Day:
         text = InboundText("SM-in-its-window", "+12155550197", NUMBER, "Hello?", self.gateway.clock.now())
         kept = self.gateway.inbound(text)
         self.gateway.dispatch.inbound_gap.open("a test")
+        self.gateway.database.outage.failed(DatabaseGone("a test"))
         async with self.gateway.database.connection():
             self.gateway.look()
         self._compare()
