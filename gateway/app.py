@@ -157,6 +157,7 @@ class Gateway:
             clock,
             self.metrics,
             lambda: provider.skew_s if isinstance(provider, History) else None,
+            lambda: self.dispatch.restart("the time of day was set"),
             tolerance_s=settings.time.tolerance_s,
         )
         self._catches_up = settings.catch_up.before_sending

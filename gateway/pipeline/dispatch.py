@@ -126,6 +126,12 @@ class Dispatch:
             road.close()
             self.hand_over.recall(campaign_id)
 
+    def restart(self, why: str) -> None:
+        """All roads end and are opened anew: what they keep of the time of day holds no more."""
+        for campaign_id, road in list(self.roads.items()):
+            self.drop(campaign_id)
+            self.ended(campaign_id, road.token, why)
+
     def remind(self, campaign_id: int) -> None:
         """The campaign's queue holds something that is due, by the store."""
         road = self.roads.get(campaign_id)

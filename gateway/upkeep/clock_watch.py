@@ -21,6 +21,7 @@ _log = structlog.get_logger("textbank.clock")
 _LOOK_S: Final = 1.0
 _ASK_EVERY_S: Final = 30.0
 _JUMP_S: Final = 0.5  # less is slewing
+_RESTART_S: Final = 2.0  # meters and polls that were to come would stand still for so long
 _TOLD_S: Final = 5.0  # a difference worth a warning
 _LONGEST_ANSWER_S: Final = 2.0  # a slower answer says too little of the time
 
@@ -36,7 +37,7 @@ class ClockDiffersFromProvider(TextbankError):
 
 
 class ClockWatch:
-    """`tolerance_s` 0: any difference is tolerated. A rehearsal's clock is its own, and is compared with nobody's."""
+    """`was_set` is told of a jump that matters. `tolerance_s` 0: any difference is tolerated. A rehearsal's clock is its own, and is compared with nobody's."""
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class ClockWatch:
         clock: Clock,
         metrics: Metrics,
         skew_of_provider: SkewOfProvider,
+        was_set: Callable[[], None],
         *,
         tolerance_s: float,
     ) -> None:
@@ -51,6 +53,7 @@ class ClockWatch:
         self._clock = clock
         self._metrics = metrics
         self._skew_of_provider = skew_of_provider
+        self._was_set = was_set
         self._tolerance_s = tolerance_s
         self._ask_at = 0.0
         self._ahead_s: dict[str, float] = {}  # of us: database, provider
@@ -73,6 +76,8 @@ class ClockWatch:
         if abs(jump_s) >= _JUMP_S:
             self._ask_at = 0.0
             _log.warning("the time of day was set", by_s=round(jump_s, 3))
+            if abs(jump_s) >= _RESTART_S:
+                self._was_set()
         if (provider_s := self._skew_of_provider()) is not None:
             self._saw("provider", provider_s)
         if self._clock.steady() >= self._ask_at:

@@ -34,12 +34,18 @@ class World:
     ) -> None:
         self.wrong_s = 0.0
         self.provider_s: float | None = None
+        self.restarts: list[float] = []
         real = time.time
         monkeypatch.setattr(time, "time", lambda: real() + self.wrong_s)
         self.metrics = Metrics()
         self.clock = Clock.of_the_system(asyncio.get_running_loop())
         self.watch = ClockWatch(
-            database, self.clock, self.metrics, lambda: self.provider_s, tolerance_s=tolerance_s
+            database,
+            self.clock,
+            self.metrics,
+            lambda: self.provider_s,
+            lambda: self.restarts.append(self.wrong_s),
+            tolerance_s=tolerance_s,
         )
 
     async def trouble(self) -> type[TextbankError] | None:
@@ -90,6 +96,7 @@ async def test_it_is_noticed_and_over_at_once_when_the_clock_is_set(
     assert await world.trouble() is ClockDiffersFromDatabase
     world.wrong_s = 0.0
     assert await world.trouble() is None
+    assert world.restarts == [90.0, 0.0]
     said = capsys.readouterr().out
     assert said.count("the time of day was set") == 2
     assert said.count("the clocks differ") == 1
@@ -104,6 +111,6 @@ async def test_any_difference_may_be_tolerated(database: Database, monkeypatch: 
 
 async def test_a_rehearsals_clock_is_its_own(database: Database) -> None:
     clock = Clock(asyncio.get_running_loop(), 1_773_241_200.0)
-    watch = ClockWatch(database, clock, Metrics(), lambda: 1e6, tolerance_s=30.0)
+    watch = ClockWatch(database, clock, Metrics(), lambda: 1e6, lambda: None, tolerance_s=30.0)
     await watch.run_once()
     await watch.check()

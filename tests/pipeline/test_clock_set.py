@@ -1,0 +1,21 @@
+"""The time of day is set while a bank goes on: it goes on, by the new one, whichever way it was set."""
+
+import pytest
+
+from tests.pipeline.world import World
+
+
+@pytest.mark.parametrize("by_s", [-3600.0, 3600.0, -30.0])
+def test_texts_go_on_when_the_time_of_day_was_set(play, by_s):
+    async def story(world: World) -> None:
+        first = await world.submit(1)
+        await world.wait(5)
+        assert await world.state(first.message_id) == "sent"
+        world.clock._offset_s += by_s
+        world.gateway.dispatch.restart("the time of day was set")
+        second = await world.submit(2)
+        await world.wait(90)
+        assert await world.state(second.message_id) == "sent"
+        world.nobody_got_a_text_twice()
+
+    play(story)
