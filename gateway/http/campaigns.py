@@ -82,7 +82,11 @@ class CampaignDesk:
     async def change(self, request: web.Request, grant: Grant) -> web.Response:
         campaign = await campaign_of(self._known_campaigns, request, grant)
         wanted = decoded(_change, await json_body(request))
-        await self._parts.campaigns.pause(campaign.campaign_id, wanted.paused)
+        if wanted.settings is not None:
+            _workable(wanted.settings)
+            await self._parts.campaigns.save_settings(campaign.campaign_id, wanted.settings)
+        if wanted.paused is not None:
+            await self._parts.campaigns.pause(campaign.campaign_id, wanted.paused)
         return json_answer(_view(self._parts.campaigns[campaign.campaign_id]))
 
 

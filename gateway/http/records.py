@@ -146,9 +146,13 @@ class NewCampaign(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class CampaignChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Pauses a campaign or lets it go on: while paused nothing is admitted and nothing handed over."""
+    """Pauses a campaign or lets it go on: while paused nothing is admitted and nothing handed over.
 
-    paused: bool
+    `settings` take the place of all that were there; they are in force within two seconds, also for what waits.
+    """
+
+    paused: bool | None = None
+    settings: CampaignSettings | None = None
 
 
 class CampaignView(Struct, frozen=True, kw_only=True):

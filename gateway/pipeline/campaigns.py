@@ -90,6 +90,11 @@ class Campaigns:
             await self._settling.settle()
         await self.load()
 
+    async def save_settings(self, campaign_id: int, settings: CampaignSettings) -> None:
+        """In force here at its answer, and at the campaign's owner within two seconds."""
+        await rows.save_settings(self._database, self[campaign_id].key, settings.to_json())
+        await self.load()
+
     def __getitem__(self, campaign_id: int) -> Campaign:
         """Raises BadInput, which says why."""
         if campaign_id in self._known:

@@ -55,3 +55,13 @@ async def pause(database: Database, key: CampaignKey, paused: bool) -> None:
     await database.execute(
         "UPDATE campaigns SET paused = $3 WHERE organisation_id = $1 AND campaign_id = $2", *key, paused
     )
+
+
+async def save_settings(database: Database, key: CampaignKey, settings: str) -> None:
+    await database.execute(
+        """
+        UPDATE campaigns SET settings = $3::text::jsonb WHERE organisation_id = $1 AND campaign_id = $2
+        """,
+        *key,
+        settings,
+    )
