@@ -82,6 +82,8 @@ class CampaignDesk:
     async def change(self, request: web.Request, grant: Grant) -> web.Response:
         campaign = await campaign_of(self._known_campaigns, request, grant)
         wanted = decoded(_change, await json_body(request))
+        if wanted.settings is None and wanted.paused is None:
+            raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "give paused or settings, or both")
         if wanted.settings is not None:
             _workable(wanted.settings)
             await self._parts.campaigns.save_settings(campaign.campaign_id, wanted.settings)

@@ -93,6 +93,7 @@ class Campaigns:
     async def save_settings(self, campaign_id: int, settings: CampaignSettings) -> None:
         """In force here at its answer, and at the campaign's owner within two seconds."""
         await rows.save_settings(self._database, self[campaign_id].key, settings.to_json())
+        self.tell(campaign_id)
         await self.load()
 
     def __getitem__(self, campaign_id: int) -> Campaign:

@@ -26,6 +26,7 @@ from gateway.metrics import Metrics
 from gateway.pipeline.admission import LANE_REPLY, StraightOn
 from gateway.pipeline.brand_day import BrandDay
 from gateway.pipeline.campaigns import Campaign
+from gateway.pipeline.changed_hours import shorten_windows
 from gateway.pipeline.consequences import Consequences
 from gateway.pipeline.delivery import Requeued
 from gateway.pipeline.given_numbers import GivenNumbers
@@ -129,6 +130,7 @@ class CampaignRoad:
             wants_fetch=bool(pool.numbers)
         )  # texts to a new campaign can't be lost
         self._stopping = False
+        self._hours_changed = self._must_begin_anew = False  # to be followed at the next step
         self._promised: dict[int, float] = {}  # straight on, not written yet: message -> end of its lease
         self._wants_room = False
         self.owned_since = parts.clock.steady()
@@ -250,9 +252,36 @@ class CampaignRoad:
         self.wake()
 
     def changed(self, campaign: Campaign) -> None:
-        """Another worker, or this one, has paused, resumed or changed the campaign."""
-        self.campaign = campaign
+        """Another worker, or this one, has paused, resumed or changed the campaign: it counts from now on.
+
+        Meters, numbers and turns stay. Another brand, or a daily cap where there was none, is counted anew.
+        """
+        before, self.campaign = self.campaign, campaign
+        if _needs_another_count(before, campaign):
+            self._must_begin_anew = True
+        else:
+            self.pacer.change(campaign.limits)
+            self.pool.change(campaign.settings.pool, campaign.limits)
+            self._line = WaitingLine()  # whoever was parked until a slot of before is looked at again
+            for message in self._in_hand.values():
+                self._line.push(_waiting(message))
+        if before.settings.hours != campaign.settings.hours:
+            self._hours_changed = True
         self.remind()
+
+    async def _follow_changes(self, now: float) -> None:
+        """Raises DatabaseAway, and OwnershipLost for a road that must begin anew."""
+        if self._hours_changed:
+            await shorten_windows(self._parts.database, self.campaign, now)
+            self._hours_changed = False
+            self._line = WaitingLine()  # read again, with their new ends
+            self._in_hand.clear()
+            self.look_in_store()
+            self._next_sweep_at = now
+        if self._must_begin_anew:
+            await self.save_numbers()
+            await self._brand_day.hand_back()
+            raise OwnershipLost("its registration was changed: it begins anew")
 
     # ------------------------------------------------------------ what is learned from the provider
 
@@ -302,6 +331,8 @@ class CampaignRoad:
     async def _step(self) -> float:
         """One look at everything that is due; returns when to look again."""
         now = self._parts.clock.now()
+        if self._hours_changed or self._must_begin_anew:
+            await self._follow_changes(now)
         self.pacer.speed_up(now)
         if now >= self._next_sweep_at:
             self._next_sweep_at = now + _SWEEP_S
@@ -538,3 +569,9 @@ def _waiting(message: Queued) -> Waiting:
         message.phone[2:5],
         message.number_id,
     )
+
+
+def _needs_another_count(before: Campaign, after: Campaign) -> bool:
+    """Of the day's segments: they are another brand's, or were not counted."""
+    was_capped, is_capped = (each.limits.tmobile_daily_segments is not None for each in (before, after))
+    return before.brand != after.brand or was_capped is not is_capped

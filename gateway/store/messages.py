@@ -430,6 +430,41 @@ async def sweep(database: Database, key: CampaignKey, end: float, after_id: int,
     return Swept(over, last_id if count == limit else None)
 
 
+class WindowEnd(msgspec.Struct, frozen=True, gc=False):
+    """Until when people of a group may be texted (Unix seconds): answers to what they wrote, or other texts."""
+
+    hours_group: str
+    is_answer: bool
+    until: float
+
+
+_SHORTEN = """
+WITH piece AS (
+    SELECT message_id FROM queue WHERE organisation_id = $1 AND campaign_id = $2 AND message_id > $4
+    ORDER BY message_id LIMIT $5
+), ends AS (
+    SELECT * FROM json_to_recordset($3::json) AS e (hours_group text, is_answer boolean, until float8)
+), shortened AS (
+    UPDATE messages m SET not_after = to_timestamp(ends.until)
+    FROM piece, contacts c, ends
+    WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = piece.message_id AND m.state = 'queued'
+      AND c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id = m.contact_id
+      AND ends.hours_group = c.hours_group AND ends.is_answer = (m.kind IN ('reply', 'confirmation'))
+      AND m.not_after > to_timestamp(ends.until)
+)
+SELECT max(message_id), count(*) FROM piece
+"""
+
+
+async def shorten(
+    database: Database, key: CampaignKey, ends: Sequence[WindowEnd], *, at_once: int = 5000
+) -> None:
+    """No queued message may be handed over after its window's end; one that ends earlier stays as it is."""
+    after_id, count = 0, at_once
+    while count == at_once:
+        [(after_id, count)] = await database.fetch(_SHORTEN, *key, as_rows(ends), after_id, at_once)
+
+
 # The last look before the wire: who may not be texted any more. A confirmation answers the very opt-out.
 _STOPPED = """
 SELECT l.message_id FROM json_to_recordset($4::json) AS l (message_id bigint, phone text, answers_opt_out boolean)
