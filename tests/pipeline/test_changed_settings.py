@@ -1,14 +1,19 @@
 """A campaign's settings that change while its texts wait: in force at its owner within two seconds, on any worker."""
 
+import asyncio
+from functools import partial
+
 import msgspec
 import pytest
 
+from gateway.app import Gateway
 from gateway.config import Workers
 from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.rules.hours import CampaignHours
 from gateway.core.rules.registration import Registration
 from gateway.core.rules.retry import RetryPolicy
 from gateway.core.sending.pool_policy import PoolPolicy
+from gateway.store.notices import Subject
 from tests.pipeline.test_two_workers import second_worker
 from tests.pipeline.world import CAMPAIGN, SETTINGS, World, number_phone
 
@@ -25,17 +30,23 @@ def handed_since(world: World, at: float) -> int:
     return sum(each.at > at for each in world.handed)
 
 
+def hear_of(gateway: Gateway, campaign_id: int) -> None:
+    """What PostgreSQL's notices do, which take real time."""
+    gateway._heard(Subject.CAMPAIGN, [campaign_id])
+
+
 @pytest.mark.parametrize("at_the_owner", [True, False])
 def test_a_rate_is_in_force_within_two_seconds(play, at_the_owner: bool):
     async def story(world: World) -> None:
         other = await second_worker(world)
         await world.wait(60)  # the campaign is its last owner's, whichever of the two that is
-        await world.send_all(range(1, 21))
+        owner, door = (world.gateway, other) if world.gateway.dispatch.roads else (other, world.gateway)
+        door.campaigns.tell = partial(hear_of, owner)
+        await asyncio.gather(*(world.submit(each, gateway=owner) for each in range(1, 21)))
         await world.wait(3)
         waiting = 20 - len(world.handed)
         assert waiting > 12
         fast = CampaignSettings(registration=Registration(total_per_s=100.0))
-        owner, door = (world.gateway, other) if world.gateway.dispatch.roads else (other, world.gateway)
         await change(world, fast, owner if at_the_owner else door)
         await world.wait(IN_FORCE_S + 1)
         assert len(world.handed) == 20

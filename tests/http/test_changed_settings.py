@@ -1,0 +1,65 @@
+"""Settings changed over HTTP: at any worker's door, in force at the campaign's owner within two seconds."""
+
+import asyncio
+
+import pytest
+
+from gateway.http.access import Role
+from gateway.pipeline.campaigns import Campaign
+from tests.http.house import CAMPAIGN, House
+from tests.http.test_known_campaigns import second  # noqa: F401 - a fixture
+
+IN_FORCE_S = 2.0
+PATH = f"/v1/campaigns/{CAMPAIGN}"
+SLOWER = {"registration": {"total_per_s": 7.0}}
+
+
+def told_of_changes(house: House) -> "asyncio.Queue[Campaign]":
+    """What the worker's roads are told of."""
+    changes: asyncio.Queue[Campaign] = asyncio.Queue()
+    follow = house.worker.gateway.campaigns.changed
+
+    def also_tell(campaign: Campaign) -> None:
+        follow(campaign)
+        changes.put_nowait(campaign)
+
+    house.worker.gateway.campaigns.changed = also_tell
+    return changes
+
+
+async def test_settings_are_changed_and_shown(house: House) -> None:
+    answer = await house.call("PATCH", PATH, {"settings": SLOWER})
+    assert (answer.status, answer.body["settings"]["registration"]["total_per_s"]) == (200, 7.0)
+    assert house.worker.gateway.dispatch.roads[CAMPAIGN].pacer.limits.total_per_s == 7.0
+    assert (await house.call("GET", f"{PATH}/registration")).body["total_per_s"] == 7.0
+
+
+async def test_another_workers_road_follows(house: House, second: House) -> None:  # noqa: F811
+    owner, other = (house, second) if CAMPAIGN in house.worker.gateway.dispatch.roads else (second, house)
+    changes = told_of_changes(owner)
+    assert (await other.call("PATCH", PATH, {"settings": SLOWER})).status == 200
+    changed = await asyncio.wait_for(changes.get(), IN_FORCE_S)
+    assert (changed.campaign_id, changed.limits.total_per_s) == (CAMPAIGN, 7.0)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"paused": None},
+        {"settings": {"hours": {"start_minute": 600, "end_minute": 500}}},
+        {"settings": {"registration": {"total_per_s": 0}}},
+        {"settings": {"hour": {}}},
+        {"settings": []},
+        {"paused": "yes"},
+    ],
+)
+async def test_an_impossible_change_is_refused_and_changes_nothing(house: House, body: object) -> None:
+    before = (await house.call("GET", PATH)).body
+    answer = await house.call("PATCH", PATH, body)
+    assert (answer.status, bool(answer.body["detail"])) == (422, True)
+    assert (await house.call("GET", PATH)).body == before
+
+
+async def test_only_an_admin_changes_settings(house: House) -> None:
+    assert (await house.call("PATCH", PATH, {"settings": SLOWER}, key=Role.SENDER)).status == 403
