@@ -96,15 +96,16 @@ class CommitWindow(Generic[Item, Result]):
         if not always:
             self.require_room()
         options, loop = self._options, asyncio.get_running_loop()
-        size = options.size_of(item) if options.size_of is not None else 0
+        size = 0 if options.size_of is None else options.size_of(item)
         entry: _Entry[Item, Result] = _Entry(item, loop.create_future(), loop.time(), size)
-        self._waiting.append(entry)
-        if options.bound is not None:
-            options.bound.items += 1
-            options.bound.bytes += size
-        if len(self._waiting) >= options.max_items:
+        waiting, bound = self._waiting, options.bound
+        waiting.append(entry)
+        if bound is not None:
+            bound.items += 1
+            bound.bytes += size
+        if len(waiting) >= options.max_items:
             self._start()
-        elif len(self._waiting) == 1 and self._writer is None:
+        elif len(waiting) == 1 and self._writer is None:
             self._start_in(options.window_s)
         return entry.future
 
@@ -113,7 +114,7 @@ class CommitWindow(Generic[Item, Result]):
         bound = self._options.bound
         if bound is not None and not bound.has_room(items):
             raise TooMuchWaits(f"{bound.items} rows wait to be written already")
-        if self.wait_s > self._options.longest_wait_s:
+        if self._writing and self.wait_s > self._options.longest_wait_s:
             raise TooMuchWaits(f"what waits already needs more than {self._options.longest_wait_s:g} s")
 
     async def drain(self) -> None:
@@ -223,8 +224,10 @@ class CommitWindow(Generic[Item, Result]):
             await self._apart(batch, error)
         else:
             self._learn_pace(len(batch))
+            self._release(batch)
             for entry, result in zip(batch, results, strict=True):
-                self._settle(entry, result)
+                if not entry.future.done():
+                    entry.future.set_result(result)
         self._writing = []
 
     async def _apart(self, batch: list[_Entry[Item, Result]], error: Exception) -> None:
@@ -245,7 +248,9 @@ class CommitWindow(Generic[Item, Result]):
         except Exception as error:  # noqa: BLE001 - it belongs to the caller of that row
             self._fail(entry, error)
         else:
-            self._settle(entry, result)
+            self._release([entry])
+            if not entry.future.done():
+                entry.future.set_result(result)
         return True
 
     async def _try_locked(self) -> None:
@@ -278,11 +283,6 @@ class CommitWindow(Generic[Item, Result]):
             await asyncio.sleep(away_s)
             away_s = min(away_s * 2, _AWAY_MOST_S)
 
-    def _settle(self, entry: _Entry[Item, Result], result: Result) -> None:
-        self._release([entry])
-        if not entry.future.done():
-            entry.future.set_result(result)
-
     def _fail(self, entry: _Entry[Item, Result], error: Exception) -> None:
         self._release([entry])
         if not entry.future.done():
@@ -292,7 +292,8 @@ class CommitWindow(Generic[Item, Result]):
         bound = self._options.bound
         if bound is not None:
             bound.items -= len(entries)
-            bound.bytes -= sum(entry.size for entry in entries)
+            if self._options.size_of is not None:
+                bound.bytes -= sum([entry.size for entry in entries])
 
 
 def _a_lock(trouble: DatabaseAway, _nth: int) -> bool:
