@@ -13,6 +13,7 @@ from gateway.store.conversations import Heard
 from gateway.store.database import Database, Record
 from gateway.store.messages import Admission, Claim, Keyed
 from gateway.store.numbers import NumberRow
+from gateway.store.ownership import FencingToken
 
 CAMPAIGN, SCOPE, ACTION, NUMBER = 1, 11, 5, 1
 KEY = CampaignKey(1, CAMPAIGN)
@@ -20,6 +21,7 @@ NOW = 1_780_000_000.0
 ASK_AT = NOW + 40
 GROUP = "PA@America/New_York"
 OUR_PHONE = "+12675550100"
+OWNER = FencingToken(worker_id=1, epoch=1)
 
 
 def phone(contact_id: int) -> str:
@@ -87,8 +89,12 @@ def claiming(message_id: int, contact_id: int | None = None, number_id: int = NU
 
 
 async def claim(database: Database, *rows: Claim) -> dict[int, int]:
+    """As the campaign's owner."""
+    await database.execute(
+        "UPDATE campaigns SET owner_id = $1, owner_epoch = $2 WHERE campaign_id = $3", *OWNER, CAMPAIGN
+    )
     async with database.connection() as connection:
-        return await messages.claim(connection, KEY, SCOPE, rows, now=NOW, ask_at=ASK_AT)
+        return await messages.claim(connection, KEY, SCOPE, rows, now=NOW, ask_at=ASK_AT, token=OWNER)
 
 
 async def sending(database: Database, count: int = 1) -> None:
