@@ -193,6 +193,7 @@ class Worker:
             keys=Keys(self.database),
             adopt=gateway.adopt,
             pool=lambda campaign: road.pool if (road := gateway.dispatch.roads.get(campaign)) else None,
+            held_because=lambda: gateway.dispatch.inbound_gap.why,
             asked=asked,
         )
 

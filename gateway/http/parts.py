@@ -59,5 +59,6 @@ class Parts(msgspec.Struct, kw_only=True):
     keys: Keys
     adopt: Callable[[int], Awaitable[None]]  # a new campaign gets its dispatcher
     pool: Callable[[int], NumberPool | None]  # the live pool, when this worker dispatches the campaign
+    held_because: Callable[[], str]  # why nothing at all is sent just now; "": it is
     asked: dict[str, Asked]  # who must answer before we call ourselves ready
     closing: bool = False

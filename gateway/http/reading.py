@@ -42,7 +42,7 @@ class Reading:
         found = await stories.facts(self._parts.database, campaign.key, campaign.opt_out_scope, message_id)
         if found is None:
             raise _no_message(campaign.campaign_id, message_id)
-        return json_answer(story_of(found, self._parts.clock.now()))
+        return json_answer(story_of(found, self._parts.clock.now(), self._parts.held_because()))
 
     async def numbers(self, request: web.Request, grant: Grant) -> web.Response:
         """The live pool where this worker dispatches the campaign, else what was last saved of it."""

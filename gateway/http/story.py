@@ -61,8 +61,11 @@ def message_view(facts: MessageFacts) -> Message:
     )
 
 
-def story_of(facts: Facts, now: float) -> Story:
-    """The whole life, in order of time; chapters of one instant stay in the order in which they happened."""
+def story_of(facts: Facts, now: float, held_because: str = "") -> Story:
+    """The whole life, in order of time; chapters of one instant stay in the order in which they happened.
+
+    `held_because`: why this worker sends nothing at all just now.
+    """
     message = facts.message
     chapters = [*_request(message), *_checks(message)]
     ready_at = message.requested_at
@@ -76,7 +79,7 @@ def story_of(facts: Facts, now: float) -> Story:
     )
     last_at = max(now, chapters[-1].at)
     chapters += [
-        *_now(message, last_at),
+        *_now(message, last_at, held_because),
         Chapter(last_at, "cost", _money(message, len(facts.attempts), total_usd)),
     ]
     return Story(
@@ -203,13 +206,15 @@ def _person(facts: Facts) -> Iterator[Chapter]:
         yield Chapter(left.opted_out_at, "opt_out", f"The person's opt-out took effect ({left.source}).")
 
 
-def _now(message: MessageFacts, at: float) -> Iterator[Chapter]:
+def _now(message: MessageFacts, at: float, held_because: str) -> Iterator[Chapter]:
     state = State(message.state)
     if state in TERMINAL:
         return
     words = _STANDS.get(state, f"It is {state}.")
     if state is State.QUEUED and message.due_at is not None and message.due_at > at:
         words = f"It waits for its next attempt, due in {_span(message.due_at - at)}."
+    elif state is State.QUEUED and held_because:
+        words = f"It waits until what people texted is fetched: {held_because}."
     yield Chapter(at, "now", words)
 
 

@@ -62,6 +62,12 @@ def test_a_waiting_message() -> None:
     assert len([each for each in chapters if each[0] == "check"]) == len(RULES)
 
 
+def test_a_message_that_waits_for_lost_texts() -> None:
+    facts = Facts(MessageFacts(**MESSAGE), [], POOL, [], None)
+    last = [each.words for each in story_of(facts, 500.0, "this worker starts").story if each.what == "now"]
+    assert last == ["It waits until what people texted is fetched: this worker starts."]
+
+
 def test_a_delivered_message() -> None:
     chapters, cost_usd = told(
         state="delivered",
