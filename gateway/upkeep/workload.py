@@ -75,13 +75,14 @@ class Workload:
         self._metrics.outbox_lag(max(ages_s, default=0.0))
 
     def _daily_caps(self, roads: Iterable[CampaignRoad]) -> None:
-        now, used, limit = self._clock.now(), 0, 0
+        now, used = self._clock.now(), 0
+        limits: dict[tuple[int, str], int] = {}  # a brand's campaigns share one
         for road in roads:
             state, segments = road.pacer.state(), road.campaign.limits.tmobile_daily_segments
             if segments is not None:
-                limit += segments
+                limits[road.campaign.organisation_id, road.campaign.brand] = segments
                 used += state.cap_used if now < state.cap_resets_at else 0
-        self._metrics.daily_cap("tmobile", used, limit)
+        self._metrics.daily_cap("tmobile", used, sum(limits.values()))
 
     # ------------------------------------------------------------ what the store knows
 
