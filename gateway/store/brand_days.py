@@ -50,33 +50,39 @@ async def settle(
     return Held(segments=row["segments"], is_reached=row["is_reached"])
 
 
+_USED = """
+WITH piece AS (
+    SELECT message_id, contact_id, segments, slot_at, state FROM messages
+    WHERE organisation_id = $1 AND campaign_id = $2 AND message_id > $5 ORDER BY message_id LIMIT $6
+), handed_over AS (
+    SELECT contact_id, segments, slot_at FROM piece
+    WHERE slot_at >= to_timestamp($3) AND state NOT IN ('queued', 'blocked')
+    UNION ALL
+    SELECT piece.contact_id, piece.segments, a.slot_at
+    FROM attempts a JOIN piece USING (message_id)
+    WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.message_id > $5
+      AND a.message_id <= (SELECT max(message_id) FROM piece) AND a.slot_at >= to_timestamp($3)
+)
+SELECT coalesce(sum(h.segments), 0)::bigint AS used,
+       coalesce(sum(h.segments) FILTER (WHERE h.slot_at >= to_timestamp($4)), 0)::bigint AS edge_used,
+       (SELECT max(message_id) FROM piece) AS last_id, (SELECT count(*) FROM piece) AS size
+FROM handed_over h
+JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id = h.contact_id
+WHERE c.carrier IS NULL OR c.carrier = 'tmobile'
+"""
+
+
 async def used_since(
-    database: Database, key: CampaignKey, since: float, edge_since: float
+    database: Database, key: CampaignKey, since: float, edge_since: float, *, at_once: int = 20_000
 ) -> tuple[int, int]:
     """Segments that may have gone to T-Mobile since an instant, and since a later one, the end of the day.
 
     Carriers that nobody knows count. Each attempt counts, also one that failed: the carrier may have counted it.
+    Reads all of the campaign's messages, in pieces of `at_once`.
     """
-    row = await database.fetch_row(
-        """
-        WITH handed_over AS (
-            SELECT contact_id, segments, slot_at FROM messages
-            WHERE organisation_id = $1 AND campaign_id = $2 AND slot_at >= to_timestamp($3)
-              AND state NOT IN ('queued', 'blocked')
-            UNION ALL
-            SELECT m.contact_id, m.segments, a.slot_at
-            FROM attempts a JOIN messages m USING (organisation_id, campaign_id, message_id)
-            WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.slot_at >= to_timestamp($3)
-        )
-        SELECT coalesce(sum(h.segments), 0)::bigint AS used,
-               coalesce(sum(h.segments) FILTER (WHERE h.slot_at >= to_timestamp($4)), 0)::bigint AS edge_used
-        FROM handed_over h
-        JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id = h.contact_id
-        WHERE c.carrier IS NULL OR c.carrier = 'tmobile'
-        """,
-        *key,
-        since,
-        edge_since,
-    )
-    assert row is not None  # an aggregate has one row
-    return row["used"], row["edge_used"]
+    used, edge_used, after_id, size = 0, 0, 0, at_once
+    while size == at_once:
+        [row] = await database.fetch(_USED, *key, since, edge_since, after_id, at_once)
+        used, edge_used = used + row["used"], edge_used + row["edge_used"]
+        after_id, size = row["last_id"], row["size"]
+    return used, edge_used

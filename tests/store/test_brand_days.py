@@ -95,3 +95,21 @@ async def test_the_days_segments_are_counted(database: Database):
     assert await brand_days.used_since(database, KEY, NOW, NOW + 900) == (3, 0)
     assert await brand_days.used_since(database, KEY, NOW - 900, NOW) == (3, 3)
     assert await brand_days.used_since(database, KEY, NOW + 2, NOW + 2) == (0, 0)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 9, 10])
+async def test_what_was_used_is_counted_in_pieces(database: Database, at_once: int):
+    """Messages 1 to 9 have n segments; every third is not handed over, every second had an attempt before."""
+    await people(database, 9)
+    await admit(database, *(admission(each, segments=each) for each in range(1, 10)))
+    await claim(database, *(claiming(each) for each in range(1, 10) if each % 3))
+    await database.execute(
+        "INSERT INTO attempts (organisation_id, campaign_id, message_id, attempt, slot_at, ended_at, state)"
+        " SELECT organisation_id, campaign_id, message_id, 0, to_timestamp($1), now(), 'failed' FROM messages"
+        " WHERE message_id % 2 = 0",
+        NOW + 50,
+    )
+    last = sum(each for each in range(1, 10) if each % 3)
+    before = 2 + 4 + 6 + 8
+    used = await brand_days.used_since(database, KEY, NOW, NOW + 50, at_once=at_once)
+    assert used == (last + before, before)
