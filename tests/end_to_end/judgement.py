@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignKey
 from simulator.audit_records import REQUEST, STATES, Audit, Books, World
 from simulator.auditor import audit
 from simulator.books import stored_books
@@ -54,7 +55,9 @@ async def judged(town: Town) -> Judgement:
     """Books first, then the ledger: what comes in between is newer than the books, and the auditor knows it."""
     ended_at = (await town.twin("GET", "faults"))["now_s"] / town.speed
     start_at = time.time() + SHIFT_S - ended_at
-    books = msgspec.structs.replace(await stored_books(town.store, CAMPAIGN), requests=_requests(town))
+    books = msgspec.structs.replace(
+        await stored_books(town.store, CampaignKey(DEFAULT_ORGANISATION, CAMPAIGN)), requests=_requests(town)
+    )
     ledger = await fetched_ledger(town)
     world = World(
         start_at=start_at,
