@@ -46,7 +46,7 @@ class CampaignDesk:
                 f"organisation_id: there is no organisation {wanted.organisation_id}",
             )
         await self._parts.campaigns.load()
-        if wanted.campaign_id is not None and wanted.campaign_id in self._parts.campaigns:
+        if wanted.campaign_id is not None and self._parts.campaigns.has(wanted.campaign_id):
             raise Refusal(HTTPStatus.CONFLICT, f"there is a campaign {wanted.campaign_id} already")
         campaign_id = wanted.campaign_id or await self._free_id()
         row = CampaignRow(
@@ -69,7 +69,7 @@ class CampaignDesk:
     async def _free_id(self) -> int:
         while True:
             campaign_id = (await self._ids.take(1))[0]
-            if campaign_id not in self._parts.campaigns:
+            if not self._parts.campaigns.has(campaign_id):
                 return campaign_id
 
     async def show_all(self, _request: web.Request, grant: Grant) -> web.Response:
@@ -111,4 +111,5 @@ def _view(campaign: Campaign) -> CampaignView:
         opt_out_scope=campaign.opt_out_scope,
         paused=campaign.paused,
         settings=campaign.settings,
+        waits_because=campaign.waits_because,
     )

@@ -22,8 +22,11 @@ class KnownCampaigns:
         self._read_at = -inf
 
     async def find(self, campaign_id: int) -> Campaign:
-        """Raises Refusal 404."""
+        """Raises Refusal: 404, or 503 for one whose settings this release can't read."""
         if not await self.knows(campaign_id):
+            if why := self._campaigns.unreadable.get(campaign_id):
+                words = f"campaign {campaign_id} waits: its settings can't be read ({why})"
+                raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, words)
             raise Refusal(HTTPStatus.NOT_FOUND, f"there is no campaign {campaign_id}")
         return self._campaigns[campaign_id]
 

@@ -156,7 +156,7 @@ class CampaignChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class CampaignView(Struct, frozen=True, kw_only=True):
-    """A campaign and its settings."""
+    """A campaign and its settings. `waits_because`: why no worker could take it up yet; it is tried again."""
 
     campaign_id: int
     organisation_id: int
@@ -164,6 +164,7 @@ class CampaignView(Struct, frozen=True, kw_only=True):
     opt_out_scope: int
     paused: bool
     settings: CampaignSettings
+    waits_because: str | None = None
 
 
 class CampaignList(Struct, frozen=True):

@@ -22,6 +22,7 @@ class Campaign(msgspec.Struct, frozen=True):
     limits: Limits
     paused: bool
     organisation_id: int = DEFAULT_ORGANISATION
+    waits_because: str | None = None  # why no worker could take it up
 
     @property
     def key(self) -> CampaignKey:
@@ -111,6 +112,10 @@ class Campaigns:
     def __contains__(self, campaign_id: int) -> bool:
         return campaign_id in self._known
 
+    def has(self, campaign_id: int) -> bool:
+        """Whether there is such a campaign, readable or not."""
+        return campaign_id in self._known or campaign_id in self.unreadable
+
     def ids(self) -> list[int]:
         return sorted(self._known)
 
@@ -125,4 +130,5 @@ def _campaign(row: rows.CampaignRow) -> Campaign:
         limits(settings.registration),
         row.paused,
         row.organisation_id,
+        row.waits_because,
     )

@@ -41,7 +41,7 @@ from gateway.store.database import Database
 from gateway.store.messages import Claim, Queued, Refusal
 from gateway.store.ownership import FencingToken, OwnershipLost
 from gateway.store.receipts import Moved
-from gateway.store.troubles import DatabaseAway
+from gateway.store.troubles import DatabaseAway, DatabaseGone
 
 _NOT_ALLOWED, _NO_NUMBER = 1202, 1203
 _STICKY, _LOCAL = How.STICKY, How.LOCAL
@@ -457,10 +457,15 @@ class CampaignRoad:
                     ask_at=ask_at,
                     token=self.token,
                 )
-        except DatabaseAway as error:
+        except DatabaseGone as error:
             # Taken anew, with a token of its own, the campaign can't be claimed from by what may still be under
             # way; the store says what was claimed, recovery asks about that, and the rest still waits.
             raise OwnershipLost("the answer to a claim was lost") from error
+        except DatabaseAway:  # refused for now, and not carried out
+            for each in picked:
+                self.pacer.give_back(each.chosen.slot, each.item.carrier, each.item.segments)
+                self._line.push(each.item)
+            raise
         stopped = []
         for claim in claims:
             message = self._in_hand.pop(claim.message_id)

@@ -14,6 +14,21 @@ from gateway.store.rows import as_columns
 
 _AT_ONCE = 20_000
 
+_WITH_PEOPLE = """
+SELECT o.organisation_id, o.campaign_id FROM unnest($1::bigint[], $2::bigint[]) AS o (organisation_id, campaign_id)
+WHERE EXISTS (SELECT FROM conversations v WHERE v.organisation_id = o.organisation_id
+              AND v.campaign_id = o.campaign_id AND v.attention_at IS NOT NULL)
+   OR EXISTS (SELECT FROM assignments a WHERE a.organisation_id = o.organisation_id
+              AND a.campaign_id = o.campaign_id AND a.volunteer_id IS NULL)
+ORDER BY o.organisation_id, o.campaign_id
+"""
+
+
+async def with_people(database: Database, keys: Sequence[CampaignKey]) -> list[CampaignKey]:
+    """The campaigns in which somebody waits for an answer or has not been texted yet: the others need no counting."""
+    return [CampaignKey(*row) for row in await database.fetch(_WITH_PEOPLE, *as_columns(keys))]
+
+
 _WITH_QUEUE = """
 SELECT o.organisation_id, o.campaign_id FROM unnest($1::bigint[], $2::bigint[]) AS o (organisation_id, campaign_id)
 WHERE EXISTS (SELECT FROM queue q WHERE q.organisation_id = o.organisation_id AND q.campaign_id = o.campaign_id)

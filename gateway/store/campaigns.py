@@ -9,7 +9,10 @@ from gateway.store.database import Database
 
 
 class CampaignRow(msgspec.Struct, frozen=True):
-    """A campaign; `settings` is JSON text that the campaign's own record reads."""
+    """A campaign; `settings` is JSON text that the campaign's own record reads.
+
+    `waits_because`: why no worker could take it up.
+    """
 
     campaign_id: int
     opt_out_scope: int
@@ -17,6 +20,7 @@ class CampaignRow(msgspec.Struct, frozen=True):
     settings: str
     paused: bool
     organisation_id: int = DEFAULT_ORGANISATION
+    waits_because: str | None = None
 
     @property
     def key(self) -> CampaignKey:
@@ -42,7 +46,7 @@ async def load(database: Database, campaign_ids: Sequence[int] | None = None) ->
     """The campaigns asked for, or all, by id."""
     rows = await database.fetch(
         """
-        SELECT campaign_id, opt_out_scope, name, settings::text AS settings, paused, organisation_id
+        SELECT campaign_id, opt_out_scope, name, settings::text AS settings, paused, organisation_id, waits_because
         FROM campaigns
         WHERE $1::bigint[] IS NULL OR campaign_id = ANY ($1::bigint[]) ORDER BY campaign_id
         """,

@@ -6,7 +6,7 @@ from gateway.clock import Clock
 from gateway.core.rules.campaign import CampaignKey
 from gateway.metrics import Metrics
 from gateway.pipeline.admission import Admission
-from gateway.store import actions, conversations
+from gateway.store import actions, backlog, conversations
 from gateway.store.database import Database
 from gateway.upkeep.periodic import repeatedly
 
@@ -30,7 +30,7 @@ class Headcount:
     async def run_once(self, keys: Sequence[CampaignKey]) -> None:
         """Raises DatabaseAway."""
         waiting = remaining = 0
-        for key in keys:
+        for key in await backlog.with_people(self._database, keys):
             waiting += await conversations.waiting(self._database, key)
             remaining += await actions.unassigned(self._database, key)
         self._metrics.people(waiting=waiting, volunteers=self._volunteers(), remaining=remaining)

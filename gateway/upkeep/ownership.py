@@ -179,7 +179,7 @@ class Ownership:
         rest_s = min(
             _ROUND_ALONE_S if self._is_alone else self._beat_s,
             max(_AGAIN_S, self._try_at - self._clock.steady()),
-            self._beat_s / 4 if self._roster.doubts() else math.inf,
+            self._beat_s / 8 if self._roster.doubts() else math.inf,
         )
         await asyncio.sleep(_SOONEST_S)
         timer = asyncio.get_running_loop().call_later(max(0.0, rest_s - _SOONEST_S), self._woken.set)
@@ -207,7 +207,10 @@ class Ownership:
             if not self._is_alone:
                 validity.told(look_valid_s)
             self._trust(began_at)
+            dead = self._roster.dead()
             self._roster.saw(self._clock.steady(), look.beats, look.unlocked)
+            if self._roster.dead() != dead:
+                self.look_now()  # at what they owned
             self._drop_lost(held, look)
             unheld = [each for each in look.owned if not self._is_in_hand(each)]
             await self._know([*look.free, *(each.campaign_id for each in unheld)])
