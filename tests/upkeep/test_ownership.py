@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from gateway.app import Gateway
-from gateway.config import Workers
+from gateway.config import OptOuts, Workers
 from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.rules.registration import Registration
+from gateway.core.rules.safeguards import Kind, Request
 from gateway.core.sending.workers import share_of
 from gateway.store import campaigns
 from gateway.store.campaigns import CampaignRow
@@ -381,3 +382,25 @@ def test_a_drain_may_be_repeated_and_nothing_is_left(several):
         assert (await row_of(world))["owner_id"] is None
 
     several(story, campaign=ONE_PER_S)
+
+
+def test_a_drain_while_people_opt_out_ends_and_keeps_every_stop(cluster: Cluster):
+    """Each STOP that is written asks for its confirmation, which opens a window, while the drain goes on."""
+
+    async def story(world: World) -> None:
+        await create(world, MANY)
+        await world.gateway.campaigns.load()
+        await world.send_all(range(1, 11))
+        stops = [asyncio.ensure_future(world.write(each, "STOP")) for each in range(1, 11)]
+        drains = [asyncio.ensure_future(world.gateway.drain()) for _ in range(2)]
+        for each in MANY:  # what arrives meanwhile opens further windows
+            request = Request(campaign_id=each, contact_id=1, kind=Kind.CONFIRMATION, body="Bye")
+            world.gateway.admission.submit(request).add_done_callback(lambda done: done.exception())
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*stops, *drains)
+        await world.gateway.drain()
+        assert await world.store.fetch_value("SELECT count(*) FROM opt_outs") == 10
+        assert "sending" not in (await world.states()).values()
+
+    replies = msgspec.structs.replace(SEVERAL, opt_outs=OptOuts(provider_replies=False))
+    play(cluster.empty(), story, settings=replies, campaign=ONE_PER_S)
