@@ -13,8 +13,9 @@ from typing import Final, Protocol
 from aiohttp import web
 
 from gateway.http.problems import RETRY_AFTER_S, ClientGone, Refusal
+from gateway.http.turns import Floor, Turns
 
-SLICE_BYTES: Final = 256 * 1024
+SLICE_BYTES: Final = 1024 * 1024
 PATIENCE_S: Final = 30.0
 """How long a whole body may take to come."""
 _WINDOW_BITS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
@@ -23,14 +24,15 @@ _WINDOW_BITS: Final = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 class Intake:
     """Reads bodies, `most_bytes_at_once` of them in memory; `held_bytes` are there now."""
 
-    def __init__(self, most_bytes_at_once: int, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, floor: Floor, most_bytes_at_once: int, patience_s: float = PATIENCE_S) -> None:
+        self.floor = floor
         self._most_bytes_at_once = most_bytes_at_once
         self._patience_s = patience_s
         self.held_bytes = 0
 
     async def whole(self, request: web.Request, most_bytes: int) -> bytes:
         """A body of at most so many bytes, held until `release`; raises Refusal 400, 408, 413, 415 or 503."""
-        body = Body(request, most_bytes)
+        body = Body(request, most_bytes, self.floor)
         if request.content.is_eof():  # it came with its head, as nearly all do
             return await self._all(request, body)
         try:
@@ -69,13 +71,14 @@ def release(request: web.Request) -> None:
 class Body:
     """A body as it comes, plain or unpacked, in slices; raises Refusal 400, 413 or 415, and ClientGone."""
 
-    def __init__(self, request: web.Request, most_bytes: int) -> None:
+    def __init__(self, request: web.Request, most_bytes: int, floor: Floor) -> None:
         length = request.content_length
         if length is not None and length > most_bytes:
             raise _too_large(most_bytes)
         self._content = request.content
         self._most_bytes = most_bytes
         self._left = most_bytes
+        self._floor = floor
         self._unpacking = _unpacking(request.headers.get("Content-Encoding", ""))
 
     async def read(self) -> bytes:
@@ -102,13 +105,19 @@ class Body:
             packed = unpacking.unconsumed_tail or await self._received()
             if not packed:
                 raise Refusal(HTTPStatus.BAD_REQUEST, "the body ends before what is packed in it does")
-            try:
-                plain = unpacking.decompress(packed, SLICE_BYTES)
-            except zlib.error as error:
-                raise Refusal(HTTPStatus.BAD_REQUEST, "the body is not packed as it says") from error
-            if plain:
+            if plain := await self._slice(unpacking, packed):
                 return plain
         return b""
+
+    async def _slice(self, unpacking: "_Inflating", packed: bytes) -> bytes:
+        """The first slice at once, so that an honest small body waits for nobody; the others in turns."""
+        async with Turns(self._floor) as turns:
+            if self._left < self._most_bytes:
+                await turns.rest()
+            try:
+                return unpacking.decompress(packed, SLICE_BYTES)
+            except zlib.error as error:
+                raise Refusal(HTTPStatus.BAD_REQUEST, "the body is not packed as it says") from error
 
 
 class _Inflating(Protocol):

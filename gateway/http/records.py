@@ -2,7 +2,6 @@
 
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta, Struct
 
 from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignSettings
@@ -51,11 +50,11 @@ class Batch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     messages: Annotated[list[NewMessage], Meta(min_length=1, max_length=MOST_ROWS)]
 
 
-class RawBatch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A batch whose rows are read one by one: it is large, or one of them is bad."""
+class BatchEnvelope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A batch without its rows, which are read one by one: they are many, or one of them is bad."""
 
     campaign_id: Id
-    messages: msgspec.Raw
+    messages: tuple[()]
 
 
 class Result(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -249,10 +248,10 @@ class NewContacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     contacts: Annotated[list[NewContact], Meta(min_length=1, max_length=MOST_ROWS)]
 
 
-class RawContacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """People whose rows are read one by one, because they are many."""
+class ContactsEnvelope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An upload without its rows, which are read one by one, because they are many."""
 
-    contacts: msgspec.Raw
+    contacts: tuple[()]
 
 
 class Contacts(Struct, frozen=True, kw_only=True):

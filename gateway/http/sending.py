@@ -16,7 +16,7 @@ from gateway.core.rules.safeguards import Kind, Request
 from gateway.core.text.phone import PhoneFault, parse
 from gateway.http.access import Grant
 from gateway.http.batch_keys import BatchKeys, Entered, Keys
-from gateway.http.bodies import MOST_BYTES, SMALL_BYTES, decoded, fault_in, json_answer, json_body
+from gateway.http.bodies import MOST_BYTES, SMALL_BYTES, check_text, decoded, fault_in, json_answer, json_body
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.load import Load
 from gateway.http.parts import Parts
@@ -25,14 +25,14 @@ from gateway.http.records import (
     LONGEST_KEY,
     MOST_ROWS,
     Batch,
+    BatchEnvelope,
     BatchResult,
     NewMessage,
-    RawBatch,
     Result,
     SingleMessage,
 )
-from gateway.http.rows import rows_of
-from gateway.http.turns import Turns
+from gateway.http.rows import Rows
+from gateway.http.turns import Floor, Turns
 from gateway.pipeline.admission import Outcome
 from gateway.pipeline.idempotency import KeyReused, KeyUnderWay
 from gateway.store import directory
@@ -44,7 +44,7 @@ _KINDS: Final = {"initial": Kind.INITIAL, "reply": Kind.REPLY}
 _SUB_REASONS: Final = {each.value: each for each in SubReason}
 _single = msgspec.json.Decoder(SingleMessage)
 _batch = msgspec.json.Decoder(Batch)
-_raw_batch = msgspec.json.Decoder(RawBatch)
+_envelope = msgspec.json.Decoder(BatchEnvelope)
 _row = msgspec.json.Decoder(NewMessage)
 _log = structlog.get_logger("textbank.sending")
 
@@ -54,11 +54,11 @@ Row = NewMessage | Result  # a Result: rejected already
 class Sending:
     """The two ways to send."""
 
-    def __init__(self, parts: Parts, known: KnownCampaigns) -> None:
+    def __init__(self, parts: Parts, known: KnownCampaigns, floor: Floor) -> None:
         self._parts = parts
         self._known_campaigns = known
         self._load = Load()
-        self._large = asyncio.Lock()  # of the large batches one at a time has the loop's turns
+        self._floor = floor
 
     async def one(self, request: web.Request, grant: Grant) -> web.Response:
         """202 once the message is in the books, admitted or blocked; 503 at once when there is too much to do."""
@@ -111,9 +111,17 @@ class Sending:
             with contextlib.suppress(msgspec.DecodeError, RecursionError):
                 batch = _batch.decode(body)
                 return batch.campaign_id, batch.messages
-        raw = decoded(_raw_batch, body)
-        async with self._large:
-            return raw.campaign_id, await _row_by_row(bytes(raw.messages))
+        rows = Rows(body, MOST_ROWS)
+        read: list[Row] = []
+        async with Turns(self._floor) as turns:
+            for raw in rows:
+                read.append(_one_row(raw))
+                if turns.over:
+                    await turns.rest()
+        envelope = decoded(_envelope, rows.envelope)
+        if not read:
+            raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "give one row at least")
+        return envelope.campaign_id, read
 
     async def _submit(self, campaign_id: int, rows: Sequence[Row], keys: Keys) -> list[Result]:
         """Raises TooMuchWaits and KeyUnderWay before anything is done: all rows are taken, or none. A row whose key is
@@ -123,18 +131,18 @@ class Sending:
         own = [None if isinstance(row, Result) else keys.of(row, place) for place, row in enumerate(rows)]
         self._parts.admission.keys.require_none(campaign_id, [key for key in own if key is not None])
         waiting: list[Entered] = []
-        turns = Turns()
-        for row, key in zip(rows, own, strict=True):
-            if turns.over:
-                await turns.rest()
-            if isinstance(row, Result):
-                waiting.append(row)
-                continue
-            entered = keys.entered(row, key)
-            if entered is None:
-                entered = self._enter(campaign_id, row, key, known)
-                keys.enter(row, key, entered)
-            waiting.append(entered)
+        async with Turns(self._floor) as turns:
+            for row, key in zip(rows, own, strict=True):
+                if turns.over:
+                    await turns.rest()
+                if isinstance(row, Result):
+                    waiting.append(row)
+                    continue
+                entered = keys.entered(row, key)
+                if entered is None:
+                    entered = self._enter(campaign_id, row, key, known)
+                    keys.enter(row, key, entered)
+                waiting.append(entered)
         return await _outcomes(waiting)
 
     def _enter(self, campaign_id: int, row: NewMessage, key: Key | None, known: dict[str, int]) -> Entered:
@@ -166,13 +174,13 @@ class Sending:
         if not named:
             return {}
         phones: set[str] = set()
-        turns = Turns()
-        for each in named:
-            if turns.over:
-                await turns.rest()
-            phone = parse(each)
-            if not isinstance(phone, PhoneFault):
-                phones.add(phone.e164)
+        async with Turns(self._floor) as turns:
+            for each in named:
+                if turns.over:
+                    await turns.rest()
+                phone = parse(each)
+                if not isinstance(phone, PhoneFault):
+                    phones.add(phone.e164)
         key = self._parts.campaigns[campaign_id].key
         return await directory.contact_ids(self._parts.database, key, sorted(phones))
 
@@ -186,24 +194,16 @@ def _header_key(request: web.Request) -> str | None:
     return key
 
 
-async def _row_by_row(array: bytes) -> list[Row]:
-    """Raises Refusal 422 when there is no row, or too many."""
-    rows: list[Row] = []
-    turns = Turns()
-    for raw in rows_of(array, MOST_ROWS):
-        if turns.over:
-            await turns.rest()
-        rows.append(_one_row(raw))
-    if not rows:
-        raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "give one row at least")
-    return rows
-
-
 def _one_row(raw: bytes) -> Row:
+    """Raises Refusal 400 for what is not JSON: that is a fault of the whole body."""
+    check_text(raw)
     try:
         return _row.decode(raw)
-    except msgspec.DecodeError as error:
+    except msgspec.ValidationError as error:
         return Result(error=fault_in(error))
+    except (msgspec.DecodeError, RecursionError):
+        decoded(_row, raw)
+        raise
 
 
 async def _outcomes(waiting: Sequence[Entered]) -> list[Result]:

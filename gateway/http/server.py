@@ -20,6 +20,7 @@ from gateway.http.parts import Parts, WebhookDoor
 from gateway.http.problems import Handler, explained
 from gateway.http.reading import Reading
 from gateway.http.sending import Sending
+from gateway.http.turns import Floor
 from gateway.http.uploads import Uploads
 from gateway.http.webhooks import Webhooks
 from gateway.metrics import Metrics
@@ -32,17 +33,18 @@ def application(
 ) -> web.Application:
     """What people and providers reach: routes, bodies bounded, every failure a problem."""
     app = _application(parts, access_log)
-    app[INTAKE] = Intake(MOST_BYTES_AT_ONCE)
+    floor = Floor()
+    app[INTAKE] = Intake(floor, MOST_BYTES_AT_ONCE)
     known = KnownCampaigns(parts.campaigns, parts.clock.now)
     desks = {
         "campaigns": CampaignDesk(parts, known),
         "health": HealthDesk(parts),
         "reading": Reading(parts, known),
-        "sending": Sending(parts, known),
-        "uploads": Uploads(parts, known),
+        "sending": Sending(parts, known, floor),
+        "uploads": Uploads(parts, known, floor),
     }
     for door in doors:
-        app.add_routes(Webhooks(parts, known, door).routes())
+        app.add_routes(Webhooks(parts, known, door, floor).routes())
     _add_operations(app, parts, OPERATIONS, desks)
     app.add_routes(_pages(version))
     return app

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -15,17 +15,26 @@ from aiohttp import web
 
 from gateway.core.text.phone import PhoneFault, parse
 from gateway.http.access import Grant
-from gateway.http.bodies import JSON, MOST_BYTES, SMALL_BYTES, decoded, fault_in, json_answer, json_body
+from gateway.http.bodies import (
+    JSON,
+    MOST_BYTES,
+    SMALL_BYTES,
+    check_text,
+    decoded,
+    fault_in,
+    json_answer,
+    json_body,
+)
 from gateway.http.intake import Body
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.parts import Parts
 from gateway.http.problems import Refusal
 from gateway.http.reading import campaign_of
-from gateway.http.records import MOST_ROWS, Contacts, NewContact, NewContacts, RawContacts
-from gateway.http.rows import rows_of
-from gateway.http.turns import Turns
+from gateway.http.records import MOST_ROWS, Contacts, ContactsEnvelope, NewContact, NewContacts
+from gateway.http.rows import Rows
+from gateway.http.turns import Floor, Turns
 from gateway.p2p.contact_rows import contact_of, hours_group_of
-from gateway.p2p.lists import ListReader
+from gateway.p2p.lists import ListReader, ListRow
 from gateway.pipeline.campaigns import Campaign
 from gateway.pipeline.look_ups import with_lines
 from gateway.store import contacts, conversations, directory
@@ -39,7 +48,7 @@ SLOWEST_PIECE_S: Final = 30.0
 LIST_RETRY_AFTER_S: Final = "10"
 _ROWS_A_STATEMENT: Final = 2_000
 _rows = msgspec.json.Decoder(NewContacts)
-_raw_rows = msgspec.json.Decoder(RawContacts)
+_envelope = msgspec.json.Decoder(ContactsEnvelope)
 _row = msgspec.json.Decoder(NewContact)
 _log = structlog.get_logger("textbank.contacts")
 
@@ -47,11 +56,11 @@ _log = structlog.get_logger("textbank.contacts")
 class Uploads:
     """Contacts coming in. With `?look_up=true` the provider tells each one's line type and carrier."""
 
-    def __init__(self, parts: Parts, known: KnownCampaigns) -> None:
+    def __init__(self, parts: Parts, known: KnownCampaigns, floor: Floor) -> None:
         self._parts = parts
         self._known_campaigns = known
         self._ids = Ids(parts.database)
-        self._large = asyncio.Lock()  # of the large bodies one at a time has the loop's turns
+        self._floor = floor
         self._lists = 0  # being read now
 
     async def contacts(self, request: web.Request, grant: Grant) -> web.Response:
@@ -82,9 +91,9 @@ class Uploads:
             self._lists -= 1
 
     async def _json(self, campaign: Campaign, body: bytes, *, look_up: bool) -> Contacts:
-        async with self._large:
-            given = await _given(body)
-            phones, good, rejected = await _judged(given)
+        async with Turns(self._floor) as turns:
+            given = await _given(body, turns)
+            phones, good, rejected = await _judged(given, turns)
         new = await self._keep(campaign, list(good.values()), look_up=look_up)
         ids = await directory.contact_ids(self._parts.database, campaign.key, list(good))
         return Contacts(
@@ -98,7 +107,7 @@ class Uploads:
     async def _csv(self, campaign: Campaign, request: web.Request, *, look_up: bool) -> Contacts:
         with tempfile.TemporaryDirectory(prefix="textbank-list-") as folder:
             path = Path(folder) / "contacts.csv"
-            await _received(request, path)
+            await _received(request, path, self._floor)
             reader = await asyncio.to_thread(ListReader, path)
             new = await self._read(campaign, reader, look_up=look_up)
             summary = reader.summary
@@ -112,18 +121,28 @@ class Uploads:
         )
 
     async def _read(self, campaign: Campaign, reader: ListReader, *, look_up: bool) -> int:
-        """Row by row in turns, whatever the rows are like; returns how many contacts are new."""
-        new, batch = 0, []
-        turns = Turns()
-        for row in reader.steps():
-            if row is not None:
-                batch.append(contact_of(0, row))
-            if len(batch) >= _ROWS_A_STATEMENT or len(reader.opted_out) >= _ROWS_A_STATEMENT:
-                new += await self._store(campaign, reader, batch, look_up=look_up)
-                batch = []
-            if turns.over:
-                await turns.rest()
-        return new + await self._store(campaign, reader, batch, look_up=look_up)
+        """Some rows in turns, then a statement, and so on; returns how many contacts are new."""
+        new, steps = 0, reader.steps()
+        ends = False
+        while not ends:
+            batch, ends = await self._some(reader, steps)
+            new += await self._store(campaign, reader, batch, look_up=look_up)
+        return new
+
+    async def _some(
+        self, reader: ListReader, steps: Iterator[ListRow | None]
+    ) -> tuple[list[ContactRow], bool]:
+        """As many as a statement takes, whatever the rows between them are like; and whether the list ends here."""
+        batch: list[ContactRow] = []
+        async with Turns(self._floor) as turns:
+            for row in steps:
+                if row is not None:
+                    batch.append(contact_of(0, row))
+                if len(batch) >= _ROWS_A_STATEMENT or len(reader.opted_out) >= _ROWS_A_STATEMENT:
+                    return batch, False
+                if turns.over:
+                    await turns.rest()
+        return batch, True
 
     async def _store(
         self, campaign: Campaign, reader: ListReader, batch: list[ContactRow], *, look_up: bool
@@ -151,31 +170,38 @@ class Uploads:
         return await contacts.add(self._parts.database, campaign.key, named)
 
 
-async def _given(body: bytes) -> list[NewContact]:
+async def _given(body: bytes, turns: Turns) -> list[NewContact]:
     """The rows; raises Refusal 400 or 422."""
     if len(body) <= SMALL_BYTES:
         return decoded(_rows, body).contacts
+    rows = Rows(body, MOST_ROWS)
     given: list[NewContact] = []
-    turns = Turns()
-    for raw in rows_of(bytes(decoded(_raw_rows, body).contacts), MOST_ROWS):
-        try:
-            given.append(_row.decode(raw))
-        except msgspec.DecodeError as error:
-            detail = f"{fault_in(error)}, in row {len(given) + 1}"
-            raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, detail) from error
+    for raw in rows:
+        check_text(raw)
+        given.append(_one_row(raw, len(given) + 1))
         if turns.over:
             await turns.rest()
+    decoded(_envelope, rows.envelope)
     return given
 
 
+def _one_row(raw: bytes, nth: int) -> NewContact:
+    """Raises Refusal 400 or 422, which says where."""
+    try:
+        return _row.decode(raw)
+    except msgspec.ValidationError as error:
+        raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, f"{fault_in(error)}, in row {nth}") from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"the body is not JSON, in row {nth}") from error
+
+
 async def _judged(
-    given: Sequence[NewContact],
+    given: Sequence[NewContact], turns: Turns
 ) -> tuple[list[str | None], dict[str, ContactRow], Counter[str]]:
     """Each row's phone or None, who can be texted by phone, and why the others can't."""
     phones: list[str | None] = []
     good: dict[str, ContactRow] = {}
     rejected: Counter[str] = Counter()
-    turns = Turns()
     for each in given:
         phone = parse(each.phone)
         if isinstance(phone, PhoneFault):
@@ -190,9 +216,9 @@ async def _judged(
     return phones, good, rejected
 
 
-async def _received(request: web.Request, path: Path) -> None:
+async def _received(request: web.Request, path: Path, floor: Floor) -> None:
     """The body into a file, since a list may be larger than memory; raises Refusal 408 or 413."""
-    body = Body(request, MOST_CSV_BYTES)
+    body = Body(request, MOST_CSV_BYTES, floor)
     try:
         with path.open("wb") as file:  # a slice at a time, into the page cache
             while part := await asyncio.wait_for(body.read(), SLOWEST_PIECE_S):

@@ -18,6 +18,7 @@ from gateway.http.intake import Intake
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.parts import Parts, WebhookDoor
 from gateway.http.problems import RETRY_AFTER_S, Refusal
+from gateway.http.turns import Floor
 
 MOST_BYTES: Final = 64 * 1024
 MOST_BYTES_AT_ONCE: Final = 1024 * MOST_BYTES
@@ -34,12 +35,12 @@ Type = Literal["status", "inbound"]
 class Webhooks:
     """The two doors of one provider."""
 
-    def __init__(self, parts: Parts, known: KnownCampaigns, door: WebhookDoor) -> None:
+    def __init__(self, parts: Parts, known: KnownCampaigns, door: WebhookDoor, floor: Floor) -> None:
         self._parts = parts
         self._known_campaigns = known
         self._door = door
         self._public_url = door.public_url.rstrip("/")
-        self._intake = Intake(MOST_BYTES_AT_ONCE, PATIENCE_S)
+        self._intake = Intake(floor, MOST_BYTES_AT_ONCE, PATIENCE_S)
 
     def routes(self) -> list[web.RouteDef]:
         path = f"/webhooks/{self._door.name}"

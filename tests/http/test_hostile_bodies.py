@@ -21,7 +21,8 @@ from gateway.http.access import Role
 from gateway.http.bodies import INTAKE, MOST_BYTES
 from gateway.http.intake import Intake, release
 from gateway.http.problems import Refusal
-from gateway.http.rows import rows_of
+from gateway.http.rows import Rows
+from gateway.http.turns import Floor
 from tests.http.house import CAMPAIGN, House, phone
 from tests.http.signing_provider import PATIENCE_S
 
@@ -118,9 +119,10 @@ async def test_a_hostile_batch_is_refused_and_fills_no_memory(house: House, case
 )
 def test_rows_are_cut_where_they_end(rows: object) -> None:
     listed = rows if isinstance(rows, list) else [rows]
-    array = msgspec.json.encode(listed)
-    cut = [msgspec.json.decode(row) for row in rows_of(array, 100)]
-    assert cut == msgspec.json.decode(array)
+    body = msgspec.json.encode({"before": 1, "rows": listed, "after": "]}"})
+    cut = Rows(body, 100)
+    assert [msgspec.json.decode(row) for row in cut] == msgspec.json.decode(body)["rows"]
+    assert msgspec.json.decode(cut.envelope) == {"before": 1, "rows": [], "after": "]}"}
 
 
 ODD_JSON = st.one_of(
@@ -234,7 +236,7 @@ async def served(intake: Intake, is_in: asyncio.Event, go_on: asyncio.Event) -> 
 
 async def test_bodies_at_once_are_bounded() -> None:
     """Beyond what may be in memory at once: 503, and as soon as one is over there is room again."""
-    intake, is_in, go_on = Intake(1_000), asyncio.Event(), asyncio.Event()
+    intake, is_in, go_on = Intake(Floor(), 1_000), asyncio.Event(), asyncio.Event()
     async with served(intake, is_in, go_on) as call, asyncio.timeout(PATIENCE_S):
         first = asyncio.create_task(call("/?wait=1", b"a" * 700))
         await is_in.wait()
