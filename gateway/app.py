@@ -16,7 +16,7 @@ from gateway.pipeline.confirmations import Confirmations
 from gateway.pipeline.delivery import Delivery
 from gateway.pipeline.dispatch import Dispatch
 from gateway.pipeline.inbound import Inbound
-from gateway.pipeline.road import DispatchOptions
+from gateway.pipeline.options import DispatchOptions
 from gateway.pipeline.settling import Settling
 from gateway.providers.base import History, InboundText, Provider, StatusReport
 from gateway.store import ownership

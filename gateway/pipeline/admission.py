@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -28,10 +28,13 @@ from gateway.store.group_commit import Bound, CommitWindow, WindowOptions
 from gateway.store.idempotency import Key
 from gateway.store.ids import Ids
 from gateway.store.messages import Admission as Row
-from gateway.store.messages import Entered, Keyed, Queued
+from gateway.store.messages import Entered, Keyed
 from gateway.store.recipients import Recipient
 from gateway.store.troubles import DatabaseGone
 from gateway.store.windows import CampaignWindows
+
+if TYPE_CHECKING:
+    from gateway.pipeline.dispatch import Dispatch
 
 LANE_REPLY, LANE_RETRY, LANE_INITIAL = (lane.value for lane in Lane)
 _ROUNDS = 5  # so often a person may change under our hands before 9001 answers
@@ -81,26 +84,6 @@ class StraightOn(msgspec.Struct, frozen=True, gc=False):
     decided_at: float  # seconds of Clock.steady: its lease and its look begin then
 
 
-class Road(Protocol):
-    """The station after admission."""
-
-    def straight_on(self, campaign_id: int, message: Queued) -> StraightOn | None:
-        """Takes a number and a slot at once if nobody waits; None: the message must queue."""
-        ...
-
-    def go(self, campaign_id: int, message: Queued, straight: StraightOn) -> None:
-        """The message's intent is durable: hand it over at its slot."""
-        ...
-
-    def forget(self, campaign_id: int, message: Queued, straight: StraightOn) -> None:
-        """The message was not written after all."""
-        ...
-
-    def waits(self, campaign_id: int, message: Queued) -> None:
-        """The message is durable in the queue."""
-        ...
-
-
 class _Try(msgspec.Struct, gc=False):
     """A decision with its row, and the place on the road that it has taken."""
 
@@ -118,7 +101,7 @@ class Admission:
         campaigns: Campaigns,
         clock: Clock,
         metrics: Metrics,
-        road: Road,
+        road: "Dispatch",
         *,
         window_s: float,
         settled_s: float,

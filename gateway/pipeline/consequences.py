@@ -2,46 +2,36 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from gateway.clock import Clock
 from gateway.core.rules.errors import Consequence, Kind, consequence
 from gateway.core.rules.lifecycle import State
 from gateway.core.rules.retry import Ended
 from gateway.core.sending.numbers import NumberPool
 from gateway.core.sending.pacing import Pacer
-from gateway.metrics import Metrics
 from gateway.pipeline.campaigns import Campaign
 from gateway.pipeline.delivery import Requeued
 from gateway.store.receipts import Moved
+
+if TYPE_CHECKING:
+    from gateway.pipeline.dispatch import Dispatch
 
 _log = logging.getLogger(__name__)
 _AT_CARRIER = frozenset({State.DELIVERED.value, State.UNDELIVERED.value})
 _NO_ROOM = frozenset({Kind.THROTTLE, Kind.QUEUE_FULL})
 
 
-class Parts(Protocol):
-    """What a worker lends."""
-
-    clock: Clock
-    metrics: Metrics
-
-    def daily_cap_reached(self, campaign: Campaign, now: float) -> None:
-        """Of all roads of the campaign's brand."""
-        ...
-
-
 class Consequences:
     """Of the words about one campaign's texts."""
 
-    def __init__(self, parts: Parts, campaign: Campaign, pool: NumberPool, pacer: Pacer) -> None:
-        self._parts = parts
+    def __init__(self, station: "Dispatch", campaign: Campaign, pool: NumberPool, pacer: Pacer) -> None:
+        self._station = station
         self._campaign = campaign
         self._pool = pool
         self._pacer = pacer
 
     def moved(self, moved: Sequence[Moved]) -> None:
-        now = self._parts.clock.now()
+        now = self._station.clock.now()
         for each in moved:
             if each.number_id is None or each.before == each.after:
                 continue
@@ -58,11 +48,11 @@ class Consequences:
         if means.kind is Kind.FILTERED:
             self._pool.filtered(now, number_id, moved.script or "")
         if means.kind is Kind.DAILY_CAP:
-            self._parts.daily_cap_reached(self._campaign, now)
+            self._station.daily_cap_reached(self._campaign, now)
 
     def requeued(self, failures: Sequence[Requeued]) -> None:
         """Each refusal for want of room slows the campaign a little: at the door (429, 21611), or by a carrier."""
-        now = self._parts.clock.now()
+        now = self._station.clock.now()
         for each in failures:
             means = None if each.news.code is None else consequence(each.news.code)
             if each.news.ended is Ended.THROTTLED or (means is not None and means.kind in _NO_ROOM):
@@ -70,7 +60,7 @@ class Consequences:
             if means is None:
                 continue
             if means.kind is Kind.DAILY_CAP:
-                self._parts.daily_cap_reached(self._campaign, now)
+                self._station.daily_cap_reached(self._campaign, now)
             if each.number_id is not None and means.unsettles_number:
                 self._not_known(now, each.number_id, means)
             elif each.number_id is not None and each.other_number:
@@ -80,7 +70,7 @@ class Consequences:
         """Carriers don't know the number (yet): it waits, and nothing is bought meanwhile."""
         if not self._pool.not_known(now, number_id, means.code):
             return
-        self._parts.metrics.number_refused(means.code)
+        self._station.metrics.number_refused(means.code)
         number = self._pool.numbers[number_id]
         _log.warning(
             "campaign %s: number %s waits for %.0f s: %s (%s)",

@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -27,6 +27,9 @@ from gateway.store.database import Database
 from gateway.store.group_commit import Bound, WindowOptions
 from gateway.store.receipts import InFlight, Moved, Requeue, Word
 from gateway.store.windows import CampaignWindows
+
+if TYPE_CHECKING:
+    from gateway.pipeline.dispatch import Dispatch
 
 _FOREVER = float("inf")
 _MOST_WAITING = 50_000  # words, of all campaigns; answers to our own requests are taken all the same
@@ -60,18 +63,6 @@ class Requeued(msgspec.Struct, frozen=True, gc=False):
     other_number: bool
 
 
-class Listener(Protocol):
-    """Who learns from the provider's words: pacing and the number pool."""
-
-    def moved(self, campaign_id: int, moved: Sequence[Moved]) -> None:
-        """Messages were told something; before == after when it changed nothing."""
-        ...
-
-    def requeued(self, campaign_id: int, failures: Sequence[Requeued]) -> None:
-        """Attempts failed and their messages wait for another."""
-        ...
-
-
 class Delivery:
     """The station; `status` and `answer` are its doors."""
 
@@ -89,14 +80,14 @@ class Delivery:
         self._campaigns = campaigns
         self._clock = clock
         self._metrics = metrics
-        self._listener: Listener | None = None
+        self._listener: Dispatch | None = None
         self.ignored = 0
         bound = Bound(_MOST_WAITING, most_bytes=0)
         self.windows: CampaignWindows[int, News, None] = CampaignWindows(
             self._write, WindowOptions(window_s=window_s, max_items=max_rows, bound=bound)
         )
 
-    def listen(self, listener: Listener) -> None:
+    def listen(self, listener: "Dispatch") -> None:
         self._listener = listener
 
     def status(self, report: StatusReport) -> "asyncio.Future[None]":

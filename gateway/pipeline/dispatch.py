@@ -22,8 +22,9 @@ from gateway.pipeline.campaigns import Campaign, Campaigns
 from gateway.pipeline.delivery import Delivery, News, Requeued
 from gateway.pipeline.hand_over import HandOver
 from gateway.pipeline.inbound_gap import InboundGap
+from gateway.pipeline.options import DispatchOptions
 from gateway.pipeline.purchase import take_in_forgotten
-from gateway.pipeline.road import CampaignRoad, DispatchOptions
+from gateway.pipeline.road import CampaignRoad
 from gateway.providers.base import OutboundText, Provider
 from gateway.store import brand_days, messages, numbers
 from gateway.store.database import Database

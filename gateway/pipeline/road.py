@@ -9,11 +9,10 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from gateway.clock import Clock
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import SubReason
 from gateway.core.rules.lifecycle import State
@@ -21,8 +20,7 @@ from gateway.core.rules.safeguards import Kind as MessageKind
 from gateway.core.rules.safeguards import second_look
 from gateway.core.sending.numbers import Chosen, How, NoNumber, NumberPool, Wait
 from gateway.core.sending.pacing import Pacer
-from gateway.core.sending.waiting import Lane, Picked, Room, Waiting, WaitingLine
-from gateway.metrics import Metrics
+from gateway.core.sending.waiting import Picked, Room, Waiting
 from gateway.pipeline.admission import LANE_REPLY, StraightOn
 from gateway.pipeline.brand_day import BrandDay
 from gateway.pipeline.campaigns import Campaign
@@ -30,18 +28,20 @@ from gateway.pipeline.changed_hours import shorten_windows
 from gateway.pipeline.consequences import Consequences
 from gateway.pipeline.delivery import Requeued
 from gateway.pipeline.given_numbers import GivenNumbers
-from gateway.pipeline.hand_over import SHORTEST_VALIDITY_S, HandOver
-from gateway.pipeline.inbound_gap import InboundGap
-from gateway.pipeline.lease import LOOK_VALID_S, Held, lease_s
+from gateway.pipeline.hand_over import SHORTEST_VALIDITY_S
+from gateway.pipeline.lease import Held
+from gateway.pipeline.prefetch import Prefetch, waiting
 from gateway.pipeline.purchase import Buyer
 from gateway.pipeline.recent_durations import RecentDurations
-from gateway.providers.base import OutboundText, Provider
+from gateway.providers.base import OutboundText
 from gateway.store import messages, numbers
-from gateway.store.database import Database
 from gateway.store.messages import Claim, Queued, Refusal
 from gateway.store.ownership import FencingToken, OwnershipLost
 from gateway.store.receipts import Moved
 from gateway.store.troubles import DatabaseAway, DatabaseGone
+
+if TYPE_CHECKING:
+    from gateway.pipeline.dispatch import Dispatch
 
 _NOT_ALLOWED, _NO_NUMBER = 1202, 1203
 _STICKY, _LOCAL = How.STICKY, How.LOCAL
@@ -49,91 +49,40 @@ _CONFIRMATION = MessageKind.CONFIRMATION.value
 _SAVE_NUMBERS_S = 60.0
 _SWEEP_S = 60.0
 _SWEPT_AT_ONCE = 5000
-_SOONEST_READ_S = 0.1  # after the last one, however often another worker says that something came
 _KEPT_FOR_REPLIES = 10  # one of so many calls
-_URGENT, _INITIALS = (Lane.REPLY, Lane.RETRY), (Lane.INITIAL, Lane.INITIAL)
-
-
-class DispatchOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How the road works; all in seconds but `look_ahead` (messages in memory) and `concurrency` (calls)."""
-
-    horizon_s: float = 2.0
-    look_ahead: int = 5000
-    poll_s: float = 1.0  # while the store is known to hold more than memory
-    idle_poll_s: float = 10.0  # how late another worker's messages may be seen when its word was lost
-    concurrency: int = 100
-    closing_margin_s: float = 60.0
-    on_the_wire_s: float = 30.0
-    look_valid_s: float = LOOK_VALID_S
-
-    @property
-    def lease_s(self) -> float:
-        """From the decision to claim until no call may begin any more."""
-        return lease_s(self.horizon_s)
-
-    @property
-    def settled_s(self) -> float:
-        """From the decision to claim until a text in nobody's hands can't be on its way to the provider any more."""
-        return self.lease_s + self.on_the_wire_s
-
-
-class Parts(Protocol):
-    """What a road shares with the others of its worker."""
-
-    database: Database
-    clock: Clock
-    metrics: Metrics
-    provider: Provider
-    hand_over: HandOver
-    inbound_gap: InboundGap
-    options: DispatchOptions
-
-    def daily_cap_reached(self, campaign: Campaign, now: float) -> None:
-        """Of all roads of the campaign's brand."""
-        ...
-
-    @property
-    def is_trusted(self) -> bool:
-        """Whether this worker may trust that its campaigns are its own still."""
-        ...
 
 
 class CampaignRoad:
     """One owned campaign."""
 
     def __init__(
-        self, parts: Parts, campaign: Campaign, token: FencingToken, pool: NumberPool, pacer: Pacer
+        self, station: "Dispatch", campaign: Campaign, token: FencingToken, pool: NumberPool, pacer: Pacer
     ) -> None:
-        self._parts = parts
+        self._station = station
         self.campaign = campaign
         self.token = token
         self.pool = pool
         self.pacer = pacer
-        self._line = WaitingLine()
-        self._in_hand: dict[int, Queued] = {}
+        self._queue = Prefetch(station.database, station.clock, station.options, campaign.key)
         self._buyer = Buyer(
-            parts.provider, parts.database, parts.clock, parts.metrics, campaign.key, pool, self.wake
+            station.provider, station.database, station.clock, station.metrics, campaign.key, pool, self.wake
         )
-        self._brand_day = BrandDay(parts.database, parts.clock, campaign, pacer.cap, self.wake)
-        self._consequences = Consequences(parts, campaign, pool, pacer)
+        self._brand_day = BrandDay(station.database, station.clock, campaign, pacer.cap, self.wake)
+        self._consequences = Consequences(station, campaign, pool, pacer)
         self._woken = asyncio.Event()
-        self._numbers_given = GivenNumbers(parts.options.look_ahead)  # whoever is in hand
-        self._more_in_store = True  # messages that are due and not in hand
-        self._store_is_empty = False  # nothing in the queue, due or not, that is not in hand
-        self._left_in_store = 0  # how often a message was left there
+        self._numbers_given = GivenNumbers(station.options.look_ahead)  # whoever is in hand
         self._writing = RecentDurations()  # from a decision until its write is known
-        self._read_at = 0.0
-        self._next_poll_at = self._next_sweep_at = self._next_save_at = 0.0
+        self._next_sweep_at = self._next_save_at = 0.0
         self._swept_to = 0  # a message: the sweep goes on after it
         self.handed_over: defaultdict[tuple[int, str | None], int] = defaultdict(int)  # segments, ever
-        self.hold = parts.inbound_gap.hold(
+        self.hold = station.inbound_gap.hold(
             wants_fetch=bool(pool.numbers)
         )  # texts to a new campaign can't be lost
         self._stopping = False
         self._hours_changed = self._must_begin_anew = False  # to be followed at the next step
         self._promised: dict[int, float] = {}  # straight on, not written yet: message -> end of its lease
         self._wants_room = False
-        self.owned_since = parts.clock.steady()
+        self.owned_since = station.clock.steady()
         self.task: asyncio.Task[None] | None = None
 
     @property
@@ -144,34 +93,34 @@ class CampaignRoad:
 
     def straight_on(self, message: Queued) -> StraightOn | None:
         """A number and a slot at once, if nobody waits before this message."""
-        if message.lane != LANE_REPLY and (self._in_hand or self._more_in_store):
+        if message.lane != LANE_REPLY and (self._queue or self._queue.more_in_store):
             return None
-        now = self._parts.clock.now()
+        now = self._station.clock.now()
         room = self._room()
         if (room.for_replies if message.lane == LANE_REPLY else room.for_others) <= 0:
             return None
         if self._stopping or self.pool.must_be_saved or not self._in_time(message, now):
             return None
-        if not self._parts.is_trusted:
+        if not self._station.is_trusted:
             return None
-        chosen = self._choose(_waiting(message), now, message.contact_id)
+        chosen = self._choose(waiting(message), now, message.contact_id)
         if isinstance(chosen, NoNumber):
             return None
         self._buyer.consider(chosen.buy)
         self._brand_day.consider()
         if not isinstance(chosen, Chosen):
             return None
-        decided_at = self._parts.clock.steady()
-        self._promised[message.message_id] = decided_at + self._parts.options.lease_s
+        decided_at = self._station.clock.steady()
+        self._promised[message.message_id] = decided_at + self._station.options.lease_s
         return StraightOn(chosen.number.number_id, chosen.slot, decided_at)
 
     def _room(self) -> Room:
         """For how many there will be a free call within the horizon; a tenth of all calls is kept for replies."""
-        steady = self._parts.clock.steady()
+        steady = self._station.clock.steady()
         while self._promised and (oldest := next(iter(self._promised.items())))[1] < steady:
             del self._promised[oldest[0]]
-        hand_over = self._parts.hand_over
-        room = hand_over.room(self._parts.options.horizon_s) - len(self._promised)
+        hand_over = self._station.hand_over
+        room = hand_over.room(self._station.options.horizon_s) - len(self._promised)
         room = min(room, hand_over.can_write(self.campaign.campaign_id))
         kept = hand_over.places // _KEPT_FOR_REPLIES
         return Room(room, room - (kept or int(hand_over.places > 1)))
@@ -183,10 +132,10 @@ class CampaignRoad:
 
     def go(self, message: Queued, number_id: int, slot_at: float, decided_at: float) -> None:
         """The intent is durable: hand over at the slot. `decided_at` (steady): the lease and the look begin there."""
-        clock = self._parts.clock
+        clock = self._station.clock
         self._writing.saw(clock.now(), clock.steady() - decided_at)
         self._promised.pop(message.message_id, None)
-        self._parts.hand_over.at(
+        self._station.hand_over.at(
             Held(
                 text=self._text(message, number_id),
                 slot_at=slot_at,
@@ -196,7 +145,7 @@ class CampaignRoad:
                 pacer=self.pacer,
                 lane=message.lane,
                 due_at=message.due_at,
-                deadline=decided_at + self._parts.options.lease_s,
+                deadline=decided_at + self._station.options.lease_s,
                 seen_at=decided_at,
             )
         )
@@ -221,13 +170,8 @@ class CampaignRoad:
         self.pacer.give_back(straight.slot_at, message.carrier, message.segments)
 
     def waits(self, message: Queued) -> None:
-        """A durable message to be picked up; beyond `look_ahead` it stays in the store only."""
-        full = len(self._in_hand) >= self._parts.options.look_ahead
-        if message.lane != LANE_REPLY and (full or self._more_in_store):
-            self._left_in_store += 1
-            self._read_again_in(self._parts.options.poll_s)
-        else:
-            self._push(message)
+        """A durable message to be picked up."""
+        self._queue.enter(message)
         self.wake()
 
     def wake(self) -> None:
@@ -235,20 +179,12 @@ class CampaignRoad:
 
     def look_in_store(self) -> None:
         """There are messages in the queue that did not come through this process's doors."""
-        self._more_in_store = True
-        self._store_is_empty = False
-        self._next_poll_at = 0.0
+        self._queue.read_now()
         self.wake()
 
-    def _read_again_in(self, delay_s: float) -> None:
-        self._more_in_store = True
-        self._store_is_empty = False
-        self._next_poll_at = min(self._next_poll_at, self._parts.clock.now() + delay_s)
-
     def remind(self) -> None:
-        """Something came into the queue through another worker's door; many such words cost a few looks."""
-        self._read_again_in(0.0)
-        self._next_poll_at = max(self._next_poll_at, self._read_at + _SOONEST_READ_S)
+        """Something came into the queue through another worker's door."""
+        self._queue.read_soon()
         self.wake()
 
     def changed(self, campaign: Campaign) -> None:
@@ -262,9 +198,7 @@ class CampaignRoad:
         else:
             self.pacer.change(campaign.limits)
             self.pool.change(campaign.settings.pool, campaign.limits)
-            self._line = WaitingLine()  # whoever was parked until a slot of before is looked at again
-            for message in self._in_hand.values():
-                self._line.push(_waiting(message))
+            self._queue.line_up_anew()
         if before.settings.hours != campaign.settings.hours:
             self._hours_changed = True
         self.remind()
@@ -272,11 +206,9 @@ class CampaignRoad:
     async def _follow_changes(self, now: float) -> None:
         """Raises DatabaseAway, and OwnershipLost for a road that must begin anew."""
         if self._hours_changed:
-            await shorten_windows(self._parts.database, self.campaign, now)
+            await shorten_windows(self._station.database, self.campaign, now)
             self._hours_changed = False
-            self._line = WaitingLine()  # read again, with their new ends
-            self._in_hand.clear()
-            self.look_in_store()
+            self._queue.clear()  # read again, with their new ends
             self._next_sweep_at = now
         if self._must_begin_anew:
             await self.save_numbers()
@@ -307,7 +239,7 @@ class CampaignRoad:
             try:
                 wait_until = await self._step()
             except DatabaseAway:
-                wait_until = self._parts.clock.now() + 0.5
+                wait_until = self._station.clock.now() + 0.5
             await self._sleep(wait_until)
 
     async def stop(self) -> None:
@@ -321,7 +253,7 @@ class CampaignRoad:
             await self._brand_day.hand_back()
 
     async def _sleep(self, until: float) -> None:
-        delay_s = until - self._parts.clock.now()
+        delay_s = until - self._station.clock.now()
         if delay_s > 0 and not self._woken.is_set():
             timer = asyncio.get_running_loop().call_later(delay_s, self._woken.set)
             await self._woken.wait()
@@ -330,59 +262,32 @@ class CampaignRoad:
 
     async def _step(self) -> float:
         """One look at everything that is due; returns when to look again."""
-        now = self._parts.clock.now()
+        now = self._station.clock.now()
         if self._hours_changed or self._must_begin_anew:
             await self._follow_changes(now)
         self.pacer.speed_up(now)
         if now >= self._next_sweep_at:
             self._next_sweep_at = now + _SWEEP_S
             self._buyer.look_ahead()
-            if not self._in_hand:  # nobody waits who was read before the number was in the store
+            if not self._queue:  # nobody waits who was read before the number was in the store
                 self._numbers_given.turn()
-            if self._in_hand or not self._store_is_empty:
+            if not self._queue.is_all:
                 await self._sweep(now)
         if now >= self._next_save_at or self.pool.must_be_saved:
             self._next_save_at = now + _SAVE_NUMBERS_S
             await self.save_numbers()
-        if now >= self._next_poll_at:
-            await self._refill(now)
-        can_go = (
-            self._in_hand and self._parts.is_trusted and not self.hold.is_on
-        )  # it is woken when it may again
+        if now >= self._queue.next_read_at:
+            await self._queue.refill(now)
+        # it is woken when it may go again
+        can_go = self._queue and self._station.is_trusted and not self.hold.is_on
         wake_at = await self._dispatch() if can_go else math.inf
         self._brand_day.consider()
-        return min(wake_at, self._next_poll_at, self._next_sweep_at)
-
-    async def _refill(self, now: float) -> None:
-        """Reads on in the queue: what is urgent at once, initials when half of what memory may hold is gone."""
-        options, left_before = self._parts.options, self._left_in_store
-        self._next_poll_at = now + options.poll_s  # should this not get through
-        self._read_at = now
-        due_until = now + options.horizon_s
-        more = await self._read(_URGENT, due_until, options.look_ahead)
-        if len(self._in_hand) <= options.look_ahead // 2:
-            more = await self._read(_INITIALS, due_until, options.look_ahead) or more
-        else:
-            more = True
-        later = await messages.next_due(self._parts.database, self.campaign.key, due_until)
-        self._more_in_store = more or self._left_in_store != left_before
-        self._store_is_empty = not self._more_in_store and later is None
-        if self._more_in_store:
-            self._next_poll_at = now + options.poll_s
-        else:  # what is not due yet wakes the road; what comes meanwhile comes through a door
-            self._next_poll_at = math.inf if later is None else max(now + 0.1, later - options.horizon_s)
-
-    async def _read(self, lanes: tuple[int, int], due_until: float, limit: int) -> bool:
-        """Takes the first `limit` messages of the lanes in hand; True when there may be more."""
-        found = await messages.waiting(self._parts.database, self.campaign.key, lanes, due_until, limit)
-        for message in found:
-            self._push(message)
-        return len(found) == limit
+        return min(wake_at, self._queue.next_read_at, self._next_sweep_at)
 
     async def _dispatch(self) -> float:
-        now = self._parts.clock.now()
-        horizon_s = self._parts.options.horizon_s
-        taken = self._line.take(now, horizon_s, self.pacer, self._choose_waiting, self._room())
+        now = self._station.clock.now()
+        horizon_s = self._station.options.horizon_s
+        taken = self._queue.line.take(now, horizon_s, self.pacer, self._choose_waiting, self._room())
         self._wants_room = taken.wants_room
         for buy in taken.buys:
             self._buyer.consider(buy)
@@ -390,11 +295,11 @@ class CampaignRoad:
         over: list[Picked] = []
         for each in taken.picked:
             slot = max(each.chosen.slot, now)
-            (picked if self._in_time(self._in_hand[each.item.message_id], slot) else over).append(each)
+            (picked if self._in_time(self._queue[each.item.message_id], slot) else over).append(each)
         refusals = [
             Refusal(each.item.message_id, _NOT_ALLOWED, SubReason.EXPIRED_IN_QUEUE) for each in over
         ] + [Refusal(item.message_id, _NO_NUMBER, "") for item in taken.refused]
-        self._parts.metrics.number_selected("none", len(taken.refused))
+        self._station.metrics.number_selected("none", len(taken.refused))
         for each in over:
             self.pacer.give_back(each.chosen.slot, each.item.carrier, each.item.segments)
         if picked:
@@ -407,17 +312,17 @@ class CampaignRoad:
 
     def _in_time(self, message: Queued, slot_at: float) -> bool:
         """Whether the provider would still have time for it before the window closes."""
-        return slot_at + SHORTEST_VALIDITY_S <= message.not_after - self._parts.options.closing_margin_s
+        return slot_at + SHORTEST_VALIDITY_S <= message.not_after - self._station.options.closing_margin_s
 
     def _choose_waiting(self, item: Waiting, at: float) -> Chosen | Wait | NoNumber:
-        return self._choose(item, at, self._in_hand[item.message_id].contact_id)
+        return self._choose(item, at, self._queue[item.message_id].contact_id)
 
     def _choose(self, item: Waiting, at: float, contact_id: int) -> Chosen | Wait | NoNumber:
         """Two texts to one new contact may wait together: the second goes from the first one's number.
 
         Its slot lies no earlier than the write that it still needs is done.
         """
-        now, horizon_s = self._parts.clock.now(), self._parts.options.horizon_s
+        now, horizon_s = self._station.clock.now(), self._station.options.horizon_s
         at = max(at, now + min(self._writing.ample_s, horizon_s / 2))
         chosen = self.pool.choose(
             at,
@@ -430,24 +335,24 @@ class CampaignRoad:
             due_at=item.due_at,
         )
         if isinstance(chosen, Chosen):
-            self._parts.metrics.number_selected(_selection(chosen.how))
+            self._station.metrics.number_selected(_selection(chosen.how))
             self._numbers_given.give(contact_id, chosen.number.number_id)
         return chosen
 
     async def _claim(self, picked: Sequence[Picked]) -> None:
-        clock, options = self._parts.clock, self._parts.options
+        clock, options = self._station.clock, self._station.options
         decided_at, ask_at = clock.steady(), clock.now() + options.settled_s
         claims = [
             Claim(
                 each.item.message_id,
-                self._in_hand[each.item.message_id].contact_id,
+                self._queue[each.item.message_id].contact_id,
                 each.chosen.number.number_id,
                 each.chosen.slot,
             )
             for each in picked
         ]
         try:
-            async with self._parts.database.connection() as connection:
+            async with self._station.database.connection() as connection:
                 claimed = await messages.claim(
                     connection,
                     self.campaign.key,
@@ -468,23 +373,24 @@ class CampaignRoad:
             raise
         stopped = []
         for claim in claims:
-            message = self._in_hand.pop(claim.message_id)
+            message = self._queue.pop(claim.message_id)
+            assert message is not None
             attempt = claimed.get(claim.message_id)
             if attempt is None:
                 stopped.append(message)
                 self.pacer.give_back(claim.slot_at, message.carrier, message.segments)
                 continue
             message.attempt = attempt
-            self._parts.metrics.transition(State.QUEUED, State.SENDING)
+            self._station.metrics.transition(State.QUEUED, State.SENDING)
             self.go(message, claim.number_id, claim.slot_at, decided_at)
         if stopped:
             await self._why(stopped)
 
     async def _why(self, stopped: Sequence[Queued]) -> None:
         """The second look said no: a rule objects, the campaign is paused, or it is no longer ours to send."""
-        now = self._parts.clock.now()
+        now = self._station.clock.now()
         standings = await messages.standings(
-            self._parts.database,
+            self._station.database,
             self.campaign.key,
             self.campaign.opt_out_scope,
             [message.message_id for message in stopped],
@@ -500,33 +406,32 @@ class CampaignRoad:
                     Refusal(standing.message_id, refused.code, refused.sub_reason or "found while it waited")
                 )
             else:  # paused: it stays in the queue; whoever resumes the campaign wakes the road
-                self._read_again_in(self._parts.options.idle_poll_s)
+                self._queue.read_again_in(self._station.options.idle_poll_s)
         if refusals:
             await self._refuse(refusals)
 
     async def _refuse(self, refusals: Sequence[Refusal]) -> None:
-        now = self._parts.clock.now()
+        now = self._station.clock.now()
         for refusal in refusals:
-            self._line.remove(refusal.message_id)
-            self._in_hand.pop(refusal.message_id, None)
+            self._queue.pop(refusal.message_id)
         try:
-            blocked = await messages.block(self._parts.database, self.campaign.key, refusals, now)
+            blocked = await messages.block(self._station.database, self.campaign.key, refusals, now)
         except DatabaseAway:
             self.look_in_store()
             raise
         for refusal in refusals:
             if refusal.message_id in blocked:
-                self._parts.metrics.blocked(refusal.code)
-                self._parts.metrics.transition(State.QUEUED, State.BLOCKED)
+                self._station.metrics.blocked(refusal.code)
+                self._station.metrics.transition(State.QUEUED, State.BLOCKED)
 
     async def _sweep(self, now: float) -> None:
         """Messages whose lawful window is over are blocked, whether or not they were ever picked.
 
         A long queue is looked through a piece at a step, so that claims go on meanwhile.
         """
-        end = now + self._parts.options.closing_margin_s + SHORTEST_VALIDITY_S
+        end = now + self._station.options.closing_margin_s + SHORTEST_VALIDITY_S
         swept = await messages.sweep(
-            self._parts.database, self.campaign.key, end, self._swept_to, limit=_SWEPT_AT_ONCE
+            self._station.database, self.campaign.key, end, self._swept_to, limit=_SWEPT_AT_ONCE
         )
         if swept.over:
             await self._refuse(
@@ -536,11 +441,6 @@ class CampaignRoad:
         if swept.after_id is not None:
             self._next_sweep_at = now
 
-    def _push(self, message: Queued) -> None:
-        if message.message_id not in self._in_hand:
-            self._in_hand[message.message_id] = message
-            self._line.push(_waiting(message))
-
     async def save_numbers(self) -> None:
         """The pool's records, so that a restart goes on where this worker stopped."""
         changed = self.pool.changes()
@@ -548,7 +448,7 @@ class CampaignRoad:
             return
         rows = [(each.number_id, each.state.value, msgspec.json.encode(each).decode()) for each in changed]
         try:
-            await numbers.save(self._parts.database, self.campaign.key, rows)
+            await numbers.save(self._station.database, self.campaign.key, rows)
         except DatabaseAway:
             self.pool.not_saved(changed)
             raise
@@ -562,18 +462,6 @@ class CampaignRoad:
 
 def _selection(how: How) -> str:
     return "sticky" if how is _STICKY else "local" if how is _LOCAL else "fallback"
-
-
-def _waiting(message: Queued) -> Waiting:
-    return Waiting(
-        message.message_id,
-        Lane(message.lane),
-        message.carrier,
-        message.segments,
-        message.due_at,
-        message.phone[2:5],
-        message.number_id,
-    )
 
 
 def _needs_another_count(before: Campaign, after: Campaign) -> bool:

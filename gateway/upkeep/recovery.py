@@ -8,17 +8,16 @@ a provider whose list is exact; of one whose list lags, when it is said twice, a
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
 
 import structlog
 
 from gateway.clock import Clock
-from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.lifecycle import State
 from gateway.core.rules.retry import Ended
 from gateway.metrics import Metrics
 from gateway.pipeline.delivery import Delivery, News
 from gateway.pipeline.hand_over import HandOver
+from gateway.pipeline.road import CampaignRoad
 from gateway.providers.base import Found, OutboundText, Provider, ProviderError, StatusReport
 from gateway.store import receipts
 from gateway.store.database import Database
@@ -31,16 +30,6 @@ _A_ROUND = 500  # texts of one campaign: the others are next, half a minute late
 _REMEMBERED_S = 3600.0  # that the provider did not know a text; longer than any round of questions
 
 Attempt = tuple[int, int]
-
-
-class Owned(Protocol):
-    """A campaign of this worker's; since when, in seconds of `Clock.steady`."""
-
-    @property
-    def key(self) -> CampaignKey: ...
-
-    @property
-    def owned_since(self) -> float: ...
 
 
 class Recovery:
@@ -59,7 +48,7 @@ class Recovery:
         provider: Provider,
         delivery: Delivery,
         hand_over: HandOver,
-        owned: Mapping[int, Owned],
+        roads: Mapping[int, CampaignRoad],
         *,
         settled_s: float,
         on_the_wire_s: float,
@@ -71,7 +60,7 @@ class Recovery:
         self._provider = provider
         self._delivery = delivery
         self._hand_over = hand_over
-        self._owned = owned
+        self._roads = roads
         self._settled_s = settled_s
         self._on_the_wire_s = on_the_wire_s
         self._ask_every_s = ask_every_s
@@ -86,7 +75,7 @@ class Recovery:
         """Settles what can be settled now. Raises DatabaseAway."""
         self._hand_over.end_hanging_calls()
         since = self._clock.steady() - self._settled_s
-        campaigns = [owned.key for _, owned in sorted(self._owned.items()) if owned.owned_since <= since]
+        campaigns = [road.key for _, road in sorted(self._roads.items()) if road.owned_since <= since]
         if not campaigns:
             return
         now = self._clock.now()

@@ -7,7 +7,7 @@ counting takes a small share of the time, however long the queue.
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any
 
 from gateway.clock import Clock
 from gateway.core.rules.campaign import CampaignKey
@@ -20,6 +20,7 @@ from gateway.pipeline.road import CampaignRoad
 from gateway.store import backlog
 from gateway.store.backlog import Backlog, Budget
 from gateway.store.database import Database
+from gateway.store.group_commit import CommitWindow
 from gateway.upkeep.periodic import repeatedly
 
 _EVERY_S = 15.0
@@ -27,13 +28,6 @@ _REST = 20  # a count rests for so many times as long as it took
 _UNKNOWN = "unknown"
 
 Handed = Mapping[tuple[int, str | None], int]
-
-
-class Window(Protocol):
-    """A commit window: since when its oldest item waits, by the running loop's clock."""
-
-    @property
-    def oldest_at(self) -> float | None: ...
 
 
 class Workload:
@@ -57,7 +51,7 @@ class Workload:
 
     # ------------------------------------------------------------ what memory knows
 
-    def look(self, windows: Iterable[Window]) -> None:
+    def look(self, windows: "Iterable[CommitWindow[Any, Any]]") -> None:
         """Takes microseconds: numbers, daily caps, connections, calls, and what waits to be written."""
         roads = list(self._dispatch.roads.values())
         states = Counter(number.state for road in roads for number in road.pool.numbers.values())

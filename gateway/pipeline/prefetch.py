@@ -1,0 +1,131 @@
+"""The head of a campaign's queue in memory: what is due is read in time, and never more than memory may hold."""
+
+import math
+from collections.abc import Iterator
+
+from gateway.clock import Clock
+from gateway.core.rules.campaign import CampaignKey
+from gateway.core.sending.waiting import Lane, Waiting, WaitingLine
+from gateway.pipeline.options import DispatchOptions
+from gateway.store import messages
+from gateway.store.database import Database
+from gateway.store.messages import Queued
+
+_SOONEST_READ_S = 0.1  # after the last one, however often another worker says that something came
+_URGENT, _INITIALS = (Lane.REPLY, Lane.RETRY), (Lane.INITIAL, Lane.INITIAL)
+
+
+class Prefetch:
+    """Messages in hand, by id, and the line in which they wait."""
+
+    def __init__(self, database: Database, clock: Clock, options: DispatchOptions, key: CampaignKey) -> None:
+        self._database = database
+        self._clock = clock
+        self._options = options
+        self._key = key
+        self._in_hand: dict[int, Queued] = {}
+        self.line = WaitingLine()
+        self.more_in_store = True  # messages that are due and not in hand
+        self._store_is_empty = False  # nothing in the queue, due or not, that is not in hand
+        self._left_in_store = 0  # how often a message was left there
+        self._read_at = 0.0
+        self.next_read_at = 0.0
+
+    def __len__(self) -> int:
+        return len(self._in_hand)
+
+    def __getitem__(self, message_id: int) -> Queued:
+        return self._in_hand[message_id]
+
+    def __iter__(self) -> Iterator[Queued]:
+        return iter(self._in_hand.values())
+
+    @property
+    def is_all(self) -> bool:
+        """Whether nothing waits at all, here or in the store."""
+        return not self._in_hand and self._store_is_empty
+
+    def pop(self, message_id: int) -> Queued | None:
+        """Takes a message out of hand; None when it isn't there."""
+        self.line.remove(message_id)
+        return self._in_hand.pop(message_id, None)
+
+    def push(self, message: Queued) -> None:
+        if message.message_id not in self._in_hand:
+            self._in_hand[message.message_id] = message
+            self.line.push(waiting(message))
+
+    def enter(self, message: Queued) -> None:
+        """A durable message to be picked up; beyond what memory may hold it stays in the store only."""
+        full = len(self._in_hand) >= self._options.look_ahead
+        if message.lane != Lane.REPLY and (full or self.more_in_store):
+            self._left_in_store += 1
+            self.read_again_in(self._options.poll_s)
+        else:
+            self.push(message)
+
+    def line_up_anew(self) -> None:
+        """Whoever was parked until a slot of before is looked at again."""
+        self.line = WaitingLine()
+        for message in self._in_hand.values():
+            self.line.push(waiting(message))
+
+    def clear(self) -> None:
+        """Everything is read again."""
+        self.line = WaitingLine()
+        self._in_hand.clear()
+        self.read_now()
+
+    # ------------------------------------------------------------ reading
+
+    def read_now(self) -> None:
+        self.read_again_in(-math.inf)
+
+    def read_again_in(self, delay_s: float) -> None:
+        self.more_in_store = True
+        self._store_is_empty = False
+        self.next_read_at = min(self.next_read_at, self._clock.now() + delay_s)
+
+    def read_soon(self) -> None:
+        """Something came into the queue through another worker's door; many such words cost a few looks."""
+        self.read_again_in(0.0)
+        self.next_read_at = max(self.next_read_at, self._read_at + _SOONEST_READ_S)
+
+    async def refill(self, now: float) -> None:
+        """Reads on in the queue: what is urgent at once, initials when half of what memory may hold is gone."""
+        options, left_before = self._options, self._left_in_store
+        self.next_read_at = now + options.poll_s  # should this not get through
+        self._read_at = now
+        due_until = now + options.horizon_s
+        more = await self._read(_URGENT, due_until, options.look_ahead)
+        if len(self._in_hand) <= options.look_ahead // 2:
+            more = await self._read(_INITIALS, due_until, options.look_ahead) or more
+        else:
+            more = True
+        later = await messages.next_due(self._database, self._key, due_until)
+        self.more_in_store = more or self._left_in_store != left_before
+        self._store_is_empty = not self.more_in_store and later is None
+        if self.more_in_store:
+            self.next_read_at = now + options.poll_s
+        else:  # what is not due yet wakes the road; what comes meanwhile comes through a door
+            self.next_read_at = math.inf if later is None else max(now + 0.1, later - options.horizon_s)
+
+    async def _read(self, lanes: tuple[int, int], due_until: float, limit: int) -> bool:
+        """Takes the first `limit` messages of the lanes in hand; True when there may be more."""
+        found = await messages.waiting(self._database, self._key, lanes, due_until, limit)
+        for message in found:
+            self.push(message)
+        return len(found) == limit
+
+
+def waiting(message: Queued) -> Waiting:
+    """What the line needs to know of a queued message."""
+    return Waiting(
+        message.message_id,
+        Lane(message.lane),
+        message.carrier,
+        message.segments,
+        message.due_at,
+        message.phone[2:5],
+        message.number_id,
+    )
