@@ -42,7 +42,7 @@ bench: $(MADE) ## measure the hot paths and a whole bank of 250,000 contacts (ab
 	$(BIN)/python -m pytest -q benchmarks $(ARGS)
 	$(BIN)/python -m benchmarks.rehearsal
 
-bench-http: $(MADE) ## measure gateway and carrier over real HTTP (about 10 minutes): ARGS="--only whole-life,bare"
+bench-http: $(MADE) ## measure gateway and carrier over real HTTP (about 15 minutes): ARGS="--only whole-life,bare"
 	$(BIN)/python -m benchmarks.http $(ARGS)
 
 bench-correctness: $(MADE) ## numbers bought, duplicates, losses, judged by the carrier's ledger (about 2 minutes)

@@ -1,6 +1,6 @@
 """Runs the parts, prints a table, keeps the figures in benchmarks/results/http.json.
 
-python -m benchmarks.http [--only whole-life,bare,batches,accept,carrier,memory] [--scale 1.0]
+python -m benchmarks.http [--only whole-life,bare,batches,accept,stops,restart,carrier,memory] [--scale 1.0]
 """
 
 import argparse
@@ -22,10 +22,12 @@ from benchmarks.http.batches import batches, singles
 from benchmarks.http.carrier import creates, receipts
 from benchmarks.http.house import house
 from benchmarks.http.memory import memory
+from benchmarks.http.restart import restart
+from benchmarks.http.stops import stops
 from benchmarks.http.whole_life import Lives, live
 
 KEPT = Path(__file__).parents[1] / "results" / "http.json"
-PARTS = ("whole-life", "bare", "batches", "accept", "carrier", "memory")
+PARTS = ("whole-life", "bare", "batches", "accept", "stops", "restart", "carrier", "memory")
 _CONCURRENCY = 100  # creates under way: `dispatch.concurrency` and Twilio's usual limit
 _BARE_ROUNDS = 3
 _CREATE_ROUNDS = 3
@@ -33,6 +35,8 @@ _CREATE_ROUNDS = 3
 LEAST_LIVES_PER_S, LEAST_SHARE, AIMED_SHARE = 1500.0, 0.6, 0.75
 LEAST_BATCHED_PER_S, MOST_ACCEPT_P99_MS = 8000.0, 50.0
 LEAST_CREATES_PER_S, MOST_LATENESS_P99_MS = 4000.0, 50.0
+MOST_STOP_P99_MS = 1000.0
+MOST_RESTART_S = 5.0
 MOST_GROWTH = 0.05
 
 Row = tuple[str, str, str, bool | None]  # what, measured, target, reached
@@ -57,10 +61,22 @@ class Run:
             "whole-life": self._whole_life,
             "batches": self._batches,
             "accept": self._accept,
+            "stops": self._stops,
+            "restart": self._restart,
             "carrier": self._carrier,
             "memory": self._memory,
         }
-        for name in ("bare", "whole-life", "bare", "carrier", "batches", "accept", "memory"):
+        for name in (
+            "bare",
+            "whole-life",
+            "bare",
+            "carrier",
+            "batches",
+            "accept",
+            "stops",
+            "restart",
+            "memory",
+        ):
             if name in self.parts:
                 sys.stderr.write(f"{name} …\n")
                 await work[name]()
@@ -126,6 +142,28 @@ class Run:
             measured + valid,
             f"p99 at most {MOST_ACCEPT_P99_MS:g} ms",
             good,
+        )
+
+    async def _stops(self) -> None:
+        async with house() as built:
+            found = self.figures["stops"] = await stops(built, self._many(40_000), self._many(400))
+        answered = found.answered
+        valid = "" if answered.is_valid else f" (not valid: {answered.late_share:.1%} set out late)"
+        self._row(
+            f"a STOP's 2xx beside {found.final_per_s:,.0f} whole lives/s",
+            f"p99 {answered.p99_ms:g} ms, p50 {answered.p50_ms:g}, most {answered.most_ms:g}{valid}",
+            f"p99 at most {MOST_STOP_P99_MS:g} ms",
+            answered.p99_ms <= MOST_STOP_P99_MS and answered.is_valid,
+        )
+
+    async def _restart(self) -> None:
+        async with house() as built:
+            found = self.figures["restart"] = await restart(built, self._many(250_000), self._many(500))
+        self._row(
+            f"restart with {found.queued:,} queued and {found.idle_campaigns} idle campaigns",
+            f"first text after {found.first_text_s:g} s, listens after {found.listens_s:g} s",
+            f"at most {MOST_RESTART_S:g} s",
+            found.first_text_s <= MOST_RESTART_S,
         )
 
     async def _carrier(self) -> None:

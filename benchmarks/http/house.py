@@ -180,19 +180,25 @@ def _carrier(built: House, speed: float) -> Child:
 
 
 def _gateway(built: House) -> Child:
-    port = free_port()
-    built.gateway_url = f"http://{HOST}:{port}"
+    built.gateway_url = f"http://{HOST}:{free_port()}"
+    built.key = ""
+    return restarted(built)
+
+
+def restarted(built: House) -> Child:
+    """The gateway, where it was before."""
+    port = built.gateway_url.rpartition(":")[2]
     internal_port = free_port()
     built.internal_url = f"http://{HOST}:{internal_port}"
     environment = {
         "TEXTBANK_DATABASE_DSN": built.server.dsn(),
-        "TEXTBANK_HTTP_PORT": str(port),
+        "TEXTBANK_HTTP_PORT": port,
         "TEXTBANK_HTTP_INTERNAL_PORT": str(internal_port),
         "TEXTBANK_HTTP_PUBLIC_URL": built.gateway_url,
         "TEXTBANK_PROVIDER_URL": built.carrier_url.replace("http://", f"twilio://{ACCOUNT}:{TOKEN}@")
         + "?scheme=http",
     }
-    built.key = _key(environment)
+    built.key = built.key or _key(environment)
     built.gateway = Child("gateway", (*AT_NOON, "serve"), built.folder, environment)
     return built.gateway
 

@@ -84,6 +84,11 @@ class Child:
         if self._process.poll() is not None:
             raise RuntimeError(f"{self.name} ended: {self.log.read_text()[-2000:]}")
 
+    def kill(self) -> None:
+        """SIGKILL: no farewell of any kind."""
+        self._process.kill()
+        self._process.wait()
+
     def stop(self) -> None:
         if self._process.poll() is None:
             self._process.terminate()

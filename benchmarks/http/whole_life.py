@@ -78,7 +78,7 @@ async def live(
     replies_before = await watch.replies()
     cpu_before, began_at = house.cpu_s(), time.perf_counter()
     goal = already + len(contact_ids)
-    feeder = asyncio.get_running_loop().create_task(_feed(house, watch, campaign_id, contact_ids, already))
+    feeder = asyncio.get_running_loop().create_task(feed(house, watch, campaign_id, contact_ids, already))
     try:
         await _until(watch, goal, feeder, lambda final: seen(final - already))
         ended_at = await _until_answered(watch, webhooks_before, 2 * len(contact_ids), replies_before)
@@ -115,7 +115,7 @@ async def _lives(
     return Lives(count, replies, round(seconds, 3), round(count / seconds, 1), cpu_us)
 
 
-async def _feed(house: House, watch: Watch, campaign_id: int, contact_ids: list[int], already: int) -> None:
+async def feed(house: House, watch: Watch, campaign_id: int, contact_ids: list[int], already: int) -> None:
     for first in range(0, len(contact_ids), BATCH):
         while already + first - watch.final > MOST_UNDER_WAY - BATCH:  # noqa: ASYNC110
             await asyncio.sleep(_LOOKS_EVERY_S / 4)
