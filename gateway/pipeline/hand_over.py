@@ -77,6 +77,7 @@ class HandOver:
         self._held: dict[Key, Held] = {}
         self._calls: dict[Key, Held] = {}  # those in a call, the oldest first
         self._line: list[tuple[int, float, Key]] = []  # those before a call: a heap by lane and slot
+        self._serving = False
         self._looks: dict[int, asyncio.Task[None]] = {}
         self._unwritten: Counter[int] = Counter()
         self._looks_made = 0
@@ -183,16 +184,27 @@ class HandOver:
 
     def _serve_line(self) -> None:
         """Free calls go to replies first; what could not begin any more is planned anew or goes back."""
-        while self._line and self._free > 0:
-            _, _, key = heappop(self._line)
-            held = self._held.get(key)
-            if held is None or held.place is not Place.BEFORE_CALL:
-                continue
-            self._stop_timer(held)
-            if self._is_stale(held) or held.is_late(self._clock.now()):
-                self._plan(held)
-            else:
-                self._call(held)
+        if self._serving:  # who joins the line meanwhile is served by whoever serves it
+            return
+        self._serving = True
+        try:
+            while self._line and self._free > 0:
+                self._serve(heappop(self._line)[-1])
+        finally:
+            self._serving = False
+
+    def _serve(self, key: Key) -> None:
+        held = self._held.get(key)
+        if held is None or held.place is not Place.BEFORE_CALL:
+            return
+        self._stop_timer(held)
+        now = self._clock.now()
+        if held.is_late(now):
+            held.take_new_slot(now)
+        if self._is_stale(held) or held.slot_at > now:
+            self._plan(held)
+        else:
+            self._call(held)
 
     # ------------------------------------------------------------ the last look
 

@@ -27,6 +27,15 @@ from tests.pipeline.world import (
 )
 
 TIMER_S = 0.051  # how late a slot may be used
+PEOPLE_IN_LINE = 800
+WIDE = CampaignSettings(
+    registration=Registration(
+        total_per_s=1e12,
+        number_per_s=1e12,
+        carrier_per_s=dict.fromkeys(("att", "tmobile", "verizon", "uscellular"), 1e12),
+        small_carrier_number_per_s=1e12,
+    )
+)
 FIRST_DELAY_S, MOST_ATTEMPTS = RetryPolicy().first_delay_s, RetryPolicy().max_attempts
 
 
@@ -387,3 +396,21 @@ def test_one_whose_time_is_over_holds_up_nobody_behind_it(play):
         assert [await world.state((await slow).message_id)] == ["sent"]
 
     play(story, settings=one_call_at_a_time())
+
+
+# ---------------------------------------------------------------- a long line
+
+
+def test_a_long_line_for_few_calls_goes_out_as_calls_end(play):
+    """Hundreds wait for a call whose slots have passed: each takes a new one, and none is left standing."""
+
+    async def story(world: World) -> None:
+        await world.send_all(range(1, 4))
+        await world.wait(5)
+        world.provider.takes_s = 0.06
+        outcomes = await world.send_all(range(4, PEOPLE_IN_LINE + 1))
+        assert [each.admitted for each in outcomes] == [True] * len(outcomes)
+        await world.wait(20)
+        assert set((await world.states()).values()) == {"sent"}
+
+    play(story, people=PEOPLE_IN_LINE, campaign=WIDE)
