@@ -369,7 +369,7 @@ class CampaignRoad:
         except DatabaseAway:  # refused for now, and not carried out
             for each in picked:
                 self.pacer.give_back(each.chosen.slot, each.item.carrier, each.item.segments)
-                self._line.push(each.item)
+                self._queue.line.push(each.item)
             raise
         stopped = []
         for claim in claims:
