@@ -1,8 +1,9 @@
 """One campaign's part of its brand's T-Mobile day: asked for in blocks, ahead of need, and handed back unused."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
+
+import structlog
 
 from gateway.clock import Clock
 from gateway.core.sending.daily_cap import Ask, DailyCap
@@ -11,7 +12,7 @@ from gateway.store import brand_days
 from gateway.store.database import Database
 from gateway.store.troubles import DatabaseAway
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger("textbank.brand_day")
 _AWAY_S, _DEFECT_S = 1.0, 30.0
 
 
@@ -62,7 +63,7 @@ class BrandDay:
         except DatabaseAway:
             await asyncio.sleep(_AWAY_S)
         except Exception:  # noqa: BLE001 - a defect must not stop the campaign's other texts
-            _log.exception("campaign %s: its brand's day can't be shared now", self._campaign.campaign_id)
+            _log.exception("a brand's day can't be shared now", campaign_id=self._campaign.campaign_id)
             await asyncio.sleep(_DEFECT_S)
         finally:
             self._task = None

@@ -6,8 +6,9 @@ key names the opt-out, so neither a webhook that comes again nor a restart makes
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Sequence
+
+import structlog
 
 from gateway.clock import Clock
 from gateway.core.rules.safeguards import Kind, Request
@@ -19,7 +20,7 @@ from gateway.store.conversations import Left
 from gateway.store.database import Database
 from gateway.store.idempotency import Key
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger("textbank.confirmations")
 _WITHIN_S = 300.0
 
 
@@ -66,4 +67,4 @@ def _look(outcome: "asyncio.Future[Outcome]") -> None:
     if error is not None and not isinstance(
         error, KeyReused
     ):  # else it was confirmed, in the words of before
-        _log.error("an opt-out could not be confirmed: %s", error)
+        _log.error("an opt-out could not be confirmed", error=str(error))

@@ -1,8 +1,9 @@
 """What the provider's words mean for a campaign's numbers and its pace; the catalogue of errors says which."""
 
-import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+import structlog
 
 from gateway.core.rules.errors import Consequence, Kind, consequence
 from gateway.core.rules.lifecycle import State
@@ -16,7 +17,7 @@ from gateway.store.receipts import Moved
 if TYPE_CHECKING:
     from gateway.pipeline.dispatch import Dispatch
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger("textbank.numbers")
 _AT_CARRIER = frozenset({State.DELIVERED.value, State.UNDELIVERED.value})
 _NO_ROOM = frozenset({Kind.THROTTLE, Kind.QUEUE_FULL})
 
@@ -73,12 +74,12 @@ class Consequences:
         self._station.metrics.number_refused(means.code)
         number = self._pool.numbers[number_id]
         _log.warning(
-            "campaign %s: number %s waits for %.0f s: %s (%s)",
-            self._campaign.campaign_id,
-            number_id,
-            (number.settles_at or now) - now,
-            means.title,
-            means.code,
+            "a number waits",
+            campaign_id=self._campaign.campaign_id,
+            number_id=number_id,
+            for_s=round((number.settles_at or now) - now),
+            why=means.title,
+            code=means.code,
         )
 
     def _blame(self, now: float, number_id: int, kind: Kind) -> None:

@@ -6,10 +6,10 @@ in nobody's books is taken before another is bought.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 
 import msgspec
+import structlog
 
 from gateway.clock import Clock
 from gateway.core.rules.campaign import CampaignKey
@@ -18,13 +18,14 @@ from gateway.core.sending import settling
 from gateway.core.sending.numbers import Number, NumberPool
 from gateway.core.sending.pool_policy import PoolPolicy
 from gateway.core.sending.purchases import BuyOne, NoPurchase
+from gateway.core.text.phone import masked
 from gateway.metrics import Metrics
 from gateway.providers.base import AnswerLost, BoughtNumber, NotSent, Provider, ProviderError, Refused, Stock
 from gateway.store import numbers, purchases
 from gateway.store.database import Database
 from gateway.store.troubles import DatabaseAway
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger("textbank.numbers")
 _AWAY_FIRST_S, _AWAY_MOST_S = 0.5, 5.0
 _PATIENCE_S = 5.0  # a provider that is slow to answer holds up no campaign
 _LONGEST_PURCHASE_S = 120.0  # then it is as if its answer were lost
@@ -78,15 +79,15 @@ class Buyer:
 
     def _tell(self, stopped: NoPurchase | None, now: float) -> None:
         if stopped is None:
-            _log.info("campaign %s: numbers may be bought again", self._key.campaign_id)
+            _log.info("numbers may be bought again", campaign_id=self._key.campaign_id)
             return
         _log.warning(
-            "campaign %s: no number is bought any more: %s (%d of at most %d, %d within 24 hours)",
-            self._key.campaign_id,
-            stopped,
-            len(self._pool.numbers),
-            self._pool.max_numbers,
-            self._pool.bought_lately(now),
+            "no number is bought any more",
+            campaign_id=self._key.campaign_id,
+            why=str(stopped),
+            numbers=len(self._pool.numbers),
+            most_numbers=self._pool.max_numbers,
+            bought_within_a_day=self._pool.bought_lately(now),
         )
 
     def close(self) -> None:
@@ -102,7 +103,9 @@ class Buyer:
             sold_out = []
             self._postpone(buy, error)
         except Exception:  # noqa: BLE001 - bought or not, it can't be used; somebody else's number must do
-            _log.exception("a number for %s could not be kept", buy.reason)
+            _log.exception(
+                "a number could not be kept", campaign_id=self._key.campaign_id, reason=str(buy.reason)
+            )
             sold_out = list(buy.area_codes[:1])
         finally:
             del self._under_way[buy.reason]
@@ -141,7 +144,13 @@ class Buyer:
         if not isinstance(error, (NotSent, DatabaseAway)):
             wait_s = min(wait_s * 2.0**self._lost, _LONGEST_PAUSE_S)
             self._lost = min(self._lost + 1, _MOST_DOUBLINGS)
-        _log.warning("a number for %s can't be asked for now: %s; again in %.0f s", buy.reason, error, wait_s)
+        _log.warning(
+            "a number can't be asked for now",
+            campaign_id=self._key.campaign_id,
+            reason=str(buy.reason),
+            error=str(error),
+            again_in_s=round(wait_s),
+        )
         self._pool.purchase_postponed(buy, self._clock.now(), wait_s)
 
     async def _forgotten(self) -> BoughtNumber | None:
@@ -156,7 +165,7 @@ class Buyer:
         except (NotSent, AnswerLost):
             raise
         except ProviderError as error:  # it can't say: a purchase may still work, and the budget bounds it
-            _log.warning("campaign %s: what was bought can't be seen: %s", self._key.campaign_id, error)
+            _log.warning("what was bought can't be seen", campaign_id=self._key.campaign_id, error=str(error))
             return None
         unknown = await _in_nobodys_books(self._database, bought)
         return unknown[0] if unknown else None
@@ -228,14 +237,18 @@ async def take_in_forgotten(
         async with asyncio.timeout(_PATIENCE_S):
             bought = await provider.bought_for(key.campaign_id)
     except (ProviderError, TimeoutError) as error:
-        _log.warning("campaign %s: forgotten numbers can't be looked for now: %s", key.campaign_id, error)
+        _log.warning(
+            "forgotten numbers can't be looked for now", campaign_id=key.campaign_id, error=str(error)
+        )
         return 0
     forgotten = await _in_nobodys_books(database, bought)
     if not forgotten:
         return 0
     first_id = 1 + max((row.number_id for row in await numbers.load(database, key)), default=0)
     for number_id, each in enumerate(forgotten, first_id):
-        _log.warning("campaign %s: number …%s was bought and forgotten", key.campaign_id, each.phone[-4:])
+        _log.warning(
+            "a number was bought and forgotten", campaign_id=key.campaign_id, number=masked(each.phone)
+        )
         number = _settling(number_id, each, policy, now)
         await numbers.add(database, key, _row(number, each, _FORGOTTEN), now)
     return len(forgotten)

@@ -1,7 +1,8 @@
 """Chores: what one of all workers does now and then, such as asking the provider what a webhook lost."""
 
-import logging
 from collections.abc import Awaitable, Callable
+
+import structlog
 
 from gateway.clock import Clock
 from gateway.metrics import Metrics
@@ -10,7 +11,7 @@ from gateway.store import chores
 from gateway.store.database import Database
 from gateway.upkeep.periodic import repeatedly
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger("textbank.chores")
 _LOOK_EVERY_S = 60.0  # whether a chore is due that another worker did last
 _TURN_S = 3600.0  # for so long nobody else takes it up; then a chore that failed is due again
 
@@ -46,7 +47,7 @@ class Chore:
         try:
             until = await self._work(turn.done_until)
         except ProviderError as error:
-            _log.warning("the chore '%s' did not get through: %s", self.name, error)
+            _log.warning("a chore did not get through", chore=self.name, error=str(error))
             self._metrics.chore(self.name, "error")
             return False
         await chores.done(self._database, self.name, until, now + self._every_s)

@@ -1,12 +1,13 @@
 """What a worker does again and again beside the messages."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
+
+import structlog
 
 from gateway.store.troubles import DatabaseAway
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger("textbank.periodic")
 
 
 async def repeatedly(
@@ -24,5 +25,5 @@ async def repeatedly(
         except DatabaseAway:
             pass
         except Exception:  # noqa: BLE001 - a defect must not end it for good
-            _log.exception("%s met a defect", what)
+            _log.exception("periodic work met a defect", work=what)
         await asyncio.sleep(rest_s(time() - began_at))

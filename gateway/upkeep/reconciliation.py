@@ -6,10 +6,10 @@ is for a person to look at.
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Sequence
 
 import msgspec
+import structlog
 
 from gateway.clock import Clock
 from gateway.core.rules.lifecycle import TERMINAL, State, move, provider_word
@@ -20,7 +20,7 @@ from gateway.store import numbers, reconciliation
 from gateway.store.database import Database
 from gateway.store.reconciliation import Booked, Wanted
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger("textbank.reconciliation")
 RECEIPTS_TAKE_S = 3 * 86_400.0  # carriers' receipts come for three days
 _QUEUED_AT_MOST_S = 12 * 3600.0  # a text the provider still queues has no date in its list; validity is 10 h
 _SLICE = 500
@@ -114,7 +114,12 @@ class Reconciliation:
         )
         for report, failure in zip(reports, told, strict=True):
             if failure is not None:  # it harms this message only
-                _log.error("the receipt of message %s was not kept: %s", report.message_id, failure)
+                _log.error(
+                    "a receipt was not kept",
+                    campaign_id=report.campaign_id,
+                    message_id=report.message_id,
+                    error=str(failure),
+                )
 
 
 class _Comparison:
@@ -181,7 +186,7 @@ class _Comparison:
                 if row.message_id in self._listed:
                     continue
                 if asked == _MOST_ASKED:
-                    _log.warning("campaign %s: more are missing; the next run looks on", self._campaign_id)
+                    _log.warning("more are missing; the next run looks on", campaign_id=self._campaign_id)
                     return
                 asked += 1
                 await self._ask(row)
@@ -202,4 +207,10 @@ class _Comparison:
     def _name(self, difference: str, which: int | str, words: str) -> None:
         self._named[difference] = named = self._named.get(difference, 0) + 1
         if named <= _MOST_NAMED:
-            _log.warning("campaign %s, %s %s: %s", self._campaign_id, difference, which, words)
+            _log.warning(
+                "the books and the provider differ",
+                campaign_id=self._campaign_id,
+                difference=difference,
+                which=which,
+                why=words,
+            )

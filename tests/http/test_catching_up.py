@@ -184,7 +184,7 @@ def _refuses(_text: InboundText) -> "asyncio.Future[None]":
 
 
 async def test_a_lost_receipt_is_told_and_what_one_side_lacks_is_named(
-    dsn: str, caplog: pytest.LogCaptureFixture
+    dsn: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with a_scene(dsn, CatchUp(inbound_poll_s=0, reconcile_s=0)) as scene:
         request = Request(campaign_id=CAMPAIGN, contact_id=1, kind=Kind.INITIAL, body="Hi", sender_id=1)
@@ -205,7 +205,7 @@ async def test_a_lost_receipt_is_told_and_what_one_side_lacks_is_named(
         )
         assert state in ("delivered", "undelivered", "failed")
         assert (found.listed, found.unknown, found.missing) == (2, 1, 0)
-        assert foreign_sid in caplog.text
+        assert foreign_sid in "".join(capsys.readouterr())
         assert (await reconciliation.run(SOME_DAY)).told == 0
 
 
