@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import gateway.store
 
-_BEGINS = re.compile(r"\s*(?:WITH|SELECT|INSERT INTO|UPDATE|DELETE FROM)\s")
+SQL = re.compile(r"\s*(?:WITH|SELECT|INSERT INTO|UPDATE|DELETE FROM)\s")
 
 
 class Statement(NamedTuple):
@@ -31,13 +31,13 @@ def statements() -> Iterator[Statement]:
 def _statements_of(module: ModuleType) -> Iterator[Statement]:
     name = module.__name__.removeprefix("gateway.store.")
     for constant, value in vars(module).items():
-        if isinstance(value, str) and _BEGINS.match(value) and "{" not in value:
+        if isinstance(value, str) and SQL.match(value) and "{" not in value:
             yield Statement(f"{name}.{constant}", value)
     assert module.__file__ is not None
     for outer in ast.walk(ast.parse(Path(module.__file__).read_text())):
         if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef):
             for sql in _texts(outer, module):
-                if _BEGINS.match(sql):
+                if SQL.match(sql):
                     yield Statement(f"{name}.{outer.name}", sql)
 
 

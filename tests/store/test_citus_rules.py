@@ -3,12 +3,16 @@
 The schema is read from the database, the statements from gateway/store, parsed by PostgreSQL's own parser.
 """
 
+import re
+from collections.abc import Iterator
+
 import pytest
+from pglast import parse_plpgsql
 
 from gateway.store import contacts
 from gateway.store.database import Database
 from tests.store.held import KEY, loose
-from tests.store.statements import Statement, statements
+from tests.store.statements import SQL, Statement, statements
 
 EVERYWHERE = {  # small, seldom written: a copy on each node (a Citus reference table), or on the coordinator alone
     "api_keys": "who may use the door, whichever organisation they ask about",
@@ -114,6 +118,35 @@ async def test_every_statement_is_held_to_one_organisation(database: Database):
             wrong[each.where] = tables
     assert wrong == {}, "name organisation_id = $1 for each of these tables, or give the reason in ACROSS"
     assert len(EVERY) > 40
+
+
+async def test_every_function_is_held_to_its_first_argument(database: Database):
+    """Within a function too; what calls it gives it $1."""
+    distributed = {name for name, has_key in (await _tables(database)).items() if has_key} - set(EVERYWHERE)
+    functions = await database.fetch(
+        """
+        SELECT proname, proargnames[1], pg_get_functiondef(oid) FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace ORDER BY proname
+        """
+    )
+    assert functions
+    for name, first, definition in functions:
+        queries = [re.sub(rf"\b{first}\b", "$1", sql) for sql in _queries(parse_plpgsql(definition))]
+        assert queries
+        assert {sql: loose(sql, distributed) for sql in queries} == {sql: [] for sql in queries}
+        calls = [each.sql for each in EVERY if f"{name}(" in each.sql]
+        assert calls
+        assert [sql for sql in calls if f"{name}($1, $2," not in sql] == []
+
+
+def _queries(parsed: object) -> Iterator[str]:
+    """The statements within a function, wherever they stand."""
+    if isinstance(parsed, dict):
+        if isinstance(found := parsed.get("query"), str) and SQL.match(found):
+            yield found
+        parsed = list(parsed.values())
+    for each in parsed if isinstance(parsed, list) else ():
+        yield from _queries(each)
 
 
 def test_reasons_are_for_statements_that_are_there():
