@@ -369,7 +369,7 @@ class CampaignRoad:
         except DatabaseAway:  # refused for now, and not carried out
             for each in picked:
                 self.pacer.give_back(each.chosen.slot, each.item.carrier, each.item.segments)
-                self._queue.line.push(each.item)
+            self._queue.line_up_anew()
             raise
         stopped = []
         for claim in claims:
