@@ -131,6 +131,8 @@ async def test_after_a_busy_day_every_metric_has_moved(dsn: str) -> None:
         people = {"contacts": [{"phone": f"+1412555{1000 + nth}"} for nth in range(PEOPLE)]}
         path = f"/v1/campaigns/{campaign}/contacts"
         contacts = (await house.call("POST", path, people)).body["contact_ids"]
+        newer = """INSERT INTO campaigns VALUES (99, 99, 'Made by a newer release', '{"pool": 7}', false, now())"""
+        await house.store.execute(newer)
         await the_bank(house, campaign, contacts)
         await the_rush(house, campaign, contacts[2:])
         with contextlib.suppress(TimeoutError):
