@@ -158,7 +158,9 @@ class Worker:
         self.probe = DatabaseProbe(dsn, self.database, succession)
         self._session = None  # the only worker of its database talks to nobody
         if settings.workers.beat_s:
-            self._session = Database(dsn, _SESSION_CONNECTIONS, limits=PROBE, succession=succession)
+            self._session = Database(
+                dsn, _SESSION_CONNECTIONS, limits=PROBE, succession=succession, name="session"
+            )
         self.gateway = Gateway(settings, self.database, provider, clock, self._session)
         self._parts = self._door_parts()
         self._access_log = AccessLog(clock.now, FORMS[settings.log.format]) if settings.log.access else None

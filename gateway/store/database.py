@@ -96,6 +96,7 @@ class Database:
         *,
         limits: Limits = ORDINARY,
         succession: Succession | None = None,
+        name: str = "main",
     ) -> None:
         self._dsn = dsn
         self._size = connections
@@ -111,7 +112,7 @@ class Database:
         self.in_flight = 0
         self.waited: Callable[[float], None] = _nobody_asks  # is told each wait for a connection, in seconds
         self.generation = 0  # counts the connections ever made
-        self.outage = Outage()
+        self.outage = Outage(name)
 
     @property
     def in_use(self) -> int:

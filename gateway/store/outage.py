@@ -17,7 +17,8 @@ _log = structlog.get_logger("textbank.database")
 class Outage:
     """Counts the failures that are the server's and not one statement's. Times are the running loop's."""
 
-    def __init__(self) -> None:
+    def __init__(self, door: str) -> None:
+        self._door = door  # which of a worker's doors to the database
         self._since: float | None = None
         self._over_at = 0.0  # no earlier than that a success counts
         self._failures = 0
@@ -38,7 +39,7 @@ class Outage:
         if trouble.is_local:
             self._local += 1
             if self._local % _EACH_NTH == 1:
-                _log.warning("a statement waits its turn", why=str(trouble), nth=self._local)
+                _log.warning("a statement waits its turn", door=self._door, why=str(trouble), nth=self._local)
             return
         now = _now()
         self._over_at = now + (_QUIET_S if isinstance(trouble, DatabaseBusy) else 0.0)
@@ -48,6 +49,7 @@ class Outage:
         if self._failures % _EACH_NTH == 1:
             _log.warning(
                 "the database is away",
+                door=self._door,
                 kind=type(trouble).__name__,
                 why=str(trouble),
                 failures=self._failures,
@@ -58,7 +60,9 @@ class Outage:
         """A statement was carried out."""
         if self._since is None or _now() < self._over_at:
             return
-        _log.warning("the database is back", away_s=round(self.length_s, 1), failures=self._failures)
+        _log.warning(
+            "the database is back", door=self._door, away_s=round(self.length_s, 1), failures=self._failures
+        )
         self._since = None
 
 

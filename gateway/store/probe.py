@@ -15,7 +15,7 @@ class DatabaseProbe:
     """Never waits behind the bank, and answers within `PROBE`'s limits whatever the server does."""
 
     def __init__(self, dsn: str, database: Database, succession: Succession | None = None) -> None:
-        self._own = Database(dsn, connections=1, limits=PROBE, succession=succession)
+        self._own = Database(dsn, connections=1, limits=PROBE, succession=succession, name="probe")
         self._database = database
 
     async def ask(self) -> None:
