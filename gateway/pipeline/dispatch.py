@@ -23,7 +23,7 @@ from gateway.pipeline.delivery import Delivery, News, Requeued
 from gateway.pipeline.hand_over import HandOver
 from gateway.pipeline.inbound_gap import InboundGap
 from gateway.pipeline.options import DispatchOptions
-from gateway.pipeline.purchase import take_in_forgotten
+from gateway.pipeline.purchase import PATIENCE_S, take_in_forgotten
 from gateway.pipeline.road import CampaignRoad
 from gateway.providers.base import OutboundText, Provider
 from gateway.store import brand_days, messages, numbers
@@ -34,6 +34,9 @@ from gateway.store.receipts import Moved
 
 _QUEUED, _SENDING = State.QUEUED.value, State.SENDING.value  # a plain text is found faster
 _log = structlog.get_logger("gateway.dispatch")
+
+
+_ASK_AGAIN_S = 60.0
 
 
 def _nobody(*_: object) -> None:
@@ -73,6 +76,7 @@ class Dispatch:
             longest_call_s=options.on_the_wire_s,
             look_valid_s=options.look_valid_s,
         )
+        self._provider_silent_until = 0.0
         self.roads: dict[int, CampaignRoad] = {}
         self.trusted_until = math.inf  # by Clock.steady: then somebody else may own our campaigns
         self.tell: Callable[[int], None] = _nobody  # the campaign's owner, of what came into its queue here
@@ -93,9 +97,7 @@ class Dispatch:
         """Gives the campaign its one road. Only its owner may, one call at a time for each campaign."""
         campaign_id = campaign.campaign_id
         pacer = await self._pacer(campaign)
-        await take_in_forgotten(
-            self.provider, self.database, campaign.key, campaign.settings.pool, self.clock.now()
-        )
+        await self._take_in_forgotten(campaign)
         rows = await numbers.load(self.database, campaign.key)
         pool = NumberPool(
             campaign.settings.pool,
@@ -107,6 +109,18 @@ class Dispatch:
         road = CampaignRoad(self, campaign, token, pool, pacer)
         self.roads[campaign_id] = road
         road.task = asyncio.get_running_loop().create_task(self._run(road), name=f"road {campaign_id}")
+
+    async def _take_in_forgotten(self, campaign: Campaign) -> None:
+        """A provider that was silent when it was asked for one campaign is not asked for each of the others."""
+        began_at = self.clock.steady()
+        if began_at < self._provider_silent_until:
+            return
+        await take_in_forgotten(
+            self.provider, self.database, campaign.key, campaign.settings.pool, self.clock.now()
+        )
+        now = self.clock.steady()
+        if now - began_at >= PATIENCE_S:
+            self._provider_silent_until = now + _ASK_AGAIN_S
 
     async def close_road(self, campaign_id: int) -> None:
         """Claims nothing more for the campaign, finishes its calls under way and saves its numbers."""

@@ -27,7 +27,7 @@ from gateway.store.troubles import DatabaseAway
 
 _log = structlog.get_logger("textbank.numbers")
 _AWAY_FIRST_S, _AWAY_MOST_S = 0.5, 5.0
-_PATIENCE_S = 5.0  # a provider that is slow to answer holds up no campaign
+PATIENCE_S = 5.0  # a provider that is slow to answer holds up no campaign
 _LONGEST_PURCHASE_S = 120.0  # then it is as if its answer were lost
 _LONGEST_PAUSE_S = 3600.0
 _MOST_DOUBLINGS = 20
@@ -158,7 +158,7 @@ class Buyer:
         if not isinstance(self._provider, Stock):
             return None
         try:
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(PATIENCE_S):
                 bought = await self._provider.bought_for(self._key.campaign_id)
         except TimeoutError as error:
             raise NotSent(text="the provider does not say in time what it has sold") from error
@@ -234,7 +234,7 @@ async def take_in_forgotten(
     if not isinstance(provider, Stock):
         return 0
     try:
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(PATIENCE_S):
             bought = await provider.bought_for(key.campaign_id)
     except (ProviderError, TimeoutError) as error:
         _log.warning(
