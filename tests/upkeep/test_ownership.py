@@ -396,7 +396,7 @@ def test_a_drain_while_people_opt_out_ends_and_keeps_every_stop(cluster: Cluster
         for each in MANY:  # what arrives meanwhile opens further windows
             request = Request(campaign_id=each, contact_id=1, kind=Kind.CONFIRMATION, body="Bye")
             world.gateway.admission.submit(request).add_done_callback(lambda done: done.exception())
-            await asyncio.sleep(0.01)
+            await world.wait(0.01)
         await asyncio.gather(*stops, *drains)
         await world.gateway.drain()
         assert await world.store.fetch_value("SELECT count(*) FROM opt_outs") == 10
