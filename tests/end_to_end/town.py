@@ -261,11 +261,12 @@ async def open_town(
     options: tuple[str, ...] = (),
     carrier: Sequence[str] = (),
     gateway: bool = True,
+    scenario: Path | str = QUICK_TOWN,
     **settings: Any,
 ) -> AsyncIterator[Town]:
     """Carrier, line and gateway with a campaign and its contacts; all ended at the end of the block."""
     async with aiohttp.ClientSession() as session:
-        opened = await open_carrier(speed=speed, more=carrier)
+        opened = await open_carrier(scenario, speed=speed, more=carrier)
         store = Database(dsn, connections=1)
         town: Town | None = None
         line: Line | None = None
