@@ -61,7 +61,9 @@ def serve(
 
     logs.configure(settings.log)
     if check:
-        return _told(*_run(serving.findings(settings)))
+        from gateway.check import findings
+
+        return _told(*_run(findings(settings)))
     serving.provider_factory(settings.provider.url)  # before a database is started in vain
     dsn = serving.database_dsn(settings)
     _run(serving.serve(settings, dsn), fast=True)

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -245,17 +245,6 @@ class Settings(Section, frozen=True):
     log: Log = field(default_factory=Log)
 
 
-class SettingDoc(Struct, frozen=True):
-    """One line of the settings' reference page."""
-
-    name: str
-    variable: str
-    type: str
-    default: str
-    description: str
-    secret: bool
-
-
 SECTIONS: dict[str, type[Section]] = {item.name: item.type for item in msgspec.structs.fields(Settings)}
 
 
@@ -280,21 +269,6 @@ def load(
     return settings
 
 
-def reference() -> Iterator[SettingDoc]:
-    """Every setting with its default and its one line, in the order of the classes above."""
-    for section, kind in SECTIONS.items():
-        for item in msgspec.structs.fields(kind):
-            meta = _meta(item.type)
-            yield SettingDoc(
-                name=f"{section}.{item.name}",
-                variable=f"{PREFIX}{section}_{item.name}".upper(),
-                type=_type_name(get_args(item.type)[0]),
-                default="" if item.default is None else str(item.default),
-                description=meta.description or "",
-                secret=bool((meta.extra or {}).get("secret")),
-            )
-
-
 # ---------------------------------------------------------------- the three sources
 
 Given = Iterator[tuple[str, str, object, str]]
@@ -317,7 +291,7 @@ def _from_file(path: Path | None) -> Given:
 
 
 def _from_environment(environment: Mapping[str, str]) -> Given:
-    variables = {setting.variable: setting.name for setting in reference()}
+    variables = {variable_of(name): name for name in _names()}
     for variable in sorted(environment):
         if not variable.startswith(PREFIX) or variable == CONFIG_VARIABLE:
             continue
@@ -333,9 +307,17 @@ def _from_flags(flags: Mapping[str, object]) -> Given:
             continue
         section, _, name = dotted.partition(".")
         if section not in SECTIONS or name not in SECTIONS[section].__struct_fields__:
-            known = [setting.name for setting in reference()]
-            raise BadInput(f"unknown setting '{dotted}'", "flags", _suggestion(dotted, known))
+            raise BadInput(f"unknown setting '{dotted}'", "flags", _suggestion(dotted, _names()))
         yield section, name, _Text(value) if isinstance(value, str) else value, f"flag {dotted}"
+
+
+def _names() -> list[str]:
+    return [f"{section}.{name}" for section, kind in SECTIONS.items() for name in kind.__struct_fields__]
+
+
+def variable_of(name: str) -> str:
+    """The environment's name for a setting: `http.port` is TEXTBANK_HTTP_PORT."""
+    return f"{PREFIX}{name.replace('.', '_')}".upper()
 
 
 def _known(section: str, name: str, where: str, value: object) -> tuple[str, str, object, str]:
@@ -435,21 +417,12 @@ class _Shown:
 def _shown(section: Section, name: str) -> str:
     value = getattr(section, name)
     kind = next(item.type for item in msgspec.structs.fields(type(section)) if item.name == name)
-    if value is None or not (_meta(kind).extra or {}).get("secret"):
+    if value is None or not (meta_of(kind).extra or {}).get("secret"):
         return repr(value)
     scheme, separator, _ = str(value).partition("://")
     return repr(f"{scheme}://…" if separator else "…")
 
 
-def _meta(kind: Any) -> Meta:
+def meta_of(kind: Any) -> Meta:
     """The Meta of an Annotated type; an empty one for a section's own type."""
     return next((each for each in get_args(kind)[1:] if isinstance(each, Meta)), Meta())
-
-
-def _type_name(kind: Any) -> str:
-    if get_origin(kind) is Annotated:
-        return _type_name(get_args(kind)[0])
-    if get_origin(kind) is Literal:
-        return ", ".join(get_args(kind))
-    names = [_type_name(each) for each in get_args(kind) if each is not type(None)]
-    return names[0] if names else str(kind.__name__)

@@ -6,11 +6,10 @@ import gc
 import hashlib
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from importlib.metadata import entry_points, version
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
@@ -34,7 +33,7 @@ from gateway.store.database import Database
 from gateway.store.embedded import EmbeddedServer
 from gateway.store.hosts import Succession
 from gateway.store.limits import PROBE, within
-from gateway.store.migrate import MigrationFailed, migrate, would_apply
+from gateway.store.migrate import MigrationFailed, migrate
 from gateway.store.probe import DatabaseProbe
 from gateway.store.troubles import DatabaseAway
 from gateway.upkeep.reconciliation import Differences
@@ -326,12 +325,13 @@ async def _listening(runner: web.AppRunner, host: str, port: int, settings: str)
     try:
         await site.start()
     except OSError as error:
-        raise _cannot_listen(host, port, settings, error) from error
+        raise cannot_listen(host, port, settings, error) from error
     port = runner.addresses[0][1]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _cannot_listen(host: str, port: int, settings: str, error: OSError) -> BadInput:
+def cannot_listen(host: str, port: int, settings: str, error: OSError) -> BadInput:
+    """Why, and which of the settings to change."""
     number = error.errno or 0  # below 0 for an unknown host, which has words of its own
     why = os.strerror(number) if number > 0 else error.strerror or str(error)
     do = f"stop what listens there, or give another {settings}"
@@ -383,11 +383,12 @@ async def _greet(provider: Provider) -> None:
     except (ProviderError, TimeoutError) as error:
         code = error.code if isinstance(error, Refused) else None
         if code is not None and consequence(code).kind is Kind.AUTH:
-            raise _provider_says_no(error) from error
+            raise provider_says_no(error) from error
         _log.warning("the provider does not answer as it should", why=str(error) or "no answer in time")
 
 
-def _provider_says_no(error: Exception) -> BadInput:
+def provider_says_no(error: Exception) -> BadInput:
+    """What the provider has against us, and what to do."""
     do = (
         "start the provider or correct its address"
         if isinstance(error, NotSent)
@@ -410,83 +411,3 @@ async def reconcile(settings: Settings, database: Database, provider: Provider, 
         return await reconciliation_of(gateway, provider).run(since)
     except ProviderError as error:
         raise BadInput(f"the provider did not tell it all ({error})", "provider.url", "try again") from error
-
-
-# ---------------------------------------------------------------- --check
-
-
-class Findings(NamedTuple):
-    """What would keep a worker from serving, and what it would do at its start, one line each."""
-
-    faults: list[str]
-    notes: list[str]
-
-
-async def findings(settings: Settings) -> Findings:
-    """Nothing is started or changed."""
-    checks: tuple[Callable[[Settings], Awaitable[str | None]], ...] = (
-        _check_provider,
-        _check_public_url,
-        _check_port,
-        _check_database,
-    )
-    found = Findings([], [])
-    for check in checks:
-        try:
-            note = await check(settings)
-        except BadInput as error:
-            found.faults.append(str(error))
-        else:
-            found.notes.extend([note] if note else [])
-    return found
-
-
-async def _check_provider(settings: Settings) -> None:
-    provider = provider_of(settings)
-    try:
-        await ask_provider(provider)
-    except ProviderError as error:
-        raise _provider_says_no(error) from error
-    finally:
-        await provider.close()
-
-
-async def _check_public_url(settings: Settings) -> None:
-    if settings.http.public_url is None:
-        do = "give the address under which the provider reaches us: https://texts.example.org"
-        raise BadInput("callbacks can't come: no public address", "http.public_url", do)
-
-
-async def _check_port(settings: Settings) -> None:
-    http = settings.http
-    _check_free(http.host, http.port, "http.host or http.port")
-    _check_free(http.internal_host, internal_port(http), "http.internal_host or http.internal_port")
-
-
-def _check_free(host: str, port: int, names: str) -> None:
-    try:
-        where: Any = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(where[0], where[1]) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(where[4])
-    except OSError as error:
-        raise _cannot_listen(host, port, names, error) from error
-
-
-async def _check_database(settings: Settings) -> str | None:
-    """A PostgreSQL of our own is not started for a check: only its folder is looked at."""
-    if settings.database.dsn is None:
-        folder = data_folder(settings)
-        nearest = next(each for each in (folder, *folder.parents) if each.exists())
-        if not os.access(nearest, os.W_OK):
-            raise BadInput("can't write here", str(folder), "give database.data_dir or database.dsn")
-        return None
-    database = Database(settings.database.dsn, connections=1)
-    await database.open()
-    try:
-        missing = await would_apply(database)
-    except DatabaseAway as error:
-        raise BadInput("the database went away", "database.dsn", "try again") from error
-    finally:
-        await database.close()
-    return f"the start will bring the tables up to date: {', '.join(missing)}" if missing else None

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from gateway.config import SECTIONS, Settings, internal_port, load, reference
+from gateway.config import SECTIONS, Settings, internal_port, load
+from gateway.config_reference import reference
 from gateway.core.rules.errors import BadInput
 
 DOCS = list(reference())

@@ -15,7 +15,7 @@ from docs.generate.parameters import MEANINGS as PARAMETER_MEANINGS
 from docs.generate.parameters import parameters
 from docs.generate.result_fields import MEANINGS as FIELD_MEANINGS
 from docs.generate.result_fields import fields
-from gateway import config
+from gateway import config, config_reference
 from gateway.core.rules.errors import CATALOGUE, Actor, Billing, Box, Retry, SubReason
 from gateway.core.rules.lifecycle import State
 from gateway.core.rules.safeguards import RULES
@@ -84,7 +84,7 @@ def test_a_stale_part_is_seen() -> None:
 # ---------------------------------------------------------------- everything has words
 
 
-@pytest.mark.parametrize("setting", list(config.reference()), ids=lambda each: each.name)
+@pytest.mark.parametrize("setting", list(config_reference.reference()), ids=lambda each: each.name)
 def test_every_setting_is_documented(setting: config.SettingDoc) -> None:
     assert setting.description
     assert f"`{setting.name}` | `{setting.variable}`" in page("reference/settings.md")

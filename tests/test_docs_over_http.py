@@ -19,7 +19,7 @@ from docs.generate.command_line import leaves
 from docs.generate.door import names
 from docs.generate.result_fields import fields
 from docs.generate.twin import FAULTS, TABLE_MEANINGS
-from gateway import config
+from gateway import config, config_reference
 from gateway.core.rules.registration import Registration, limits
 from gateway.http.records import NewCampaign, SingleMessage
 from gateway.metrics import FAMILIES
@@ -125,8 +125,8 @@ def test_every_command_and_flag_is_in_the_reference(name: str, command: click.Co
 
 
 def test_settings_and_variables_named_in_the_pages_exist() -> None:
-    variables = {each.variable for each in config.reference()} | {config.CONFIG_VARIABLE}
-    settings = {each.name for each in config.reference()} | {path for path, _ in fields()}
+    variables = {each.variable for each in config_reference.reference()} | {config.CONFIG_VARIABLE}
+    settings = {each.name for each in config_reference.reference()} | {path for path, _ in fields()}
     for path, text in texts():
         for name in re.findall(r"TEXTBANK_[A-Z_]*[A-Z]", text):
             assert name in variables, path

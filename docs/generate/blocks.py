@@ -10,7 +10,7 @@ from docs.generate.parameters import Parameter, parameters
 from docs.generate.result_fields import json_fields
 from docs.generate.tables import code, table
 from docs.generate.twin import fault_orders, ledger_tables
-from gateway import config
+from gateway import config_reference
 from gateway.core.rules.errors import CATALOGUE, Consequence, Kind, SubReason, consequence
 from gateway.core.rules.hours import STATE_WINDOWS, WEEKDAYS, clock_text
 from gateway.core.rules.lifecycle import MOVES, State
@@ -57,7 +57,7 @@ def _settings() -> str:
             code(each.default) or "none",
             f"{each.description}{' (secret: never shown)' if each.secret else ''}",
         )
-        for each in config.reference()
+        for each in config_reference.reference()
     ]
     return table(("setting", "variable", "type", "default", "meaning"), rows)
 

@@ -26,9 +26,10 @@ from gateway.pipeline.options import DispatchOptions
 from gateway.pipeline.purchase import PATIENCE_S, take_in_forgotten
 from gateway.pipeline.road import CampaignRoad
 from gateway.providers.base import OutboundText, Provider
-from gateway.store import brand_days, messages, numbers
+from gateway.store import brand_days, claims, numbers
+from gateway.store.claims import Looked
 from gateway.store.database import Database
-from gateway.store.messages import Looked, Queued
+from gateway.store.messages import Queued
 from gateway.store.ownership import FencingToken, OwnershipLost
 from gateway.store.receipts import Moved
 
@@ -198,7 +199,7 @@ class Dispatch:
     async def _look(self, campaign_id: int, texts: Sequence[OutboundText]) -> set[int]:
         looked = [Looked(each.message_id, each.phone, each.answers_opt_out) for each in texts]
         campaign = self._campaigns[campaign_id]
-        return await messages.stopped(self.database, campaign.key, campaign.opt_out_scope, looked)
+        return await claims.stopped(self.database, campaign.key, campaign.opt_out_scope, looked)
 
     def _freed(self) -> None:
         for road in self.roads.values():

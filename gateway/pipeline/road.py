@@ -34,8 +34,9 @@ from gateway.pipeline.prefetch import Prefetch, waiting
 from gateway.pipeline.purchase import Buyer
 from gateway.pipeline.recent_durations import RecentDurations
 from gateway.providers.base import OutboundText
-from gateway.store import messages, numbers
-from gateway.store.messages import Claim, Queued, Refusal
+from gateway.store import claims, messages, numbers
+from gateway.store.claims import Claim, Refusal
+from gateway.store.messages import Queued
 from gateway.store.ownership import FencingToken, OwnershipLost
 from gateway.store.receipts import Moved
 from gateway.store.troubles import DatabaseAway, DatabaseGone
@@ -342,7 +343,7 @@ class CampaignRoad:
     async def _claim(self, picked: Sequence[Picked]) -> None:
         clock, options = self._station.clock, self._station.options
         decided_at, ask_at = clock.steady(), clock.now() + options.settled_s
-        claims = [
+        wanted = [
             Claim(
                 each.item.message_id,
                 self._queue[each.item.message_id].contact_id,
@@ -353,11 +354,11 @@ class CampaignRoad:
         ]
         try:
             async with self._station.database.connection() as connection:
-                claimed = await messages.claim(
+                claimed = await claims.claim(
                     connection,
                     self.campaign.key,
                     self.campaign.opt_out_scope,
-                    claims,
+                    wanted,
                     now=clock.now(),
                     ask_at=ask_at,
                     token=self.token,
@@ -372,7 +373,7 @@ class CampaignRoad:
             self._queue.line_up_anew()
             raise
         stopped = []
-        for claim in claims:
+        for claim in wanted:
             message = self._queue.pop(claim.message_id)
             assert message is not None
             attempt = claimed.get(claim.message_id)
@@ -389,7 +390,7 @@ class CampaignRoad:
     async def _why(self, stopped: Sequence[Queued]) -> None:
         """The second look said no: a rule objects, the campaign is paused, or it is no longer ours to send."""
         now = self._station.clock.now()
-        standings = await messages.standings(
+        standings = await claims.standings(
             self._station.database,
             self.campaign.key,
             self.campaign.opt_out_scope,
@@ -415,7 +416,7 @@ class CampaignRoad:
         for refusal in refusals:
             self._queue.pop(refusal.message_id)
         try:
-            blocked = await messages.block(self._station.database, self.campaign.key, refusals, now)
+            blocked = await claims.block(self._station.database, self.campaign.key, refusals, now)
         except DatabaseAway:
             self.look_in_store()
             raise

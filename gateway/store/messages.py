@@ -1,16 +1,13 @@
 """Messages: written at admission, claimed at dispatch, moved by the provider's word."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import asyncpg
 import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
-from gateway.core.rules.errors import SubReason
 from gateway.core.rules.lifecycle import MOVES
-from gateway.core.rules.safeguards import LANDLINES, NOT_MOBILE, RULES, Facts, Kind, Rule
-from gateway.store.database import Connection, Database, Statements
-from gateway.store.ownership import FencingToken, OwnershipLost
+from gateway.store.database import Database, Statements
 from gateway.store.rows import as_rows
 
 LEGAL_MOVES = sorted(f"{before}>{after}" for before, afters in MOVES.items() for after in afters)
@@ -232,176 +229,6 @@ async def next_due(database: Database, key: CampaignKey, after: float) -> float 
     return due
 
 
-class Claim(msgspec.Struct, gc=False):
-    """A message about to be handed over: its number is chosen and its capacity reserved."""
-
-    message_id: int
-    contact_id: int
-    number_id: int
-    slot_at: float
-
-
-def _is_one_of(names: Collection[str]) -> str:
-    folded = ", ".join(f"'{name}'" for name in sorted(names))
-    return f"translate(lower(c.line_type), '_- ', '') IN ({folded})"
-
-
-# What each rule of the second look refuses, of a message m of contact c in conversation v, looked at at $5. The rules
-# are the table in safeguards.py, which says why; a rule without a condition here does not start.
-_REFUSED_BY = {
-    "recipient_number": _is_one_of(LANDLINES),
-    "opt_out": """(SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3
-                  AND o.phone = c.phone) IS NOT NULL""",
-    "valid_mobile": f"v.failure_until = 'infinity' OR {_is_one_of(NOT_MOBILE)}",
-    "failure_memory": "v.failure_until > to_timestamp($5)",
-    "hours": "m.not_after <= to_timestamp($5)",
-}
-
-
-def _may_go(rule: Rule) -> str:
-    spared = sorted(kind.value for kind in Kind if kind not in rule.applies_to)
-    unless = "".join(f" OR m.kind = '{kind}'" for kind in spared)
-    return f"(({_REFUSED_BY[rule.name]}) IS NOT TRUE{unless})"
-
-
-_MAY_GO = "\n      AND ".join(_may_go(rule) for rule in RULES if rule.at_hand_over)
-
-# The second look and the intent before the wire, in one statement: what a rule refuses, what is paused or no longer
-# queued is not claimed, and nothing is by who is not the owner any more.
-_CLAIM = f"""
-WITH chosen AS (
-    SELECT * FROM json_to_recordset($4::json) AS p (
-        message_id bigint, contact_id bigint, number_id bigint, slot_at float8)
-), claimed AS (
-    UPDATE messages m SET state = 'sending', number_id = p.number_id, slot_at = to_timestamp(p.slot_at),
-           attempt = m.attempt + 1, spent = m.spent + 1, code = NULL, reason = NULL, provider_sid = NULL,
-           accepted_at = NULL, sent_at = NULL, ask_at = to_timestamp($6)
-    FROM chosen p
-    JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id = p.contact_id
-    LEFT JOIN conversations v ON v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = p.contact_id
-    WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = p.message_id AND m.state = 'queued'
-      AND {_MAY_GO}
-      AND EXISTS (SELECT FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2 AND NOT paused
-                  AND owner_id = $7 AND owner_epoch = $8)
-    RETURNING m.message_id, m.attempt, p.contact_id, p.number_id
-), dequeued AS (
-    DELETE FROM queue q USING claimed
-    WHERE q.organisation_id = $1 AND q.campaign_id = $2 AND q.message_id = claimed.message_id
-), talk AS (
-    UPDATE conversations v SET number_id = claimed.number_id
-    FROM claimed WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = claimed.contact_id
-     AND v.number_id IS DISTINCT FROM claimed.number_id
-)
-SELECT p.owner_id IS NOT DISTINCT FROM $7 AND p.owner_epoch = $8, claimed.message_id, claimed.attempt
-FROM campaigns p LEFT JOIN claimed ON true WHERE p.organisation_id = $1 AND p.campaign_id = $2
-"""  # noqa: S608 - fixed texts
-
-
-async def claim(
-    connection: Connection,
-    key: CampaignKey,
-    opt_out_scope: int,
-    rows: Sequence[Claim],
-    *,
-    now: float,
-    ask_at: float,
-    token: FencingToken,
-) -> dict[int, int]:
-    """Moves queued messages to `sending`; returns message id -> attempt of those that may go.
-
-    The others are not queued any more, or a rule of the second look or a pause holds them: see `standings`.
-    `ask_at`: from when the provider is asked about them, should nobody tell what became of them. Raises
-    OwnershipLost when the token is not the owner's any more.
-    """
-    claimed = await connection.fetch(_CLAIM, *key, opt_out_scope, as_rows(rows), now, ask_at, *token)
-    if not claimed or not claimed[0][0]:
-        raise OwnershipLost("another worker took it over")
-    return {row[1]: row[2] for row in claimed if row[1] is not None}
-
-
-class Refusal(msgspec.Struct, frozen=True, gc=False):
-    """A queued message that the second look stops for good."""
-
-    message_id: int
-    code: int
-    reason: str
-
-
-async def block(database: Database, key: CampaignKey, refusals: Sequence[Refusal], now: float) -> set[int]:
-    """queued -> blocked(code); returns the ids that were still queued."""
-    rows = await database.fetch(
-        """
-        WITH refused AS (
-            SELECT * FROM json_to_recordset($3::json) AS r (message_id bigint, code int, reason text)
-        ), blocked AS (
-            UPDATE messages m SET state = 'blocked', code = r.code, reason = r.reason,
-                   final_at = to_timestamp($4)
-            FROM refused r
-            WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = r.message_id AND m.state = 'queued'
-            RETURNING m.message_id
-        ), dequeued AS (
-            DELETE FROM queue q USING blocked
-            WHERE q.organisation_id = $1 AND q.campaign_id = $2 AND q.message_id = blocked.message_id
-        )
-        SELECT message_id FROM blocked ORDER BY message_id
-        """,
-        *key,
-        as_rows(refusals),
-        now,
-    )
-    return {row[0] for row in rows}
-
-
-class Standing(msgspec.Struct, frozen=True):
-    """A message that could not be claimed, and what the second look asks of its person and its hours."""
-
-    message_id: int
-    state: str
-    kind: Kind
-    facts: Facts
-
-
-_STANDINGS = """
-SELECT m.message_id, m.state, m.kind, c.phone, c.line_type, o.phone IS NOT NULL,
-       CASE WHEN v.failure_until = 'infinity' THEN 'infinity'::float8
-            ELSE extract(epoch FROM v.failure_until)::float8 END,
-       m.not_after <= to_timestamp($5)
-FROM messages m
-JOIN contacts c USING (organisation_id, campaign_id, contact_id)
-LEFT JOIN conversations v USING (organisation_id, campaign_id, contact_id)
-LEFT JOIN opt_outs o ON o.organisation_id = $1 AND o.scope = $3 AND o.phone = c.phone
-WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = ANY ($4::bigint[]) ORDER BY m.message_id
-"""
-
-
-async def standings(
-    database: Database, key: CampaignKey, opt_out_scope: int, message_ids: Sequence[int], now: float
-) -> list[Standing]:
-    """Where messages stand that a claim left; `safeguards.second_look(standing.kind, standing.facts, now)` says why."""
-    rows = await database.fetch(_STANDINGS, *key, opt_out_scope, message_ids, now)
-    return [_standing(*row) for row in rows]
-
-
-def _standing(
-    message_id: int,
-    state: str,
-    kind: str,
-    phone: str,
-    line_type: str | None,
-    opted_out: bool,
-    failure_until: float | None,
-    is_over: bool,
-) -> Standing:
-    facts = Facts(
-        phone=phone,
-        line_type=line_type,
-        opted_out=opted_out,
-        failure_until=failure_until,
-        hours_shut=SubReason.EXPIRED_IN_QUEUE if is_over else None,
-    )
-    return Standing(message_id, state, Kind(kind), facts)
-
-
 class Swept(msgspec.Struct, frozen=True):
     """A piece of the queue in the order of its ids: whose window is over, and after which id to go on.
 
@@ -463,29 +290,3 @@ async def shorten(
     after_id, count = 0, at_once
     while count == at_once:
         [(after_id, count)] = await database.fetch(_SHORTEN, *key, as_rows(ends), after_id, at_once)
-
-
-# The last look before the wire: who may not be texted any more. A confirmation answers the very opt-out.
-_STOPPED = """
-SELECT l.message_id FROM json_to_recordset($4::json) AS l (message_id bigint, phone text, answers_opt_out boolean)
-WHERE (NOT l.answers_opt_out
-       AND (SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3 AND o.phone = l.phone)
-           IS NOT NULL)
-   OR (SELECT paused FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2)
-"""
-
-
-class Looked(msgspec.Struct, frozen=True, gc=False):
-    """A claimed text at its last look."""
-
-    message_id: int
-    phone: str
-    answers_opt_out: bool
-
-
-async def stopped(
-    statements: Statements, key: CampaignKey, opt_out_scope: int, texts: Sequence[Looked]
-) -> set[int]:
-    """Those that may not be handed over: their person has opted out, or the campaign is paused."""
-    rows = await statements.fetch(_STOPPED, *key, opt_out_scope, as_rows(texts))
-    return {row[0] for row in rows}

@@ -11,7 +11,7 @@ from gateway.pipeline import answers
 from gateway.pipeline.lease import Held
 from gateway.pipeline.recent_durations import RecentDurations
 from gateway.pipeline.road import CampaignRoad
-from gateway.store import messages, receipts
+from gateway.store import claims, messages, receipts
 from simulator import rehearsal
 from simulator.faults import FaultParameters
 from simulator.provider import SimulatedProvider
@@ -127,7 +127,7 @@ def the_intent_is_not_written(patch: Patch) -> None:
     looked_at: set[int] = set()
 
     async def only_look(
-        connection: object, key: CampaignKey, _scope: int, rows: list[messages.Claim], **_times: float
+        connection: object, key: CampaignKey, _scope: int, rows: list[claims.Claim], **_times: float
     ) -> dict[int, int]:
         new = [
             row.message_id for row in rows if row.message_id not in looked_at
@@ -141,7 +141,7 @@ def the_intent_is_not_written(patch: Patch) -> None:
         )
         return {row[0]: row[1] for row in found}
 
-    patch.setattr(messages, "claim", only_look)
+    patch.setattr(claims, "claim", only_look)
     patch.setattr(CampaignRoad, "straight_on", lambda *_: None)
 
 

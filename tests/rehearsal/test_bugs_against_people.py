@@ -16,7 +16,7 @@ from gateway.pipeline.dispatch import Dispatch
 from gateway.pipeline.hand_over import HandOver
 from gateway.pipeline.lease import Held
 from gateway.pipeline.road import CampaignRoad
-from gateway.store import actions, conversations, messages
+from gateway.store import actions, claims, conversations, messages
 from simulator.faults import Brownout, FaultParameters, Window
 from simulator.provider import SimulatedProvider
 from simulator.rehearsal import rehearse_on
@@ -96,7 +96,7 @@ def admission_ignores_opt_outs(patch: Patch) -> None:
 
 
 def the_second_look_ignores_opt_outs(patch: Patch) -> None:
-    blind_to_opt_outs(patch, messages, "_CLAIM")
+    blind_to_opt_outs(patch, claims, "_CLAIM")
 
 
 def nobody_stops_what_is_claimed(patch: Patch) -> None:
@@ -127,7 +127,7 @@ def nobody_looks_at_the_clock_again(patch: Patch) -> None:
     patch.setattr(CampaignRoad, "_in_time", lambda *_: True)
     patch.setattr(CampaignRoad, "_sweep", no_sweep)
     patch.setattr(HandOver, "_call", two_hours_later)
-    rewrite(patch, messages, "_CLAIM", r"m\.not_after <= ", "'infinity' <= ")
+    rewrite(patch, claims, "_CLAIM", r"m\.not_after <= ", "'infinity' <= ")
 
 
 def the_provider_may_keep_it_all_night(patch: Patch) -> None:

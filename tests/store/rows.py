@@ -6,12 +6,13 @@ import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.lifecycle import State
-from gateway.store import campaigns, contacts, messages, numbers
+from gateway.store import campaigns, claims, contacts, messages, numbers
 from gateway.store.campaigns import CampaignRow
+from gateway.store.claims import Claim
 from gateway.store.contacts import ContactRow
 from gateway.store.conversations import Heard
 from gateway.store.database import Database, Record
-from gateway.store.messages import Admission, Claim, Keyed
+from gateway.store.messages import Admission, Keyed
 from gateway.store.numbers import NumberRow
 from gateway.store.ownership import FencingToken
 
@@ -94,7 +95,7 @@ async def claim(database: Database, *rows: Claim) -> dict[int, int]:
         "UPDATE campaigns SET owner_id = $1, owner_epoch = $2 WHERE campaign_id = $3", *OWNER, CAMPAIGN
     )
     async with database.connection() as connection:
-        return await messages.claim(connection, KEY, SCOPE, rows, now=NOW, ask_at=ASK_AT, token=OWNER)
+        return await claims.claim(connection, KEY, SCOPE, rows, now=NOW, ask_at=ASK_AT, token=OWNER)
 
 
 async def sending(database: Database, count: int = 1) -> None:

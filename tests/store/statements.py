@@ -15,7 +15,7 @@ SQL = re.compile(r"\s*(?:WITH|SELECT|INSERT INTO|UPDATE|DELETE FROM)\s")
 
 
 class Statement(NamedTuple):
-    """A statement, and where it stands: `messages._CLAIM`, `campaigns.pause`."""
+    """A statement, and where it stands: `claims._CLAIM`, `campaigns.pause`."""
 
     where: str
     sql: str

@@ -191,7 +191,7 @@ def test_the_rule_sees_what_is_wrong(sql: str, expected: list[str]):
 
 
 def test_statements_are_found_wherever_they_stand():
-    assert {"messages._CLAIM", "campaigns.pause", "actions.release", "api_keys.find"} <= {
+    assert {"claims._CLAIM", "campaigns.pause", "actions.release", "api_keys.find"} <= {
         each.where for each in EVERY
     }
     assert Statement("ids.take", "SELECT nextval('id_blocks')") in EVERY

@@ -7,10 +7,11 @@ import pytest
 
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.safeguards import Kind, second_look
-from gateway.store import campaigns, contacts, messages
+from gateway.store import campaigns, claims, contacts, messages
+from gateway.store.claims import Refusal
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
-from gateway.store.messages import Queued, Refusal, Swept
+from gateway.store.messages import Queued, Swept
 from tests.store.rows import (
     GROUP,
     KEY,
@@ -115,7 +116,7 @@ async def test_the_second_look_of_a_claim(database: Database):
     assert await claim(database, *map(claiming, [1, 2, 3, 4, 99])) == {1: 1, 4: 1}
     assert await queue(database) == [2]
     assert await states(database) == {1: "sending", 2: "queued", 3: "blocked", 4: "sending"}
-    standings = await messages.standings(database, KEY, SCOPE, [1, 2, 3, 99], NOW)
+    standings = await claims.standings(database, KEY, SCOPE, [1, 2, 3, 99], NOW)
     assert [(each.message_id, each.state, each.facts.opted_out) for each in standings] == [
         (1, "sending", False),
         (2, "queued", True),
@@ -141,7 +142,7 @@ async def test_a_claim_holds_back_exactly_what_the_table_refuses(database: Datab
             "UPDATE conversations SET failure_until = to_timestamp($2) WHERE contact_id = $1", n, until
         )
     ids = [n for n, _ in everybody]
-    standings = await messages.standings(database, KEY, SCOPE, ids, NOW)
+    standings = await claims.standings(database, KEY, SCOPE, ids, NOW)
     free = [each.message_id for each in standings if second_look(each.kind, each.facts, NOW) is None]
     assert sorted(await claim(database, *map(claiming, ids))) == free
     assert 0 < len(free) < len(ids)
@@ -168,7 +169,7 @@ async def test_only_what_is_queued_is_blocked(database: Database, state: str):
     await people(database)
     await admit(database, admission(1), admission(2, state=state, number_id=1, slot_at=NOW))
     refusals = [Refusal(each, 1203, "none to be had") for each in (1, 2, 99)]
-    assert await messages.block(database, KEY, refusals, NOW + 3) == {1}
+    assert await claims.block(database, KEY, refusals, NOW + 3) == {1}
     row = await message(database, 1)
     assert (row["state"], row["code"], row["reason"]) == ("blocked", 1203, "none to be had")
     assert row["final_at"].timestamp() == NOW + 3
