@@ -85,7 +85,7 @@ def test_a_stale_part_is_seen() -> None:
 
 
 @pytest.mark.parametrize("setting", list(config_reference.reference()), ids=lambda each: each.name)
-def test_every_setting_is_documented(setting: config.SettingDoc) -> None:
+def test_every_setting_is_documented(setting: config_reference.SettingDoc) -> None:
     assert setting.description
     assert f"`{setting.name}` | `{setting.variable}`" in page("reference/settings.md")
 

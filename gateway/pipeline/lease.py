@@ -10,9 +10,11 @@ from enum import Enum, auto
 
 import msgspec
 
+from gateway.core.rules.safeguards import Kind
 from gateway.core.sending.pacing import Pacer
 from gateway.pipeline.recent_durations import RecentDurations
 from gateway.providers.base import OutboundText
+from gateway.store.messages import Queued
 
 LOOK_VALID_S = 0.25
 MOST_LOOK_VALID_S = 5.0  # a database that takes longer to answer is as good as away
@@ -70,6 +72,22 @@ class Held(msgspec.Struct, gc=False):
         segments = self.text.segments
         self.pacer.give_back(self.slot_at, self.carrier, segments)
         self.slot_at = self.pacer.reserve(now, self.carrier, self.number_id, segments)
+
+
+def outbound(message: Queued, campaign_id: int, number_phone: str) -> OutboundText:
+    """A claimed message as its provider gets it."""
+    return OutboundText(
+        campaign_id,
+        message.message_id,
+        message.attempt,
+        message.phone,
+        number_phone,
+        message.body,
+        message.segments,
+        0.0,
+        message.media,
+        message.kind == Kind.CONFIRMATION,
+    )
 
 
 class LookValidity:

@@ -16,7 +16,6 @@ import msgspec
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import SubReason
 from gateway.core.rules.lifecycle import State
-from gateway.core.rules.safeguards import Kind as MessageKind
 from gateway.core.rules.safeguards import second_look
 from gateway.core.sending.numbers import Chosen, How, NoNumber, NumberPool, Wait
 from gateway.core.sending.pacing import Pacer
@@ -29,11 +28,10 @@ from gateway.pipeline.consequences import Consequences
 from gateway.pipeline.delivery import Requeued
 from gateway.pipeline.given_numbers import GivenNumbers
 from gateway.pipeline.hand_over import SHORTEST_VALIDITY_S
-from gateway.pipeline.lease import Held
+from gateway.pipeline.lease import Held, outbound
 from gateway.pipeline.prefetch import Prefetch, waiting
 from gateway.pipeline.purchase import Buyer
 from gateway.pipeline.recent_durations import RecentDurations
-from gateway.providers.base import OutboundText
 from gateway.store import claims, messages, numbers
 from gateway.store.claims import Claim, Refusal
 from gateway.store.messages import Queued
@@ -45,8 +43,7 @@ if TYPE_CHECKING:
     from gateway.pipeline.dispatch import Dispatch
 
 _NOT_ALLOWED, _NO_NUMBER = 1202, 1203
-_STICKY, _LOCAL = How.STICKY, How.LOCAL
-_CONFIRMATION = MessageKind.CONFIRMATION.value
+_SELECTED = {How.STICKY: "sticky", How.LOCAL: "local"}
 _SAVE_NUMBERS_S = 60.0
 _SWEEP_S = 60.0
 _SWEPT_AT_ONCE = 5000
@@ -138,7 +135,7 @@ class CampaignRoad:
         self._promised.pop(message.message_id, None)
         self._station.hand_over.at(
             Held(
-                text=self._text(message, number_id),
+                text=outbound(message, self.campaign.campaign_id, self.pool.numbers[number_id].phone),
                 slot_at=slot_at,
                 not_after=message.not_after,
                 number_id=number_id,
@@ -151,20 +148,6 @@ class CampaignRoad:
             )
         )
         self.handed_over[number_id, message.carrier] += message.segments
-
-    def _text(self, message: Queued, number_id: int) -> OutboundText:
-        return OutboundText(
-            self.campaign.campaign_id,
-            message.message_id,
-            message.attempt,
-            message.phone,
-            self.pool.numbers[number_id].phone,
-            message.body,
-            message.segments,
-            0.0,
-            message.media,
-            message.kind == _CONFIRMATION,
-        )
 
     def forget(self, message: Queued, straight: StraightOn) -> None:
         self._promised.pop(message.message_id, None)
@@ -336,7 +319,7 @@ class CampaignRoad:
             due_at=item.due_at,
         )
         if isinstance(chosen, Chosen):
-            self._station.metrics.number_selected(_selection(chosen.how))
+            self._station.metrics.number_selected(_SELECTED.get(chosen.how, "fallback"))
             self._numbers_given.give(contact_id, chosen.number.number_id)
         return chosen
 
@@ -459,10 +442,6 @@ class CampaignRoad:
         self._brand_day.close()
         if self.task is not None:
             self.task.cancel()
-
-
-def _selection(how: How) -> str:
-    return "sticky" if how is _STICKY else "local" if how is _LOCAL else "fallback"
 
 
 def _needs_another_count(before: Campaign, after: Campaign) -> bool:
