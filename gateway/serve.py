@@ -49,9 +49,7 @@ _AGAIN_S: Final = 0.5
 _GREETING_S: Final = 5.0
 _DATABASE_KEPT_S: Final = 1.0  # with the limit of a question, /readyz tells of trouble within 5 s
 _PROVIDER_KEPT_S: Final = 15.0  # a provider's answer is good for so long: probes come every few seconds
-_KEEP_ALIVE_S: Final = (
-    75.0  # longer than a proxy keeps a connection that it does not use; ends a half-sent head
-)
+_KEEP_ALIVE_S: Final = 150.0  # longer than a proxy keeps an idle connection: 120 s; ends a half-sent head too
 _LINGER_S: Final = 2.0  # how long a body that was refused is still read, so that its sender sees the answer
 _GC_THRESHOLDS: Final = (20_000, 20, 20)  # a request makes dozens of short-lived objects, in no circles
 _log = structlog.get_logger("textbank.serve")

@@ -117,6 +117,14 @@ def test_nothing_chooses_by_hash() -> None:
     assert [found for path in sources(*ROOMS) for found in hash_calls(path)] == []
 
 
+def test_logs_have_one_style() -> None:
+    """Events with fields; the standard library's only where it is told in that style."""
+    words = re.compile(r"^(import logging|from logging import)", re.MULTILINE)
+    told = {"gateway/logs.py", "gateway/http/library_log.py"}
+    using = {relative(path) for path in sources("gateway") if words.search(path.read_text(encoding="utf-8"))}
+    assert using == told
+
+
 def test_no_test_sleeps() -> None:
     """But on the virtual loop, where sleeping takes no time and is what is tested, and between real processes,
     where an outage has to last."""
