@@ -33,8 +33,8 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
 _FIND = """
 SELECT k.owner, k.key, k.request_hash, k.message_id, k.state, k.code, k.reason
 FROM unnest($3::text[], $4::text[]) AS asked (owner, key)
-JOIN idempotency_keys k ON k.organisation_id = $1 AND k.campaign_id = $2 AND k.owner = asked.owner
- AND k.key = asked.key
+CROSS JOIN LATERAL (SELECT * FROM idempotency_keys k WHERE k.organisation_id = $1 AND k.campaign_id = $2
+                    AND k.owner = asked.owner AND k.key = asked.key LIMIT 1) k
 ORDER BY k.owner, k.key
 """
 
@@ -60,13 +60,12 @@ async def take(database: Database, campaign: CampaignKey, key: Key, request_hash
 
 
 _FORGET = """
-WITH old AS (
-    SELECT owner, key FROM idempotency_keys
-    WHERE organisation_id = $1 AND campaign_id = $2 AND created_at < to_timestamp($3)
-    ORDER BY created_at LIMIT $4 FOR UPDATE SKIP LOCKED
-), gone AS (
-    DELETE FROM idempotency_keys k USING old
-    WHERE k.organisation_id = $1 AND k.campaign_id = $2 AND k.owner = old.owner AND k.key = old.key
+WITH gone AS (
+    DELETE FROM idempotency_keys
+    WHERE organisation_id = $1 AND campaign_id = $2 AND ctid = ANY (ARRAY(
+        SELECT ctid FROM idempotency_keys
+        WHERE organisation_id = $1 AND campaign_id = $2 AND created_at < to_timestamp($3)
+        ORDER BY created_at LIMIT $4 FOR UPDATE SKIP LOCKED))
     RETURNING 1
 )
 SELECT count(*) FROM gone

@@ -42,7 +42,7 @@ class Admission(msgspec.Struct, gc=False):
     media: Sequence[str] | None = None
 
 
-# Opt-outs are looked up by a scalar subquery, which no planner turns into a scan of the whole list.
+# Opt-outs and used keys are looked up by a scalar subquery, which no planner turns into a scan of the whole list.
 #
 # A message enters the books in one statement. The conversation's row is the lock: it is written only
 # if nobody changed it since the decision, and the message only if its conversation was. A message
@@ -60,9 +60,9 @@ WITH decided AS (
     SELECT * FROM json_to_recordset($6::json) AS k (
         message_id bigint, owner text, word text, request_hash bigint, state text, code int, reason text, at float8)
 ), repeated AS (
-    SELECT keyed.message_id FROM keyed
-    JOIN idempotency_keys k ON k.organisation_id = $1 AND k.campaign_id = $2 AND k.owner = keyed.owner
-     AND k.key = keyed.word
+    SELECT message_id FROM keyed
+    WHERE (SELECT k.request_hash FROM idempotency_keys k WHERE k.organisation_id = $1 AND k.campaign_id = $2
+           AND k.owner = keyed.owner AND k.key = keyed.word) IS NOT NULL
 ), talk AS (
     INSERT INTO conversations AS v (organisation_id, campaign_id, contact_id, revision, number_id, last_initial_at,
                                     last_outbound_at, action_id, volunteer_id)
@@ -110,7 +110,7 @@ WITH decided AS (
     INSERT INTO idempotency_keys (organisation_id, campaign_id, owner, key, request_hash, message_id, state, code,
                                   reason, created_at)
     SELECT $1, $2, owner, word, request_hash, message_id, state, code, reason, to_timestamp(at)
-    FROM keyed WHERE message_id IN (SELECT message_id FROM written)
+    FROM keyed WHERE (message_id IN (SELECT message_id FROM written)) IS TRUE -- hashed, not a loop in a loop
     ORDER BY owner, word
 )
 SELECT message_id FROM written
