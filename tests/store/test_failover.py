@@ -14,6 +14,7 @@ from gateway.store.limits import Limits
 from gateway.store.probe import DatabaseProbe
 from gateway.store.troubles import DatabaseAway, DatabaseBusy
 from tests.end_to_end.postgres import Postgres
+from tests.end_to_end.processes import free_port
 from tests.store.faulty_line import FaultyLine
 
 HANG_S = 30.0  # only a test that would never end meets it
@@ -32,7 +33,11 @@ def folder() -> Iterator[Path]:
 def primary(folder: Path, request: pytest.FixtureRequest) -> Iterator[Postgres]:
     server = Postgres(folder / request.node.name.strip("]").replace("[", "-"))
     server.make()
-    server.start()
+    try:
+        server.start()
+    except AssertionError:  # between the choice of a port and its use somebody else took it
+        server.port = free_port()
+        server.start()
     try:
         yield server
     finally:
