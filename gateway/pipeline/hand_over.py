@@ -28,6 +28,7 @@ _log = structlog.get_logger("gateway.hand_over")
 _LONGEST_VALIDITY_S = 36_000.0  # Twilio's most
 SHORTEST_VALIDITY_S = 6.0  # Twilio advises against 5 and less
 _SPARE_S = 0.05  # of a look's validity: for a slot that is used a little late
+_OVERDUE_S = 5.0
 _OF_LATE = 0.05  # the share of one call in the average
 _TELL_AGAIN_S = (1.0, 5.0, 15.0)  # an answer that could not be written
 MOST_UNWRITTEN = (
@@ -108,7 +109,7 @@ class HandOver:
         return max(0, min(self._concurrency - len(self._calls), self._provider.free_calls))
 
     def _age_s(self, held: Held) -> float:
-        return self._clock.now() - held.called_at
+        return self._clock.steady() - held.called_at
 
     def at(self, held: Held) -> None:
         """Hands the text over at its slot, or at the next free one when that has passed."""
@@ -240,6 +241,8 @@ class HandOver:
             gone = {held.text.message_id for held in some}
         self.look_validity.took.saw(self._clock.now(), self._clock.now() - asked_at)
         for held in some:
+            if self._held.get(_key(held.text)) is not held:
+                continue  # given back meanwhile
             if held.text.message_id in gone:
                 self._give_back(held)
             else:
@@ -259,21 +262,21 @@ class HandOver:
             begin_by=min(held.deadline, held.seen_at + self.look_validity.now_s),
         )
         held.place = Place.IN_CALL
-        held.called_at = self._clock.now()
+        held.called_at = self._clock.steady()
         key = _key(text)
         self._calls[key] = held
         held.call = asyncio.get_running_loop().create_task(self._send(text, held))
 
     async def _send(self, text: OutboundText, held: Held) -> None:
-        self._metrics.queue_wait(_LANES[held.lane], max(0.0, held.called_at - held.due_at))
+        self._metrics.queue_wait(_LANES[held.lane], max(0.0, self._clock.now() - held.due_at))
         try:
             outcome, news = await self._ask_provider(text, held)
         finally:
             del self._calls[_key(text)]
             del self._held[_key(text)]
-        now = self._clock.now()
-        self._call_s += (now - held.called_at - self._call_s) * (_OF_LATE if self._call_s else 1.0)
-        self._metrics.provider_request(self._provider.name, outcome, now - held.called_at)
+        took_s = self._age_s(held)
+        self._call_s += (took_s - self._call_s) * (_OF_LATE if self._call_s else 1.0)
+        self._metrics.provider_request(self._provider.name, outcome, took_s)
         self._tell(news)
         self._serve_line()
         self._freed()
@@ -301,11 +304,21 @@ class HandOver:
         self._count(text, held.carrier)
         return "ok", answers.accepted(text, answer.provider_sid, self._clock.now())
 
-    def end_hanging_calls(self) -> None:
-        """A call that outlasts the longest time on the wire is a lost answer; a provider should see to that itself."""
-        for held in list(self._calls.values()):
-            if self._age_s(held) < self._longest_call_s:
-                return
+    def end_what_hangs(self) -> None:
+        """A call that outlasts the longest time on the wire is a lost answer, and whatever else outlasts its lease goes
+        back to the queue. The provider's limits and the database's should see to both; nothing hangs on them alone."""
+        steady = self._clock.steady()
+        for held in list(self._held.values()):
+            if held.place is Place.IN_CALL:
+                self._end_hanging_call(held)
+            elif steady > held.deadline + _OVERDUE_S:
+                _log.error(
+                    "a text outlasted its lease", message_id=held.text.message_id, place=held.place.name
+                )
+                self._give_back(held)
+
+    def _end_hanging_call(self, held: Held) -> None:
+        if self._age_s(held) >= self._longest_call_s:
             assert held.call is not None
             held.is_hung = True
             held.call.cancel()

@@ -59,7 +59,7 @@ class Held(msgspec.Struct, gc=False):
     place: Place = Place.BEFORE_LOOK
     timer: asyncio.TimerHandle | None = None
     call: "asyncio.Task[None] | None" = None
-    called_at: float = 0.0
+    called_at: float = 0.0  # seconds of Clock.steady
     is_hung: bool = False
 
     def is_late(self, now: float) -> bool:

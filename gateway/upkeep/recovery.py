@@ -73,7 +73,7 @@ class Recovery:
 
     async def run_once(self) -> None:
         """Settles what can be settled now. Raises DatabaseAway."""
-        self._hand_over.end_hanging_calls()
+        self._hand_over.end_what_hangs()
         since = self._clock.steady() - self._settled_s
         campaigns = [road.key for _, road in sorted(self._roads.items()) if road.owned_since <= since]
         if not campaigns:

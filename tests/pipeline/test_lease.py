@@ -315,3 +315,27 @@ def test_the_books_tell_the_provider_which_texts_are_others(play):
         assert len(world.texts_to(1)) == 3
 
     play(story)
+
+
+def test_a_look_that_never_comes_back_holds_nobody_for_good(play, monkeypatch):
+    """The database's limits should see to that; should they not, the lease does."""
+
+    async def story(world: World) -> None:
+        hand_over = world.gateway.dispatch.hand_over
+        asks, hangs = hand_over._look, [True]
+
+        async def look(campaign_id: int, texts: Iterable[object]) -> set[int]:
+            if hangs:
+                hangs.pop()
+                await world.loop.create_future()
+            return await asks(campaign_id, texts)
+
+        monkeypatch.setattr(hand_over, "_look", look)
+        await world.wait(1)
+        outcomes = await world.send_all(range(1, 6))
+        await world.wait(SETTLED_S)
+        assert {await world.state(each.message_id) for each in outcomes} == {"sent"}
+        assert len(hand_over) == 0
+        world.nobody_got_a_text_twice()
+
+    play(story, campaign=ONE_PER_S)
