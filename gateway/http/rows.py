@@ -15,7 +15,9 @@ LARGEST_ROW_BYTES: Final = 128 * 1024
 LARGEST_ENVELOPE_BYTES: Final = 4 * 1024
 DEEPEST: Final = 32
 _IN_LIST: Final = 2  # how deep a row's neighbours are
-_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},]', re.DOTALL)
+_TOKEN: Final = re.compile(  # a long stretch of anything else is cut, or it would be looked through in one go
+    rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},]|[^"\[\]{},]{64,4096}+', re.DOTALL
+)
 _OPENING, _CLOSING = (b"[", b"{"), (b"]", b"}")
 
 
