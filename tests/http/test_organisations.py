@@ -5,13 +5,14 @@ import pytest
 from tests.http.house import House, inbound_form, phone
 
 OPTED_OUT = 1302
+AT_ONCE = {"pool": {"settle_s": 0}}  # a bought number is known to the carriers
 OURS = ("+14125550111", "+14125550112")
 
 
 async def a_campaign(house: House, number: str, **more: object) -> tuple[int, int]:
     """A campaign with one person (phone(1)), who has had a text from `number`: campaign id, contact id."""
     house.provider.on_sale.append(number)
-    made = await house.call("POST", "/v1/campaigns", {"name": "Bank", **more})
+    made = await house.call("POST", "/v1/campaigns", {"name": "Bank", "settings": AT_ONCE, **more})
     assert made.status == 201, made.body
     campaign_id = made.body["campaign_id"]
     people = {"contacts": [{"phone": phone(1), "first_name": "Bo"}]}
