@@ -17,8 +17,8 @@ from tests.end_to_end.postgres import Postgres
 from tests.end_to_end.processes import free_port
 from tests.store.faulty_line import FaultyLine
 
-HANG_S = 30.0  # only a test that would never end meets it
-FAST = Limits(connect_s=1.0, turn_s=1.0, answer_s=1.0, statement_s=0.8, lock_s=0.5)
+HANG_S = 60.0  # only a test that would never end meets it
+FAST = Limits(connect_s=2.0, turn_s=5.0, answer_s=3.0, statement_s=2.5, lock_s=0.5)
 WRITE = "INSERT INTO written VALUES ($1)"
 
 
@@ -59,12 +59,22 @@ async def until(does: Callable[[], Awaitable[object]]) -> object:
             await asyncio.sleep(0.1)
 
 
+async def until_refused(does: Callable[[], Awaitable[object]]) -> None:
+    """A server process learns a new setting a moment after the others."""
+    async with asyncio.timeout(HANG_S):
+        with suppress(DatabaseBusy):
+            while True:
+                await does()
+                await asyncio.sleep(0.1)
+
+
 async def test_a_primary_that_turns_reader_and_back(primary: Postgres):
     database = Database(primary.dsn, connections=3, limits=FAST)
     probe = DatabaseProbe(primary.dsn, database)
     await database.script("CREATE TABLE written (one integer)")
     await asyncio.gather(*(database.fetch("SELECT pg_sleep(0.05)") for _ in range(3)))
     await primary.set_read_only(True)
+    await until_refused(lambda: database.fetch("DELETE FROM written WHERE false"))
     for _ in range(4):  # more often than there are connections
         with pytest.raises(DatabaseBusy):
             await database.fetch(WRITE, 1)
@@ -73,7 +83,7 @@ async def test_a_primary_that_turns_reader_and_back(primary: Postgres):
     with pytest.raises(DatabaseBusy, match="only reads"):
         await database.fetch("SELECT 1")  # nothing stays on the reader
     await primary.set_read_only(False)
-    await database.fetch(WRITE, 2)
+    await until(lambda: database.fetch(WRITE, 2))
     await until(probe.ask)
     assert [row[0] for row in await database.fetch("SELECT one FROM written")] == [2]
     await probe.close()
