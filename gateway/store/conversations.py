@@ -207,19 +207,6 @@ async def left_since(database: Database, key: CampaignKey, opt_out_scope: int, s
     return [Left(*row) for row in rows]
 
 
-async def opted_out(
-    database: Database, organisation_id: int, opt_out_scope: int, phones: Sequence[str]
-) -> set[str]:
-    """Those of the phones that have opted out."""
-    rows = await database.fetch(
-        "SELECT phone FROM opt_outs WHERE organisation_id = $1 AND scope = $2 AND phone = ANY ($3::text[])",
-        organisation_id,
-        opt_out_scope,
-        phones,
-    )
-    return {row[0] for row in rows}
-
-
 class Attention(msgspec.Struct, frozen=True, gc=False):
     """A conversation that waits for its volunteer (C9): the person's last text, and what admission will ask."""
 

@@ -5,8 +5,8 @@ import pytest
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store import campaigns, ownership
 from gateway.store.campaigns import CampaignRow
-from gateway.store.database import Database
 from gateway.store.claims import claim
+from gateway.store.database import Database
 from gateway.store.ownership import FencingToken, OwnershipLost
 
 NOW = 1_773_154_800.0

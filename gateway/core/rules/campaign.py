@@ -40,13 +40,6 @@ class CampaignSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         return msgspec.json.encode(self).decode()
 
     @classmethod
-    def from_json(cls, text: str, where: str = "campaign settings") -> "CampaignSettings":
-        try:
-            return msgspec.json.decode(text, type=cls)
-        except msgspec.ValidationError as error:
-            raise BadInput(str(error), where, "correct the setting") from error
-
-    @classmethod
     def from_store(cls, text: str, where: str) -> "CampaignSettings":
         """What is stored, perhaps by a newer release: settings that this one does not know are left out.
 
