@@ -297,6 +297,7 @@ class Gateway:
         await self.ownership.leave()
         if self.notifier is not None:
             await self.notifier.drain()
+        await self._write_what_came()  # while we said goodbye
 
     async def _write_what_came(self) -> None:
         """Until no window holds anything: a STOP that is written asks for its confirmation, which is one more."""
