@@ -173,8 +173,24 @@ def each_callback_is_a_text_of_its_own(patch: Patch) -> None:
 # ---- 10: one volunteer a contact
 
 
+_TAKE_WHOEVER = """
+WITH next AS (
+    SELECT a.contact_id FROM unnest($6::text[], $7::bigint[]) AS open (hours_group, front)
+    CROSS JOIN LATERAL (
+        SELECT contact_id FROM assignments a
+        WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3
+          AND a.hours_group = open.hours_group AND a.turn >= open.front
+        ORDER BY a.turn LIMIT $5) a
+    LIMIT $5
+)
+UPDATE assignments a SET volunteer_id = $4, assigned_at = to_timestamp($8) FROM next
+WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3 AND a.contact_id = next.contact_id
+RETURNING a.contact_id, a.hours_group, a.turn
+"""
+
+
 def buckets_overlap(patch: Patch) -> None:
-    rewrite(patch, actions, "_CLAIM", r"AND a\.volunteer_id IS NULL", "")
+    patch.setattr(actions, "_TAKE", _TAKE_WHOEVER)
 
 
 PLANTS = {
