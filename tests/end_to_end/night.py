@@ -348,6 +348,13 @@ async def bank_through(night: Night, faults: Faults, *, leaving_share: float = 0
     return verdict
 
 
+async def side_by_side(*nights: Awaitable[None]) -> None:
+    """Several towns at the same time: they mostly wait. Each comes to its end, whatever becomes of the others."""
+    ends = await asyncio.gather(*nights, return_exceptions=True)
+    if failed := [each for each in ends if isinstance(each, BaseException)]:
+        raise BaseExceptionGroup("not every night kept its promises", failed)
+
+
 def tell(words: str) -> None:
     """Seeds and verdicts are shown with a failure, so that it can be run again."""
     sys.stderr.write(words + "\n")

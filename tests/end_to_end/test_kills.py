@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.end_to_end.night import Faults, Night, assert_kept, bank_through, open_night
+from tests.end_to_end.night import Faults, Night, assert_kept, bank_through, open_night, side_by_side
 
 NIGHTS = 5  # of 20 kills, with one worker and with two
 
@@ -30,8 +30,7 @@ async def killed(dsn: str, seed: int, *, workers: int, count: int) -> None:
 
 
 async def test_twenty_kills_of_one_worker_and_of_two(dsns: list[str]) -> None:
-    """Two towns at the same time: each mostly waits."""
-    await asyncio.gather(killed(dsns[0], 1, workers=1, count=10), killed(dsns[1], 2, workers=2, count=10))
+    await side_by_side(killed(dsns[0], 1, workers=1, count=10), killed(dsns[1], 2, workers=2, count=10))
 
 
 @pytest.mark.nightly

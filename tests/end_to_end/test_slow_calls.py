@@ -2,9 +2,7 @@
 
 import asyncio
 
-import pytest
-
-from tests.end_to_end.night import Night, Verdict, assert_kept, open_night, tell
+from tests.end_to_end.night import Night, Verdict, assert_kept, open_night, side_by_side, tell
 
 CALL_S = 4.0
 FEW_CALLS = ("dispatch.concurrency=10", "dispatch.submit_timeout_s=15")
@@ -28,14 +26,7 @@ async def judged(night: Night) -> Verdict:
     return verdict
 
 
-@pytest.mark.parametrize(
-    ("options", "calls_at_once"),
-    [(FEW_CALLS, 400), (NARROW, 10)],
-    ids=["few calls of ours", "few calls of the provider's"],
-)
-async def test_stops_at_any_worker_while_calls_are_slow(
-    dsn: str, options: tuple[str, ...], calls_at_once: int
-) -> None:
+async def stops(dsn: str, options: tuple[str, ...], calls_at_once: int) -> None:
     async with open_night(
         dsn, 3, workers=2, people=120, options=options, calls_at_once=calls_at_once
     ) as night:
@@ -46,7 +37,7 @@ async def test_stops_at_any_worker_while_calls_are_slow(
         assert_kept(night, verdict)
 
 
-async def test_a_pause_at_any_worker_while_calls_are_slow(dsn: str) -> None:
+async def pauses(dsn: str) -> None:
     """Twice: the front asks one worker, then the other."""
     async with open_night(dsn, 4, workers=2, people=120, options=FEW_CALLS) as night:
         await slow_bank(night)
@@ -57,3 +48,8 @@ async def test_a_pause_at_any_worker_while_calls_are_slow(dsn: str) -> None:
             await night.pause(is_paused=False)
             await asyncio.sleep(CALL_S)
         assert_kept(night, await judged(night))
+
+
+async def test_stops_and_pauses_at_any_worker_while_calls_are_slow(dsns: list[str]) -> None:
+    """Few calls at once: few of ours, or few that the provider allows."""
+    await side_by_side(stops(dsns[0], FEW_CALLS, 400), stops(dsns[1], NARROW, 10), pauses(dsns[2]))
