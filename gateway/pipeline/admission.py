@@ -82,6 +82,7 @@ class StraightOn(msgspec.Struct, frozen=True, gc=False):
     number_id: int
     slot_at: float
     decided_at: float  # seconds of Clock.steady: its lease and its look begin then
+    seen_until: float  # of the same: how long that look is good
 
 
 class _Try(msgspec.Struct, gc=False):

@@ -222,7 +222,7 @@ class Dispatch:
         if road is None:  # given up meanwhile: its next owner sends it
             self._back_to_the_queue(campaign_id, message)
         else:
-            road.go(message, straight.number_id, straight.slot_at, straight.decided_at)
+            road.go(message, straight)
 
     def _back_to_the_queue(self, campaign_id: int, message: Queued) -> None:
         self._delivery.answer(

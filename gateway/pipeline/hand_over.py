@@ -139,7 +139,7 @@ class HandOver:
         wait_s = max(0.0, held.slot_at - now)
         if self._draining or steady + wait_s > held.deadline:
             self._give_back(held)
-        elif steady + wait_s <= held.seen_at + self.look_validity.now_s:
+        elif steady + wait_s <= held.seen_until:
             self._await_slot(held, wait_s)
         else:
             held.place = Place.BEFORE_LOOK
@@ -171,8 +171,7 @@ class HandOver:
                 assert_never(held.place)
 
     def _is_stale(self, held: Held) -> bool:
-        steady = self._clock.steady()
-        return steady > held.seen_at + self.look_validity.now_s or steady > held.deadline
+        return self._clock.steady() > min(held.seen_until, held.deadline)
 
     def _call_or_line_up(self, held: Held) -> None:
         if self._free > 0 and not self._line:
@@ -233,7 +232,8 @@ class HandOver:
 
     async def _look_at(self, campaign_id: int, some: Sequence[Held]) -> None:
         """Unsure is no: whatever goes wrong with a look, its texts go back to the queue."""
-        began_at, asked_at = self._clock.steady(), self._clock.now()
+        seen_until = self.look_validity.until(self._clock.steady())
+        asked_at = self._clock.now()
         try:
             gone = await self._look(campaign_id, [held.text for held in some])
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be texted on the strength of it
@@ -246,7 +246,7 @@ class HandOver:
             if held.text.message_id in gone:
                 self._give_back(held)
             else:
-                held.seen_at = began_at
+                held.seen_until = seen_until
                 self._plan(held)
 
     # ------------------------------------------------------------ the call
@@ -259,7 +259,7 @@ class HandOver:
         text = msgspec.structs.replace(
             held.text,
             validity_s=min(left_s, _LONGEST_VALIDITY_S),
-            begin_by=min(held.deadline, held.seen_at + self.look_validity.now_s),
+            begin_by=min(held.deadline, held.seen_until),
         )
         held.place = Place.IN_CALL
         held.called_at = self._clock.steady()

@@ -1,7 +1,7 @@
 """The lease of a claimed text: where it stands, until when a call for it may begin, and how long a look at it is good.
 
 A claim is a lease. No call begins after its deadline, by a clock that runs on while this process is frozen, nor later
-than `LOOK_VALID_S` after the last look at the text began. So a STOP's or a pause's answer need only wait that long, on
+than `LOOK_VALID_S` after the last look at the text began (longer while the database is slow: `LookValidity`). So a STOP's or a pause's answer need only wait that long, on
 whatever worker it came in, and whoever takes a campaign over knows when nothing of it can begin any more.
 """
 
@@ -44,7 +44,7 @@ class Place(Enum):
 
 
 class Held(msgspec.Struct, gc=False):
-    """A claimed text. `deadline` and `seen_at` are seconds of `Clock.steady`, the other instants Unix seconds."""
+    """A claimed text. `deadline` and `seen_until` are seconds of `Clock.steady`, the other instants Unix seconds."""
 
     text: OutboundText
     slot_at: float
@@ -55,7 +55,7 @@ class Held(msgspec.Struct, gc=False):
     lane: int
     due_at: float
     deadline: float  # no call begins later
-    seen_at: float  # when the last look at it began: its admission, its claim, or a look just before the wire
+    seen_until: float  # how long the last look is good: its admission, its claim, or a look just before the wire
     place: Place = Place.BEFORE_LOOK
     timer: asyncio.TimerHandle | None = None
     call: "asyncio.Task[None] | None" = None
@@ -94,7 +94,8 @@ class LookValidity:
     """For how long this worker's looks are good: `base_s`, and longer while the database is slow to answer.
 
     A look that took longer than it is good would stop all sending. Before `now_s` is lengthened the other workers have
-    to be told, since a STOP's answer waits for the longest of all; after it was shortened, they may be.
+    to be told, since a STOP's answer waits for the longest of all; after it was shortened, they may be. So a look is
+    good for what was told when it *began*: of what is told later, a STOP that it missed may not have known.
     """
 
     def __init__(self, base_s: float) -> None:
@@ -102,6 +103,10 @@ class LookValidity:
         self._base_s = self._before_s = base_s
         self._before_until = 0.0  # by Clock.steady: looks of before may be good until then
         self.took = RecentDurations()
+
+    def until(self, began_at: float) -> float:
+        """How long a look that begins now is good; both by Clock.steady."""
+        return began_at + self.now_s
 
     @property
     def wanted_s(self) -> float:
@@ -112,7 +117,8 @@ class LookValidity:
         """What the other workers are to be told now, in seconds."""
         wanted_s = self.wanted_s
         if wanted_s < self.now_s / 2:
-            self._before_s, self._before_until = self.now_s, steady + self.now_s
+            self._before_s = max(self.now_s, self._before_s if steady < self._before_until else 0.0)
+            self._before_until = max(self._before_until, steady + self.now_s)
             self.now_s = wanted_s
         before_s = self._before_s if steady < self._before_until else 0.0
         return max(self.now_s, wanted_s, before_s)

@@ -110,7 +110,8 @@ class CampaignRoad:
             return None
         decided_at = self._station.clock.steady()
         self._promised[message.message_id] = decided_at + self._station.options.lease_s
-        return StraightOn(chosen.number.number_id, chosen.slot, decided_at)
+        seen_until = self._station.hand_over.look_validity.until(decided_at)
+        return StraightOn(chosen.number.number_id, chosen.slot, decided_at, seen_until)
 
     def _room(self) -> Room:
         """For how many there will be a free call within the horizon; a tenth of all calls is kept for replies."""
@@ -128,26 +129,26 @@ class CampaignRoad:
         if self._wants_room:
             self.wake()
 
-    def go(self, message: Queued, number_id: int, slot_at: float, decided_at: float) -> None:
-        """The intent is durable: hand over at the slot. `decided_at` (steady): the lease and the look begin there."""
+    def go(self, message: Queued, to: StraightOn) -> None:
+        """The intent is durable: hand over at the slot. The lease and the look began with the decision."""
         clock = self._station.clock
-        self._writing.saw(clock.now(), clock.steady() - decided_at)
+        self._writing.saw(clock.now(), clock.steady() - to.decided_at)
         self._promised.pop(message.message_id, None)
         self._station.hand_over.at(
             Held(
-                text=outbound(message, self.campaign.campaign_id, self.pool.numbers[number_id].phone),
-                slot_at=slot_at,
+                text=outbound(message, self.campaign.campaign_id, self.pool.numbers[to.number_id].phone),
+                slot_at=to.slot_at,
                 not_after=message.not_after,
-                number_id=number_id,
+                number_id=to.number_id,
                 carrier=message.carrier,
                 pacer=self.pacer,
                 lane=message.lane,
                 due_at=message.due_at,
-                deadline=decided_at + self._station.options.lease_s,
-                seen_at=decided_at,
+                deadline=to.decided_at + self._station.options.lease_s,
+                seen_until=to.seen_until,
             )
         )
-        self.handed_over[number_id, message.carrier] += message.segments
+        self.handed_over[to.number_id, message.carrier] += message.segments
 
     def forget(self, message: Queued, straight: StraightOn) -> None:
         self._promised.pop(message.message_id, None)
@@ -326,6 +327,7 @@ class CampaignRoad:
     async def _claim(self, picked: Sequence[Picked]) -> None:
         clock, options = self._station.clock, self._station.options
         decided_at, ask_at = clock.steady(), clock.now() + options.settled_s
+        seen_until = self._station.hand_over.look_validity.until(decided_at)
         wanted = [
             Claim(
                 each.item.message_id,
@@ -366,7 +368,7 @@ class CampaignRoad:
                 continue
             message.attempt = attempt
             self._station.metrics.transition(State.QUEUED, State.SENDING)
-            self.go(message, claim.number_id, claim.slot_at, decided_at)
+            self.go(message, StraightOn(claim.number_id, claim.slot_at, decided_at, seen_until))
         if stopped:
             await self._why(stopped)
 

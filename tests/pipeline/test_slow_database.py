@@ -88,6 +88,37 @@ def test_the_longest_look_of_all_workers_is_waited_for(play):
     play(story, settings=SEVERAL)
 
 
+def test_a_look_is_good_for_as_long_as_was_told_when_it_began(play):
+    """A worker whose looks become good for longer gives no longer life to those that began before: a STOP may have
+    been answered meanwhile that they do not know of."""
+
+    async def story(world: World) -> None:
+        other, _ = world.new_gateway()
+        await other.start()
+        world.provider.listen(world.gateway)
+        await world.wait(20)
+        owner = next(each for each in (world.gateway, other) if each.dispatch.roads)
+        for contact_id in range(1, 20):  # calls are short, so that the next may wait for one
+            await world.submit(contact_id, gateway=owner)
+            await world.wait(1)
+        world.provider.takes_s = 4.0
+        await world.submit(20, gateway=owner)
+        await world.wait(0.1)
+        await world.submit(21, gateway=owner)
+        await world.wait(0.1)
+        assert world.texts_to(20)
+        assert len(owner.dispatch.hand_over) == 2  # it waits for the only call to end
+        await world.write(21, "STOP")
+        owner.dispatch.hand_over.look_validity.took.saw(world.clock.now(), 2.0)  # the database has become slow
+        await world.wait(SETTLED_S)
+        assert world.texts_to(21) == []
+        other.crash()
+
+    one_call = msgspec.structs.replace(SEVERAL.dispatch, concurrency=1)
+    settings = msgspec.structs.replace(SEVERAL, dispatch=one_call)
+    play(story, people=21, settings=settings, campaign=TEN_PER_S)
+
+
 # ---------------------------------------------------------------- the validity itself
 
 
@@ -118,3 +149,18 @@ def test_a_look_is_never_good_for_ever():
     validity = LookValidity(0.25)
     validity.took.saw(0.0, 60.0)
     assert validity.to_tell(0.0) == MOST_LOOK_VALID_S
+
+
+def test_what_was_told_before_stands_until_the_looks_of_then_are_over():
+    """Also when the validity is shortened twice in a row."""
+    validity = LookValidity(0.25)
+    validity.took.saw(0.0, 2.0)
+    validity.told(validity.to_tell(0.0))
+    assert validity.now_s == 5.0
+    validity.took.saw(100.0, 0.8)
+    assert validity.to_tell(102.0) == 5.0
+    assert validity.now_s == 2.0
+    validity.took.saw(200.0, 0.01)
+    assert validity.to_tell(104.0) == 5.0
+    assert validity.to_tell(106.9) == 5.0
+    assert validity.to_tell(107.1) == 0.25
