@@ -112,6 +112,11 @@ class Campaigns:
     def __contains__(self, campaign_id: int) -> bool:
         return campaign_id in self._known
 
+    def opt_out_scope(self, campaign_id: int) -> int | None:
+        """Whose opt-outs count, also of a campaign whose settings can't be read; None: there is no such campaign."""
+        row = self._read.get(campaign_id)
+        return None if row is None else row.opt_out_scope
+
     def has(self, campaign_id: int) -> bool:
         """Whether there is such a campaign, readable or not."""
         return campaign_id in self._known or campaign_id in self.unreadable

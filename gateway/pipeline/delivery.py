@@ -24,7 +24,7 @@ from gateway.pipeline.campaigns import Campaign, Campaigns
 from gateway.providers.base import StatusReport
 from gateway.store import receipts
 from gateway.store.database import Database
-from gateway.store.group_commit import Bound, WindowOptions
+from gateway.store.group_commit import Bound, TooMuchWaits, WindowOptions
 from gateway.store.receipts import InFlight, Moved, Requeue, Word
 from gateway.store.windows import CampaignWindows
 
@@ -93,8 +93,11 @@ class Delivery:
     def status(self, report: StatusReport) -> "asyncio.Future[None]":
         """A status callback; the future is done when it is durable. An unknown word changes nothing.
 
-        Raises TooMuchWaits: the provider has to bring it again.
+        Raises TooMuchWaits: the provider has to bring it again, perhaps to a worker that can read the campaign's
+        settings.
         """
+        if report.campaign_id in self._campaigns.unreadable:
+            raise TooMuchWaits(f"the settings of campaign {report.campaign_id} can't be read here")
         state = provider_word(report.status)
         if state is None or report.campaign_id not in self._campaigns:
             self._metrics.webhooks("status", "unknown")

@@ -38,6 +38,7 @@ _log = structlog.get_logger("gateway.dispatch")
 
 
 _ASK_AGAIN_S = 60.0
+_WRITTEN_WITHIN_S = 10.0  # what is not by then is asked about by the next owner
 
 
 def _nobody(*_: object) -> None:
@@ -130,7 +131,8 @@ class Dispatch:
             return
         await road.stop()
         await self.hand_over.release(campaign_id)
-        await self._delivery.windows.drain()  # what goes back to the queue is there for the next owner
+        # what goes back to the queue is there for the next owner
+        await self._delivery.windows.written(campaign_id, _WRITTEN_WITHIN_S)
         await road.save_numbers()
         if self.roads.get(campaign_id) is road:
             del self.roads[campaign_id]

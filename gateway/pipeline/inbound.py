@@ -142,9 +142,11 @@ class Inbound:
 
     async def _write_campaign(self, key: CampaignKey, arrived: Sequence[_Arrived]) -> None:
         campaign_id = key.campaign_id
-        if key != NOBODYS and campaign_id not in self._campaigns:  # made at another worker just now
+        scope = self._campaigns.opt_out_scope(campaign_id)
+        if key != NOBODYS and scope is None:  # made at another worker just now
             await self._campaigns.load()
-        scope = self._campaigns[campaign_id].opt_out_scope if campaign_id in self._campaigns else campaign_id
+            scope = self._campaigns.opt_out_scope(campaign_id)
+        scope = campaign_id if scope is None else scope
         heard = [_heard(item) for item in arrived]
         if key == NOBODYS and (stops := [each for each in heard if each.intent == Intent.STOP]):
             await conversations.leave_everybody(self._database, NOBODYS, stops)

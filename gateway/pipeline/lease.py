@@ -55,7 +55,9 @@ class Held(msgspec.Struct, gc=False):
     lane: int
     due_at: float
     deadline: float  # no call begins later
-    seen_until: float  # how long the last look is good: its admission, its claim, or a look just before the wire
+    seen_until: (
+        float  # how long the last look is good: its admission, its claim, or a look just before the wire
+    )
     place: Place = Place.BEFORE_LOOK
     timer: asyncio.TimerHandle | None = None
     call: "asyncio.Task[None] | None" = None

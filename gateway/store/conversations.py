@@ -36,7 +36,8 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
 
 
 # The last new STOP or START of a person decides; one that came before and comes again is not new.
-# A START that comes late, fetched after its webhook was lost, lifts no newer opt-out.
+# A START that comes late, fetched after its webhook was lost, lifts no newer opt-out, and none that the person has
+# repeated since to any number of the scope. The scalar subquery is worked out for a START alone.
 # F125: after an opt-out no reply needs attention. C5: only the person's own START clears an opt-out.
 _HEAR = """
 WITH heard AS (
@@ -62,6 +63,12 @@ WITH heard AS (
     SELECT DISTINCT ON (phone) phone, intent, body, received_at FROM fresh f
     WHERE intent = 'stop' OR intent = 'start' AND NOT EXISTS (
         SELECT FROM fresh s WHERE s.phone = f.phone AND s.intent = 'stop' AND s.received_at > f.received_at)
+      AND coalesce((
+        SELECT max(i.received_at) FROM campaigns p
+        JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = p.campaign_id AND c.phone = f.phone
+        JOIN inbound_texts i ON i.organisation_id = $1 AND i.campaign_id = p.campaign_id
+         AND i.contact_id = c.contact_id AND i.intent = 'stop'
+        WHERE p.organisation_id = $1 AND p.opt_out_scope = $3), '-infinity') <= to_timestamp(f.received_at)
     ORDER BY phone, inbound_id DESC
 ), stopped AS (
     INSERT INTO opt_outs (organisation_id, scope, phone, source, words, opted_out_at)

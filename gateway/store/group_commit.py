@@ -124,6 +124,12 @@ class CommitWindow(Generic[Item, Result]):
             if self._writer is not None:
                 await self._writer
 
+    async def written(self, within_s: float) -> None:
+        """Until what waits now has its end, whatever comes meanwhile; no longer than `within_s`."""
+        self._start()
+        if told := [entry.future for entry in (*self._locked, *self._writing, *self._waiting)]:
+            await asyncio.wait(told, timeout=within_s)
+
     def close(self) -> list[Item]:
         """Stops at once, as a crash would; returns what nobody was told is durable."""
         if self._timer is not None:

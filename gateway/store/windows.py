@@ -34,6 +34,11 @@ class CampaignWindows(Generic[Key, Item, Result]):
         while busy := [window for window in self if not window.is_idle]:
             await asyncio.gather(*(window.drain() for window in busy))
 
+    async def written(self, campaign: Key, within_s: float) -> None:
+        """Until what waits now of a campaign has its end; no longer than `within_s`."""
+        if (window := self._windows.get(campaign)) is not None:
+            await window.written(within_s)
+
     def close(self) -> list[Item]:
         """Stops at once, as a crash would; returns what nobody was told is durable."""
         return [item for window in self for item in window.close()]

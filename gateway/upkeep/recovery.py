@@ -7,6 +7,7 @@ a provider whose list is exact; of one whose list lags, when it is said twice, a
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import structlog
@@ -67,6 +68,7 @@ class Recovery:
         self._not_found_at: dict[
             Attempt, float
         ] = {}  # when the provider first did not know it, by Clock.steady
+        self._untold: Counter[Attempt] = Counter()  # how often it has said nothing of what is left
 
     async def run(self) -> None:
         await repeatedly(self.run_once, lambda _: self._ask_every_s, "settling what was left")
@@ -84,6 +86,7 @@ class Recovery:
             for each in await receipts.to_ask(self._database, campaigns, now, _A_ROUND)
             if not self._hand_over.knows(each.message_id, each.attempt)
         ]
+        self._untold = Counter({each: n for each in map(_attempt, left) if (n := self._untold[each])})
         if left:
             await self._ask_about(left, now)
         self._forget_the_old()
@@ -95,12 +98,13 @@ class Recovery:
         were_sending = await receipts.ask_later(self._database, asked, now + self._ask_every_s)
         self._metrics.transition(State.SENDING, State.UNKNOWN, were_sending)
         _log.warning("asking about texts that nobody told of", texts=len(left), were_sending=were_sending)
-        for some in _at_once(left):
+        for some in _at_once(sorted(left, key=lambda each: self._untold[_attempt(each)])):
             if not any(await asyncio.gather(*(self._settle(each) for each in some))):
                 return  # the provider tells nothing now: the others are asked about next time
 
     async def _settle(self, left: Unsettled) -> bool:
-        """Whether the provider said anything."""
+        """Whether the provider said anything. Where it did not, the others are asked about first the next time."""
+        self._untold[_attempt(left)] += 1
         try:
             found = await self._provider.find(
                 _text(left), since=left.slot_at - self._on_the_wire_s, others=left.others
@@ -111,6 +115,7 @@ class Recovery:
         except Exception:  # noqa: BLE001 - a text that can't be asked about must not keep the others from it
             _log.exception("asking the provider met a defect", message_id=left.message_id)
             return False
+        del self._untold[_attempt(left)]
         if found is not None:
             await self._delivery.status(_report(left, found, self._clock.now()))
         elif self._is_never(left):
@@ -120,12 +125,16 @@ class Recovery:
     def _is_never(self, left: Unsettled) -> bool:
         """Whether "it is not there" can be believed by now."""
         now = self._clock.steady()
-        first_at = self._not_found_at.setdefault((left.message_id, left.attempt), now)
+        first_at = self._not_found_at.setdefault(_attempt(left), now)
         return now - first_at >= self._provider.find_lags_s
 
     def _forget_the_old(self) -> None:
         since = self._clock.steady() - _REMEMBERED_S
         self._not_found_at = {each: at for each, at in self._not_found_at.items() if at >= since}
+
+
+def _attempt(left: Unsettled) -> Attempt:
+    return left.message_id, left.attempt
 
 
 def _text(left: Unsettled) -> OutboundText:

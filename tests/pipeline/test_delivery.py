@@ -11,6 +11,7 @@ from gateway.core.rules.lifecycle import State, fold, provider_word
 from gateway.core.rules.retry import RetryPolicy
 from gateway.core.rules.safeguards import Kind
 from gateway.providers.base import NotSent, StatusReport
+from gateway.store.group_commit import TooMuchWaits
 from tests.pipeline.scripted_provider import Hangs, Lost
 from tests.pipeline.world import CAMPAIGN, World
 
@@ -324,5 +325,25 @@ def test_a_reply_may_follow_a_failure_of_the_initial(play):
         assert (await world.submit(1, "A second text", kind=Kind.REPLY)).admitted
         await world.wait(600)
         assert len(world.provider.taken) == 2
+
+    play(story)
+
+
+def test_a_word_about_a_campaign_that_can_not_be_read_here_is_to_be_brought_again(play):
+    """A newer release made its settings: to acknowledge the word would be to lose it."""
+
+    async def story(world: World) -> None:
+        outcome = await world.submit(1)
+        await world.wait(5)
+        text = world.handed[0].text
+        settings = await world.store.fetch_value("SELECT settings::text FROM campaigns")
+        await world.store.execute("""UPDATE campaigns SET settings = '{"pool": 7}'""")
+        await world.gateway.campaigns.load()
+        with pytest.raises(TooMuchWaits):
+            await world.provider.say(text, "delivered")
+        await world.store.execute("UPDATE campaigns SET settings = $1::text::jsonb", settings)
+        await world.gateway.campaigns.load()
+        await world.provider.say(text, "delivered")
+        assert await world.state(outcome.message_id) == "delivered"
 
     play(story)

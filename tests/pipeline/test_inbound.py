@@ -61,6 +61,23 @@ def test_an_old_start_that_comes_again_lifts_no_newer_stop(play, again: str):
     play(story)
 
 
+def test_a_start_that_comes_late_lifts_no_stop_that_was_said_again_since(play):
+    """Its webhook was lost, and it is fetched when the person had left for the second time."""
+
+    async def story(world: World) -> None:
+        await world.write(1, "STOP")
+        await world.wait(60)
+        late = InboundText("IN-late", phone(1), number_phone(1), "START", world.clock.now())
+        await world.wait(60)
+        await world.write(1, "STOP")
+        await world.provider.write(late)
+        assert await opted_out(world) == [phone(1)]
+        await world.write(1, "START")
+        assert await opted_out(world) == []
+
+    play(story)
+
+
 def test_an_old_stop_that_comes_again_takes_back_no_newer_start(play):
     async def story(world: World) -> None:
         await world.write(1, "STOP", sid="IN-stop")
@@ -179,7 +196,7 @@ def test_a_text_to_a_campaign_that_this_worker_does_not_know_yet(play):
 def test_campaigns_are_read_again_only_for_one_that_is_not_known(play):
     async def story(world: World) -> None:
         reads: list[str] = []
-        world.database.before.append((lambda sql, _count: "FROM campaigns" in sql, _noting(reads)))
+        world.database.before.append((lambda sql, _count: "opt_out_scope, name" in sql, _noting(reads)))
         await world.write(1, "Hello")
         await world.write(1, "Who is this?", number_id=77)  # nobody's number
         assert reads == []
@@ -213,5 +230,20 @@ def test_a_stop_to_a_number_that_nobody_knows_lifts_no_later_start(play):
         await world.write(1, "START")
         await world.write(1, "STOP", sid="IN-early", number_id=99)
         assert (await world.submit(1)).admitted
+
+    play(story)
+
+
+def test_a_stop_holds_also_where_the_campaigns_settings_can_not_be_read(play):
+    """A newer release made them, and its worker sends; the person's words come to an older one."""
+
+    async def story(world: World) -> None:
+        newer, _ = world.new_gateway()
+        await newer.campaigns.load()
+        await world.store.execute("""UPDATE campaigns SET settings = '{"pool": 7}'""")
+        await world.gateway.campaigns.load()
+        assert world.gateway.campaigns.unreadable
+        await world.write(1, "STOP")
+        assert (await world.submit(1, gateway=newer)).code == 1302
 
     play(story)

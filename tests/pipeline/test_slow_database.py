@@ -109,7 +109,9 @@ def test_a_look_is_good_for_as_long_as_was_told_when_it_began(play):
         assert world.texts_to(20)
         assert len(owner.dispatch.hand_over) == 2  # it waits for the only call to end
         await world.write(21, "STOP")
-        owner.dispatch.hand_over.look_validity.took.saw(world.clock.now(), 2.0)  # the database has become slow
+        owner.dispatch.hand_over.look_validity.took.saw(
+            world.clock.now(), 2.0
+        )  # the database has become slow
         await world.wait(SETTLED_S)
         assert world.texts_to(21) == []
         other.crash()

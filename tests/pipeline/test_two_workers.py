@@ -1,5 +1,6 @@
 """Two workers over one database: one owner, and whatever comes through the other's doors goes its way too."""
 
+import asyncio
 from functools import partial
 
 import msgspec
@@ -9,6 +10,8 @@ from gateway.config import Workers
 from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.rules.registration import Registration
 from gateway.providers.base import InboundText, StatusReport
+from gateway.store import campaigns
+from gateway.store.campaigns import CampaignRow
 from tests.pipeline.scripted_provider import sid
 from tests.pipeline.world import CAMPAIGN, SETTINGS, SETTLED_S, World, number_phone, phone
 
@@ -149,3 +152,26 @@ def test_a_worker_that_drains_leaves_the_campaign_to_the_other(play):
         other.crash()
 
     play(story, campaign=ONE_PER_S)
+
+
+def test_a_campaign_is_given_up_also_while_others_are_busy(play):
+    """Words about another campaign's texts come without a break: nobody waits until they end."""
+
+    async def story(world: World) -> None:
+        other_campaign = CampaignRow(2, 12, "Other", CampaignSettings().to_json(), paused=False)
+        await campaigns.create(world.store, other_campaign, world.clock.now())
+        await world.gateway.campaigns.load()
+
+        async def words() -> None:
+            while True:
+                world.gateway.status(StatusReport(2, 99, 1, "delivered", None, world.clock.now(), "SM99"))
+                await world.wait(0.01)
+
+        world.database.answer_s = 0.05
+        talking = asyncio.create_task(words())
+        await world.send_all(range(1, 4))
+        async with asyncio.timeout(60):
+            await world.gateway.dispatch.close_road(CAMPAIGN)
+        talking.cancel()
+
+    play(story, settings=SETTINGS)

@@ -5,7 +5,7 @@ import pytest
 from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.rules.registration import Registration
 from gateway.core.rules.safeguards import Kind
-from gateway.providers.base import AnswerLost, NotSent
+from gateway.providers.base import AnswerLost, NotSent, Refused
 from tests.pipeline.scripted_provider import Hangs, Lost
 from tests.pipeline.world import FIVE, ON_THE_WIRE_S, SETTLED_S, START_AT, World
 
@@ -209,3 +209,25 @@ def test_the_person_may_be_answered_while_the_first_text_is_unknown(play):
         assert await world.state(reply.message_id) == "sent"
 
     play(story)
+
+
+def test_texts_that_nothing_can_be_said_about_keep_nobody_from_being_asked_about(play):
+    """The provider refuses the question for some, a number of another account's for instance; they were lost first."""
+
+    async def story(world: World) -> None:
+        find = world.provider.find
+
+        async def found(text, since, others):
+            if text.message_id in refused:
+                raise Refused(20404)
+            return await find(text, since, others)
+
+        world.provider.find = found
+        world.provider.answers.extend([Lost(taken=True)] * 40)
+        outcomes = await world.send_all(range(1, 41))
+        refused = {each.message_id for each in outcomes[:20]}
+        await world.wait(SETTLED_S + 60)
+        states = await world.states()
+        assert {states[each.message_id] for each in outcomes[20:]} == {"sent"}
+
+    play(story, people=40, campaign=CampaignSettings(registration=Registration(total_per_s=100)))
