@@ -73,9 +73,8 @@ class CampaignRoad:
         self._next_sweep_at = self._next_save_at = 0.0
         self._swept_to = 0  # a message: the sweep goes on after it
         self.handed_over: defaultdict[tuple[int, str | None], int] = defaultdict(int)  # segments, ever
-        self.hold = station.inbound_gap.hold(
-            wants_fetch=bool(pool.numbers)
-        )  # texts to a new campaign can't be lost
+        # texts to a new campaign can't be lost
+        self.hold = station.inbound_gap.hold(wants_fetch=bool(pool.numbers))
         self._stopping = False
         self._hours_changed = self._must_begin_anew = False  # to be followed at the next step
         self._promised: dict[int, float] = {}  # straight on, not written yet: message -> end of its lease
@@ -97,9 +96,8 @@ class CampaignRoad:
         room = self._room()
         if (room.for_replies if message.lane == LANE_REPLY else room.for_others) <= 0:
             return None
-        if self._stopping or self.pool.must_be_saved or not self._in_time(message, now):
-            return None
-        if not self._station.is_trusted:
+        is_ready = self._station.is_trusted and not (self._stopping or self.pool.must_be_saved)
+        if not is_ready or not self._in_time(message, now):
             return None
         chosen = self._choose(waiting(message), now, message.contact_id)
         if isinstance(chosen, NoNumber):
