@@ -244,8 +244,8 @@ FROM unnest($1::bigint[], $2::bigint[]) AS owned (organisation_id, campaign_id)
 CROSS JOIN LATERAL (
     SELECT * FROM messages m
     WHERE m.organisation_id = owned.organisation_id AND m.campaign_id = owned.campaign_id
-      AND m.ask_at <= to_timestamp($3)
-    ORDER BY m.ask_at LIMIT $4) m
+      AND m.ask_at IS NOT NULL AND (m.ask_at <= to_timestamp($3) OR m.ask_at > to_timestamp($4))
+    ORDER BY m.ask_at LIMIT $5) m
 JOIN contacts c ON c.organisation_id = m.organisation_id AND c.campaign_id = m.campaign_id AND c.contact_id = m.contact_id
 LEFT JOIN numbers n ON n.organisation_id = m.organisation_id AND n.campaign_id = m.campaign_id
   AND n.number_id = m.number_id
@@ -263,10 +263,15 @@ ORDER BY m.ask_at, m.message_id
 """
 
 
-async def to_ask(database: Database, keys: Sequence[CampaignKey], now: float, limit: int) -> list[Unsettled]:
+async def to_ask(
+    database: Database, keys: Sequence[CampaignKey], now: float, never_after: float, limit: int
+) -> list[Unsettled]:
     """What the books call `sending` or `unknown` and may be asked about now: of each campaign the `limit` that
-    have waited longest, whoever has them in hand."""
-    rows = await database.fetch(_TO_ASK, *as_columns(keys), now, limit)
+    have waited longest, whoever has them in hand.
+
+    A time later than `never_after` was written by a worker whose clock was ahead: there is nothing to wait for.
+    """
+    rows = await database.fetch(_TO_ASK, *as_columns(keys), now, never_after, limit)
     return [Unsettled(*row) for row in rows]
 
 

@@ -81,9 +81,10 @@ class Recovery:
         if not campaigns:
             return
         now = self._clock.now()
+        never_after = now + self._settled_s + 2 * self._ask_every_s
         left = [
             each
-            for each in await receipts.to_ask(self._database, campaigns, now, _A_ROUND)
+            for each in await receipts.to_ask(self._database, campaigns, now, never_after, _A_ROUND)
             if not self._hand_over.knows(each.message_id, each.attempt)
         ]
         self._untold = Counter({each: n for each in map(_attempt, left) if (n := self._untold[each])})

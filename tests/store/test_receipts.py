@@ -294,13 +294,13 @@ async def test_asked_about_is_what_may_have_left_from_its_time_on(database: Data
         database, Word(message_id=2, attempt=1, state="unknown"), Word(message_id=3, attempt=1, state="sent")
     )
     await database.execute("UPDATE messages SET ask_at = to_timestamp($1) WHERE message_id = 4", NOW + 500)
-    assert await receipts.to_ask(database, [KEY], ASK_AT - 1, 10) == []
-    left = await receipts.to_ask(database, [KEY, CampaignKey(1, CAMPAIGN + 1)], ASK_AT, 10)
+    assert await receipts.to_ask(database, [KEY], ASK_AT - 1, NOW + 10_000, 10) == []
+    left = await receipts.to_ask(database, [KEY, CampaignKey(1, CAMPAIGN + 1)], ASK_AT, NOW + 10_000, 10)
     assert [(each.campaign_id, each.message_id, each.attempt, each.phone, each.slot_at) for each in left] == [
         (CAMPAIGN, each, 1, phone(each), NOW + 1) for each in (1, 2, 5)
     ]
     assert {each.number_phone for each in left} == {OUR_PHONE}
-    assert len(await receipts.to_ask(database, [KEY], ASK_AT + 500, 2)) == 2
+    assert len(await receipts.to_ask(database, [KEY], ASK_AT + 500, NOW + 10_000, 2)) == 2
 
 
 async def test_what_is_asked_about_is_unknown_and_has_its_next_time(database: Database):
@@ -312,7 +312,7 @@ async def test_what_is_asked_about_is_unknown_and_has_its_next_time(database: Da
     assert (row["state"], row["reason"]) == ("unknown", "nobody told what became of it")
     assert row["ask_at"].timestamp() == NOW + 900
     assert (await message(database, 3))["ask_at"] is None
-    assert await receipts.to_ask(database, [KEY], NOW + 899, 10) == []
+    assert await receipts.to_ask(database, [KEY], NOW + 899, NOW + 10_000, 10) == []
 
 
 async def test_the_ids_of_a_persons_other_texts_are_known(database: Database):
@@ -325,5 +325,13 @@ async def test_the_ids_of_a_persons_other_texts_are_known(database: Database):
         " VALUES ($1, $2, 2, 0, 'SM0', now(), 'failed')",
         *KEY,
     )
-    (left,) = await receipts.to_ask(database, [KEY], ASK_AT, 10)
+    (left,) = await receipts.to_ask(database, [KEY], ASK_AT, NOW + 10_000, 10)
     assert (left.message_id, list(left.others)) == (2, ["SM0", "SM1"])
+
+
+async def test_a_time_that_a_worker_wrote_whose_clock_was_ahead_is_not_waited_for(database: Database):
+    await sending(database, 2)
+    await database.execute("UPDATE messages SET ask_at = to_timestamp($1) WHERE message_id = 2", NOW + 3600)
+    assert await receipts.to_ask(database, [KEY], NOW, NOW + 3600, 10) == []
+    (left,) = await receipts.to_ask(database, [KEY], NOW, NOW + 3599, 10)
+    assert left.message_id == 2
