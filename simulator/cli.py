@@ -201,7 +201,7 @@ def _log_to_standard_error() -> None:
     """Standard output belongs to the result."""
     import structlog
 
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 def _write(rehearsed: "Rehearsed", progress: "Progress", folder: Path, command: str) -> None:
