@@ -9,7 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from importlib.metadata import entry_points, version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import structlog
@@ -25,6 +25,7 @@ from gateway.http.library_log import library_log
 from gateway.http.parts import Parts, WebhookDoor
 from gateway.http.readiness import Asked
 from gateway.http.server import application, internal_application
+from gateway.http.shedding import BACKLOG, SHEDDING, Connection, Site
 from gateway.logs import unhandled
 from gateway.pipeline.look_ups import RememberedLookUps
 from gateway.providers.base import History, NotSent, Provider, ProviderError, Refused
@@ -304,22 +305,32 @@ class Worker:
             self.gateway.metrics.event_loop_lag(max(0.0, loop.time() - due))
 
 
+def _connection_options() -> dict[str, Any]:
+    return {
+        "access_log": None,
+        "logger": library_log(),
+        "auto_decompress": False,  # gateway/http/intake.py unpacks, within bounds
+        "keepalive_timeout": _KEEP_ALIVE_S,
+        "lingering_time": _LINGER_S,
+    }
+
+
 def _runner(app: web.Application) -> web.AppRunner:
-    return web.AppRunner(
-        app,
-        access_log=None,
-        logger=library_log(),
-        handle_signals=False,
-        auto_decompress=False,  # gateway/http/intake.py unpacks, within bounds
-        keepalive_timeout=_KEEP_ALIVE_S,
-        lingering_time=_LINGER_S,
-    )
+    return web.AppRunner(app, handle_signals=False, **_connection_options())
+
+
+def _site(runner: web.AppRunner, host: str, port: int) -> web.BaseSite:
+    """The public door sheds what is too much before it is parsed."""
+    shedding, server, options = runner.app.get(SHEDDING), runner.server, _connection_options()
+    if shedding is None or server is None:
+        return web.TCPSite(runner, host, port, backlog=BACKLOG)
+    return Site(runner, host, port, lambda: Connection(server, shedding, **options))
 
 
 async def _listening(runner: web.AppRunner, host: str, port: int, settings: str) -> str:
     """Listens; the address to call. Raises BadInput."""
     await runner.setup()
-    site = web.TCPSite(runner, host, port, backlog=1024)
+    site = _site(runner, host, port)
     try:
         await site.start()
     except OSError as error:

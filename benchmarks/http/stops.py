@@ -31,7 +31,7 @@ async def stops(house: House, texts: int, leaving: int) -> Stops:
     await house.warm_up(campaign_id, people[:_WARM])
     number = await house.store.fetch_value("SELECT phone FROM numbers ORDER BY number_id LIMIT 1")
     requests = [
-        _stop(house, phone, number, nth) for nth, phone in enumerate([*phones(len(people))][-leaving:])
+        stop(house, phone, number, nth) for nth, phone in enumerate([*phones(len(people))][-leaving:])
     ]
     watch, client = Watch(house), Client(house.gateway_url, _CONNECTIONS)
     await watch.open()
@@ -66,7 +66,7 @@ async def _at_full_load(watch: Watch, feeder: "asyncio.Task[None]", final: int) 
             await asyncio.sleep(0.1)
 
 
-def _stop(house: House, phone: str, number: str, nth: int) -> bytes:
+def stop(house: House, phone: str, number: str, nth: int) -> bytes:
     """A signed webhook as Twilio posts it."""
     form = [("MessageSid", f"SM{0xABC:016x}{nth:016x}"), ("From", phone), ("To", number), ("Body", "STOP")]
     signed = signature(house.gateway_url + INBOUND_PATH, form, TOKEN)

@@ -17,10 +17,11 @@ AIM_S: Final = 0.4
 """An answer that took longer says that there is too much; a second is promised to 99 of 100."""
 FEWEST: Final = 16
 MOST: Final = 4_096
+RETRY_AFTER_S: Final = "1"
+TOO_MUCH: Final = "more comes than can be answered in time; nothing of this was taken, repeat it"
 _FIRST: Final = 512  # a burst after a rest
 _FEWEST_LEFT: Final = 0.2  # of those under way, after one bad answer
 _MOST_LEFT: Final = 0.9
-_RETRY_AFTER_S: Final = "1"
 
 
 class Load:
@@ -31,20 +32,28 @@ class Load:
         self.under_way = 0
         self._fewer_at = 0.0
 
+    def enter(self) -> float | None:
+        """A place for one send, to be left with what is returned; None: there is none."""
+        if self.under_way >= self.places:
+            return None
+        self.under_way += 1
+        return asyncio.get_running_loop().time()
+
+    def leave(self, entered_at: float) -> None:
+        """The send has its answer, or needs none any more."""
+        self._learn(entered_at, asyncio.get_running_loop().time())
+        self.under_way -= 1
+
     @contextlib.contextmanager
     def place(self) -> Iterator[None]:
         """For one send. Raises Refusal 503 when there is none."""
-        if self.under_way >= self.places:
-            detail = "more comes than can be answered in time; nothing of this was taken, repeat it"
-            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, detail, Retry_After=_RETRY_AFTER_S)
-        time = asyncio.get_running_loop().time
-        began_at = time()
-        self.under_way += 1
+        entered_at = self.enter()
+        if entered_at is None:
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, TOO_MUCH, Retry_After=RETRY_AFTER_S)
         try:
             yield
         finally:
-            self._learn(began_at, time())
-            self.under_way -= 1
+            self.leave(entered_at)
 
     def _learn(self, began_at: float, now: float) -> None:
         if now - began_at <= AIM_S:

@@ -32,6 +32,7 @@ from gateway.http.records import (
     SingleMessage,
 )
 from gateway.http.rows import Rows
+from gateway.http.shedding import Connection
 from gateway.http.turns import Floor, Turns
 from gateway.pipeline.admission import Outcome
 from gateway.pipeline.idempotency import KeyReused, KeyUnderWay
@@ -54,14 +55,16 @@ Row = NewMessage | Result  # a Result: rejected already
 class Sending:
     """The two ways to send."""
 
-    def __init__(self, parts: Parts, known: KnownCampaigns, floor: Floor) -> None:
+    def __init__(self, parts: Parts, known: KnownCampaigns, floor: Floor, load: Load) -> None:
         self._parts = parts
         self._known_campaigns = known
-        self._load = Load()
+        self._load = load
         self._floor = floor
 
     async def one(self, request: web.Request, grant: Grant) -> web.Response:
         """202 once the message is in the books, admitted or blocked; 503 at once when there is too much to do."""
+        if isinstance(request.protocol, Connection) and request.protocol.has_place:
+            return await self._one(request, grant)
         with self._load.place():
             return await self._one(request, grant)
 

@@ -14,12 +14,14 @@ from gateway.http.campaigns import CampaignDesk
 from gateway.http.health import HealthDesk
 from gateway.http.intake import Intake, release
 from gateway.http.known_campaigns import KnownCampaigns
+from gateway.http.load import Load
 from gateway.http.openapi import document, page
 from gateway.http.operations import INTERNAL, OPERATIONS, Operation
 from gateway.http.parts import Parts, WebhookDoor
 from gateway.http.problems import Handler, explained
 from gateway.http.reading import Reading
 from gateway.http.sending import Sending
+from gateway.http.shedding import SHEDDING, Connection, Shedding
 from gateway.http.turns import Floor
 from gateway.http.uploads import Uploads
 from gateway.http.webhooks import Webhooks
@@ -35,12 +37,14 @@ def application(
     app = _application(parts, access_log)
     floor = Floor()
     app[INTAKE] = Intake(floor, MOST_BYTES_AT_ONCE)
+    load = Load()
+    app[SHEDDING] = Shedding(load, parts.metrics.http_request)
     known = KnownCampaigns(parts.campaigns, parts.clock.now)
     desks = {
         "campaigns": CampaignDesk(parts, known),
         "health": HealthDesk(parts),
         "reading": Reading(parts, known),
-        "sending": Sending(parts, known, floor),
+        "sending": Sending(parts, known, floor, load),
         "uploads": Uploads(parts, known, floor),
     }
     for door in doors:
@@ -87,6 +91,8 @@ def _counted(metrics: Metrics, access_log: AccessLog | None) -> Middleware:
             response = await handler(request)
         finally:
             release(request)
+            if isinstance(request.protocol, Connection):
+                request.protocol.leave()
         resource = request.match_info.route.resource
         route = "other" if resource is None else resource.canonical
         duration_s = time() - began_at
