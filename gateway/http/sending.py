@@ -32,7 +32,7 @@ from gateway.http.records import (
     SingleMessage,
 )
 from gateway.http.rows import Rows
-from gateway.http.shedding import Connection
+from gateway.http.shedding import place
 from gateway.http.turns import Floor, Turns
 from gateway.pipeline.admission import Outcome
 from gateway.pipeline.idempotency import KeyReused, KeyUnderWay
@@ -63,13 +63,12 @@ class Sending:
 
     async def one(self, request: web.Request, grant: Grant) -> web.Response:
         """202 once the message is in the books, admitted or blocked; 503 at once when there is too much to do."""
-        if isinstance(request.protocol, Connection) and request.protocol.has_place:
-            return await self._one(request, grant)
-        with self._load.place():
-            return await self._one(request, grant)
+        body = await json_body(request)
+        with place(request, self._load):
+            return await self._one(request, body, grant)
 
-    async def _one(self, request: web.Request, grant: Grant) -> web.Response:
-        message = decoded(_single, await json_body(request))
+    async def _one(self, request: web.Request, body: bytes, grant: Grant) -> web.Response:
+        message = decoded(_single, body)
         await self._may_send(grant, message.campaign_id)
         keys = Keys(grant, message.idempotency_key or _header_key(request))
         result = (await self._submit(message.campaign_id, [message], keys))[0]

@@ -18,7 +18,7 @@ from gateway.http.load import Load
 from gateway.http.openapi import document, page
 from gateway.http.operations import INTERNAL, OPERATIONS, Operation
 from gateway.http.parts import Parts, WebhookDoor
-from gateway.http.problems import Handler, explained
+from gateway.http.problems import CLIENT_GONE, Handler, explained
 from gateway.http.reading import Reading
 from gateway.http.sending import Sending
 from gateway.http.shedding import SHEDDING, Connection, Shedding
@@ -87,12 +87,14 @@ def _counted(metrics: Metrics, access_log: AccessLog | None) -> Middleware:
     async def counted(request: web.Request, handler: Handler) -> web.StreamResponse:
         time = asyncio.get_running_loop().time
         began_at = time()
+        status = CLIENT_GONE
         try:
             response = await handler(request)
+            status = response.status
         finally:
             release(request)
             if isinstance(request.protocol, Connection):
-                request.protocol.leave()
+                request.protocol.leave(status)
         resource = request.match_info.route.resource
         route = "other" if resource is None else resource.canonical
         duration_s = time() - began_at

@@ -7,8 +7,9 @@ all: nothing of theirs is ever shed.
 """
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ import structlog
 from aiohttp import web
 
 from gateway.http.load import RETRY_AFTER_S, TOO_MUCH, Load
-from gateway.http.problems import Problem
+from gateway.http.problems import CLIENT_GONE, Problem
 
 ROUTE: Final = "/v1/messages"
 BACKLOG: Final = 1024
@@ -80,21 +81,23 @@ class Connection(web.RequestHandler):
     def has_place(self) -> bool:
         return self._place_since is not None
 
-    def leave(self) -> None:
-        """The send is over, whatever became of it."""
+    def begin(self) -> None:
+        """The send has come to its handler. Raises Refusal 503 when that took too long."""
         if self._place_since is not None:
-            self._load.leave(self._place_since)
+            self._load.begin(self._place_since)
+
+    def leave(self, status: int) -> None:
+        """The request is over, with this answer."""
+        if self._place_since is not None:
+            self._load.leave(self._place_since, was_taken=status == HTTPStatus.ACCEPTED)
             self._place_since = None
 
     def data_received(self, data: bytes) -> None:
         if self._to_skip:
             skipped, data = data[: self._to_skip], data[self._to_skip :]
             self._to_skip -= len(skipped)
-        while self._is_send(data):
-            self.leave()
-            self._place_since = self._load.enter()
-            size = None if self.has_place else _plain_size(data)
-            if size is None:
+        while self._is_send(data) and (size := _plain_size(data)) is not None:
+            if self._enters(is_whole=size <= len(data)):
                 break
             self._refuse()
             self._to_skip = max(0, size - len(data))
@@ -105,8 +108,16 @@ class Connection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._current_request is None:  # else its handler goes on, and leaves
-            self.leave()
+            self.leave(CLIENT_GONE)
         super().connection_lost(exc)
+
+    def _enters(self, *, is_whole: bool) -> bool:
+        """A place is for a whole request: who sends heads alone holds none, and takes one with its last byte."""
+        if not is_whole:
+            return not self._load.is_full
+        self.leave(CLIENT_GONE)  # one before that never came to a handler
+        self._place_since = self._load.enter()
+        return self.has_place
 
     def _is_send(self, data: bytes) -> bool:
         return data.startswith(_REQUEST_LINE) and self._is_at_rest and not self._has_unfinished_head
@@ -124,6 +135,18 @@ class Connection(web.RequestHandler):
 
 
 SHEDDING: Final = web.AppKey("shedding", Shedding)
+
+
+@contextlib.contextmanager
+def place(request: web.Request, load: Load) -> Iterator[None]:
+    """For one send: that which its connection took, or a new one. Raises Refusal 503."""
+    connection = request.protocol
+    if isinstance(connection, Connection) and connection.has_place:
+        connection.begin()
+        yield
+    else:
+        with load.place():
+            yield
 
 
 class Site(web.BaseSite):
