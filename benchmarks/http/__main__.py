@@ -1,6 +1,6 @@
 """Runs the parts, prints a table, keeps the figures in benchmarks/results/http.json.
 
-python -m benchmarks.http [--only whole-life,bare,batches,accept,stops,restart,carrier,memory] [--scale 1.0]
+python -m benchmarks.http [--only whole-life,bare,batches,accept,stops,overload,restart,carrier,memory] [--scale 1.0]
 """
 
 import argparse
@@ -22,20 +22,24 @@ from benchmarks.http.batches import batches, singles
 from benchmarks.http.carrier import creates, receipts
 from benchmarks.http.house import house
 from benchmarks.http.memory import memory
+from benchmarks.http.overload import overload
 from benchmarks.http.restart import restart
 from benchmarks.http.stops import stops
 from benchmarks.http.whole_life import Lives, live
 
 KEPT = Path(__file__).parents[1] / "results" / "http.json"
-PARTS = ("whole-life", "bare", "batches", "accept", "stops", "restart", "carrier", "memory")
+PARTS = ("whole-life", "bare", "batches", "accept", "stops", "overload", "restart", "carrier", "memory")
 _CONCURRENCY = 100  # creates under way: `dispatch.concurrency` and Twilio's usual limit
 _BARE_ROUNDS = 3
 _CREATE_ROUNDS = 3
+_OFFERED_PER_S = (300.0, 1000.0, 2000.0, 4000.0)
+_OVERLOAD_S = 10.0  # each
 
 LEAST_LIVES_PER_S, LEAST_SHARE, AIMED_SHARE = 1500.0, 0.6, 0.75
 LEAST_BATCHED_PER_S, MOST_ACCEPT_P99_MS = 8000.0, 50.0
 LEAST_CREATES_PER_S, MOST_LATENESS_P99_MS = 4000.0, 50.0
 MOST_STOP_P99_MS = 1000.0
+MOST_ACCEPTED_P99_MS = 1000.0
 MOST_RESTART_S = 5.0
 MOST_GROWTH = 0.05
 
@@ -62,6 +66,7 @@ class Run:
             "batches": self._batches,
             "accept": self._accept,
             "stops": self._stops,
+            "overload": self._overload,
             "restart": self._restart,
             "carrier": self._carrier,
             "memory": self._memory,
@@ -74,6 +79,7 @@ class Run:
             "batches",
             "accept",
             "stops",
+            "overload",
             "restart",
             "memory",
         ):
@@ -155,6 +161,28 @@ class Run:
             f"p99 at most {MOST_STOP_P99_MS:g} ms",
             answered.p99_ms <= MOST_STOP_P99_MS and answered.is_valid,
         )
+
+    async def _overload(self) -> None:
+        async with house() as built:
+            steps = await overload(built, _OFFERED_PER_S, max(2.0, _OVERLOAD_S * self.scale))
+        self.figures["overload"] = steps
+        for step in steps:
+            measured = f"{step.accepted_per_s:g}/s accepted, p99 {step.p99_ms:g} ms, p50 {step.p50_ms:g}"
+            good = step.p99_ms <= MOST_ACCEPTED_P99_MS
+            self._row(
+                f"{step.offered_per_s:,.0f} texts/s offered",
+                f"{measured}; {step.late_share:.1%} set out late",
+                f"p99 at most {MOST_ACCEPTED_P99_MS:g} ms",
+                good,
+            )
+            stops_ms = step.stops.p99_ms
+            self._row(
+                "  a STOP's 2xx beside",
+                f"p99 {stops_ms:g} ms, p50 {step.stops.p50_ms:g}",
+                f"p99 at most {MOST_STOP_P99_MS:g} ms",
+                stops_ms <= MOST_STOP_P99_MS,
+            )
+            self._row("  share of a core", _shown(step.cpu_share), "", None)
 
     async def _restart(self) -> None:
         async with house() as built:

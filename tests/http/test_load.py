@@ -6,7 +6,7 @@ from collections import deque
 import pytest
 import simpy
 
-from gateway.http.load import FEWEST, Load
+from gateway.http.load import BEGINS_WITHIN_S, FEWEST, Load
 from gateway.http.problems import Refusal
 from simulator.loop import VirtualLoop, run
 
@@ -99,3 +99,36 @@ def test_after_a_standstill_it_takes_as_many_as_before():
     waits, refused = offered(load, shop, 380)
     assert len(waits) >= 0.95 * 380 * (LASTS_S - SETTLED_S)
     assert refused < 0.1 * 380 * LASTS_S
+
+
+def test_one_that_came_late_to_its_handler_is_refused_and_there_are_fewer_places():
+    load = Load()
+
+    async def comes_late(_loop: VirtualLoop) -> None:
+        entered_at = load.enter()
+        assert entered_at is not None
+        load.begin(entered_at)
+        await asyncio.sleep(BEGINS_WITHIN_S * 1.1)
+        with pytest.raises(Refusal) as refused:
+            load.begin(entered_at)
+        load.leave(entered_at, was_taken=False)
+        assert refused.value.headers["Retry-After"] == "1"
+
+    before = load.places
+    run(simpy.Environment(), comes_late)
+    assert load.under_way == 0
+    assert load.places < before
+
+
+def test_quick_refusals_make_no_places():
+    load = Load()
+    load.places = 1
+
+    async def comes(_loop: VirtualLoop) -> None:
+        for _ in range(50):
+            entered_at = load.enter()
+            assert entered_at is not None
+            load.leave(entered_at, was_taken=False)
+
+    run(simpy.Environment(), comes)
+    assert load.places == 1
