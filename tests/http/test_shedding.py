@@ -128,7 +128,10 @@ async def test_answers_keep_the_order_of_the_requests(full: House) -> None:
     async with line(full) as caller:
         told = await caller.answers(5, ALIVE + SEND + PLAIN, SEND + PLAIN + SEND + PLAIN + ALIVE)
     assert told[0].status == 200
-    assert {each.status for each in told[1:4]} <= {401, 503}  # pipelined ones may be the library's: they have no key
+    assert {each.status for each in told[1:4]} <= {
+        401,
+        503,
+    }  # pipelined ones may be the library's: they have no key
     assert told[4].status == 200
 
 
