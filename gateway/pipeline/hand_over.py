@@ -232,14 +232,15 @@ class HandOver:
 
     async def _look_at(self, campaign_id: int, some: Sequence[Held]) -> None:
         """Unsure is no: whatever goes wrong with a look, its texts go back to the queue."""
-        seen_until = self.look_validity.until(self._clock.steady())
-        asked_at = self._clock.now()
+        began_at = self._clock.steady()
+        seen_until = self.look_validity.until(began_at)
         try:
             gone = await self._look(campaign_id, [held.text for held in some])
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be texted on the strength of it
             _log.warning("a last look failed", campaign_id=campaign_id, texts=len(some), why=str(error))
             gone = {held.text.message_id for held in some}
-        self.look_validity.took.saw(self._clock.now(), self._clock.now() - asked_at)
+        now = self._clock.steady()
+        self.look_validity.took.saw(now, now - began_at)
         for held in some:
             if self._held.get(_key(held.text)) is not held:
                 continue  # given back meanwhile

@@ -22,10 +22,11 @@ from gateway.pipeline.campaigns import Campaigns
 from gateway.pipeline.settling import Settling
 from gateway.providers.base import InboundText
 from gateway.store import conversations, numbers
-from gateway.store.conversations import Heard, Left
+from gateway.store.conversations import Heard, Left, Stored
 from gateway.store.database import Database
 from gateway.store.group_commit import Bound, CommitWindow, WindowOptions
 from gateway.store.ids import Ids
+from gateway.store.troubles import DatabaseGone
 from gateway.store.windows import CampaignWindows
 
 NOBODYS = CampaignKey(0, 0)  # under which texts to numbers we don't know are kept
@@ -39,6 +40,7 @@ class _Arrived(msgspec.Struct, gc=False):
     received_at: float  # of the running loop's clock
     inbound_id: int = 0
     durable: "asyncio.Future[None] | None" = None  # of a text that had to be looked up first
+    is_lost: bool = False  # it may have been written, and nobody heard of it
 
 
 class Inbound:
@@ -150,13 +152,25 @@ class Inbound:
         heard = [_heard(item) for item in arrived]
         if key == NOBODYS and (stops := [each for each in heard if each.intent == Intent.STOP]):
             await conversations.leave_everybody(self._database, NOBODYS, stops)
-        new = await conversations.hear(self._database, key, scope, heard)
+        try:
+            new = await conversations.hear(self._database, key, scope, heard)
+        except DatabaseGone:
+            for item in arrived:
+                item.is_lost = True
+            raise
         self._count(arrived, {stored.inbound_id: stored.opted_out_at is not None for stored in new})
         if self._confirm is not None:
-            left = {each.contact_id: each.opted_out_at for each in new if each.opted_out_at is not None}
-            self._confirm(
-                campaign_id, [Left(contact, at) for contact, at in left.items() if contact is not None]
-            )
+            self._confirm(campaign_id, await self._left(key, scope, arrived, new))
+
+    async def _left(
+        self, key: CampaignKey, scope: int, arrived: Sequence[_Arrived], new: Sequence[Stored]
+    ) -> list[Left]:
+        """Who has opted out now; what was written without our knowing is read, and who confirms it knows what he has."""
+        lost = [item.text.at for item in arrived if item.is_lost and item.reading.intent is Intent.STOP]
+        if lost and key != NOBODYS:
+            return await conversations.left_since(self._database, key, scope, min(lost))
+        left = {each.contact_id: each.opted_out_at for each in new if each.opted_out_at is not None}
+        return [Left(contact, at) for contact, at in left.items() if contact is not None]
 
     def _count(self, arrived: Sequence[_Arrived], new: Mapping[int, bool]) -> None:
         """`new`: the texts that were not known yet, and whether each brought an opt-out into force."""

@@ -117,6 +117,7 @@ class LookValidity:
 
     def to_tell(self, steady: float) -> float:
         """What the other workers are to be told now, in seconds."""
+        self.took.saw(steady, 0.0)  # what took long is forgotten also while nobody is looked at
         wanted_s = self.wanted_s
         if wanted_s < self.now_s / 2:
             self._before_s = max(self.now_s, self._before_s if steady < self._before_until else 0.0)

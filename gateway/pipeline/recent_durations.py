@@ -4,7 +4,7 @@ _PERIOD_S = 10.0
 
 
 class RecentDurations:
-    """The longest duration of the last one to two periods; in seconds, of a clock of the caller's."""
+    """The longest duration of the last one to two periods; in seconds, of a clock of the caller's that nobody sets."""
 
     def __init__(self) -> None:
         self._ends_at = 0.0

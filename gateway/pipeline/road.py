@@ -130,7 +130,7 @@ class CampaignRoad:
     def go(self, message: Queued, to: StraightOn) -> None:
         """The intent is durable: hand over at the slot. The lease and the look began with the decision."""
         clock = self._station.clock
-        self._writing.saw(clock.now(), clock.steady() - to.decided_at)
+        self._writing.saw(clock.steady(), clock.steady() - to.decided_at)
         self._promised.pop(message.message_id, None)
         self._station.hand_over.at(
             Held(

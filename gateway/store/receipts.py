@@ -279,13 +279,19 @@ _ASK_LATER = """
 WITH asked AS (
     SELECT * FROM json_to_recordset($1::json) AS a (
         organisation_id bigint, campaign_id bigint, message_id bigint, attempt smallint)
+), free AS ( -- somebody may hold a row: the others need not wait for that
+    SELECT m.organisation_id, m.campaign_id, m.message_id
+    FROM asked a JOIN messages m ON m.organisation_id = a.organisation_id AND m.campaign_id = a.campaign_id
+      AND m.message_id = a.message_id
+    WHERE m.attempt = a.attempt AND m.state IN ('sending', 'unknown')
+    ORDER BY m.organisation_id, m.campaign_id, m.message_id FOR UPDATE OF m SKIP LOCKED
 )
 UPDATE messages m SET state = 'unknown', ask_at = to_timestamp($2),
        reason = CASE WHEN m.state = 'unknown' THEN m.reason ELSE 'nobody told what became of it' END
-FROM asked a
-WHERE m.organisation_id = a.organisation_id AND m.campaign_id = a.campaign_id AND m.message_id = a.message_id
-  AND m.attempt = a.attempt AND m.state IN ('sending', 'unknown')
-RETURNING OLD.state AS before
+FROM free
+WHERE m.organisation_id = free.organisation_id AND m.campaign_id = free.campaign_id
+  AND m.message_id = free.message_id
+RETURNING OLD.state AS before, m.message_id
 """
 
 
@@ -298,7 +304,8 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     attempt: int
 
 
-async def ask_later(database: Database, asked: Sequence[Asked], at: float) -> int:
-    """Notes that these are `unknown` and when they are asked about again; returns how many were `sending`."""
+async def ask_later(database: Database, asked: Sequence[Asked], at: float) -> dict[int, str]:
+    """Notes that these are `unknown` and when they are asked about again; returns their messages and what they were
+    before. What somebody holds, or what has moved on, is not among them."""
     rows = await database.fetch(_ASK_LATER, as_rows(asked), at)
-    return sum(row[0] == "sending" for row in rows)
+    return {row[1]: row[0] for row in rows}

@@ -142,8 +142,7 @@ class Adoptions:
         self._metrics.adoption("ok")
         self._waiting.pop(campaign_id, None)
         self._has_opened(campaign_id, opened)
-        async with self._settling:
-            await self._settle_left(campaign_id, token)
+        await self._settle_left(campaign_id, token)
 
     async def _postpone(self, campaign_id: int, token: FencingToken, error: Exception) -> None:
         self._metrics.adoption("error")
@@ -161,7 +160,8 @@ class Adoptions:
         again_s = _AGAIN_FIRST_S
         while self._dispatch.token_of(campaign_id) == token:
             try:
-                await self._settle(campaign_id)
+                async with self._settling:
+                    await self._settle(campaign_id)
             except Exception as error:  # noqa: BLE001 - the road does not depend on it
                 _log.warning("what was left can't be settled yet", campaign_id=campaign_id, why=_why(error))
             else:

@@ -390,13 +390,13 @@ class Ownership:
                 and share_of(each.campaign_id, living) == each.wanted_by
                 and each.campaign_id in self._dispatch.roads
                 and each.campaign_id not in self._releases
+                and (token := self._tokens.get(each.campaign_id)) is not None
             ):
-                release = self._release(each.campaign_id, each.wanted_by)
+                release = self._release(each.campaign_id, token, each.wanted_by)
                 self._releases[each.campaign_id] = asyncio.get_running_loop().create_task(release)
 
-    async def _release(self, campaign_id: int, to: int) -> None:
+    async def _release(self, campaign_id: int, token: FencingToken, to: int) -> None:
         """Drains the one road and leaves its campaign to the worker whose share it is."""
-        token = self._tokens[campaign_id]
         try:
             await self._dispatch.close_road(campaign_id)
             await ownership.give_up(self._database, campaign_id, token)

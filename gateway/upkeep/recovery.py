@@ -28,6 +28,7 @@ from gateway.upkeep.periodic import repeatedly
 _log = structlog.get_logger("gateway.recovery")
 _AT_ONCE = 16  # questions: an outage leaves thousands of texts to ask about, and the bank needs its places
 _A_ROUND = 500  # texts of one campaign: the others are next, half a minute later
+_WRITTEN_WITHIN_S = 10.0
 _REMEMBERED_S = 3600.0  # that the provider did not know a text; longer than any round of questions
 
 Attempt = tuple[int, int]
@@ -96,10 +97,12 @@ class Recovery:
         asked = [
             Asked(each.organisation_id, each.campaign_id, each.message_id, each.attempt) for each in left
         ]
-        were_sending = await receipts.ask_later(self._database, asked, now + self._ask_every_s)
+        before = await receipts.ask_later(self._database, asked, now + self._ask_every_s)
+        were_sending = sum(state == State.SENDING for state in before.values())
         self._metrics.transition(State.SENDING, State.UNKNOWN, were_sending)
-        _log.warning("asking about texts that nobody told of", texts=len(left), were_sending=were_sending)
-        for some in _at_once(sorted(left, key=lambda each: self._untold[_attempt(each)])):
+        _log.warning("asking about texts that nobody told of", texts=len(before), were_sending=were_sending)
+        free = [each for each in left if each.message_id in before]
+        for some in _at_once(sorted(free, key=lambda each: self._untold[_attempt(each)])):
             if not any(await asyncio.gather(*(self._settle(each) for each in some))):
                 return  # the provider tells nothing now: the others are asked about next time
 
@@ -107,20 +110,22 @@ class Recovery:
         """Whether the provider said anything. Where it did not, the others are asked about first the next time."""
         self._untold[_attempt(left)] += 1
         try:
-            found = await self._provider.find(
-                _text(left), since=left.slot_at - self._on_the_wire_s, others=left.others
-            )
-        except ProviderError as error:
-            _log.info("the provider can't tell", message_id=left.message_id, why=str(error))
+            async with asyncio.timeout(self._on_the_wire_s):
+                found = await self._provider.find(
+                    _text(left), since=left.slot_at - self._on_the_wire_s, others=left.others
+                )
+        except (ProviderError, TimeoutError) as error:
+            why = str(error) or "no answer in time"
+            _log.info("the provider can't tell", message_id=left.message_id, why=why)
             return False
         except Exception:  # noqa: BLE001 - a text that can't be asked about must not keep the others from it
             _log.exception("asking the provider met a defect", message_id=left.message_id)
             return False
         del self._untold[_attempt(left)]
         if found is not None:
-            await self._delivery.status(_report(left, found, self._clock.now()))
+            await _written(self._delivery.status(_report(left, found, self._clock.now())), left)
         elif self._is_never(left):
-            await self._delivery.answer(_never(left, self._clock.now()))
+            await _written(self._delivery.answer(_never(left, self._clock.now())), left)
         return True
 
     def _is_never(self, left: Unsettled) -> bool:
@@ -132,6 +137,13 @@ class Recovery:
     def _forget_the_old(self) -> None:
         since = self._clock.steady() - _REMEMBERED_S
         self._not_found_at = {each: at for each, at in self._not_found_at.items() if at >= since}
+
+
+async def _written(told: "asyncio.Future[None]", left: Unsettled) -> None:
+    """What is not written in time (somebody holds the row) is written all the same, and keeps no other waiting."""
+    done, _ = await asyncio.wait([told], timeout=_WRITTEN_WITHIN_S)
+    if done and (error := told.exception()) is not None:
+        _log.error("what the provider told could not be written", message_id=left.message_id, why=str(error))
 
 
 def _attempt(left: Unsettled) -> Attempt:

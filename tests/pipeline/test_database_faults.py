@@ -18,7 +18,7 @@ from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
 from gateway.store.group_commit import TooMuchWaits
 from gateway.store.numbers import NumberRow
-from tests.pipeline.scripted_provider import sid
+from tests.pipeline.scripted_provider import Lost, sid
 from tests.pipeline.world import (
     CAMPAIGN,
     GROUP,
@@ -526,3 +526,18 @@ def test_a_person_who_changes_at_every_try_ends_with_9001(play):
         assert changed < 10
 
     play(story, settings=AT_ONCE, connections=2)
+
+
+def test_a_locked_message_keeps_no_other_from_being_asked_about(play):
+    async def story(world: World) -> None:
+        world.provider.answers.extend([Lost(taken=True)] * 3)
+        first, *others = [each.message_id for each in await world.send_all([1, 2, 3])]
+        await world.wait(5)
+        async with locked(world, A_MESSAGE, CAMPAIGN, first):
+            await world.wait(SETTLED_S)
+            states = await world.states()
+            assert {states[each] for each in others} == {"sent"}
+        await world.wait(SETTLED_S)
+        assert await world.state(first) == "sent"
+
+    play(story, connections=4, campaign=CampaignSettings(registration=Registration(total_per_s=10)))

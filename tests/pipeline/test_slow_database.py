@@ -9,6 +9,7 @@ from gateway.config import Workers
 from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.rules.registration import Registration
 from gateway.pipeline.lease import LOOK_VALID_S, MOST_LOOK_VALID_S, LookValidity
+from gateway.pipeline.recent_durations import RecentDurations
 from gateway.providers.base import InboundText
 from tests.pipeline.world import SETTINGS, SETTLED_S, World, number_phone, phone
 
@@ -78,7 +79,7 @@ def test_the_longest_look_of_all_workers_is_waited_for(play):
         world.provider.listen(world.gateway)
         await world.wait(10)
         database.answer_s = 1.0
-        other.dispatch.hand_over.look_validity.took.saw(world.clock.now(), 1.0)
+        other.dispatch.hand_over.look_validity.took.saw(world.clock.steady(), 1.0)
         await world.wait(10)
         asked_at = world.clock.now()
         await world.write(1, "STOP")
@@ -126,7 +127,7 @@ def test_a_look_is_good_for_as_long_as_was_told_when_it_began(play):
 
 def test_a_longer_look_is_told_before_it_is_used():
     validity = LookValidity(0.25)
-    validity.took.saw(0.0, 0.4)
+    validity.took.saw(100.0, 0.4)
     assert validity.now_s == 0.25
     told_s = validity.to_tell(100.0)
     assert (told_s, validity.now_s) == (1.0, 0.25)
@@ -138,7 +139,7 @@ def test_a_shorter_look_is_used_before_it_is_told():
     validity = LookValidity(0.25)
     validity.took.saw(0.0, 0.8)
     validity.told(validity.to_tell(0.0))
-    validity.took.saw(100.0, 0.01)
+    validity.took.saw(200.0, 0.01)
     assert validity.to_tell(200.0) == 2.0
     assert validity.now_s == 0.25
     validity.told(2.0)
@@ -159,10 +160,10 @@ def test_what_was_told_before_stands_until_the_looks_of_then_are_over():
     validity.took.saw(0.0, 2.0)
     validity.told(validity.to_tell(0.0))
     assert validity.now_s == 5.0
-    validity.took.saw(100.0, 0.8)
+    validity.took.saw(102.0, 0.8)
     assert validity.to_tell(102.0) == 5.0
     assert validity.now_s == 2.0
-    validity.took.saw(200.0, 0.01)
+    validity.took = RecentDurations()
     assert validity.to_tell(104.0) == 5.0
     assert validity.to_tell(106.9) == 5.0
     assert validity.to_tell(107.1) == 0.25

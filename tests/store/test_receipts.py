@@ -307,7 +307,7 @@ async def test_what_is_asked_about_is_unknown_and_has_its_next_time(database: Da
     await sending(database, 3)
     await tell(database, Word(message_id=3, attempt=1, state="delivered"))
     asked = [Asked(*KEY, each, 1) for each in (1, 2, 3)] + [Asked(*KEY, 1, 2)]
-    assert await receipts.ask_later(database, asked, NOW + 900) == 2
+    assert await receipts.ask_later(database, asked, NOW + 900) == {1: "sending", 2: "sending"}
     row = await message(database, 1)
     assert (row["state"], row["reason"]) == ("unknown", "nobody told what became of it")
     assert row["ask_at"].timestamp() == NOW + 900

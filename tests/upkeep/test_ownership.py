@@ -404,3 +404,23 @@ def test_a_drain_while_people_opt_out_ends_and_keeps_every_stop(cluster: Cluster
 
     replies = msgspec.structs.replace(SEVERAL, opt_outs=OptOuts(provider_replies=False))
     play(cluster.empty(), story, settings=replies, campaign=ONE_PER_S)
+
+
+def test_a_campaign_whose_leftovers_can_not_be_settled_keeps_no_other_waiting(alone):
+    async def story(world: World) -> None:
+        settled: list[int] = []
+
+        async def settle(campaign_id: int) -> None:
+            if campaign_id == 2:
+                raise ValueError("a broken row")
+            settled.append(campaign_id)
+
+        await create(world, range(2, 6))
+        world.gateway.ownership._settle_left = settle
+        await world.gateway.campaigns.load()
+        for campaign_id in range(2, 6):
+            await world.gateway.ownership.adopt(campaign_id)
+        await world.wait(60)
+        assert sorted(settled) == [3, 4, 5]
+
+    alone(story)
