@@ -6,6 +6,7 @@ loop and the HTTP library would log by themselves is told as events of ours (`un
 """
 
 import asyncio
+import contextlib
 import logging
 import re
 import sys
@@ -33,13 +34,20 @@ _ROW_VALUES: Final = re.compile(  # up to the hint, the next exception of a chai
 
 
 class _StandardError:
-    """Standard error as it is when a line is written, whatever it was when logging was set up."""
+    """Standard error as it is when a line is written, whatever it was when logging was set up.
+
+    A line that nobody can take any more (the collector has died, the disk is full) is lost, and nothing else.
+    """
 
     def write(self, text: str) -> int:
-        return sys.stderr.write(text)
+        try:
+            return sys.stderr.write(text)
+        except (OSError, ValueError):
+            return len(text)
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 def configure(settings: Log) -> None:

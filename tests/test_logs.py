@@ -1,8 +1,11 @@
 """What a log may show: no phone whole, no secret, no text, whatever was at hand when something broke."""
 
 import asyncio
+import contextlib
 import json
 import logging
+import os
+import sys
 from collections.abc import Callable, Iterator
 
 import asyncpg
@@ -175,3 +178,15 @@ async def test_what_the_loop_could_tell_nobody_is_an_event(
     assert "a defect beside the work" in told
     assert "of_int" in told
     assert TEXT not in told
+
+
+def test_a_line_that_nobody_can_take_any_more_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    os.close(read)  # as when the collector of the logs has died
+    with os.fdopen(write, "w", buffering=1) as broken:
+        monkeypatch.setattr(sys, "stderr", broken)
+        logs.configure(Log())
+        structlog.get_logger("gateway.test").error("nobody reads this")
+        monkeypatch.undo()
+        with contextlib.suppress(OSError):
+            broken.close()

@@ -5,6 +5,7 @@ in their form, and lines are written together, a few times a second.
 """
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -84,5 +85,6 @@ class AccessLog:
             self._flushing = None
         lines, self._lines = self._lines, []
         if lines:
-            sys.stderr.write("".join(lines))
-            sys.stderr.flush()
+            with contextlib.suppress(OSError, ValueError):  # nobody takes it any more
+                sys.stderr.write("".join(lines))
+                sys.stderr.flush()
