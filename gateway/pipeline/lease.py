@@ -113,7 +113,7 @@ class LookValidity:
     @property
     def wanted_s(self) -> float:
         """Twice and a half what looks have lately taken: one of average length ends in time for its slot."""
-        return min(max(self._base_s, 2.5 * self.took.longest_s), MOST_LOOK_VALID_S)
+        return max(self._base_s, min(2.5 * self.took.longest_s, MOST_LOOK_VALID_S))
 
     def to_tell(self, steady: float) -> float:
         """What the other workers are to be told now, in seconds."""

@@ -6,8 +6,8 @@ from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.rules.registration import Registration
 from gateway.core.rules.safeguards import Kind
 from gateway.core.text.segments import PRICES
-from gateway.providers.base import NotSent
-from tests.pipeline.world import CAMPAIGN, SETTLED_S, World
+from gateway.providers.base import InboundText, NotSent
+from tests.pipeline.world import CAMPAIGN, SETTLED_S, World, number_phone
 
 WINDOW_S = 0.05
 
@@ -103,13 +103,13 @@ def test_how_a_number_was_chosen(play, area_code: str, outcome: str):
     """Our number is of 267, which lies over 215."""
 
     async def story(world: World) -> None:
-        await world.store.execute(
-            "UPDATE contacts SET phone = $1 WHERE contact_id = 1", f"+1{area_code}5550101"
-        )
+        theirs = f"+1{area_code}5550101"
+        await world.store.execute("UPDATE contacts SET phone = $1 WHERE contact_id = 1", theirs)
         await world.submit(1, "Hello")
         await world.wait(1)
         assert value(world, "p2p_number_selection_total", outcome=outcome) == 1
-        await world.write(1, "Who is this?")
+        text = InboundText("IN1", theirs, number_phone(1), "Who is this?", world.clock.now())
+        await world.provider.write(text)
         await world.submit(1, "Ann", kind=Kind.REPLY)
         await world.wait(1)
         assert value(world, "p2p_number_selection_total", outcome="sticky") == 1

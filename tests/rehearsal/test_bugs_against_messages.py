@@ -8,6 +8,7 @@ from gateway.core.rules.lifecycle import State
 from gateway.core.sending.pacing import DailyCap, Pacer
 from gateway.metrics import Metrics
 from gateway.pipeline import answers
+from gateway.pipeline.admission import StraightOn
 from gateway.pipeline.lease import Held
 from gateway.pipeline.recent_durations import RecentDurations
 from gateway.pipeline.road import CampaignRoad
@@ -148,10 +149,10 @@ def the_intent_is_not_written(patch: Patch) -> None:
 def another_number_is_used(patch: Patch) -> None:
     go = CampaignRoad.go
 
-    def astray(road: CampaignRoad, message: messages.Queued, number_id: int, *times: float) -> None:
+    def astray(road: CampaignRoad, message: messages.Queued, to: StraightOn) -> None:
         others = sorted(road.pool.numbers)
         shift = message.message_id % 10 == 0
-        go(road, message, others[(others.index(number_id) + shift) % len(others)], *times)
+        go(road, message, replace(to, number_id=others[(others.index(to.number_id) + shift) % len(others)]))
 
     patch.setattr(CampaignRoad, "go", astray)
 
