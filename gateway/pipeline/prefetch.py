@@ -27,7 +27,9 @@ class Prefetch:
         self.line = WaitingLine()
         self.more_in_store = True  # messages that are due and not in hand
         self._store_is_empty = False  # nothing in the queue, due or not, that is not in hand
-        self._left_in_store = 0  # how often a message was left there
+        self._runs_over = True  # more in the store than memory may hold, as far as is known
+        self._left_one = False  # there, since the last reading began
+        self._asked_again = False  # to read, since the last reading began
         self._read_at = 0.0
         self.next_read_at = 0.0
 
@@ -56,10 +58,14 @@ class Prefetch:
             self.line.push(waiting(message))
 
     def enter(self, message: Queued) -> None:
-        """A durable message to be picked up; beyond what memory may hold it stays in the store only."""
-        full = len(self._in_hand) >= self._options.look_ahead
-        if message.lane != Lane.REPLY and (full or self.more_in_store):
-            self._left_in_store += 1
+        """A durable message to be picked up; beyond what memory may hold it stays in the store only.
+
+        While it is only suspected that the store holds more, it is taken in hand: else each that comes while the
+        store is read would call for the next reading.
+        """
+        is_full = len(self._in_hand) >= self._options.look_ahead
+        if message.lane != Lane.REPLY and (is_full or self._runs_over):
+            self._left_one = self._runs_over = True
             self.read_again_in(self._options.poll_s)
         else:
             self.push(message)
@@ -74,6 +80,7 @@ class Prefetch:
         """Everything is read again."""
         self.line = WaitingLine()
         self._in_hand.clear()
+        self._runs_over = True
         self.read_now()
 
     # ------------------------------------------------------------ reading
@@ -82,7 +89,7 @@ class Prefetch:
         self.read_again_in(-math.inf)
 
     def read_again_in(self, delay_s: float) -> None:
-        self.more_in_store = True
+        self.more_in_store = self._asked_again = True
         self._store_is_empty = False
         self.next_read_at = min(self.next_read_at, self._clock.now() + delay_s)
 
@@ -93,22 +100,29 @@ class Prefetch:
 
     async def refill(self, now: float) -> None:
         """Reads on in the queue: what is urgent at once, initials when half of what memory may hold is gone."""
-        options, left_before = self._options, self._left_in_store
+        options = self._options
         self.next_read_at = now + options.poll_s  # should this not get through
-        self._read_at = now
-        due_until = now + options.horizon_s
-        more = await self._read(_URGENT, due_until, options.look_ahead)
-        if len(self._in_hand) <= options.look_ahead // 2:
-            more = await self._read(_INITIALS, due_until, options.look_ahead) or more
-        else:
-            more = True
+        self._read_at, due_until = now, now + options.horizon_s
+        more = await self._read_on(due_until)
+        if self._left_one and not more:  # while it was read, and what comes from now on is taken in hand
+            self._runs_over = False
+            due_until = self._clock.now() + options.horizon_s
+            more = await self._read_on(due_until)
+        self._runs_over = more or self._left_one
         later = await messages.next_due(self._database, self._key, due_until)
-        self.more_in_store = more or self._left_in_store != left_before
+        self.more_in_store = more or self._asked_again
         self._store_is_empty = not self.more_in_store and later is None
-        if self.more_in_store:
-            self.next_read_at = now + options.poll_s
-        else:  # what is not due yet wakes the road; what comes meanwhile comes through a door
+        # What is not due yet wakes the road; what comes meanwhile comes through a door.
+        if not self.more_in_store:
             self.next_read_at = math.inf if later is None else max(now + 0.1, later - options.horizon_s)
+
+    async def _read_on(self, due_until: float) -> bool:
+        """True when there may be more."""
+        self._left_one = self._asked_again = False
+        more = await self._read(_URGENT, due_until, self._options.look_ahead)
+        if len(self._in_hand) > self._options.look_ahead // 2:
+            return True
+        return await self._read(_INITIALS, due_until, self._options.look_ahead) or more
 
     async def _read(self, lanes: tuple[int, int], due_until: float, limit: int) -> bool:
         """Takes the first `limit` messages of the lanes in hand; True when there may be more."""
