@@ -25,8 +25,8 @@ test: $(MADE) ## run the tests: make test ARGS="tests/core -k hours"
 	$(BIN)/python -m pytest -q $(TEST_ARGS) $(or $(ARGS),--ignore tests/http --ignore tests/end_to_end)
 	$(if $(ARGS),,$(BIN)/python -m pytest -q tests/http tests/end_to_end)
 
-test-nightly: $(MADE) ## kills at every point, 200 over HTTP, the database's faults, freezes (about 40 minutes): ARGS="-k kills"
-	$(BIN)/python -m pytest -q -m nightly tests $(ARGS)
+test-nightly: $(MADE) ## kills at every step, 200 over HTTP, the database's faults, freezes (about 80 minutes): ARGS="-k kills"
+	$(BIN)/python -m pytest -q -s -m nightly tests $(ARGS)
 
 check: $(MADE) ## lint, format, types, imports
 	$(BIN)/ruff check .
