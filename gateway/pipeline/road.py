@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import SubReason
@@ -42,7 +43,8 @@ from gateway.store.troubles import DatabaseAway, DatabaseGone
 if TYPE_CHECKING:
     from gateway.pipeline.dispatch import Dispatch
 
-_NOT_ALLOWED, _NO_NUMBER = 1202, 1203
+_log = structlog.get_logger("gateway.road")
+_NOT_ALLOWED, _NO_NUMBER, _LOCKED = 1202, 1203, 9001
 _SELECTED = {How.STICKY: "sticky", How.LOCAL: "local"}
 _SAVE_NUMBERS_S = 60.0
 _SWEEP_S = 60.0
@@ -283,8 +285,7 @@ class CampaignRoad:
             Refusal(each.item.message_id, _NOT_ALLOWED, SubReason.EXPIRED_IN_QUEUE) for each in over
         ] + [Refusal(item.message_id, _NO_NUMBER, "") for item in taken.refused]
         self._station.metrics.number_selected("none", len(taken.refused))
-        for each in over:
-            self.pacer.give_back(each.chosen.slot, each.item.carrier, each.item.segments)
+        self._give_back(over)
         if picked:
             await self._claim(picked)
         if refusals:
@@ -336,25 +337,20 @@ class CampaignRoad:
             for each in picked
         ]
         try:
-            async with self._station.database.connection() as connection:
-                claimed = await claims.claim(
-                    connection,
-                    self.campaign.key,
-                    self.campaign.opt_out_scope,
-                    wanted,
-                    now=clock.now(),
-                    ask_at=ask_at,
-                    token=self.token,
-                )
+            claimed = await self._write_claims(wanted, clock.now(), ask_at)
         except DatabaseGone as error:
             # Taken anew, with a token of its own, the campaign can't be claimed from by what may still be under
             # way; the store says what was claimed, recovery asks about that, and the rest still waits.
             raise OwnershipLost("the answer to a claim was lost") from error
         except DatabaseAway:  # refused for now, and not carried out
-            for each in picked:
-                self.pacer.give_back(each.chosen.slot, each.item.carrier, each.item.segments)
+            self._give_back(picked)
             self._queue.line_up_anew()
             raise
+        except OwnershipLost:
+            raise
+        except Exception:  # noqa: BLE001 - one bad row must not stop a campaign
+            await self._claim_one_by_one(picked)
+            return
         stopped = []
         for claim in wanted:
             message = self._queue.pop(claim.message_id)
@@ -369,6 +365,33 @@ class CampaignRoad:
             self.go(message, StraightOn(claim.number_id, claim.slot_at, decided_at, seen_until))
         if stopped:
             await self._why(stopped)
+
+    async def _write_claims(self, wanted: Sequence[Claim], now: float, ask_at: float) -> dict[int, int]:
+        async with self._station.database.connection() as connection:
+            return await claims.claim(
+                connection,
+                self.campaign.key,
+                self.campaign.opt_out_scope,
+                wanted,
+                now=now,
+                ask_at=ask_at,
+                token=self.token,
+            )
+
+    async def _claim_one_by_one(self, picked: Sequence[Picked]) -> None:
+        """The claim met a defect: the row that it is in is blocked, the others go."""
+        if len(picked) > 1:
+            for each in picked:
+                await self._claim([each])
+            return
+        message_id = picked[0].item.message_id
+        _log.exception("a message could not be claimed", message_id=message_id)
+        self._give_back(picked)
+        await self._refuse([Refusal(message_id, _LOCKED, "a defect of ours")])
+
+    def _give_back(self, picked: Sequence[Picked]) -> None:
+        for each in picked:
+            self.pacer.give_back(each.chosen.slot, each.item.carrier, each.item.segments)
 
     async def _why(self, stopped: Sequence[Queued]) -> None:
         """The second look said no: a rule objects, the campaign is paused, or it is no longer ours to send."""

@@ -403,3 +403,24 @@ def test_drain_while_a_claim_is_on_its_way(play, moment: str):
         assert set((await world.states()).values()) <= {"queued", "sent"}
 
     play(story, campaign=one_per_s())
+
+
+def test_a_message_that_cannot_be_claimed_holds_up_nobody_else(play):
+    """Its count of attempts would pass what its column holds."""
+
+    async def story(world: World) -> None:
+        first = await world.submit(1)
+        await world.wait(2)
+        await world.store.execute("UPDATE messages SET state = 'queued', attempt = 32767, ask_at = NULL")
+        await world.store.execute(
+            "INSERT INTO queue (organisation_id, campaign_id, message_id, lane, due_at)"
+            " SELECT organisation_id, campaign_id, message_id, lane, requested_at FROM messages"
+        )
+        world.gateway.dispatch.roads[CAMPAIGN].look_in_store()
+        others = await world.send_all(range(2, 8))
+        await world.wait(30)
+        assert {await world.state(each.message_id) for each in others} == {"sent"}
+        row = await world.message(first.message_id)
+        assert (row["state"], row["code"], row["reason"]) == ("blocked", 9001, "a defect of ours")
+
+    play(story)
