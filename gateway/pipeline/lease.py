@@ -112,12 +112,12 @@ class LookValidity:
 
     @property
     def wanted_s(self) -> float:
-        """Twice and a half what looks have lately taken: one of average length ends in time for its slot."""
-        return max(self._base_s, min(2.5 * self.took.longest_s, MOST_LOOK_VALID_S))
+        """Twice and a half what a look typically takes; a single slow one makes no STOP wait longer."""
+        return max(self._base_s, min(2.5 * self.took.typical_s, MOST_LOOK_VALID_S))
 
     def to_tell(self, steady: float) -> float:
         """What the other workers are to be told now, in seconds."""
-        self.took.saw(steady, 0.0)  # what took long is forgotten also while nobody is looked at
+        self.took.forget(steady)  # also while nobody is looked at
         wanted_s = self.wanted_s
         if wanted_s < self.now_s / 2:
             self._before_s = max(self.now_s, self._before_s if steady < self._before_until else 0.0)

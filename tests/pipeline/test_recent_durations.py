@@ -41,3 +41,16 @@ def test_it_covers_a_period_and_no_more_than_two(seen: list[tuple[float, float]]
     end = times[-1][0]
     assert lately.longest_s >= max(took_s for now, took_s in times if now > end - PERIOD_S)
     assert lately.longest_s <= max(took_s for now, took_s in times if now >= end - 2 * PERIOD_S)
+
+
+def test_a_single_one_hardly_moves_what_is_typical_and_five_in_a_row_do() -> None:
+    lately = RecentDurations()
+    for nth in range(10):
+        lately.saw(100.0 + nth / 10, 0.01)
+    lately.saw(101.5, 1.0)
+    assert lately.typical_s < 0.25
+    for nth in range(5):
+        lately.saw(102.0 + nth, 1.0)
+    assert lately.typical_s > 0.7
+    lately.forget(140.0)
+    assert lately.typical_s == 0.0
