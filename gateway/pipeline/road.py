@@ -17,7 +17,6 @@ import structlog
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import SubReason
 from gateway.core.rules.lifecycle import State
-from gateway.core.rules.safeguards import second_look
 from gateway.core.sending.numbers import Chosen, How, NoNumber, NumberPool, Wait
 from gateway.core.sending.pacing import Pacer
 from gateway.core.sending.waiting import Picked, Room, Waiting
@@ -33,6 +32,7 @@ from gateway.pipeline.lease import Held, outbound
 from gateway.pipeline.prefetch import Prefetch, waiting
 from gateway.pipeline.purchase import Buyer
 from gateway.pipeline.recent_durations import RecentDurations
+from gateway.pipeline.second_look import SecondLook
 from gateway.store import claims, messages, numbers
 from gateway.store.claims import Claim, Refusal
 from gateway.store.messages import Queued
@@ -68,6 +68,7 @@ class CampaignRoad:
             station.provider, station.database, station.clock, station.metrics, campaign.key, pool, self.wake
         )
         self._brand_day = BrandDay(station.database, station.clock, campaign, pacer.cap, self.wake)
+        self._second_look = SecondLook(station, self._queue)
         self._consequences = Consequences(station, campaign, pool, pacer)
         self._woken = asyncio.Event()
         self._numbers_given = GivenNumbers(station.options.look_ahead)  # whoever is in hand
@@ -289,7 +290,7 @@ class CampaignRoad:
         if picked:
             await self._claim(picked)
         if refusals:
-            await self._refuse(refusals)
+            await self._second_look.refuse(self.key, refusals)
         if self._wants_room and self._room().for_others > 0:  # the second look has stopped some
             return now
         return taken.wake_at
@@ -364,7 +365,7 @@ class CampaignRoad:
             self._station.metrics.transition(State.QUEUED, State.SENDING)
             self.go(message, StraightOn(claim.number_id, claim.slot_at, decided_at, seen_until))
         if stopped:
-            await self._why(stopped)
+            await self._second_look.why(self.campaign, stopped)
 
     async def _write_claims(self, wanted: Sequence[Claim], now: float, ask_at: float) -> dict[int, int]:
         async with self._station.database.connection() as connection:
@@ -387,49 +388,11 @@ class CampaignRoad:
         message_id = picked[0].item.message_id
         _log.exception("a message could not be claimed", message_id=message_id)
         self._give_back(picked)
-        await self._refuse([Refusal(message_id, _LOCKED, "a defect of ours")])
+        await self._second_look.refuse(self.key, [Refusal(message_id, _LOCKED, "a defect of ours")])
 
     def _give_back(self, picked: Sequence[Picked]) -> None:
         for each in picked:
             self.pacer.give_back(each.chosen.slot, each.item.carrier, each.item.segments)
-
-    async def _why(self, stopped: Sequence[Queued]) -> None:
-        """The second look said no: a rule objects, the campaign is paused, or it is no longer ours to send."""
-        now = self._station.clock.now()
-        standings = await claims.standings(
-            self._station.database,
-            self.campaign.key,
-            self.campaign.opt_out_scope,
-            [message.message_id for message in stopped],
-            now,
-        )
-        refusals = []
-        for standing in standings:
-            if standing.state != State.QUEUED:
-                continue
-            refused = second_look(standing.kind, standing.facts, now)
-            if refused is not None:
-                refusals.append(
-                    Refusal(standing.message_id, refused.code, refused.sub_reason or "found while it waited")
-                )
-            else:  # paused: it stays in the queue; whoever resumes the campaign wakes the road
-                self._queue.read_again_in(self._station.options.idle_poll_s)
-        if refusals:
-            await self._refuse(refusals)
-
-    async def _refuse(self, refusals: Sequence[Refusal]) -> None:
-        now = self._station.clock.now()
-        for refusal in refusals:
-            self._queue.pop(refusal.message_id)
-        try:
-            blocked = await claims.block(self._station.database, self.campaign.key, refusals, now)
-        except DatabaseAway:
-            self.look_in_store()
-            raise
-        for refusal in refusals:
-            if refusal.message_id in blocked:
-                self._station.metrics.blocked(refusal.code)
-                self._station.metrics.transition(State.QUEUED, State.BLOCKED)
 
     async def _sweep(self, now: float) -> None:
         """Messages whose lawful window is over are blocked, whether or not they were ever picked.
@@ -441,8 +404,8 @@ class CampaignRoad:
             self._station.database, self.campaign.key, end, self._swept_to, limit=_SWEPT_AT_ONCE
         )
         if swept.over:
-            await self._refuse(
-                [Refusal(each, _NOT_ALLOWED, SubReason.EXPIRED_IN_QUEUE) for each in swept.over]
+            await self._second_look.refuse(
+                self.key, [Refusal(each, _NOT_ALLOWED, SubReason.EXPIRED_IN_QUEUE) for each in swept.over]
             )
         self._swept_to = swept.after_id or 0
         if swept.after_id is not None:
