@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 BROKEN_RULE = 1
 TERMINATED = 143  # 128 + SIGTERM, as the shell has it
 _MOST_CONTACTS = 5_000_000
+_ENDS_WITHIN_S = 10
 
 
 class Unwritable(click.ClickException):
@@ -181,6 +182,10 @@ def _ended_by_sigterm() -> Iterator[None]:
         nonlocal asked
         asked = True
         signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+        signal.alarm(
+            _ENDS_WITHIN_S
+        )  # a cancellation that went astray: the second Ctrl-C ends it where it stands
         signal.raise_signal(signal.SIGINT)
 
     if threading.current_thread() is not threading.main_thread():  # only there a handler may be set
@@ -194,6 +199,7 @@ def _ended_by_sigterm() -> Iterator[None]:
             raise SystemExit(TERMINATED) from None
         raise
     finally:
+        signal.alarm(0)
         signal.signal(signal.SIGTERM, before)
 
 
