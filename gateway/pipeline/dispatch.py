@@ -12,16 +12,17 @@ import structlog
 
 from gateway.clock import Clock
 from gateway.core.rules.lifecycle import State
-from gateway.core.rules.retry import Ended
 from gateway.core.sending.daily_cap import CAP_EDGE_S, DailyCap, last_cap_reset, next_cap_reset
 from gateway.core.sending.numbers import Number, NumberPool
 from gateway.core.sending.pacing import Pacer
 from gateway.metrics import Metrics
+from gateway.pipeline import answers
 from gateway.pipeline.admission import StraightOn
 from gateway.pipeline.campaigns import Campaign, Campaigns
-from gateway.pipeline.delivery import Delivery, News, Requeued
+from gateway.pipeline.delivery import Delivery, Requeued
 from gateway.pipeline.hand_over import HandOver
 from gateway.pipeline.inbound_gap import InboundGap
+from gateway.pipeline.lease import outbound
 from gateway.pipeline.options import DispatchOptions
 from gateway.pipeline.purchase import PATIENCE_S, take_in_forgotten
 from gateway.pipeline.road import CampaignRoad
@@ -222,22 +223,10 @@ class Dispatch:
         self.metrics.transition(_QUEUED, _SENDING)
         road = self.roads.get(campaign_id)
         if road is None:  # given up meanwhile: its next owner sends it
-            self._back_to_the_queue(campaign_id, message)
+            recalled = answers.recalled(outbound(message, campaign_id, ""), self.clock.now())
+            self._delivery.answer(recalled)
         else:
             road.go(message, straight)
-
-    def _back_to_the_queue(self, campaign_id: int, message: Queued) -> None:
-        self._delivery.answer(
-            News(
-                campaign_id,
-                message.message_id,
-                message.attempt,
-                State.FAILED,
-                self.clock.now(),
-                ended=Ended.RECALLED,
-                is_answer=True,
-            )
-        )
 
     def forget(self, campaign_id: int, message: Queued, straight: StraightOn) -> None:
         road = self.roads.get(campaign_id)

@@ -14,9 +14,9 @@ import structlog
 
 from gateway.clock import Clock
 from gateway.core.rules.lifecycle import State
-from gateway.core.rules.retry import Ended
 from gateway.metrics import Metrics
-from gateway.pipeline.delivery import Delivery, News
+from gateway.pipeline import answers
+from gateway.pipeline.delivery import Delivery
 from gateway.pipeline.hand_over import HandOver
 from gateway.pipeline.road import CampaignRoad
 from gateway.providers.base import Found, OutboundText, Provider, ProviderError, StatusReport
@@ -125,7 +125,7 @@ class Recovery:
         if found is not None:
             await _written(self._delivery.status(_report(left, found, self._clock.now())), left)
         elif self._is_never(left):
-            await _written(self._delivery.answer(_never(left, self._clock.now())), left)
+            await _written(self._delivery.answer(answers.not_sent(_text(left), self._clock.now())), left)
         return True
 
     def _is_never(self, left: Unsettled) -> bool:
@@ -167,18 +167,6 @@ def _text(left: Unsettled) -> OutboundText:
 def _report(left: Unsettled, found: Found, now: float) -> StatusReport:
     return StatusReport(
         left.campaign_id, left.message_id, left.attempt, found.status, found.code, now, found.provider_sid
-    )
-
-
-def _never(left: Unsettled, now: float) -> News:
-    return News(
-        left.campaign_id,
-        left.message_id,
-        left.attempt,
-        State.FAILED,
-        now,
-        ended=Ended.NOT_SENT,
-        is_answer=True,
     )
 
 
