@@ -201,8 +201,9 @@ PLANTS = {
     "a lost answer is sent again": Plant(
         a_lost_answer_is_sent_again, "answers are lost", _TWICE, frozenset({_BOOKS, _MOVES})
     ),
+    # what goes back to the queue may meet a STOP there: blocked although its attempt arrived
     "recovery believes nothing was sent": Plant(
-        recovery_believes_nothing_was_sent, "answers and callbacks are lost", _TWICE
+        recovery_believes_nothing_was_sent, "answers and callbacks are lost", _TWICE, frozenset({_MOVES})
     ),
     # the second text of a message ends in its own way, so that the books differ from the ledger
     "every tenth is sent twice": Plant(every_tenth_is_sent_twice, "a day", _TWICE, frozenset({_BOOKS})),
