@@ -21,7 +21,7 @@ from gateway.store.database import Database
 from gateway.store.embedded import EmbeddedServer
 from gateway.store.messages import Queued
 from gateway.store.migrate import migrate
-from simulator.contact_import import from_list, put
+from simulator.rehearsal.contact_import import from_list, put
 
 BATCH = 10_000
 ROWS = 250_000

@@ -21,8 +21,8 @@ from gateway.core.rules.lifecycle import State
 from gateway.core.rules.safeguards import RULES
 from gateway.metrics import FAMILIES
 from gateway.p2p.list_columns import meaning_of
-from simulator.result import INVARIANTS
-from simulator.scenario import load, shipped
+from simulator.model.scenario import load, shipped
+from simulator.report.result import INVARIANTS
 
 ROOT = DOCS.parent
 README = ROOT / "README.md"

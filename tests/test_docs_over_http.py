@@ -24,7 +24,7 @@ from gateway.core.rules.registration import Registration, limits
 from gateway.http.records import NewCampaign, SingleMessage
 from gateway.metrics import FAMILIES
 from gateway.providers.twilio.webhooks import INBOUND_PATH, STATUS_PATH
-from simulator.twilio_control import TABLES, FaultOrder
+from simulator.twin.control import TABLES, FaultOrder
 from tests.test_docs import fenced, page, texts
 
 ROOT = DOCS.parent

@@ -12,7 +12,7 @@ from gateway.core.sending.waiting import Lane
 from gateway.core.text.segments import PRICES, cost_usd
 from gateway.metrics import CARRIERS, FAMILIES, LANE, SERIES_BUDGET, Metrics
 from gateway.providers.twilio.provider import TwilioProvider
-from simulator.provider import SimulatedProvider
+from simulator.rehearsal.provider import SimulatedProvider
 
 # Labels that would grow with the traffic, the list or the staff.
 UNBOUNDED = {

@@ -19,8 +19,8 @@ from gateway.core.rules.safeguards import Kind as MessageKind
 from gateway.core.text.phone import PhoneFault
 from gateway.core.text.segments import PRICES
 from gateway.metrics import FAMILIES, Family, Label
-from simulator.result import INVARIANT_RULES
-from simulator.scenario import load, shipped
+from simulator.model.scenario import load, shipped
+from simulator.report.result import INVARIANT_RULES
 
 _HOUR_S = 3600
 

@@ -19,7 +19,7 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 
-from simulator.scenario import Scenario
+from simulator.model.scenario import Scenario
 
 # For fields whose comment says nothing yet, or that are told apart by their place.
 MEANINGS: Mapping[str, str] = {
@@ -30,7 +30,7 @@ MEANINGS: Mapping[str, str] = {
     "campaign.name": "the organisation; also the brand that shares T-Mobile's cap",
     "campaign.hours_start": "when texting opens, local time in `campaign.zone`",
     "campaign.hours_end": "when texting ends, local time in `campaign.zone`",
-    "campaign.responses[].name": "what the reply wants that this text answers, see simulator/replies.py",
+    "campaign.responses[].name": "what the reply wants that this text answers, see simulator/model/replies.py",
     "campaign.responses[].text": "the answer, with variables",
     "campaign.brand_kind": "who the organisation is to The Campaign Registry; with `score` it sets the rates",
     "campaign.campaign_kind": "the registered use case",

@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from docs.generate.tables import code, table
-from simulator.result import INVARIANTS, Result
+from simulator.report.result import INVARIANTS, Result
 
 MEANINGS: Mapping[str, str] = {
     "scenario": "the scenario's name",

@@ -7,8 +7,8 @@ import msgspec
 
 from docs.generate.parameters import comments_of, shown
 from docs.generate.tables import code, table
-from simulator.ledger import Ledger
-from simulator.twilio_control import TABLES, FaultOrder
+from simulator.model.ledger import Ledger
+from simulator.twin.control import TABLES, FaultOrder
 
 FAULTS: Mapping[str, str] = {
     "brownout": "a carrier, or all of them, takes and delivers more slowly",

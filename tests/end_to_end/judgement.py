@@ -15,11 +15,11 @@ import msgspec
 import numpy as np
 
 from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignKey
-from simulator.audit_records import REQUEST, STATES, Audit, Books, World
-from simulator.auditor import audit
-from simulator.books import stored_books
-from simulator.carriers import CARRIERS, CampaignRegistration
-from simulator.ledger import Ledger
+from simulator.audit.auditor import audit
+from simulator.audit.records import REQUEST, STATES, Audit, Books, World
+from simulator.model.carriers import CARRIERS, CampaignRegistration
+from simulator.model.ledger import Ledger
+from simulator.rehearsal.books import stored_books
 from tests.end_to_end.town import CAMPAIGN, SHIFT_S, Town
 
 ON_THE_WIRE_S = 1.0

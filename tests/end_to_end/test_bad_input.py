@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from gateway.providers.twilio.webhooks import signature
-from simulator.twilio_accounts import DEFAULT_SID, DEFAULT_TOKEN
+from simulator.twin.accounts import DEFAULT_SID, DEFAULT_TOKEN
 from tests.end_to_end.processes import free_port, run
 from tests.end_to_end.town import CAMPAIGN, SHIFT_S, Town, open_town, phone, until
 

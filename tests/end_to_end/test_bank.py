@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import numpy as np
 
-from simulator.auditor import audit
+from simulator.audit.auditor import audit
 from tests.end_to_end.judgement import Judgement, assert_judged_well
 from tests.end_to_end.town import CAMPAIGN, ON_THE_WAY, Town, open_town
 

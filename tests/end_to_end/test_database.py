@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from gateway.store.embedded import EmbeddedServer
-from simulator.twilio_accounts import DEFAULT_SID, DEFAULT_TOKEN
+from simulator.twin.accounts import DEFAULT_SID, DEFAULT_TOKEN
 from tests.end_to_end import processes
 from tests.end_to_end.judgement import assert_judged_well
 from tests.end_to_end.town import SHIFT_S, Town, open_town, until

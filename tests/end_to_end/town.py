@@ -17,7 +17,7 @@ from gateway.http.access import RANDOM_BYTES, Role, new_key
 from gateway.store import api_keys
 from gateway.store.database import Database
 from gateway.store.migrate import migrate
-from simulator.twilio_accounts import DEFAULT_SID, DEFAULT_TOKEN
+from simulator.twin.accounts import DEFAULT_SID, DEFAULT_TOKEN
 from tests.end_to_end.line import Line
 from tests.end_to_end.processes import PATIENCE_S, Running, address_in, free_port, start
 

@@ -26,9 +26,9 @@ from gateway.store.database import Database
 from gateway.store.numbers import NumberRow
 from gateway.store.troubles import DatabaseBusy
 from gateway.upkeep.reconciliation import Differences
-from simulator.scenario import load
-from simulator.twilio_accounts import DEFAULT_SID, DEFAULT_TOKEN
-from simulator.twilio_server import ServerOptions, TwilioServer
+from simulator.model.scenario import load
+from simulator.twin.accounts import DEFAULT_SID, DEFAULT_TOKEN
+from simulator.twin.server import ServerOptions, TwilioServer
 from tests.http.house import CAMPAIGN, GROUP, SETTINGS, CampaignSettings
 
 SOME_DAY = 1_793_718_000.0  # 3 November 2026, 10:00 in New York

@@ -8,7 +8,7 @@ import simpy
 
 from gateway.http.load import BEGINS_WITHIN_S, FEWEST, Load
 from gateway.http.problems import Refusal
-from simulator.loop import VirtualLoop, run
+from simulator.rehearsal.loop import VirtualLoop, run
 
 LASTS_S = 12.0
 SETTLED_S = 5.0

@@ -20,7 +20,7 @@ from gateway.providers.base import (
     StatusReport,
     TooLate,
 )
-from simulator.loop import VirtualLoop
+from simulator.rehearsal.loop import VirtualLoop
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.sending.numbers import PoolPolicy
 from gateway.providers.base import Accepted, AnswerLost, BoughtNumber, NotSent, OutboundText, Refused
-from simulator.loop import VirtualLoop
+from simulator.rehearsal.loop import VirtualLoop
 from tests.pipeline.world import CAMPAIGN, World, number_phone
 
 HOUR_S = 3600.0

@@ -27,7 +27,7 @@ from gateway.store.database import Connection, Database, Record
 from gateway.store.idempotency import Key
 from gateway.store.limits import NO_TIMERS
 from gateway.store.numbers import NumberRow
-from simulator.loop import Outside, VirtualLoop, run
+from simulator.rehearsal.loop import Outside, VirtualLoop, run
 from tests.pipeline.scripted_provider import Handed, ScriptedProvider, reference
 
 CAMPAIGN, SCOPE, ACTION, VOLUNTEER = 1, 11, 5, 7

@@ -16,17 +16,17 @@ from gateway.providers.base import BoughtNumber, InboundText, OutboundText, Prov
 from gateway.providers.twilio.account import Account
 from gateway.providers.twilio.provider import TwilioProvider
 from gateway.providers.twilio.webhooks import inbound_text, is_signed, status_report
-from simulator.draws import Draws
-from simulator.inventory import InventoryParameters
-from simulator.ledger import Ledger
-from simulator.loop import run
-from simulator.market import Market
-from simulator.population import Line, Population
-from simulator.provider import SimulatedProvider
-from simulator.scenario import Scenario
-from simulator.twilio_accounts import DEFAULT_SID, DEFAULT_TOKEN
-from simulator.twilio_market import LiveFaults
-from simulator.twilio_server import ServerOptions, TwilioServer
+from simulator.model.draws import Draws
+from simulator.model.inventory import InventoryParameters
+from simulator.model.ledger import Ledger
+from simulator.model.market import Market
+from simulator.model.population import Line, Population
+from simulator.model.scenario import Scenario
+from simulator.rehearsal.loop import run
+from simulator.rehearsal.provider import SimulatedProvider
+from simulator.twin.account_market import LiveFaults
+from simulator.twin.accounts import DEFAULT_SID, DEFAULT_TOKEN
+from simulator.twin.server import ServerOptions, TwilioServer
 from tests.twilio_server.twin import START_AT, calm
 
 CAMPAIGN = 1

@@ -6,8 +6,8 @@ import pytest
 
 from gateway.core.rules.errors import Kind, consequence
 from gateway.providers.base import Accepted, AnswerLost, ProviderError, Refused, Stock
-from simulator.faults import Window
-from simulator.population import Line
+from simulator.model.faults import Window
+from simulator.model.population import Line
 from tests.providers.stages import (
     CAMPAIGN,
     SOLD_OUT,

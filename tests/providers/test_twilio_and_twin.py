@@ -15,10 +15,10 @@ from gateway.providers.base import Accepted, AnswerLost, BoughtNumber, InboundTe
 from gateway.providers.twilio.account import Account
 from gateway.providers.twilio.provider import TwilioProvider
 from gateway.providers.twilio.webhooks import inbound_text, is_signed, status_report
-from simulator.inventory import InventoryParameters
-from simulator.scenario import load
-from simulator.twilio_accounts import DEFAULT_SID, DEFAULT_TOKEN
-from simulator.twilio_server import ServerOptions, TwilioServer
+from simulator.model.inventory import InventoryParameters
+from simulator.model.scenario import load
+from simulator.twin.accounts import DEFAULT_SID, DEFAULT_TOKEN
+from simulator.twin.server import ServerOptions, TwilioServer
 from tests.providers.conftest import no_phones, outbound
 
 SOME_DAY = 1793718000.0

@@ -11,9 +11,9 @@ from gateway.core.rules.errors import Kind, consequence
 from gateway.core.rules.lifecycle import provider_word
 from gateway.providers.base import BoughtNumber, OutboundText, ProviderError, Refused
 from gateway.providers.twilio.provider import TwilioProvider
-from simulator.scenario import load
-from simulator.twilio_accounts import DEFAULT_SID, DEFAULT_TOKEN
-from simulator.twilio_server import ServerOptions, TwilioServer
+from simulator.model.scenario import load
+from simulator.twin.accounts import DEFAULT_SID, DEFAULT_TOKEN
+from simulator.twin.server import ServerOptions, TwilioServer
 from tests.providers.conftest import PUBLIC_URL, no_phones, outbound
 from tests.providers.fake_twilio import SID, TOKEN
 from tests.providers.small_twilio import SmallTwilio

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from simulator.rehearsal import rehearse_on
-from simulator.result import Plan, Rehearsed
-from simulator.scenario import Scenario
+from simulator.model.scenario import Scenario
+from simulator.rehearsal.run import rehearse_on
+from simulator.report.result import Plan, Rehearsed
 from tests.store.cluster import Cluster, shared
 
 Rehearse = Callable[..., Rehearsed]

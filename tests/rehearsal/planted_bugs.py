@@ -7,11 +7,11 @@ from types import ModuleType
 import msgspec
 import pytest
 
-from simulator import rehearsal
-from simulator.people import People
-from simulator.replies import Intent
-from simulator.result import Rehearsed
-from simulator.scenario import Scenario
+from simulator.model.people import People
+from simulator.model.replies import Intent
+from simulator.model.scenario import Scenario
+from simulator.rehearsal import run as rehearsal
+from simulator.report.result import Rehearsed
 from tests.rehearsal.small_worlds import broken, told
 
 Change = Callable[[pytest.MonkeyPatch], None]

@@ -4,11 +4,11 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from simulator.faults import Chaos, FaultParameters
-from simulator.result import INVARIANTS, Rehearsed
-from simulator.scenario import Scenario, load
-from simulator.volunteers import Shift
-from simulator.webhooks import WebhookParameters
+from simulator.model.faults import Chaos, FaultParameters
+from simulator.model.scenario import Scenario, load
+from simulator.model.volunteers import Shift
+from simulator.model.webhooks import WebhookParameters
+from simulator.report.result import INVARIANTS, Rehearsed
 
 ELECTION_DAY = load("election-day")
 WINDOW_CLOSE = load("window-close")

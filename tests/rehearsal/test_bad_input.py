@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway import cli
-from simulator.scenario import BadScenario, load
+from simulator.model.scenario import BadScenario, load
 
 GOOD_LIST = "phone,first_name\n215-555-0123,Ann\n"
 FILES = {

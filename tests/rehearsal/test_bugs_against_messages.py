@@ -13,10 +13,10 @@ from gateway.pipeline.lease import Held
 from gateway.pipeline.recent_durations import RecentDurations
 from gateway.pipeline.road import CampaignRoad
 from gateway.store import claims, messages, receipts
-from simulator import rehearsal
-from simulator.faults import FaultParameters
-from simulator.provider import SimulatedProvider
-from simulator.scenario import Scenario
+from simulator.model.faults import FaultParameters
+from simulator.model.scenario import Scenario
+from simulator.rehearsal import run as rehearsal
+from simulator.rehearsal.provider import SimulatedProvider
 from tests.rehearsal.conftest import Rehearse
 from tests.rehearsal.planted_bugs import Plant, World, assert_seen, longer_waits, rewrite
 from tests.rehearsal.small_worlds import (

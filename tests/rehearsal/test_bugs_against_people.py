@@ -17,10 +17,10 @@ from gateway.pipeline.hand_over import HandOver
 from gateway.pipeline.lease import Held
 from gateway.pipeline.road import CampaignRoad
 from gateway.store import actions, claims, conversations, messages
-from simulator.faults import Brownout, FaultParameters, Window
-from simulator.provider import SimulatedProvider
-from simulator.rehearsal import rehearse_on
-from simulator.result import Plan
+from simulator.model.faults import Brownout, FaultParameters, Window
+from simulator.rehearsal.provider import SimulatedProvider
+from simulator.rehearsal.run import rehearse_on
+from simulator.report.result import Plan
 from tests.rehearsal.conftest import Rehearse
 from tests.rehearsal.planted_bugs import (
     Plant,

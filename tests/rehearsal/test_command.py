@@ -11,7 +11,7 @@ import pytest
 
 from gateway import cli
 from gateway.core.sending.numbers import NumberPool
-from simulator.result import INVARIANTS
+from simulator.report.result import INVARIANTS
 
 FIELDS = [
     "scenario",

@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from gateway.app import Gateway
 from gateway.core.text.scripts import ScriptFault
-from simulator.bank import BankOfVolunteers
-from simulator.faults import FaultParameters
-from simulator.result import Rehearsed
+from simulator.model.faults import FaultParameters
+from simulator.rehearsal.bank import BankOfVolunteers
+from simulator.report.result import Rehearsed
 from tests.rehearsal.conftest import Rehearse
 from tests.rehearsal.planted_bugs import longer_waits
 from tests.rehearsal.small_worlds import ELECTION_DAY, TALKATIVE, broken, chaotic, limited, small, told

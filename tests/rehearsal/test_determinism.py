@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from simulator.result import Rehearsed
+from simulator.report.result import Rehearsed
 from tests.rehearsal.conftest import Rehearse
 from tests.rehearsal.small_worlds import ELECTION_DAY, campaign, chaotic, small
 

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 import simpy
 
-from simulator.loop import VirtualLoop, run
-from simulator.paced_database import PacedDatabase
+from simulator.rehearsal.loop import VirtualLoop, run
+from simulator.rehearsal.paced_database import PacedDatabase
 
 ANSWER_S = 0.5
 SLOW = "SELECT pg_sleep(0.05)"

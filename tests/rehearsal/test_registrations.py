@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from gateway.core.rules.errors import BadInput
 from gateway.core.rules.registration import CampaignKind, Limits, limits
-from simulator import carriers
-from simulator.campaign_setup import campaign_settings
-from simulator.carriers import CampaignRegistration
-from simulator.population import CarrierShares
-from simulator.scenario import Scenario
+from simulator.model import carriers
+from simulator.model.carriers import CampaignRegistration
+from simulator.model.population import CarrierShares
+from simulator.model.scenario import Scenario
+from simulator.rehearsal.campaign_setup import campaign_settings
 from tests.rehearsal.conftest import Rehearse
 from tests.rehearsal.small_worlds import ELECTION_DAY, broken, campaign, limited, small, told
 

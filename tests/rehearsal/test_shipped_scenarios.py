@@ -8,9 +8,9 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from simulator.carriers import TMOBILE
-from simulator.result import Rehearsed
-from simulator.scenario import Scenario, load
+from simulator.model.carriers import TMOBILE
+from simulator.model.scenario import Scenario, load
+from simulator.report.result import Rehearsed
 from tests.rehearsal.conftest import Rehearse
 from tests.rehearsal.small_worlds import SMALL_TOWN, WINDOW_CLOSE, broken, limited, told
 

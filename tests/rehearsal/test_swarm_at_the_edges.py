@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 from msgspec.structs import replace
 
-from simulator.faults import FaultParameters
+from simulator.model.faults import FaultParameters
 from tests.rehearsal.conftest import Rehearse
 from tests.rehearsal.small_worlds import (
     ELECTION_DAY,

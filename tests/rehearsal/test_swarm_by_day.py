@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from simulator.faults import Chaos, StopWave
-from simulator.result import Messages
+from simulator.model.faults import Chaos, StopWave
+from simulator.report.result import Messages
 from tests.rehearsal.conftest import Rehearse
 from tests.rehearsal.small_worlds import (
     CHAOS,

@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from simulator.audit_records import (
+from simulator.audit.auditor import Books, World, audit
+from simulator.audit.records import (
     BLOCKED,
     CLAIM,
     FAILED,
@@ -22,11 +23,10 @@ from simulator.audit_records import (
     STATES,
     UNKNOWN,
 )
-from simulator.auditor import Books, World, audit
-from simulator.carriers import CampaignRegistration
-from simulator.ledger import STATUSES, Ledger, inbound_sid_of
-from simulator.messages import Submission
-from simulator.result import INVARIANTS
+from simulator.model.carriers import CampaignRegistration
+from simulator.model.ledger import STATUSES, Ledger, inbound_sid_of
+from simulator.model.messages import Submission
+from simulator.report.result import INVARIANTS
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOON = datetime(2026, 11, 3, 12, tzinfo=NEW_YORK).timestamp()

@@ -5,13 +5,14 @@ from pathlib import Path
 import msgspec
 import simpy
 
-from simulator.draws import Draws
-from simulator.evidence import gather
-from simulator.faults import Faults
-from simulator.ledger import Ledger
-from simulator.market import Market, Submission
-from simulator.population import Population
-from simulator.result import (
+from simulator.audit.figures import gather
+from simulator.model.draws import Draws
+from simulator.model.faults import Faults
+from simulator.model.ledger import Ledger
+from simulator.model.market import Market, Submission
+from simulator.model.population import Population
+from simulator.model.scenario import load
+from simulator.report.result import (
     INVARIANTS,
     ContactList,
     Messages,
@@ -23,8 +24,7 @@ from simulator.result import (
     Snapshot,
     Violation,
 )
-from simulator.scenario import load
-from simulator.verdict import judged
+from simulator.report.verdict import judged
 
 OURS = (12_155_550_100, 12_155_550_101)
 CAMPAIGN = 1

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.arrays import distinct, is_among
+from simulator.model.arrays import distinct, is_among
 
 NUMBERS = st.lists(st.integers(-5, 5)).map(lambda numbers: np.array(numbers, np.int64))
 

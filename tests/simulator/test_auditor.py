@@ -2,7 +2,7 @@
 
 import pytest
 
-from simulator.audit_records import (
+from simulator.audit.records import (
     BLOCKED,
     DELIVERED,
     DRAFT,
@@ -11,10 +11,10 @@ from simulator.audit_records import (
     SENT,
     UNKNOWN,
 )
-from simulator.carriers import REGIONAL, USCELLULAR
-from simulator.ledger import Table, inbound_sid_of
-from simulator.messages import Submission
-from simulator.result import INVARIANTS
+from simulator.model.carriers import REGIONAL, USCELLULAR
+from simulator.model.ledger import Table, inbound_sid_of
+from simulator.model.messages import Submission
+from simulator.report.result import INVARIANTS
 from tests.simulator.audited_bank import (
     ANN,
     BOB,

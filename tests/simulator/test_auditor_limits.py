@@ -9,8 +9,8 @@ import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.audit_evidence import LedgerNotWhole
-from simulator.audit_records import (
+from simulator.audit.evidence import LedgerNotWhole
+from simulator.audit.records import (
     CONFIRMATION,
     DELIVERED,
     INITIAL,
@@ -19,12 +19,12 @@ from simulator.audit_records import (
     SENT,
     STATES,
 )
-from simulator.carriers import CARRIERS, TMOBILE, CampaignRegistration
-from simulator.draws import Draws
-from simulator.faults import FaultParameters, Faults
-from simulator.ledger import STATUSES, number_of
-from simulator.market import Market, MarketParameters
-from simulator.messages import Submission
+from simulator.model.carriers import CARRIERS, TMOBILE, CampaignRegistration
+from simulator.model.draws import Draws
+from simulator.model.faults import FaultParameters, Faults
+from simulator.model.ledger import STATUSES, number_of
+from simulator.model.market import Market, MarketParameters
+from simulator.model.messages import Submission
 from tests.simulator.audited_bank import (
     ANN,
     BOB,

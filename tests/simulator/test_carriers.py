@@ -12,7 +12,7 @@ import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.carriers import (
+from simulator.model.carriers import (
     ATT,
     CARRIERS,
     REGIONAL,

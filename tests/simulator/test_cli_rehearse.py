@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-import simulator.cli
+import simulator.rehearsal.cli
 from gateway import cli
 from gateway.core.rules.errors import BadInput
-from simulator.result import Violation
-from simulator.scenario import shipped
+from simulator.model.scenario import shipped
+from simulator.report.result import Violation
 from tests.simulator.sample_rehearsal import rehearsed, snapshot
 
 CONTACTS = "phone,first_name\n+12155550123,Ann\n"
 
 
 class Runs:
-    """Stands for simulator.rehearsal: notes the plans, and gives a finished run."""
+    """Stands for simulator.rehearsal.run: notes the plans, and gives a finished run."""
 
     def __init__(self) -> None:
         self.plans = []
@@ -39,12 +39,12 @@ class Runs:
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Runs:
-    import simulator.rehearsal
+    import simulator.rehearsal.run
 
     made = Runs()
-    entry = EntryPoint("rehearse", "simulator.cli:rehearse", cli.COMMANDS)
+    entry = EntryPoint("rehearse", "simulator.rehearsal.cli:rehearse", cli.COMMANDS)
     monkeypatch.setattr(cli, "entry_points", lambda group: [entry])
-    monkeypatch.setattr(simulator.rehearsal, "rehearse", made.rehearse)
+    monkeypatch.setattr(simulator.rehearsal.run, "rehearse", made.rehearse)
     monkeypatch.chdir(tmp_path)
     Path("contacts.csv").write_text(CONTACTS, encoding="utf-8")
     return made
@@ -187,5 +187,5 @@ def test_help_names_every_flag(runs: Runs, capsys: pytest.CaptureFixture[str]) -
 
 def test_the_command_loads_nothing_heavy() -> None:
     """`textbank --help` imports every command: click alone is allowed at the top."""
-    names = {name for name in vars(simulator.cli) if not name.startswith("_")}
+    names = {name for name in vars(simulator.rehearsal.cli) if not name.startswith("_")}
     assert names & {"rehearsal", "report", "plots", "plotly", "simpy", "numpy"} == set()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.draws import Draws, Lognormal
+from simulator.model.draws import Draws, Lognormal
 
 KEYS = st.integers(min_value=0, max_value=2**62)
 
@@ -44,7 +44,7 @@ def test_another_seed_is_another_world():
 
 
 def test_draws_do_not_depend_on_the_hash_seed():
-    program = "from simulator.draws import Draws; print(Draws(7).stream('reply')(12155550123, 2))"
+    program = "from simulator.model.draws import Draws; print(Draws(7).stream('reply')(12155550123, 2))"
     outputs = {
         subprocess.run(
             [sys.executable, "-c", program],

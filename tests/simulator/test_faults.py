@@ -5,9 +5,18 @@ from collections import Counter
 import msgspec
 import pytest
 
-from simulator.carriers import ATT, VERIZON
-from simulator.draws import Draws
-from simulator.faults import Answer, Brownout, Chaos, FaultParameters, Faults, NumberBan, StopWave, Window
+from simulator.model.carriers import ATT, VERIZON
+from simulator.model.draws import Draws
+from simulator.model.faults import (
+    Answer,
+    Brownout,
+    Chaos,
+    FaultParameters,
+    Faults,
+    NumberBan,
+    StopWave,
+    Window,
+)
 
 
 def faults(seed=3, **parameters):

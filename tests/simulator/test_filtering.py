@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.filtering import Content, Filtering, FilteringParameters, Reputation, Verdict, score
+from simulator.model.filtering import Content, Filtering, FilteringParameters, Reputation, Verdict, score
 
 RULES = FilteringParameters()
 GOOD = "Hi Ann, it's Bo with Vote Example. Can we count on you? Reply STOP to opt out"

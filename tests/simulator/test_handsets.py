@@ -2,8 +2,8 @@
 
 import pytest
 
-from simulator.draws import Draws
-from simulator.handsets import HandsetParameters, Handsets
+from simulator.model.draws import Draws
+from simulator.model.handsets import HandsetParameters, Handsets
 
 PHONES = [12_155_550_000 + line for line in range(200, 5_200)]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from simulator.inventory import Inventory, InventoryParameters, is_area_code
+from simulator.model.inventory import Inventory, InventoryParameters, is_area_code
 
 
 def inventory(taken=(), **parameters):

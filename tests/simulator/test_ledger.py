@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from simulator.carriers import CARRIERS, CarrierParameters
-from simulator.ledger import (
+from simulator.model.carriers import CARRIERS, CarrierParameters
+from simulator.model.ledger import (
     DELIVERED,
     FAILED,
     UNDELIVERED,
@@ -15,7 +15,7 @@ from simulator.ledger import (
     reference_fields,
     sid_of,
 )
-from simulator.messages import Submission
+from simulator.model.messages import Submission
 
 
 def submission(to=12_155_550_123, reference=(1, 2, 3), body_key=9):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 import simpy
 
-from simulator.loop import Outside, Stalled, VirtualLoop, run
+from simulator.rehearsal.loop import Outside, Stalled, VirtualLoop, run
 
 
 def test_sleeping_costs_virtual_time_only():

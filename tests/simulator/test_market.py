@@ -16,16 +16,16 @@ import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.blocking import BlockScope
-from simulator.carriers import CARRIERS, CampaignRegistration, CarrierParameters
-from simulator.draws import Draws
-from simulator.faults import Brownout, FaultParameters, Faults, NumberBan, Window
-from simulator.filtering import FilteringParameters
-from simulator.handsets import HandsetParameters
-from simulator.inventory import InventoryParameters
-from simulator.ledger import Ledger
-from simulator.market import Market, MarketParameters, MarketRefusal, Submission
-from simulator.webhooks import WebhookParameters
+from simulator.model.blocking import BlockScope
+from simulator.model.carriers import CARRIERS, CampaignRegistration, CarrierParameters
+from simulator.model.draws import Draws
+from simulator.model.faults import Brownout, FaultParameters, Faults, NumberBan, Window
+from simulator.model.filtering import FilteringParameters
+from simulator.model.handsets import HandsetParameters
+from simulator.model.inventory import InventoryParameters
+from simulator.model.ledger import Ledger
+from simulator.model.market import Market, MarketParameters, MarketRefusal, Submission
+from simulator.model.webhooks import WebhookParameters
 
 ROOT = Path(__file__).resolve().parents[2]
 NOON_EASTERN = datetime(2026, 11, 3, 12, tzinfo=ZoneInfo("America/New_York")).timestamp()

@@ -6,10 +6,10 @@ import pytest
 import simpy
 
 from gateway.core.text import consent
-from simulator.draws import Draws
-from simulator.people import People, PeopleParameters, Plan
-from simulator.population import Population, PopulationParameters
-from simulator.replies import TEXTS, Intent, intent_of
+from simulator.model.draws import Draws
+from simulator.model.people import People, PeopleParameters, Plan
+from simulator.model.population import Population, PopulationParameters
+from simulator.model.replies import TEXTS, Intent, intent_of
 
 OUR_NUMBER = 12155550101
 POPULATION = Population.synthetic(PopulationParameters(), 40_000, Draws(1))

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.text import phone as gateway_phone
-from simulator.carriers import CARRIERS
-from simulator.draws import Draws
-from simulator.population import (
+from simulator.model.carriers import CARRIERS
+from simulator.model.draws import Draws
+from simulator.model.population import (
     CarrierShares,
     Line,
     Population,

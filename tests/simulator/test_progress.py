@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from simulator.progress import Progress
+from simulator.rehearsal.progress import Progress
 from tests.simulator.sample_rehearsal import snapshot
 
 ZONE = "America/New_York"

@@ -12,17 +12,18 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from simulator import plots, report
-from simulator.assumptions import parameters
-from simulator.carriers import CARRIERS
-from simulator.draws import Draws
-from simulator.evidence import ends
-from simulator.ledger import Ledger
-from simulator.plots import CARRIER_COLOURS, OUTCOMES, figures, outcome_index
-from simulator.population import Population
-from simulator.result import INVARIANT_RULES, Violation
-from simulator.scenario import load, shipped
-from simulator.summary import carrier_rows, code_rows, span, write_summary
+from simulator.audit.figures import ends
+from simulator.model.carriers import CARRIERS
+from simulator.model.draws import Draws
+from simulator.model.ledger import Ledger
+from simulator.model.population import Population
+from simulator.model.scenario import load, shipped
+from simulator.report import page as report
+from simulator.report import plots
+from simulator.report.assumptions import parameters
+from simulator.report.plots import CARRIER_COLOURS, OUTCOMES, figures, outcome_index
+from simulator.report.result import INVARIANT_RULES, Violation
+from simulator.report.summary import carrier_rows, code_rows, span, write_summary
 from tests.simulator.sample_rehearsal import rehearsed, result, snapshot
 
 MOST_BYTES = 6_000_000

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from simulator.result import INVARIANT_RULES, INVARIANTS, ContactList, Messages
+from simulator.report.result import INVARIANT_RULES, INVARIANTS, ContactList, Messages
 from tests.simulator.sample_rehearsal import result
 
 FIELDS = """scenario seed contacts virtual_seconds wall_seconds peak_rss_bytes trace_hash messages segments cost_usd

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from gateway.core.text import consent, phone
-from simulator.draws import Draws
-from simulator.population import Population
-from simulator.scenario import BadScenario, load, shipped
+from simulator.model.draws import Draws
+from simulator.model.population import Population
+from simulator.model.scenario import BadScenario, load, shipped
 
 SHIPPED = ("bad-list", "carrier-brownout", "election-day", "small-town", "window-close")
 

@@ -4,11 +4,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from simulator.evidence import Facts, ends, gather
-from simulator.ledger import DELIVERED
-from simulator.result import INVARIANTS, Messages, OptOuts
-from simulator.scenario import load
-from simulator.verdict import Reason, judged, verdict_of
+from simulator.audit.figures import Facts, ends, gather
+from simulator.model.ledger import DELIVERED
+from simulator.model.scenario import load
+from simulator.report.result import INVARIANTS, Messages, OptOuts
+from simulator.report.verdict import Reason, judged, verdict_of
 from tests.simulator.sample_rehearsal import result, texted
 
 HEALTHY = Facts(

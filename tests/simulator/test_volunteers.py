@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import simpy
 
-from simulator.draws import Draws
-from simulator.volunteers import Shift, VolunteerParameters, Volunteers, Waiting
+from simulator.model.draws import Draws
+from simulator.model.volunteers import Shift, VolunteerParameters, Volunteers, Waiting
 
 HOUR_S = 3600.0
 RESPONSES = ("supports", "against", "question", "thanks")

@@ -10,8 +10,8 @@ from gateway.store.campaigns import CampaignRow
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
 from gateway.store.numbers import NumberRow
-from simulator.audit_records import KINDS, STATES
-from simulator.books import stored_books
+from simulator.audit.records import KINDS, STATES
+from simulator.rehearsal.books import stored_books
 from tests.store.rows import (
     GROUP,
     KEY,

@@ -7,7 +7,7 @@ import simpy
 
 from gateway.store.group_commit import Bound, CommitWindow, TooMuchWaits, WindowOptions
 from gateway.store.troubles import DatabaseAway, DatabaseBusy, DatabaseGone
-from simulator.loop import VirtualLoop, run
+from simulator.rehearsal.loop import VirtualLoop, run
 
 
 class BadRow(Exception):

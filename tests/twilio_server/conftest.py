@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from simulator.scenario import Scenario
-from simulator.twilio_server import ServerOptions, TwilioServer
+from simulator.model.scenario import Scenario
+from simulator.twin.server import ServerOptions, TwilioServer
 from tests.twilio_server.twin import OURS, SPEED, START_AT, Connect, Receiver, Serve, Twilio, calm
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.twilio_server import TwilioServer
+from simulator.twin.server import TwilioServer
 from tests.twilio_server.twin import PATIENCE_S, Twilio
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "point-your-twilio-app-at-the-carrier.md"

@@ -9,11 +9,11 @@ import aiohttp
 import msgspec
 import pytest
 
-from simulator.carriers import CARRIERS
-from simulator.faults import FaultParameters
-from simulator.scenario import BadScenario
-from simulator.twilio_accounts import DEFAULT_SID, DEFAULT_TOKEN
-from simulator.twilio_server import TwilioServer
+from simulator.model.carriers import CARRIERS
+from simulator.model.faults import FaultParameters
+from simulator.model.scenario import BadScenario
+from simulator.twin.accounts import DEFAULT_SID, DEFAULT_TOKEN
+from simulator.twin.server import TwilioServer
 from tests.twilio_server.twin import OURS, PATIENCE_S, PERSON, START_AT, Receiver, Serve, calm
 
 MESSAGES = f"/2010-04-01/Accounts/{DEFAULT_SID}/Messages.json"

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.carriers import CarrierParameters
-from simulator.filed_table import KEPT, FiledColumn, FiledTable, FiledTexts
-from simulator.ledger import DELIVERED, Table
-from simulator.messages import Submission
-from simulator.twilio_accounts import Account, Message, Service
-from simulator.twilio_history import History
-from simulator.twilio_market import Witness
+from simulator.model.carriers import CarrierParameters
+from simulator.model.ledger import DELIVERED, Table
+from simulator.model.messages import Submission
+from simulator.twin.account_market import Witness
+from simulator.twin.accounts import Account, Message, Service
+from simulator.twin.filed_table import KEPT, FiledColumn, FiledTable, FiledTexts
+from simulator.twin.history import History
 
 OURS, PEOPLE = 16_025_550_100, tuple(range(12_155_550_100, 12_155_550_105))
 kinds = st.sampled_from(["outbound-api", "inbound", "scheduled"])

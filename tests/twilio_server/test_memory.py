@@ -9,7 +9,7 @@ import pytest
 _BYTES = 1_000_000
 _LOOK = f"""
 import ctypes, sys
-from simulator.twilio_memory import give_back_large_blocks
+from simulator.twin.memory import give_back_large_blocks
 
 class Mallinfo2(ctypes.Structure):
     _fields_ = [(f"field{{n}}", ctypes.c_size_t) for n in range(10)]  # the fifth: bytes in blocks of their own

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from twilio.base.exceptions import TwilioRestException
 
-from simulator.twilio_server import TwilioServer
+from simulator.twin.server import TwilioServer
 from tests.twilio_server.twin import OURS, PERSON, START_AT, Connect, Receiver, Serve, Twilio
 
 

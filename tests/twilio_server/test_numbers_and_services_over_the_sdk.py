@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from twilio.base.exceptions import TwilioRestException
 
-from simulator.twilio_accounts import DEFAULT_SID, TEST_SID, TEST_TOKEN, Account
-from simulator.twilio_server import TwilioServer
+from simulator.twin.accounts import DEFAULT_SID, TEST_SID, TEST_TOKEN, Account
+from simulator.twin.server import TwilioServer
 from tests.twilio_server.twin import OURS, PERSON, Connect, Receiver, Serve, Twilio, calm
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from simulator.twilio_posts import Answer, CannotConnect, NoAnswer, Posts
+from simulator.twin.posts import Answer, CannotConnect, NoAnswer, Posts
 
 REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]

@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.cli import run
-from simulator.carrier_cli import carrier
-from simulator.draws import Draws
-from simulator.messages import is_us_number
-from simulator.people import PeopleParameters
-from simulator.population import Line, Population, PopulationParameters
-from simulator.pump import Pump
-from simulator.twilio_errors import ApiError
-from simulator.twilio_people import OpenPeople, OpenPopulation
-from simulator.twilio_wire import Form, instant, is_url, segments, smart
+from simulator.model.draws import Draws
+from simulator.model.messages import is_us_number
+from simulator.model.people import PeopleParameters
+from simulator.model.population import Line, Population, PopulationParameters
+from simulator.twin.cli import carrier
+from simulator.twin.errors import ApiError
+from simulator.twin.pump import Pump
+from simulator.twin.strangers import OpenPeople, OpenPopulation
+from simulator.twin.wire import Form, instant, is_url, segments, smart
 
 
 async def test_the_pump_keeps_order_and_scale() -> None:

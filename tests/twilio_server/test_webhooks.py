@@ -10,8 +10,8 @@ from aiohttp import web
 from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
 
-from simulator.twilio_accounts import DEFAULT_TOKEN
-from simulator.twilio_callbacks import (
+from simulator.twin.accounts import DEFAULT_TOKEN
+from simulator.twin.callbacks import (
     BadTwiml,
     Overrides,
     Redirect,
@@ -21,8 +21,8 @@ from simulator.twilio_callbacks import (
     target_of,
     twiml_of,
 )
-from simulator.twilio_loops import ReplyLoops
-from simulator.twilio_server import TwilioServer
+from simulator.twin.loops import ReplyLoops
+from simulator.twin.server import TwilioServer
 from tests.twilio_server.twin import OURS, PATIENCE_S, PERSON, Receiver, Twilio, Webhook
 
 BODY = "Hello. Reply STOP to opt out"

@@ -10,14 +10,14 @@ from aiohttp import web
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
-from simulator.carriers import CarrierParameters
-from simulator.filtering import FilteringParameters
-from simulator.handsets import HandsetParameters
-from simulator.inventory import InventoryParameters
-from simulator.people import PeopleParameters
-from simulator.scenario import Scenario, load
-from simulator.twilio_accounts import DEFAULT_SID, DEFAULT_TOKEN
-from simulator.webhooks import WebhookParameters
+from simulator.model.carriers import CarrierParameters
+from simulator.model.filtering import FilteringParameters
+from simulator.model.handsets import HandsetParameters
+from simulator.model.inventory import InventoryParameters
+from simulator.model.people import PeopleParameters
+from simulator.model.scenario import Scenario, load
+from simulator.model.webhooks import WebhookParameters
+from simulator.twin.accounts import DEFAULT_SID, DEFAULT_TOKEN
 
 START_AT = 1_793_800_000.0  # a day in November 2026
 OURS = "+12155550100"

@@ -1,0 +1,190 @@
+"""Invariant 2: no text outside the campaign's hours or the recipient's lawful window (C1, F028-F034).
+
+Judged when it was handed over and again when it left the provider for the carrier. The recipient's window must
+be open in every zone and by every state's table where area code and address say the person may be:
+
+| text                           | opens                    | shuts                         |
+|--------------------------------|--------------------------|-------------------------------|
+| any but an answer              | 09:00, or the state's    | 21:00, or the state's, if     |
+|                                | later hour               | earlier                       |
+| an answer to one who has written | the same               | 21:00: federal law's end, 47  |
+|                                |                          | CFR 64.1200(c)(1)             |
+"""
+
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from simulator.audit.evidence import Booleans, Breaches, Evidence
+from simulator.audit.records import World
+from simulator.audit.wall_clock import Floats, Integers
+
+_OPENS_S, _SHUTS_S = 9 * 3600, 21 * 3600
+_EARLY_S = 0.001  # the sum of start and seconds may fall short of the full hour by a rounding
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+class Place(NamedTuple):
+    """Where a person may be."""
+
+    states: frozenset[str]
+    zones: frozenset[str]
+
+
+def judge_hours(evidence: Evidence) -> list[Breaches]:
+    """Handed over, or passed on to the carrier, while a window was shut."""
+    groups, places = _groups(evidence)
+    nowhere = np.flatnonzero(groups < 0)
+    handed = np.arange(len(groups))
+    departed = np.flatnonzero(~np.isnan(evidence.departed_at))
+    return [
+        Breaches("submission", nowhere, "handed over to a phone of which nobody knows the hours"),
+        *_shut(evidence, groups, places, handed, evidence.handed_at, "handed over"),
+        *_shut(evidence, groups, places, departed, evidence.departed_at, "passed on to the carrier"),
+    ]
+
+
+def _shut(
+    evidence: Evidence, groups: Integers, places: list[Place], chosen: Integers, times: Floats, done: str
+) -> list[Breaches]:
+    at = evidence.world.start_at + times[chosen]
+    campaign = ~_campaign_open(evidence, at)
+    recipient = ~campaign & ~_recipient_open(evidence, groups[chosen], places, evidence.is_answer[chosen], at)
+    return [
+        Breaches("submission", chosen[campaign], f"{done} outside the campaign's hours"),
+        Breaches("submission", chosen[recipient], f"{done} outside the recipient's lawful hours"),
+    ]
+
+
+def _campaign_open(evidence: Evidence, at: Floats) -> Booleans:
+    world = evidence.world
+    _, second = evidence.wall_clock(world.zone).weekday_and_second(at)
+    is_open: Booleans = (second >= world.start_minute * 60 - _EARLY_S) & (second < world.end_minute * 60)
+    return is_open
+
+
+def _recipient_open(
+    evidence: Evidence, groups: Integers, places: list[Place], is_answer: Booleans, at: Floats
+) -> Booleans:
+    """Group by group, as people of one place and one kind of text share their hours."""
+    is_open = np.ones(len(at), np.bool_)
+    keys = groups * 2 + is_answer
+    order = np.argsort(keys, kind="stable")
+    starts = np.flatnonzero(np.diff(keys[order], prepend=-3))
+    for members in np.split(order, starts[1:]):
+        if len(members) and groups[members[0]] >= 0:
+            place = places[groups[members[0]]]
+            is_open[members] = _place_open(evidence, place, bool(is_answer[members[0]]), at[members])
+    return is_open
+
+
+def _place_open(evidence: Evidence, place: Place, is_answer: bool, at: Floats) -> Booleans:
+    opens_s, shuts_s = _week(place.states, is_answer)
+    is_open = np.ones(len(at), np.bool_)
+    for zone in sorted(place.zones):
+        weekday, second = evidence.wall_clock(zone).weekday_and_second(at)
+        is_open &= (second >= opens_s[weekday] - _EARLY_S) & (second < shuts_s[weekday])
+    return is_open
+
+
+def _week(states: frozenset[str], is_answer: bool) -> tuple[Integers, Integers]:
+    """Opening and shutting, in seconds after midnight, Monday first."""
+    opens_s, shuts_s = np.full(7, _OPENS_S), np.full(7, _SHUTS_S)
+    for state in states:
+        for days, (opens, shuts) in _state_windows().get(state, {}).items():
+            first, last = (_WEEKDAYS.index(day) for day in days.split("-"))
+            span = slice(first, last + 1)
+            opens_s[span] = np.maximum(opens_s[span], _seconds(opens))
+            if not is_answer:
+                shuts_s[span] = np.minimum(shuts_s[span], _seconds(shuts))
+    return opens_s, shuts_s
+
+
+def _seconds(text: str) -> int:
+    hours, minutes = text.split(":")
+    return int(hours) * 3600 + int(minutes) * 60
+
+
+# ---- where people may be
+
+
+def _groups(evidence: Evidence) -> tuple[Integers, list[Place]]:
+    """The place of every submission's recipient, as an index; -1 where no area code says one."""
+    places: dict[Place, int] = {}
+    by_code = np.full(1000, -1, np.int64)
+    for code, (state, zones) in _area_codes().items():
+        by_code[int(code)] = places.setdefault(Place(frozenset((state,)), frozenset(zones)), len(places))
+    groups = by_code[evidence.to // 10_000_000 % 1000]
+    if evidence.world.addresses:
+        _narrow(evidence.to, groups, places, evidence.world)
+    return groups, list(places)
+
+
+def _narrow(to: Integers, groups: Integers, places: dict[Place, int], world: World) -> None:
+    """People whose address is known: every place that area code and address name must be open."""
+    phones, whose = np.unique(to, return_inverse=True)
+    first = np.zeros(len(phones), np.int64)
+    first[whose] = groups
+    by_index = list(places)
+    for index, phone in enumerate(phones.tolist()):
+        if phone not in world.addresses or first[index] < 0:
+            continue
+        place = by_index[first[index]]
+        zip_code, state = world.addresses[phone]
+        address = _address_place(zip_code, "" if state in place.states else state)
+        if address is not None:
+            both = Place(place.states | address.states, place.zones | address.zones)
+            first[index] = places.setdefault(both, len(places))
+    groups[:] = first[whose]
+
+
+@cache
+def _address_place(zip_code: str, state: str) -> Place | None:
+    """A ZIP says more than a state, which counts only without one; None when neither is known."""
+    by_zip = _zip_places()
+    digits = _five_digits(zip_code)
+    place = by_zip.get(digits) or by_zip.get(digits[:3])
+    if place is not None or not state:
+        return place
+    zones = [each.zones for each in by_zip.values() if state in each.states]
+    return Place(frozenset((state,)), frozenset().union(*zones)) if zones else None
+
+
+def _five_digits(zip_code: str) -> str:
+    """A ZIP or ZIP+4 with the leading zeros that spreadsheets eat; "" when it is neither."""
+    digits = zip_code.strip().partition("-")[0]
+    if not (digits.isascii() and digits.isdigit() and len(digits) in {3, 4, 5, 8, 9}):
+        return ""
+    return digits.zfill(9)[:5] if len(digits) > 5 else digits.zfill(5)
+
+
+def _data(name: str) -> Any:
+    # the tables are law and geography, not the gateway's judgement: both witnesses read the same
+    return msgspec.json.decode(files("gateway.core").joinpath("data", name).read_bytes())
+
+
+@cache
+def _area_codes() -> dict[str, tuple[str, list[str]]]:
+    codes: dict[str, tuple[str, list[str]]] = _data("nanp-us.json")["area_codes"]
+    return codes
+
+
+@cache
+def _state_windows() -> dict[str, dict[str, tuple[str, str]]]:
+    states: dict[str, dict[str, tuple[str, str]]] = _data("state-windows.json")["states"]
+    return states
+
+
+@cache
+def _zip_places() -> dict[str, Place]:
+    content = _data("zip-prefixes.json")
+    places = {}
+    for span, state, letters in content["prefixes"]:
+        place = Place(frozenset((state,)), frozenset(content["zones"][letter] for letter in letters))
+        first, _, last = span.partition("-")
+        for prefix in range(int(first), int(last or first) + 1):
+            places[str(prefix).zfill(len(first))] = place
+    return places

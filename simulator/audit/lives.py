@@ -1,0 +1,249 @@
+"""Invariants 3, 4, 5 and 8: the life of single messages, ledger against books.
+
+3 accepted once, 4 books balance, 5 accepted is stored, 8 legal moves. A fault is one rule's:
+
+| the store ...                                                      | rule |
+|--------------------------------------------------------------------|------|
+| does not know the attempt, or says that it was never handed over    | 5    |
+| has it under another person, number or size                        | 5    |
+| has another end than the ledger, or missed an end that it was told | 4    |
+| has a state to which no legal move leads from the words it was told | 8    |
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.audit.evidence import NOTHING, WORDS, Booleans, Breaches, Evidence
+from simulator.audit.records import (
+    BLOCKED,
+    DELIVERED,
+    DRAFT,
+    FAILED,
+    QUEUED,
+    SENDING,
+    SENT,
+    STATES,
+    UNDELIVERED,
+    UNKNOWN,
+)
+from simulator.audit.wall_clock import Integers
+from simulator.model.ledger import STATUSES
+
+_WAITING = (QUEUED, BLOCKED)
+_ENDS = (DELIVERED, UNDELIVERED, FAILED)
+
+
+# ---- 3: accepted once
+
+
+def judge_accepted_once(evidence: Evidence) -> list[Breaches]:
+    """One attempt on the wire twice, or another attempt while the one before might still arrive."""
+    known = np.flatnonzero(evidence.submissions["message_id"] >= 0)
+    message_id = evidence.submissions["message_id"][known]
+    campaign = evidence.submissions["campaign_id"][known]
+    order = np.lexsort((known, evidence.attempt[known], message_id, campaign))
+    n = known[order]
+    follows = np.zeros(len(n), np.bool_)
+    follows[1:] = (np.diff(message_id[order]) == 0) & (np.diff(campaign[order]) == 0)
+    before = np.roll(n, 1)
+    is_repeat = follows & (evidence.attempt[n] == evidence.attempt[before])
+    is_over = np.isin(evidence.final_status[before], _negative_statuses())
+    is_early = follows & ~is_repeat & ~(is_over & (evidence.final_at[before] <= evidence.handed_at[n]))
+    return [
+        Breaches("submission", n[is_repeat], "the same attempt was taken by the provider a second time"),
+        Breaches(
+            "submission", np.flatnonzero(evidence.accepted > 1), "accepted by the carrier more than once"
+        ),
+        Breaches("submission", n[is_early], "sent again while the attempt before could still arrive"),
+    ]
+
+
+def _negative_statuses() -> tuple[int, int]:
+    return STATUSES.index("undelivered"), STATUSES.index("failed")
+
+
+# ---- 4: the books balance
+
+
+def judge_balance(evidence: Evidence) -> list[Breaches]:
+    """Every request is in the store, in a state that counts, and ended as the ledger says."""
+    messages, ids = evidence.messages, evidence.message_ids
+    state = messages["state"]
+    twice = np.flatnonzero(ids[1:] == ids[:-1]) + 1
+    no_state = (state == DRAFT) | (state >= len(STATES))
+    no_reason = (state == UNKNOWN) & ~messages["has_reason"]
+    return [
+        *_requests(evidence),
+        Breaches("message", ids[twice], "stored twice under one message id"),
+        Breaches("message", ids[no_state], "in no state that the books count"),
+        Breaches("message", ids[no_reason], "unknown, and nothing says why"),
+        *_ends(evidence),
+    ]
+
+
+def _requests(evidence: Evidence) -> list[Breaches]:
+    """What was acknowledged is there; what was answered as blocked stays blocked."""
+    requests = evidence.books.requests
+    asked = requests["message_id"]
+    rows = evidence.rows_of(asked)
+    lost = rows < 0
+    answered = (requests["state"] == BLOCKED) & ~lost
+    answered[answered] = evidence.messages["state"][rows[answered]] != BLOCKED
+    return [
+        Breaches("message", asked[lost], "acknowledged, and not in the store"),
+        Breaches("message", asked[answered], "answered as blocked, and stored as something else"),
+    ]
+
+
+def _ends(evidence: Evidence) -> list[Breaches]:
+    """Stored ends against the ledger's, and ends that the store was told of."""
+    messages, ids = evidence.messages, evidence.message_ids
+    state, present = messages["state"], evidence.present
+    arrived = _of_any_attempt(evidence, evidence.final_status == STATUSES.index("delivered"))
+    told = evidence.words_until(evidence.world.ended_at - evidence.world.commit_window_s)
+    agrees = (_ledger_end(evidence) == state) & (
+        _at_present(evidence.final_code, present, 0) == messages["code"]
+    )
+    refused = (state == FAILED) & (
+        present < 0
+    )  # the provider would not take it: the ledger has no such message
+    other = np.isin(state, (UNDELIVERED, FAILED)) & ~agrees & ~refused
+    missed = np.isin(state, (SENDING, SENT, UNKNOWN)) & np.isin(_at_present(told, present, SENDING), _ENDS)
+    still = np.isin(state, _WAITING) & _of_any_attempt(evidence, told == DELIVERED)
+    return [
+        Breaches(
+            "message", ids[(state == DELIVERED) & ~arrived], "delivered in the store, not in the ledger"
+        ),
+        Breaches("message", ids[other], "ended otherwise in the store than in the ledger"),
+        Breaches(
+            "message", ids[(state == SENT) & (present < 0)], "sent in the store, and no provider has it"
+        ),
+        Breaches("message", ids[missed], "the store was told how it ended, and does not say so"),
+        Breaches("message", ids[still], "the store was told of its delivery, and lets it wait or blocks it"),
+    ]
+
+
+# ---- 5: accepted is stored
+
+
+def judge_stored(evidence: Evidence) -> list[Breaches]:
+    """Everything that the provider took is in the store: this attempt, to this person, from this number."""
+    known = np.flatnonzero(evidence.row_of >= 0)
+    rows, attempt, present = evidence.row_of[known], evidence.attempt[known], evidence.is_present[known]
+    messages, submissions = evidence.messages, evidence.submissions
+    surplus = (attempt > messages["attempt"][rows]) | (attempt < 1)
+    present &= ~surplus
+    unsent = present & np.isin(messages["state"][rows], _WAITING) & ~_is_past(evidence)[rows]
+    other = evidence.to[known] != messages["phone"][rows]
+    other |= present & (submissions["sender"][known] != messages["number"][rows])
+    other |= present & (submissions["segments"][known] != messages["segments"][rows])
+    return [
+        Breaches(
+            "submission",
+            np.flatnonzero(evidence.row_of < 0),
+            "the provider took it, and it is not in the store",
+        ),
+        Breaches("submission", known[surplus], "the provider took an attempt that is not in the store"),
+        Breaches(
+            "submission", known[unsent], "the provider took it, and the store says it was not handed over"
+        ),
+        Breaches("submission", known[other], "stored with another person, number or size"),
+    ]
+
+
+# ---- 8: legal moves
+
+
+def judge_moves(evidence: Evidence) -> list[Breaches]:
+    """The words that came, folded along the table, lead to the stored state; attempts follow each other."""
+    ids, state, present = evidence.message_ids, evidence.messages["state"], evidence.present
+    told = evidence.words_until(evidence.world.ended_at - evidence.world.commit_window_s)
+    must = _at_present(told, present, SENDING)
+    may = _at_present(evidence.words_until(np.inf), present, SENDING)
+    behind = np.isin(state, (SENDING, UNKNOWN)) & (must == SENT)
+    is_end = np.isin(state, _ENDS) & (_ledger_end(evidence) == state)
+    moved_on = is_end & np.isin(may, _ENDS) & (may != state)
+    again = np.isin(state, _WAITING) & (present >= 0) & _is_past(evidence) & ~_is_negative(evidence)
+    again &= ~_of_any_attempt(evidence, told == DELIVERED)  # the fourth invariant's
+    return [
+        Breaches("message", ids[behind], "the store was told that the provider has it, and does not say so"),
+        Breaches("message", ids[moved_on], "a later word changed a state that was final"),
+        Breaches("message", ids[again], "it went back to the queue although its attempt had not failed"),
+        *_attempts(evidence),
+    ]
+
+
+def _attempts(evidence: Evidence) -> list[Breaches]:
+    """Past attempts are 1, 2, … up to the one before the present, or to the present one if that is over."""
+    ids, state = evidence.message_ids, evidence.messages["state"]
+    attempt = evidence.messages["attempt"].astype(np.int64)
+    rows, past = _past(evidence)
+    stray = (rows < 0) | (past < 1) | (past > np.where(rows >= 0, attempt[rows], 0) if len(ids) else rows < 0)
+    earlier = np.unique(np.stack((rows, past))[:, ~stray & (rows >= 0)], axis=1)
+    before = earlier[1] < attempt[earlier[0]]
+    count = np.bincount(earlier[0][before], minlength=len(ids))
+    is_past, waits = _is_past(evidence), np.isin(state, _WAITING)
+    gap = count != np.maximum(attempt - 1, 0)
+    gap |= waits & (attempt > 0) & ~is_past & (evidence.present < 0)
+    wrong = is_past & np.isin(
+        state, (SENDING, UNKNOWN)
+    )  # a late receipt may take one that waits out of the queue
+    never = ~waits & (attempt < 1) & (state != DRAFT)
+    return [
+        Breaches(
+            "message", evidence.books.past_attempts["message_id"][stray], "a past attempt of no message"
+        ),
+        Breaches("message", ids[gap], "an attempt is missing among the past ones"),
+        Breaches("message", ids[wrong], "its attempt under way is among the past ones"),
+        Breaches("message", ids[never], f"past {STATES[QUEUED]} without having been handed over"),
+    ]
+
+
+# ---- joins
+
+
+def _past(evidence: Evidence) -> tuple[Integers, Integers]:
+    """Message row and number of each past attempt."""
+    past = evidence.books.past_attempts
+    return evidence.rows_of(past["message_id"]), past["attempt"].astype(np.int64)
+
+
+def _is_past(evidence: Evidence) -> Booleans:
+    """Messages whose last attempt is written down as over."""
+    rows, past = _past(evidence)
+    found = np.zeros(len(evidence.messages), np.bool_)
+    known = rows >= 0
+    last = known.copy()
+    last[known] = past[known] == evidence.messages["attempt"][rows[known]]
+    found[rows[last]] = True
+    return found
+
+
+def _is_negative(evidence: Evidence) -> Booleans:
+    """Messages whose last attempt failed at the provider or the carrier."""
+    negative: Booleans = np.isin(_ledger_end(evidence), (UNDELIVERED, FAILED))
+    return negative
+
+
+def _ledger_end(evidence: Evidence) -> Integers:
+    """How each message's last attempt ended by the ledger, as a state of ours; NOTHING: it has not."""
+    status = _at_present(evidence.final_status, evidence.present, NOTHING)
+    states: Integers = np.where(status == NOTHING, NOTHING, WORDS[np.minimum(status, len(WORDS) - 1)])
+    return states
+
+
+def _at_present(values: NDArray[np.integer[Any]], present: Integers, missing: int) -> Integers:
+    """A submission's value for each message's last attempt."""
+    if not len(values):
+        return np.full(len(present), missing, np.int64)
+    taken: Integers = np.where(present >= 0, values[present], missing).astype(np.int64)
+    return taken
+
+
+def _of_any_attempt(evidence: Evidence, chosen: Booleans) -> Booleans:
+    """Messages of which any attempt is among the chosen submissions."""
+    found = np.zeros(len(evidence.messages), np.bool_)
+    found[evidence.row_of[chosen & (evidence.row_of >= 0)]] = True
+    return found

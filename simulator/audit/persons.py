@@ -1,0 +1,215 @@
+"""Invariants 1, 6, 9 and 10: what concerns persons rather than single messages.
+
+1 no text after an opt-out, 6 one contact one number, 9 each inbound text once, 10 one volunteer a contact.
+"""
+
+from collections import Counter
+
+import numpy as np
+
+from simulator.audit.evidence import Breaches, Evidence
+from simulator.audit.records import CONFIRMATION, Rows
+from simulator.audit.wall_clock import Floats, Integers
+from simulator.model.arrays import distinct, is_among
+from simulator.model.blocking import STOP_WORDS
+from simulator.model.ledger import inbound_sid_of
+
+# YES opens the provider's block, but nobody who says yes to a question has asked for more texts (C5).
+_START_WORDS = frozenset({"START", "UNSTOP"})
+_EARLIEST_S = -10.0  # what happened before the world began counts as shortly before
+_ROUNDING_S = 2e-6
+_NEVER_SEEN = (30034, 30035)  # carriers did not know the number: nobody can have been texted from it
+
+
+# ---- 1: no text after an opt-out
+
+
+def judge_opt_outs(evidence: Evidence) -> list[Breaches]:
+    """Handed over more than the commit window after an opt-out, with no START in between.
+
+    Opt-outs are the store's, and each STOP whose webhook the ledger saw reach the gateway, stored or not.
+    """
+    stop_phones, stop_at, start_phones, start_at = _consent(evidence)
+    exempt = evidence.is_kind(CONFIRMATION)
+    known = distinct(stop_phones)
+    chosen = np.flatnonzero(is_among(evidence.to, known) & ~exempt)
+    to, handed_at = evidence.to[chosen], evidence.handed_at[chosen]
+    in_force_since = handed_at - evidence.world.commit_window_s - _ROUNDING_S
+    stopped = _latest(known, stop_phones, stop_at, to, in_force_since)
+    started = _latest(known, start_phones, start_at, to, handed_at)
+    return [
+        Breaches(
+            "submission", chosen[stopped > started], "handed over after this person's opt-out was in force"
+        )
+    ]
+
+
+def _consent(evidence: Evidence) -> tuple[Integers, Floats, Integers, Floats]:
+    """Who stopped and who started when (seconds of the world), by what reached the gateway."""
+    world, books = evidence.world, evidence.books
+    rows, first_at = _first_deliveries(evidence)
+    inbound = evidence.ledger.inbound.columns()[rows]
+    intents = dict(zip(books.inbound["provider_sid"].tolist(), books.inbound["intent"].tolist(), strict=True))
+    words = [
+        _consent_word(evidence.ledger.inbound_texts[n], intents.get(inbound_sid_of(n))) for n in rows.tolist()
+    ]
+    says = np.array(words, "U5") if words else np.empty(0, "U5")
+    stops, starts = says == "stop", says == "start"
+    stored = books.opt_outs
+    return (
+        np.concatenate((inbound["person"][stops], stored["phone"])),
+        np.concatenate((first_at[stops], stored["at"] - world.start_at)),
+        inbound["person"][starts],
+        first_at[starts],
+    )
+
+
+def _consent_word(text: str, intent: str | None) -> str:
+    word = text.strip().upper()
+    if word in STOP_WORDS or intent == "stop":
+        return "stop"
+    return "start" if word in _START_WORDS or intent == "start" else ""
+
+
+def _first_deliveries(evidence: Evidence) -> tuple[Integers, Floats]:
+    """The inbound texts that reached the gateway, and when first."""
+    deliveries = evidence.ledger.inbound_deliveries.columns()
+    rows, first = np.unique(deliveries["n"], return_index=True)  # in time order
+    return rows, deliveries["at"][first]
+
+
+def _latest(known: Integers, phones: Integers, at: Floats, whose: Integers, until: Floats) -> Integers:
+    """The last event of each person up to a time, in microseconds after _EARLIEST_S; -1: none."""
+    theirs = is_among(phones, known)
+    events, moments = _microseconds(at[theirs]), _microseconds(until)
+    width = 1 + max(events.max(initial=0), moments.max(initial=0))
+    keys = np.sort(np.searchsorted(known, phones[theirs]) * width + events)
+    asked = np.searchsorted(known, whose) * width + moments
+    if not len(keys):
+        return np.full(len(whose), -1, np.int64)
+    place = np.searchsorted(keys, asked, side="right") - 1
+    found = keys[np.maximum(place, 0)]
+    latest: Integers = np.where((place >= 0) & (found // width == asked // width), found % width, -1)
+    return latest
+
+
+def _microseconds(at: Floats) -> Integers:
+    moments: Integers = np.rint((np.maximum(at, _EARLIEST_S) - _EARLIEST_S) * 1e6).astype(np.int64)
+    return moments
+
+
+# ---- 6: one contact, one number
+
+
+def judge_numbers(evidence: Evidence) -> list[Breaches]:
+    """A person texted from another number although the first was not retired, or from one already left."""
+    senders = evidence.submissions["sender"]
+    seen = np.flatnonzero(~np.isin(evidence.final_code, _NEVER_SEEN))
+    order = seen[np.lexsort((evidence.handed_at[seen], evidence.to[seen]))]
+    to, sender = evidence.to[order], senders[order]
+    changes = np.flatnonzero((to[1:] == to[:-1]) & (sender[1:] != sender[:-1])) + 1
+    retired_at = _retirements(evidence)
+    left: dict[int, set[int]] = {}
+    moved, returned = [], []
+    for position in changes.tolist():
+        before, after, n = int(sender[position - 1]), int(sender[position]), int(order[position])
+        left.setdefault(int(to[position]), set()).add(before)
+        if after in left[int(to[position])]:
+            returned.append(n)
+        elif retired_at.get(before, np.inf) > evidence.handed_at[n]:
+            moved.append(n)
+    return [
+        Breaches(
+            "submission", np.array(moved, np.int64), "texted from a second number while the first was in use"
+        ),
+        Breaches(
+            "submission", np.array(returned, np.int64), "texted again from a number it had moved away from"
+        ),
+    ]
+
+
+def _retirements(evidence: Evidence) -> dict[int, float]:
+    """When each retired number was given up, in seconds of the world; -inf where nobody wrote down when."""
+    numbers = evidence.books.numbers
+    retired = numbers[numbers["state"] == "retired"]
+    at = np.where(np.isnan(retired["retired_at"]), -np.inf, retired["retired_at"] - evidence.world.start_at)
+    released = evidence.ledger.releases.columns()
+    found = dict(zip(released["number"].tolist(), released["at"].tolist(), strict=True))
+    return found | dict(zip(retired["phone"].tolist(), at.tolist(), strict=True))
+
+
+# ---- 9: each inbound text once
+
+
+def judge_inbound(evidence: Evidence) -> list[Breaches]:
+    """Texts that reached the gateway and are missing, doubled, or with another person or number in the store."""
+    stored = evidence.books.inbound
+    times = Counter(stored["provider_sid"].tolist())
+    heard = evidence.ledger.inbound.columns()
+    ours = {inbound_sid_of(n): n for n in range(len(heard))}
+    rows, first_at = _first_deliveries(evidence)
+    latest = evidence.world.ended_at - evidence.world.commit_window_s
+    missing = [n for n in rows[first_at < latest].tolist() if not times[inbound_sid_of(n)]]
+    doubled = [ours[sid] for sid, count in times.items() if count > 1 and sid in ours]
+    return [
+        _of_people(heard["person"], missing, "a text that reached the gateway is not in the store"),
+        _of_people(heard["person"], doubled, "a text is in the store more than once"),
+        *_misfiled(evidence, heard, ours),
+    ]
+
+
+def _of_people(people: Integers, rows: list[int], what: str) -> Breaches:
+    return Breaches("phone", people[np.array(rows, np.int64)], what)
+
+
+def _misfiled(evidence: Evidence, heard: Rows, ours: dict[str, int]) -> list[Breaches]:
+    stored = evidence.books.inbound
+    rows = np.array([ours.get(sid, -1) for sid in stored["provider_sid"].tolist()], np.int64)
+    found = np.flatnonzero(rows >= 0)
+    person, number = heard["person"][rows[found]], heard["number"][rows[found]]
+    is_wrong = (stored["phone"][found] != person) | (stored["number"][found] != number)
+    is_contact = is_among(stored["phone"], evidence.messages["phone"])
+    return [
+        Breaches("phone", stored["phone"][rows < 0], "a text is in the store that nobody sent"),
+        Breaches("phone", person[is_wrong], "a text is in the store under another person or number"),
+        Breaches(
+            "phone",
+            stored["phone"][is_contact & ~stored["contact_known"]],
+            "a contact's text is in the store as a stranger's",
+        ),
+    ]
+
+
+# ---- 10: one volunteer a contact
+
+
+def judge_claims(evidence: Evidence) -> list[Breaches]:
+    """Contacts that a volunteer was given while another one had them."""
+    claims = evidence.books.claims
+    order = np.argsort(claims["phone"], kind="stable")
+    phone, change = claims["phone"][order], claims["change"][order]
+    is_same = np.zeros(len(order), np.bool_)
+    is_same[1:] = phone[1:] == phone[:-1]
+    odd = np.where(is_same, np.concatenate(([0], change[:-1])) == change, change != 1)
+    odd |= is_same & (change < 0) & (claims["volunteer"][order] != np.roll(claims["volunteer"][order], 1))
+    suspects = is_among(phone, phone[odd])
+    taken = _taken_twice(claims[order[suspects]])
+    return [
+        Breaches(
+            "phone", np.array(taken, np.int64), "given to a volunteer while another one had this contact"
+        )
+    ]
+
+
+def _taken_twice(claims: Rows) -> list[int]:
+    """One by one: only for contacts whose claims and releases do not simply alternate."""
+    holder: dict[int, int] = {}
+    taken = []
+    for _, volunteer, phone, change in claims.tolist():
+        if change > 0 and holder.get(phone, volunteer) != volunteer:
+            taken.append(phone)
+        if change > 0:
+            holder[phone] = volunteer
+        elif holder.get(phone) == volunteer:
+            del holder[phone]
+    return taken

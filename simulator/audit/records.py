@@ -1,0 +1,132 @@
+"""What the auditor is given and what it hands back.
+
+`Books` are the gateway's own words, read from its store when the world has ended; `World` is what the campaign
+was allowed. Rows are numpy structured arrays: `np.fromiter(rows, MESSAGE)` takes tuples in a dtype's order.
+Phones are ints (12155550123). Times in the store's rows are Unix seconds; witnessed times (claims) are seconds
+since the world's start, as in the ledger.
+"""
+
+from collections.abc import Mapping
+from math import inf
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.model.carriers import CampaignRegistration
+from simulator.report.result import Violation
+
+STATES = (
+    "draft",
+    "blocked",
+    "queued",
+    "sending",
+    "sent",
+    "delivered",
+    "undelivered",
+    "failed",
+    "unknown",
+)
+DRAFT, BLOCKED, QUEUED, SENDING, SENT, DELIVERED, UNDELIVERED, FAILED, UNKNOWN = range(9)
+
+# The confirmation of an opt-out is the one text that may follow a STOP (47 CFR 64.1200(a)(12)).
+KINDS = ("initial", "reply", "broadcast", "canvass", "invitation", "confirmation")
+INITIAL, REPLY, BROADCAST, CANVASS, INVITATION, CONFIRMATION = range(6)
+
+MESSAGE = np.dtype(
+    [
+        ("message_id", "<i8"),
+        ("phone", "<i8"),
+        ("number", "<i8"),  # 0: none
+        ("kind", "u1"),  # index in KINDS
+        ("state", "u1"),  # index in STATES
+        ("has_reason", "?"),
+        ("code", "<i4"),  # 0: none
+        ("attempt", "<i2"),
+        ("segments", "<i2"),
+        ("requested_at", "<f8"),
+        ("slot_at", "<f8"),  # nan: none
+        ("final_at", "<f8"),  # nan: none
+    ]
+)
+PAST_ATTEMPT = np.dtype([("message_id", "<i8"), ("attempt", "<i2"), ("state", "u1"), ("code", "<i4")])
+OPT_OUT = np.dtype([("phone", "<i8"), ("at", "<f8"), ("source", "<U10")])
+INBOUND = np.dtype(
+    [
+        ("provider_sid", "<U34"),
+        ("phone", "<i8"),
+        ("number", "<i8"),
+        ("contact_known", "?"),
+        ("intent", "<U8"),
+        ("received_at", "<f8"),
+    ]
+)
+NUMBER = np.dtype([("phone", "<i8"), ("state", "<U12"), ("retired_at", "<f8")])  # nan: time not known
+CLAIM = np.dtype([("at", "<f8"), ("volunteer", "<i8"), ("phone", "<i8"), ("change", "i1")])  # +1 or -1
+REQUEST = np.dtype([("message_id", "<i8"), ("state", "u1")])
+ANSWER = np.dtype(
+    [("message_id", "<i8"), ("at", "<f8"), ("volunteer", "<i8"), ("phone", "<i8"), ("state", "u1")]
+)
+
+Rows = NDArray[Any]
+
+
+def no_rows(dtype: np.dtype[Any]) -> Rows:
+    """An empty table."""
+    return np.empty(0, dtype)
+
+
+class Books(msgspec.Struct, kw_only=True):
+    """One campaign's store at the end of the world, and what its clients were told.
+
+    `requests` are the acknowledged requests with the state that was answered, `answers` tells the same with who
+    was told when and whom it was for (for the stories); `claims` are in the order in which they happened;
+    `numbers` are all numbers the campaign ever had.
+    """
+
+    campaign_id: int
+    messages: Rows  # MESSAGE
+    past_attempts: Rows = msgspec.field(default_factory=lambda: no_rows(PAST_ATTEMPT))
+    opt_outs: Rows = msgspec.field(default_factory=lambda: no_rows(OPT_OUT))
+    inbound: Rows = msgspec.field(default_factory=lambda: no_rows(INBOUND))
+    numbers: Rows = msgspec.field(default_factory=lambda: no_rows(NUMBER))
+    claims: Rows = msgspec.field(default_factory=lambda: no_rows(CLAIM))
+    requests: Rows = msgspec.field(default_factory=lambda: no_rows(REQUEST))
+    answers: Rows = msgspec.field(default_factory=lambda: no_rows(ANSWER))
+
+
+class World(msgspec.Struct, frozen=True, kw_only=True):
+    """What the campaign was allowed, and how long the gateway may take to commit.
+
+    `start_at` in Unix seconds; hours in minutes after midnight in `zone`, `end_minute` excluded.
+    `commit_window_s` is the longest time from a webhook's arrival to its being in force; `ended_at` (seconds
+    since the start) is when the books were read, infinite when everything was written before. `addresses` are
+    (ZIP, state) by phone, empty where not known. `carriers_known` False: the gateway cannot know who is with
+    a small carrier, and only the total, the big three and the daily cap are judged. `out_of_service` are the
+    phones that no carrier serves.
+    """
+
+    start_at: float
+    start_minute: int
+    end_minute: int
+    zone: str
+    registration: CampaignRegistration = CampaignRegistration()
+    other_per_number_per_s: float = 1.0
+    commit_window_s: float = 1.0
+    ended_at: float = inf
+    carriers_known: bool = True
+    out_of_service: NDArray[np.int64] = msgspec.field(default_factory=lambda: np.empty(0, np.int64))
+    addresses: Mapping[int, tuple[str, str]] = msgspec.field(default_factory=dict)
+
+
+class Audit(msgspec.Struct, frozen=True):
+    """Violations by invariant, all ten named; told in full are at most 20 of each."""
+
+    counts: dict[str, int]
+    violations: list[Violation]
+
+    @property
+    def held(self) -> bool:
+        """Whether every invariant held."""
+        return not any(self.counts.values())

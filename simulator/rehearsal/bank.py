@@ -1,0 +1,298 @@
+"""The volunteers' phones: their side of the real text bank, and a witness of who was given whom."""
+
+import asyncio
+from array import array
+from asyncio import Future
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+import simpy
+
+from gateway.core.rules.lifecycle import State
+from gateway.p2p.bank import Item, TextBank
+from gateway.pipeline.admission import Outcome
+from gateway.store.conversations import Attention
+from simulator.audit.figures import Presses
+from simulator.model.draws import Draws
+from simulator.model.volunteers import Waiting
+from simulator.rehearsal.loop import VirtualLoop
+
+_OWN_TAKE_OVER_S = 3600.0  # a texting volunteer answers for others after an hour (rivals: 60-90 min)
+_DESK_TAKE_OVER_S = 600.0
+_INBOX_LIMIT = 20
+_SAME_TEXT = 1001
+WITNESSED_STATES = tuple(State)
+
+Value = TypeVar("Value")
+
+
+class _Dropped(Exception):
+    """The gateway is down, or crashed before it answered."""
+
+
+class Witness:
+    """What volunteers saw: contacts given and taken back, and the answer to each press of Send."""
+
+    def __init__(self) -> None:
+        self.claim_at = array("d")
+        self.claim_volunteer = array("i")
+        self.claim_contact = array("q")
+        self.claim_change = array("b")
+        self.message_id = array("q")
+        self.message_state = array("B")
+        self.message_volunteer = array("i")
+        self.message_contact = array("q")
+        self.message_at = array("d")
+        self.pressed = 0
+        self.failed = 0
+        self.first_error = ""
+
+    def holds(self, at: float, volunteer: int, contact_id: int, change: int) -> None:
+        """+1: the volunteer has the contact; -1: no more."""
+        self.claim_at.append(at)
+        self.claim_volunteer.append(volunteer)
+        self.claim_contact.append(contact_id)
+        self.claim_change.append(change)
+
+    def acknowledged(self, at: float, volunteer: int, contact_id: int, outcome: Outcome) -> None:
+        self.message_id.append(outcome.message_id)
+        self.message_state.append(WITNESSED_STATES.index(outcome.state))
+        self.message_volunteer.append(volunteer)
+        self.message_contact.append(contact_id)
+        self.message_at.append(at)
+
+    def refused(self, error: BaseException) -> None:
+        """A press of Send ended in an error, which is a defect of the gateway."""
+        self.failed += 1
+        self.first_error = self.first_error or f"{type(error).__name__}: {error}"
+
+
+class BankOfVolunteers:
+    """Implements `simulator.model.volunteers.Bank` over a TextBank; `texting` volunteers text, the rest answer."""
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        bank: Callable[[], TextBank | None],
+        draws: Draws,
+        *,
+        campaign_id: int,
+        action_id: int,
+        contacts: int,
+        bucket: int,
+        first_names: Sequence[str],
+        first_name_of: Callable[[int], str],
+    ) -> None:
+        self._loop = loop
+        self._living = bank  # the gateway may crash and come back: the one that lives, or none
+        self._unsent: list[tuple[int, Item]] = []
+        self._unreleased: list[tuple[int, Sequence[Item]]] = []
+        # Who waits for the gateway to come back, to be told what was pressed again at once.
+        self._away: list[asyncio.Future[list[tuple[int, Item]]]] = []
+        self._campaign_id = campaign_id
+        self._action_id = action_id
+        self._bucket = bucket
+        self._senders = [{"first_name": name} for name in first_names]
+        self._first_name_of = first_name_of
+        self._script_luck = draws.stream("bank/script")
+        self._holder = array("i", [-1]) * (contacts + 1)
+        self._free = contacts
+        self.texting = 0
+        self.witness = Witness()
+        self.opt_outs_manual = 0
+
+    @property
+    def finished(self) -> bool:
+        return self._free <= 0
+
+    # ------------------------------------------------------------ buckets
+
+    def claim(self, volunteer: int) -> simpy.Event:
+        return self._loop.event_of(self._claim(volunteer))
+
+    async def _claim(self, volunteer: int) -> list[Item]:
+        """While the gateway is away the phone waits, and then asks again: the answer may have got lost."""
+        pressed: list[int] | None = None
+        while True:
+            try:
+                return await self._claim_now(volunteer, pressed)
+            except _Dropped:
+                back: asyncio.Future[list[tuple[int, Item]]] = self._loop.create_future()
+                self._away.append(back)
+                pressed = [item.contact_id for presser, item in await back if presser == volunteer]
+
+    async def _claim_now(self, volunteer: int, pressed: Sequence[int] | None) -> list[Item]:
+        """A bucket; after a lost answer, once all but those whose Send was `pressed` are given back."""
+        ours = self._campaign_id, self._action_id, volunteer
+        if pressed is not None:
+            await _answered(self._bank().release_all_but(*ours, pressed))
+        sender = self._senders[volunteer % len(self._senders)]
+        items = await _answered(self._bank().claim(*ours, sender, size=self._bucket, luck=self._script_luck))
+        for item in items:
+            self._given(item.contact_id, volunteer)
+        self._free -= len(items)
+        return items
+
+    def release(self, volunteer: int, items: Sequence[object]) -> simpy.Event:
+        return self._loop.event_of(self._release(volunteer, [i for i in items if isinstance(i, Item)]))
+
+    async def _release(self, volunteer: int, items: Sequence[Item]) -> int:
+        if not items:
+            return 0
+        for item in items:  # before the gateway knows: it must not give them to others earlier
+            self._given_back(item.contact_id)
+        try:
+            freed = await _answered(
+                self._bank().release(self._campaign_id, self._action_id, volunteer, items)
+            )
+        except _Dropped:
+            self._unreleased.append((volunteer, items))
+            return 0
+        self._free += freed
+        return freed
+
+    def _given(self, contact_id: int, volunteer: int) -> None:
+        """The gateway gave a contact to a volunteer, whoever had it before: two holders are the auditor's to see."""
+        if self._holder[contact_id] != volunteer:
+            self.witness.holds(self._loop.time(), volunteer, contact_id, 1)
+            self._holder[contact_id] = volunteer
+
+    def _given_back(self, contact_id: int) -> None:
+        holder = self._holder[contact_id]
+        if holder >= 0:
+            self.witness.holds(self._loop.time(), holder, contact_id, -1)
+            self._holder[contact_id] = -1
+
+    def _taken_over(self, contact_id: int, volunteer: int) -> None:
+        """The inbox hands a conversation on; who had it has it no more."""
+        if self._holder[contact_id] != volunteer:
+            self._given_back(contact_id)
+            self._given(contact_id, volunteer)
+
+    # ------------------------------------------------------------ texts
+
+    def send(self, volunteer: int, item: object) -> None:
+        assert isinstance(item, Item)
+        self.witness.pressed += 1
+        self._send(volunteer, item)
+
+    def _send(self, volunteer: int, item: Item) -> None:
+        bank = self._living()
+        if bank is None:
+            self._unsent.append((volunteer, item))
+            return
+        sent = bank.send(self._campaign_id, self._action_id, volunteer, item)
+        sent.add_done_callback(partial(self._acknowledge, volunteer, item))
+
+    def _acknowledge(self, volunteer: int, item: Item, sent: "Future[Outcome]") -> None:
+        if sent.cancelled():  # the gateway crashed before it was durable
+            self._unsent.append((volunteer, item))
+        elif (error := sent.exception()) is not None:
+            self.witness.refused(error)
+        else:
+            self.witness.acknowledged(self._loop.time(), volunteer, item.contact_id, sent.result())
+
+    def reconnect(self) -> None:
+        """The gateway is back: what nobody answered is pressed again, as the volunteers' phones do by themselves."""
+        unsent, self._unsent = self._unsent, []
+        for volunteer, item in unsent:
+            self._send(volunteer, item)
+        unreleased, self._unreleased = self._unreleased, []
+        for volunteer, items in unreleased:
+            self.release(volunteer, items)
+        away, self._away = self._away, []
+        for waiting in away:
+            waiting.set_result(unsent)
+
+    def presses(self) -> Presses:
+        """What became of the presses without an acknowledgement; asked for when the day is over."""
+        return Presses(len(self._unsent), self.witness.failed, self.witness.first_error)
+
+    def _bank(self) -> TextBank:
+        bank = self._living()
+        if bank is None:
+            raise _Dropped
+        return bank
+
+    def inbox(self, volunteer: int) -> simpy.Event:
+        return self._loop.event_of(self._inbox(volunteer))
+
+    async def _inbox(self, volunteer: int) -> list[Waiting]:
+        at_desk = volunteer >= self.texting
+        try:
+            found = await _answered(
+                self._bank().inbox(
+                    self._campaign_id,
+                    self._action_id,
+                    volunteer,
+                    take_over_s=_DESK_TAKE_OVER_S if at_desk else _OWN_TAKE_OVER_S,
+                    limit=_INBOX_LIMIT,
+                )
+            )
+        except _Dropped:
+            return []
+        for each in found:
+            self._taken_over(each.contact_id, volunteer)
+        return [_waiting(each) for each in found]
+
+    def answer(self, volunteer: int, waiting: Waiting, response: int) -> simpy.Event:
+        return self._loop.event_of(self._answer(volunteer, waiting, response))
+
+    async def _answer(self, volunteer: int, waiting: Waiting, response: int) -> bool:
+        contact_id = _contact_of(waiting)
+        self.witness.pressed += 1
+        try:
+            return await self._answer_now(volunteer, contact_id, response)
+        except _Dropped:  # the conversation still waits, for this volunteer or another
+            return False
+        except Exception as error:  # noqa: BLE001 - the volunteer sees an error page and goes on
+            self.witness.refused(error)
+            return False
+
+    async def _answer_now(self, volunteer: int, contact_id: int, response: int) -> bool:
+        outcome = await _answered(
+            self._bank().answer(
+                self._campaign_id,
+                self._action_id,
+                volunteer,
+                contact_id,
+                response,
+                {"first_name": self._first_name_of(contact_id - 1)},
+            )
+        )
+        self.witness.acknowledged(self._loop.time(), volunteer, contact_id, outcome)
+        if outcome.code == _SAME_TEXT:  # the answer was given before: nothing more to say
+            await _answered(self._bank().report(self._campaign_id, contact_id))
+            return True
+        return outcome.admitted
+
+    def opt_out(self, volunteer: int, waiting: Waiting) -> simpy.Event:
+        return self._loop.event_of(self._opt_out(_contact_of(waiting)))
+
+    async def _opt_out(self, contact_id: int) -> bool:
+        try:
+            self.opt_outs_manual += await _answered(self._bank().opt_out(self._campaign_id, contact_id))
+        except _Dropped:  # still in the inbox: whoever looks next does it
+            return False
+        return True
+
+
+async def _answered(work: Awaitable[Value]) -> Value:
+    """What the gateway says; raises _Dropped when it crashed meanwhile. Our own end stays a cancellation."""
+    try:
+        return await work
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise _Dropped from None
+
+
+def _waiting(attention: Attention) -> Waiting:
+    return Waiting(attention.contact_id, attention.body, attention.suggests_opt_out, attention.wrong_number)
+
+
+def _contact_of(waiting: Waiting) -> int:
+    assert isinstance(waiting.conversation, int)
+    return waiting.conversation

@@ -1,0 +1,242 @@
+"""`textbank rehearse`: flags in, a summary and a report out. What is heavy is imported when it is needed."""
+
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from simulator.model.scenario import Scenario
+    from simulator.rehearsal.progress import Progress
+    from simulator.report.result import Plan, Rehearsed
+
+BROKEN_RULE = 1
+TERMINATED = 143  # 128 + SIGTERM, as the shell has it
+_MOST_CONTACTS = 5_000_000
+_ENDS_WITHIN_S = 10
+
+
+class Unwritable(click.ClickException):
+    """A folder or file that cannot be written."""
+
+    exit_code = 2
+
+
+def _list_scenarios(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted or context.resilient_parsing:
+        return
+    from simulator.model.scenario import load, shipped
+
+    names = shipped()
+    for name in names:
+        click.echo(f"{name:<{max(map(len, names))}}  {load(name).title}")
+    context.exit()
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("scenario", default="election-day")
+@click.option(
+    "--contacts", type=click.IntRange(1, _MOST_CONTACTS), metavar="N", help="How many people to invent."
+)
+@click.option(
+    "--list",
+    "list_path",
+    type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+    metavar="CSV",
+    help="A real contact list instead; nobody on it is texted.",
+)
+@click.option("--script", metavar="TEXT", help='The first text, such as "Hi {{first_name}}, …".')
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=1,
+    show_default=True,
+    help="Chance; same seed, same run.",
+)
+@click.option(
+    "--report",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where the reports go.  [default: reports/SCENARIO-SEED]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the summary.")
+@click.option(
+    "--rejects",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where rows of the list that can't be used go.  [default: DIR/rejects.csv]",
+)
+@click.option(
+    "--list-scenarios",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_scenarios,
+    help="Name the scenarios that come with Textbank, and leave.",
+)
+def rehearse(
+    scenario: str,
+    contacts: int | None,
+    list_path: Path | None,
+    script: str | None,
+    seed: int,
+    report: Path | None,
+    as_json: bool,
+    rejects: Path | None,
+) -> int:
+    """Run a whole text bank in virtual time, and say whether it may go ahead.
+
+    SCENARIO is a name or the path of a TOML file; the default is election-day. The status is 0 when every rule
+    held, whatever the verdict, 1 when one was broken, 2 on bad input.
+    """
+    from simulator.model.scenario import load
+    from simulator.rehearsal import campaign_setup
+
+    _check(contacts, list_path, script, rejects)
+    world = load(scenario)
+    folder = report or Path("reports") / f"{world.name}-{seed}"
+    plan = _plan(world, contacts, list_path, script, seed, rejects or folder / "rejects.csv")
+    campaign_setup.check(plan)
+    for place in (folder, *([rejects.parent] if rejects else [])):
+        _make_writable(place)
+    rehearsed, progress = _run(plan)
+    _write(rehearsed, progress, folder, _command(scenario, plan))
+    _print(rehearsed, as_json=as_json)
+    return 0 if rehearsed.result.held else BROKEN_RULE
+
+
+def _check(contacts: int | None, list_path: Path | None, script: str | None, rejects: Path | None) -> None:
+    """What no single flag can know about the others."""
+    if contacts is not None and list_path is not None:
+        raise click.UsageError("--contacts and --list exclude each other: give one of them.")
+    if rejects is not None and list_path is None:
+        raise click.UsageError("--rejects needs --list.")
+    if script is not None and not script.strip():
+        raise click.UsageError("--script is empty: give the text to send.")
+
+
+def _plan(
+    scenario: "Scenario",
+    contacts: int | None,
+    list_path: Path | None,
+    script: str | None,
+    seed: int,
+    rejects: Path,
+) -> "Plan":
+    from simulator.report.result import Plan
+
+    return Plan(
+        scenario=scenario,
+        contacts=contacts,
+        list_path=list_path,
+        script=script,
+        seed=seed,
+        rejects=rejects if list_path else None,
+    )
+
+
+def _make_writable(folder: Path) -> None:
+    """Found out before the run, not after it."""
+    probe = folder / ".writable"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise _unwritable(error, folder) from error
+
+
+def _unwritable(error: OSError, place: Path) -> Unwritable:
+    reason = (error.strerror or str(error)).lower()
+    return Unwritable(f"can't be written: {place}: {reason}; choose another place")
+
+
+def _run(plan: "Plan") -> tuple["Rehearsed", "Progress"]:
+    from simulator.rehearsal.progress import Progress
+    from simulator.rehearsal import run
+
+    _log_to_standard_error()
+    with (
+        _ended_by_sigterm(),
+        Progress(plan.scenario.title, plan.scenario.campaign.zone, sys.stderr) as progress,
+    ):
+        return run.rehearse(plan, progress), progress
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the run as Ctrl-C does, so that its PostgreSQL and its folder go too; a second one at once.
+
+    Ctrl-C is what asyncio's Runner knows how to take: it cancels the main task instead of raising somewhere in the
+    middle of a database answer.
+    """
+    asked = False
+
+    def end(number: int, _frame: object) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+        signal.alarm(
+            _ENDS_WITHIN_S
+        )  # a cancellation that went astray: the second Ctrl-C ends it where it stands
+        signal.raise_signal(signal.SIGINT)
+
+    if threading.current_thread() is not threading.main_thread():  # only there a handler may be set
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if asked:
+            raise SystemExit(TERMINATED) from None
+        raise
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGTERM, before)
+
+
+def _log_to_standard_error() -> None:
+    """Standard output belongs to the result."""
+    import structlog
+
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+
+
+def _write(rehearsed: "Rehearsed", progress: "Progress", folder: Path, command: str) -> None:
+    from simulator.report.page import write
+
+    try:
+        written = write(rehearsed, folder, history=progress.history, command=command)
+    except OSError as error:
+        raise _unwritable(error, folder) from error
+    for path in written:
+        click.echo(f"wrote {path}", err=True)
+
+
+def _print(rehearsed: "Rehearsed", *, as_json: bool) -> None:
+    if as_json:
+        click.echo(rehearsed.result.to_json())
+        return
+    from simulator.report.summary import write_summary
+
+    write_summary(rehearsed, sys.stdout)
+
+
+def _command(scenario: str, plan: "Plan") -> str:
+    """The command that gives the same run again."""
+    words = ["textbank", "rehearse", scenario]
+    if plan.contacts is not None:
+        words += ["--contacts", str(plan.contacts)]
+    if plan.list_path is not None:
+        words += ["--list", str(plan.list_path)]
+    if plan.script is not None:
+        words += ["--script", plan.script]
+    return shlex.join([*words, "--seed", str(plan.seed)])

@@ -1,0 +1,99 @@
+"""From a finished world to its result: the books counted, the money, the verdict."""
+
+from collections import Counter
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.audit.figures import Facts
+from simulator.audit.records import STATES, Audit, Books
+from simulator.model.ledger import Ledger
+from simulator.rehearsal.stopwatch import Stopwatch, peak_rss_bytes
+from simulator.report.result import ContactList, Messages, Numbers, OptOuts, Plan, Result
+from simulator.report.verdict import judged as with_verdict
+
+_RIGHTLY_BLOCKED = (9000, 1205, 1204, 1302)
+_HOURS_OVER = 1202
+_BY_CODE = ("blocked", "undelivered", "failed")
+
+
+def result_of(
+    *,
+    plan: Plan,
+    contacts: int,
+    ledger: Ledger,
+    books: Books,
+    judged: Audit,
+    manual_opt_outs: int,
+    virtual_s: float,
+    watch: Stopwatch,
+    setup_s: float,
+    contact_list: ContactList | None,
+    facts: Facts,
+) -> Result:
+    """The outcome with its verdict; wall and CPU seconds run until now."""
+    counts = ledger.counts()
+    undecided = Result(
+        scenario=plan.scenario.name,
+        seed=plan.seed,
+        contacts=contacts,
+        virtual_seconds=round(virtual_s, 3),
+        wall_seconds=round(watch.wall_s(), 3),
+        peak_rss_bytes=peak_rss_bytes(),
+        trace_hash=ledger.trace_hash(),
+        messages=_messages(books),
+        segments=counts.segments_billed,
+        cost_usd=round(counts.cost_usd, 2),
+        replies=len(books.inbound),
+        opt_outs=OptOuts(keyword=_keyword_opt_outs(books), manual=manual_opt_outs),
+        numbers=_numbers(books),
+        list=contact_list,
+        invariants=judged.counts,
+        verdict="NO-GO",
+        cpu_seconds=round(watch.cpu_s(), 3),
+        setup_seconds=round(setup_s, 3),
+    )
+    return with_verdict(undecided, plan.scenario, facts)
+
+
+def _messages(books: Books) -> Messages:
+    rows = books.messages
+    totals = np.bincount(rows["state"], minlength=len(STATES))
+    counted: dict[str, object] = {
+        state: int(totals[index]) for index, state in enumerate(STATES) if state not in (*_BY_CODE, "draft")
+    }
+    for state in _BY_CODE:
+        codes, times = np.unique(rows["code"][rows["state"] == STATES.index(state)], return_counts=True)
+        counted[state] = {str(code): int(n) for code, n in zip(codes, times, strict=True)}
+    return msgspec.convert({"requested": len(rows), **counted}, Messages)
+
+
+def _keyword_opt_outs(books: Books) -> int:
+    return int(np.count_nonzero(books.opt_outs["source"] == "keyword"))
+
+
+def _numbers(books: Books) -> Numbers:
+    states = Counter(books.numbers["state"].tolist())
+    return Numbers(
+        bought=len(books.numbers),
+        in_use=len(books.numbers) - states["retired"],
+        retired=states["retired"],
+    )
+
+
+def excused_phones(books: Books) -> NDArray[np.int64]:
+    """People who were rightly not texted: no mobile phone, opted out, or failing lately."""
+    rows = books.messages
+    rightly = (rows["state"] == STATES.index("blocked")) & np.isin(rows["code"], _RIGHTLY_BLOCKED)
+    phones: NDArray[np.int64] = rows["phone"][rightly]
+    return phones
+
+
+def held_back_phones(books: Books) -> NDArray[np.int64]:
+    """To whom a message still waits, or met the end of the texting hours while it waited."""
+    rows = books.messages
+    waits = rows["state"] == STATES.index("queued")
+    late = (rows["state"] == STATES.index("blocked")) & (rows["code"] == _HOURS_OVER)
+    phones: NDArray[np.int64] = rows["phone"][waits | late]
+    return phones

@@ -1,0 +1,388 @@
+"""A rehearsal: the real gateway and the real PostgreSQL in a simulated world, from one seed to a verdict.
+
+Everything runs on one loop in virtual time, over one database connection, so that one seed gives one
+sequence of events and one ledger.
+"""
+
+import asyncio
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import simpy
+
+from gateway.app import Gateway
+from gateway.clock import Clock
+from gateway.config import Dispatch, Settings, Windows, Workers
+from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignKey
+from gateway.core.rules.errors import BadInput
+from gateway.p2p.lists import ListReader, read_list
+from gateway.store import campaigns, conversations
+from gateway.store.campaigns import CampaignRow
+from gateway.store.contacts import ContactRow
+from gateway.store.embedded import EmbeddedServer
+from gateway.store.migrate import make_throwaway, migrate
+from simulator.audit.auditor import audit
+from simulator.audit.figures import gather
+from simulator.audit.records import Audit, World
+from simulator.model.draws import Draws
+from simulator.model.faults import Faults
+from simulator.model.ledger import Ledger
+from simulator.model.market import Market
+from simulator.model.people import People
+from simulator.model.population import Line, Population
+from simulator.model.volunteers import Volunteers
+from simulator.rehearsal import contact_import
+from simulator.rehearsal.bank import BankOfVolunteers
+from simulator.rehearsal.books import read_books
+from simulator.rehearsal.campaign_setup import campaign_settings, lint_of, scripts_of
+from simulator.rehearsal.loop import VirtualLoop, run
+from simulator.rehearsal.outcome import excused_phones, held_back_phones, result_of
+from simulator.rehearsal.paced_database import PacedDatabase
+from simulator.rehearsal.provider import SimulatedProvider
+from simulator.rehearsal.stopwatch import Stopwatch
+from simulator.report.result import ContactList, Plan, Rehearsed, Snapshot
+
+CAMPAIGN, ACTION = 1, 1
+KEY = CampaignKey(DEFAULT_ORGANISATION, CAMPAIGN)
+_SNAPSHOT_EVERY_S = 120.0
+ANSWER_S = 2.0  # a statement's time at the database: long, so that PostgreSQL works while the world goes on
+_GARBAGE_THRESHOLD = 5_000  # objects; a rehearsal makes few cycles
+_RESTART_S = 20.0  # a supervisor starts a crashed gateway again
+_SENDERS = ("Sam", "Maria", "Alex", "Jordan", "Taylor", "Chris", "Ana", "Pat", "Lee", "Robin")
+
+OnProgress = Callable[[Snapshot], None]
+
+# "No window shorter than anybody waits for": a volunteer does not wait for the last press of Send, and
+# nobody waits for a receipt.
+SETTINGS = Settings(
+    windows=Windows(
+        admission_s=2.0, delivery_s=20.0, inbound_s=0.5, max_rows=5000, longest_wait_s=3600.0
+    ),  # every answer takes seconds
+    dispatch=Dispatch(
+        horizon_s=2 * ANSWER_S,
+        poll_s=5.0,
+        idle_poll_s=60.0,
+        concurrency=1000,
+        look_valid_s=1.5 * ANSWER_S,
+        closing_margin_s=60.0,
+    ),
+    workers=Workers(beat_s=0),
+)
+# A STOP that comes when a window is just being written waits for that, for its own window, and for its own writing;
+# a look that began before is good for a little longer.
+_IN_FORCE_S = SETTINGS.windows.inbound_s + 2 * ANSWER_S + SETTINGS.dispatch.look_valid_s
+
+
+def rehearse(plan: Plan, on_progress: OnProgress | None = None) -> Rehearsed:
+    """Runs the plan to its end; raises BadInput or BadScenario for what a person got wrong."""
+    watch = Stopwatch()
+    with EmbeddedServer() as server:
+        return rehearse_on(server.dsn(), plan, on_progress, watch)
+
+
+def rehearse_on(
+    dsn: str, plan: Plan, on_progress: OnProgress | None = None, watch: Stopwatch | None = None
+) -> Rehearsed:
+    """The same over an empty database of the caller's."""
+    env = simpy.Environment()
+    with _little_garbage():
+        return run(env, lambda loop: _Rehearsal(env, loop, dsn, plan, watch or Stopwatch()).run(on_progress))
+
+
+@contextmanager
+def _little_garbage() -> Iterator[None]:
+    """Collects seldom, and hands back what a world has frozen."""
+    before = gc.get_threshold()
+    gc.set_threshold(_GARBAGE_THRESHOLD)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
+class _Rehearsal:
+    """One world and the gateway in it."""
+
+    def __init__(
+        self, env: simpy.Environment, loop: VirtualLoop, dsn: str, plan: Plan, watch: Stopwatch
+    ) -> None:
+        self.env = env
+        self.loop = loop
+        self.plan = plan
+        self.scenario = plan.scenario
+        self.watch = watch
+        self.draws = Draws(plan.seed)
+        self.ledger = Ledger(plan.scenario.carriers)
+        self.faults = Faults(plan.scenario.faults, self.draws, plan.scenario.duration_s)
+        self.clock = Clock(loop, plan.scenario.start_at)
+        self.database = PacedDatabase(dsn)
+        loop.wait_for(self.database)
+        self.reader: ListReader | None = None
+        self.gateway: Gateway | None = None
+        self.tasks: list[asyncio.Task[None]] = []
+        self.setup_s = 0.0
+
+    async def run(self, on_progress: OnProgress | None) -> Rehearsed:
+        await self.database.open()
+        try:
+            await self._set_up(on_progress)
+            self.setup_s = self.watch.wall_s()
+            await self._live(on_progress)
+            return await self._finish()
+        except BaseException:
+            await self._abandon()
+            raise
+        finally:
+            await self._stop_tasks()
+            await self.database.close()
+
+    async def _abandon(self) -> None:
+        """A run that failed leaves nobody at work: who holds the database's connection must give it back first."""
+        if self.gateway is not None:
+            self.provider.hang_up()
+            self.gateway.crash()
+        at_work = asyncio.all_tasks(self.loop) - {asyncio.current_task()}
+        for task in at_work:
+            task.cancel()
+        await asyncio.gather(*at_work, return_exceptions=True)
+        self.database.hang_up()  # with the driver's own task that would have asked the server to stop
+
+    async def _stop_tasks(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    # ------------------------------------------------------------ before the day
+
+    async def _set_up(self, on_progress: OnProgress | None) -> None:
+        people = self._people()
+        if on_progress is not None:
+            on_progress(self._outset())
+        await migrate(self.database, self.clock.now())
+        await make_throwaway(self.database)
+        self._build_market()
+        settings = campaign_settings(self.scenario)
+        await campaigns.create(
+            self.database,
+            CampaignRow(CAMPAIGN, CAMPAIGN, self.scenario.campaign.name, settings.to_json(), paused=False),
+            self.clock.now(),
+        )
+        self.contacts = await contact_import.put(self.database, KEY, people, self.provider.look_up)
+        if self.reader is not None:
+            await conversations.import_opt_outs(
+                self.database, KEY.organisation_id, CAMPAIGN, self.reader.opted_out, self.clock.now()
+            )
+        await self.database.script("ANALYZE")
+        self.gateway = await self._start_gateway()
+        await self.gateway.bank.publish(
+            CAMPAIGN, ACTION, self.scenario.title, scripts_of(self.plan), seed=self.plan.seed
+        )
+        self._build_volunteers()
+        gc.collect()
+        gc.freeze()  # what lives as long as the world need not be looked through again and again
+
+    def _people(self) -> Iterator[list[ContactRow]]:
+        """The batches of contacts to import; makes the population on the way.
+
+        A list is read twice, once for its phones alone, so that it never stands in memory.
+        """
+        if self.plan.list_path is None:
+            count = self.plan.contacts or self.scenario.contacts
+            self.population = Population.synthetic(self.scenario.population, count, self.draws)
+            return contact_import.from_population(self.population)
+        self.reader = read_list(self.plan.list_path, rejects=self.plan.rejects)
+        phones = contact_import.phones_of(self.reader)
+        if not len(phones):
+            raise BadInput(
+                "no row of the list can be used", str(self.plan.list_path), "see the rejects file for reasons"
+            )
+        self.population = Population.from_phones(phones, self.draws, self.scenario.population)
+        return contact_import.from_list(self.reader)
+
+    def _build_market(self) -> None:
+        scenario = self.scenario
+        self.market = Market(
+            self.env,
+            scenario.market(),
+            start_at=scenario.start_at,
+            population=self.population,
+            draws=self.draws,
+            ledger=self.ledger,
+            faults=self.faults,
+        )
+        self.market.register(CAMPAIGN, scenario.campaign.registration())
+        waves = self.faults.stop_wave_share if self.faults.parameters.stop_waves else None
+        self.people = People(
+            self.env,
+            scenario.people,
+            self.population,
+            self.draws,
+            send=self.market.text_from_person,
+            complain=self.market.complaint,
+            stop_wave_share=waves,
+        )
+        self.market.people = self.people
+        self.provider = SimulatedProvider(
+            self.env,
+            self.market,
+            self.faults,
+            self.draws,
+            scenario.carriers,
+            start_at=scenario.start_at,
+            timeout_s=SETTINGS.dispatch.submit_timeout_s,
+        )
+
+    async def _start_gateway(self) -> Gateway:
+        gateway = Gateway(SETTINGS, self.database, self.provider, self.clock)
+        await gateway.start()
+        await gateway.adopted()
+        return gateway
+
+    def _build_volunteers(self) -> None:
+        parameters = self.scenario.volunteers
+        self.bank = BankOfVolunteers(
+            self.loop,
+            lambda: self.gateway.bank if self.gateway is not None else None,
+            self.draws,
+            campaign_id=CAMPAIGN,
+            action_id=ACTION,
+            contacts=self.contacts,
+            bucket=parameters.bucket,
+            first_names=_SENDERS,
+            first_name_of=self.population.first_name,
+        )
+        self.volunteers = Volunteers(
+            self.env,
+            parameters,
+            self.draws,
+            self.bank,
+            contacts=self.contacts,
+            duration_s=self.scenario.duration_s,
+            responses=[response.name for response in self.scenario.campaign.responses],
+        )
+        self.bank.texting = self.volunteers.texting
+
+    # ------------------------------------------------------------ the day
+
+    async def _live(self, on_progress: OnProgress | None) -> None:
+        self.database.answer_s = ANSWER_S
+        self.volunteers.start()
+        crashes = self.loop.create_task(self._supervise(), name="supervisor")
+        self.tasks.append(crashes)
+        if on_progress is not None:
+            self.tasks.append(self.loop.create_task(self._report(on_progress), name="progress"))
+        await asyncio.sleep(self.scenario.duration_s - self.loop.time())
+        await crashes  # a gateway that crashed in the last seconds comes back, and drains
+        await self._stop_tasks()
+        if self.gateway is not None:
+            await self.gateway.drain()
+        self.database.answer_s = 0.0
+
+    async def _supervise(self) -> None:
+        """The crashes one after the other; one that falls into a restart finds nothing that could crash."""
+        for at_s in self.faults.crashes_at_s:
+            if self.loop.time() <= at_s < self.scenario.duration_s and self.gateway is not None:
+                await asyncio.sleep(at_s - self.loop.time())
+                await self._crash(self.gateway)
+
+    async def _crash(self, gateway: Gateway) -> None:
+        """kill -9, and a supervisor that starts the gateway again; unanswered callbacks come again."""
+        self.provider.hang_up()
+        self.gateway = None
+        unanswered = gateway.crash()
+        await asyncio.sleep(_RESTART_S)
+        gateway = await self._start_gateway()
+        await gateway.bank.open(CAMPAIGN, ACTION)
+        self.gateway = gateway
+        self.bank.reconnect()
+        for report in unanswered.statuses:
+            gateway.status(report)
+        for text in unanswered.texts:
+            gateway.inbound(text)
+
+    async def _report(self, on_progress: OnProgress) -> None:
+        while True:
+            await asyncio.sleep(_SNAPSHOT_EVERY_S)
+            on_progress(self._snapshot())
+
+    def _outset(self) -> Snapshot:
+        scenario = self.scenario
+        return Snapshot(
+            virtual_s=0.0,
+            duration_s=scenario.duration_s,
+            start_at=scenario.start_at,
+            wall_s=0.0,
+            contacts=len(self.population),
+        )
+
+    def _snapshot(self) -> Snapshot:
+        counts = self.ledger.counts()
+        blocked = int(np.count_nonzero(np.array(self.bank.witness.message_state) == 1))
+        requested = len(self.bank.witness.message_id)
+        return Snapshot(
+            virtual_s=self.loop.time(),
+            duration_s=self.scenario.duration_s,
+            start_at=self.scenario.start_at,
+            wall_s=self.watch.wall_s() - self.setup_s,
+            contacts=self.contacts,
+            requested=requested,
+            blocked=blocked,
+            sent=counts.submitted,
+            delivered=counts.delivered,
+            filtered=counts.filtered,
+            replies=counts.replies,
+            opt_outs=counts.opt_outs,
+            waiting=max(0, requested - blocked - counts.submitted) + sum(counts.in_queue.values()),
+        )
+
+    # ------------------------------------------------------------ after the day
+
+    async def _finish(self) -> Rehearsed:
+        books = await read_books(self.database, KEY, self.population, self.bank.witness)
+        judged: Audit = audit(self.ledger, books, self._world())
+        facts = gather(
+            self.ledger,
+            self.population,
+            self.scenario,
+            excused=excused_phones(books),
+            held_back=held_back_phones(books),
+            unanswered=await conversations.waiting(self.database, KEY),
+            presses=self.bank.presses(),
+            script_findings=lint_of(scripts_of(self.plan)),
+        )
+        result = result_of(
+            plan=self.plan,
+            contacts=self.contacts,
+            ledger=self.ledger,
+            books=books,
+            judged=judged,
+            manual_opt_outs=self.bank.opt_outs_manual,
+            virtual_s=self.loop.time(),
+            watch=self.watch,
+            setup_s=self.setup_s,
+            contact_list=self._list(),
+            facts=facts,
+        )
+        return Rehearsed(self.plan, result, self.ledger, self.population, judged.violations)
+
+    def _list(self) -> ContactList | None:
+        if self.reader is None:
+            return None
+        summary = self.reader.summary
+        return ContactList(summary.rows, summary.used, dict(summary.rejected))
+
+    def _world(self) -> World:
+        campaign = self.scenario.campaign
+        return World(
+            start_at=self.scenario.start_at,
+            start_minute=campaign.start_minute,
+            end_minute=campaign.end_minute,
+            zone=campaign.zone,
+            registration=campaign.registration(),
+            other_per_number_per_s=self.scenario.carriers.other_per_number_per_s,
+            commit_window_s=_IN_FORCE_S,
+            out_of_service=self.population.phones[self.population.line == Line.DEAD],
+        )

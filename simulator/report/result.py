@@ -1,0 +1,155 @@
+"""What a rehearsal says in the end: the records that `--json`, the summary and the report are made from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+import msgspec
+
+from simulator.model.ledger import Ledger
+from simulator.model.scenario import Scenario
+
+INVARIANT_RULES: Mapping[str, str] = MappingProxyType(
+    {
+        "no_text_after_opt_out": "Nobody was texted after opting out",
+        "lawful_hours": "Nobody was texted outside lawful hours or the campaign's own",
+        "accepted_once": "No message went to a carrier twice",
+        "books_balance": "Every request ended, waits, or says why not",
+        "accepted_is_stored": "Whatever a carrier accepted is in our books",
+        "one_number_a_contact": "Each person saw one number, until it was retired",
+        "rates_and_caps": "No rate and no daily cap was passed",
+        "legal_moves": "Every message moved as the rules of its life allow",
+        "inbound_once": "Each text from a person came in once, in its conversation",
+        "one_volunteer_a_contact": "No two volunteers had the same person",
+    }
+)
+"""What each invariant means, in the order of the design; all are judged in every rehearsal."""
+
+INVARIANTS = tuple(INVARIANT_RULES)
+
+Verdict = Literal["GO", "GO with limits", "NO-GO"]
+
+Counts = Mapping[str, int]
+"""How many by code ("30007") or reason."""
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """One breach of an invariant; `story` is the message's whole life, a line each."""
+
+    invariant: str
+    what: str
+    message_id: int | None = None
+    story: tuple[str, ...] = ()
+
+
+class Messages(msgspec.Struct, frozen=True):
+    """Messages by the state in which the world ended; `requested` is their sum."""
+
+    requested: int = 0
+    blocked: Counts = {}
+    queued: int = 0
+    sending: int = 0
+    sent: int = 0
+    delivered: int = 0
+    undelivered: Counts = {}
+    failed: Counts = {}
+    unknown: int = 0
+
+
+class OptOuts(msgspec.Struct, frozen=True):
+    """People who opted out: by a keyword, or marked by a volunteer."""
+
+    keyword: int = 0
+    manual: int = 0
+
+
+class Numbers(msgspec.Struct, frozen=True):
+    """The campaign's own phone numbers."""
+
+    bought: int = 0
+    in_use: int = 0
+    retired: int = 0
+
+
+class ContactList(msgspec.Struct, frozen=True):
+    """What became of a list's rows; `rejected` by reason."""
+
+    rows: int
+    used: int
+    rejected: Counts = {}
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of one rehearsal; its fields are those of `--json`, in that order."""
+
+    scenario: str
+    seed: int
+    contacts: int
+    virtual_seconds: float
+    wall_seconds: float
+    peak_rss_bytes: int
+    trace_hash: str
+    messages: Messages
+    segments: int
+    cost_usd: float
+    replies: int
+    opt_outs: OptOuts
+    numbers: Numbers
+    list: ContactList | None = None
+    invariants: Counts
+    verdict: Verdict = "NO-GO"  # until judged (simulator/report/verdict.py)
+    verdict_reasons: tuple[str, ...] = ()
+    cpu_seconds: float = 0.0
+    setup_seconds: float = 0.0
+
+    @property
+    def held(self) -> bool:
+        """Whether every invariant held."""
+        return not any(self.invariants.values())
+
+    def to_json(self) -> str:
+        """One line; without `list` unless a list was given."""
+        content: dict[str, Any] = msgspec.to_builtins(self)
+        if self.list is None:
+            del content["list"]
+        return msgspec.json.encode(content).decode()
+
+
+class Snapshot(msgspec.Struct):
+    """Where a running rehearsal is; times in seconds, `start_at` in Unix seconds, the rest are counts."""
+
+    virtual_s: float
+    duration_s: float
+    start_at: float
+    wall_s: float
+    contacts: int
+    requested: int = 0
+    blocked: int = 0
+    sent: int = 0  # handed to the provider
+    delivered: int = 0
+    filtered: int = 0
+    replies: int = 0
+    opt_outs: int = 0
+    waiting: int = 0  # in the gateway's and the provider's queues
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What to rehearse: invented contacts (the scenario's number unless given), or a list."""
+
+    scenario: Scenario
+    contacts: int | None = None
+    list_path: Path | None = None
+    script: str | None = None
+    seed: int = 1
+    rejects: Path | None = None  # where the rows of the list that can't be used go
+
+
+class Rehearsed(msgspec.Struct):
+    """A finished rehearsal with its evidence."""
+
+    plan: Plan
+    result: Result
+    ledger: Ledger
+    population: Any  # simulator.model.population.Population
+    violations: list[Violation]

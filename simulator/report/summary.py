@@ -1,0 +1,209 @@
+"""The words of a result: what the terminal shows in the end, and what the report's tables say."""
+
+from collections.abc import Iterator
+from typing import TextIO
+
+import msgspec
+import numpy as np
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from gateway.core.rules.errors import consequence
+from simulator.audit.figures import Ends
+from simulator.model.carriers import CARRIERS
+from simulator.model.ledger import STATUSES, Ledger
+from simulator.report.plots import CARRIER_NAMES
+from simulator.report.result import INVARIANT_RULES, Counts, Rehearsed, Result, Violation
+
+_STYLES = {"GO": "bold green", "GO with limits": "bold yellow", "NO-GO": "bold red"}
+_VIOLATIONS_SHOWN = 3
+_PIPE_WIDTH = 110
+
+
+class CodeRow(msgspec.Struct, frozen=True):
+    """How many messages ended with a code, in the catalogue's words."""
+
+    ended: str
+    code: str
+    title: str
+    what_to_do: str
+    count: int
+
+
+class CarrierRow(msgspec.Struct, frozen=True):
+    """What became of a carrier's texts; `share` is of that carrier's."""
+
+    carrier: str
+    status: str
+    code: str
+    title: str
+    count: int
+    share: float
+
+
+def code_rows(result: Result) -> list[CodeRow]:
+    """Every code with which messages ended, by state, the most frequent first."""
+    messages = result.messages
+    groups = (
+        ("blocked by a safeguard", messages.blocked),
+        ("undelivered", messages.undelivered),
+        ("failed", messages.failed),
+    )
+    return [row for ended, counts in groups for row in _code_rows(ended, counts)]
+
+
+def _code_rows(ended: str, counts: Counts) -> Iterator[CodeRow]:
+    for code, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        follows = consequence(int(code))
+        yield CodeRow(ended, code, follows.title, follows.what_to_do, count)
+
+
+def carrier_rows(ledger: Ledger, end: Ends) -> list[CarrierRow]:
+    """What the carriers saw: by carrier, final status and code."""
+    carrier = ledger.submissions.columns()["carrier"]
+    keys = (carrier.astype(np.int64) * len(STATUSES) + end.status) << 16 | end.code
+    kinds, counts = np.unique(keys, return_counts=True)
+    parts = ((*divmod(kind >> 16, len(STATUSES)), kind & 0xFFFF) for kind in kinds.tolist())
+    totals = np.bincount(carrier, minlength=len(CARRIERS))
+    return [
+        CarrierRow(
+            CARRIER_NAMES[CARRIERS[which]],
+            STATUSES[status],
+            str(code) if code else "",
+            consequence(code).title if code else "",
+            count,
+            count / int(totals[which]),
+        )
+        for (which, status, code), count in zip(parts, counts.tolist(), strict=True)
+    ]
+
+
+def headlines(result: Result) -> list[tuple[str, str, str]]:
+    """(what, how much, remark): the numbers everybody asks for first."""
+    messages = result.messages
+    blocked, undelivered, failed = (
+        sum(counts.values()) for counts in (messages.blocked, messages.undelivered, messages.failed)
+    )
+    waiting = messages.queued + messages.sending
+    opted_out = result.opt_outs.keyword + result.opt_outs.manual
+    out = messages.requested - blocked
+    return [
+        ("people", f"{result.contacts:,}", ""),
+        ("messages asked for", f"{messages.requested:,}", "first texts and answers"),
+        ("delivered", f"{messages.delivered:,}", f"{_share(messages.delivered, out)} of those not blocked"),
+        ("no receipt yet", f"{messages.sent:,}", "sent; the carrier has not said more"),
+        ("undelivered", f"{undelivered:,}", _share(undelivered, out)),
+        ("failed", f"{failed:,}", _share(failed, out)),
+        ("blocked by safeguards", f"{blocked:,}", "never sent, never billed"),
+        ("still waiting", f"{waiting:,}", f"and {messages.unknown:,} with an unknown outcome"),
+        ("replies", f"{result.replies:,}", ""),
+        ("opt-outs", f"{opted_out:,}", f"{result.opt_outs.keyword:,} by keyword, {result.opt_outs.manual:,} marked"),
+        ("numbers", f"{result.numbers.in_use:,}", f"{result.numbers.bought:,} bought, {result.numbers.retired:,} retired"),
+        ("cost", f"${result.cost_usd:,.2f}", f"{result.segments:,} segments"),
+    ]  # fmt: skip
+
+
+def run_facts(result: Result) -> list[tuple[str, str]]:
+    """What the run took from this machine."""
+    requested = max(result.messages.requested, 1)
+    return [
+        ("virtual time", span(result.virtual_seconds)),
+        ("wall time", f"{span(result.wall_seconds)}, of it {span(result.setup_seconds)} to set up"),
+        (
+            "CPU of this process",
+            f"{result.cpu_seconds:,.1f} s, {1e6 * result.cpu_seconds / requested:,.0f} µs a message",
+        ),
+        ("peak memory", f"{result.peak_rss_bytes / 2**20:,.0f} MiB"),
+        ("trace", result.trace_hash),
+    ]
+
+
+def write_summary(rehearsed: Rehearsed, stream: TextIO) -> None:
+    """The readable end of a run: verdict, reasons, numbers, rules."""
+    console = Console(file=stream, highlight=False, width=None if stream.isatty() else _PIPE_WIDTH)
+    result = rehearsed.result
+    console.print(Text(f"\n{rehearsed.plan.scenario.title}", style="bold"))
+    console.print(Text(rehearsed.plan.scenario.question, style="dim"))
+    console.print(Text.assemble("\nVerdict: ", (result.verdict, _STYLES[result.verdict])))
+    for reason in result.verdict_reasons:
+        console.print(Padding(Text(f"- {reason}"), (0, 0, 0, 2)))
+    console.print(_headline_table(result))
+    rows = code_rows(result)
+    if rows:
+        console.print(_code_table(rows))
+    _print_list(result, console)
+    _print_rules(rehearsed, console)
+    console.print()
+    for what, how_much in run_facts(result):
+        console.print(Text(f"{what:>22}  {how_much}", style="dim"))
+
+
+def _headline_table(result: Result) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(justify="right", style="dim", min_width=22)
+    table.add_column(justify="right", style="bold")
+    table.add_column(style="dim")
+    table.add_row()
+    for row in headlines(result):
+        table.add_row(*row)
+    return table
+
+
+def _code_table(rows: list[CodeRow]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", title_justify="left")
+    table.add_column("\nnot delivered", justify="right", min_width=22)
+    table.add_column("\ncode", justify="right")
+    table.add_column("\nmessages", justify="right")
+    table.add_column("\nwhat it means")
+    for row in rows:
+        table.add_row(row.ended, row.code, f"{row.count:,}", row.title)
+    return table
+
+
+def _print_list(result: Result, console: Console) -> None:
+    if result.list is not None:
+        rejected = ", ".join(f"{count:,} {words(reason)}" for reason, count in result.list.rejected.items())
+        console.print(
+            Text(
+                f"\nList: {result.list.used:,} of {result.list.rows:,} rows used; rejected: {rejected or 'none'}"
+            )
+        )
+
+
+def _print_rules(rehearsed: Rehearsed, console: Console) -> None:
+    invariants = rehearsed.result.invariants
+    broken = {name: count for name, count in invariants.items() if count}
+    if not broken:
+        console.print(Text(f"\nAll {len(invariants)} rules held.", style="green"))
+        return
+    console.print(Text(f"\n{len(broken)} of {len(invariants)} rules were broken:", style="bold red"))
+    for name, count in broken.items():
+        console.print(Text(f"  {INVARIANT_RULES.get(name, name)}: {count:,} times"))
+    for violation in rehearsed.violations[:_VIOLATIONS_SHOWN]:
+        console.print(Text(f"\n{story(violation)}"))
+
+
+def story(violation: Violation) -> str:
+    """A violation with the message's whole life."""
+    message = "" if violation.message_id is None else f" (message {violation.message_id})"
+    lines = "".join(f"\n    {line}" for line in violation.story)
+    return f"{violation.invariant}{message}: {violation.what}{lines}"
+
+
+def words(key: str) -> str:
+    """A reason's key as words."""
+    return key.replace("_", " ")
+
+
+def span(seconds: float) -> str:
+    """1.2 s; 3 min 20 s; 12 h 30 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else ""
