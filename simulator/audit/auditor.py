@@ -12,12 +12,12 @@ from simulator.audit.hours import judge_hours
 from simulator.audit.lives import judge_accepted_once, judge_balance, judge_moves, judge_stored
 from simulator.audit.persons import judge_claims, judge_inbound, judge_numbers, judge_opt_outs
 from simulator.audit.rates import judge_rates
-from simulator.audit.records import Audit, Books, World
+from simulator.audit.records import Audit, Books, GroundTruth
 from simulator.audit.story import Stories
 from simulator.model.ledger import Ledger
 from simulator.report.result import INVARIANTS, Violation
 
-__all__ = ["Audit", "Books", "World", "audit"]
+__all__ = ["Audit", "Books", "GroundTruth", "audit"]
 
 TOLD_IN_FULL = 20
 
@@ -41,7 +41,7 @@ _JUDGES: Mapping[str, Callable[[Evidence], list[Breaches]]] = dict(
 )
 
 
-def audit(ledger: Ledger, books: Books, world: World) -> Audit:
+def audit(ledger: Ledger, books: Books, world: GroundTruth) -> Audit:
     """Every violation counted; of each invariant the first 20 with the whole story of the message or person."""
     evidence = Evidence(ledger, books, world)
     stories = Stories(evidence)

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.audit.records import CONFIRMATION, REPLY, SENDING, SENT, STATES, Books, Rows, World
+from simulator.audit.records import CONFIRMATION, REPLY, SENDING, SENT, STATES, Books, GroundTruth, Rows
 from simulator.audit.wall_clock import Floats, Integers, WallClock
 from simulator.model.ledger import STATUSES, Ledger
 
@@ -53,7 +53,7 @@ class Evidence:
     LedgerNotWhole when the ledger's tables are not of one instant.
     """
 
-    def __init__(self, ledger: Ledger, books: Books, world: World) -> None:
+    def __init__(self, ledger: Ledger, books: Books, world: GroundTruth) -> None:
         _must_be_whole(ledger)
         self.ledger = ledger
         self.books = books

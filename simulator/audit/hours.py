@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from simulator.audit.evidence import Booleans, Breaches, Evidence
-from simulator.audit.records import World
+from simulator.audit.records import GroundTruth
 from simulator.audit.wall_clock import Floats, Integers
 
 _OPENS_S, _SHUTS_S = 9 * 3600, 21 * 3600
@@ -123,7 +123,7 @@ def _groups(evidence: Evidence) -> tuple[Integers, list[Place]]:
     return groups, list(places)
 
 
-def _narrow(to: Integers, groups: Integers, places: dict[Place, int], world: World) -> None:
+def _narrow(to: Integers, groups: Integers, places: dict[Place, int], world: GroundTruth) -> None:
     """People whose address is known: every place that area code and address name must be open."""
     phones, whose = np.unique(to, return_inverse=True)
     first = np.zeros(len(phones), np.int64)

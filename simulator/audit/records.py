@@ -1,6 +1,6 @@
 """What the auditor is given and what it hands back.
 
-`Books` are the gateway's own words, read from its store when the world has ended; `World` is what the campaign
+`Books` are the gateway's own words, read from its store when the world has ended; `GroundTruth` is what the campaign
 was allowed. Rows are numpy structured arrays: `np.fromiter(rows, MESSAGE)` takes tuples in a dtype's order.
 Phones are ints (12155550123). Times in the store's rows are Unix seconds; witnessed times (claims) are seconds
 since the world's start, as in the ledger.
@@ -96,7 +96,7 @@ class Books(msgspec.Struct, kw_only=True):
     answers: Rows = msgspec.field(default_factory=lambda: no_rows(ANSWER))
 
 
-class World(msgspec.Struct, frozen=True, kw_only=True):
+class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
     """What the campaign was allowed, and how long the gateway may take to commit.
 
     `start_at` in Unix seconds; hours in minutes after midnight in `zone`, `end_minute` excluded.

@@ -66,7 +66,7 @@ class FilteringParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     suspended_s: Seconds = 86_400.0  # seconds a suspension lasts [A]
 
 
-class Verdict(IntEnum):
+class Screened(IntEnum):
     """What the filter does with one text."""
 
     PASSED = 0
@@ -156,7 +156,7 @@ class Filtering:
 
     def judge(
         self, campaign: int, sender: int, body: str, *, body_key: int, first: bool, uniform: float, now: float
-    ) -> Verdict:
+    ) -> Screened:
         """The fate of one text; `uniform` in [0, 1) is its luck, `first` whether it is the person's first."""
         ours = self._record(self._campaigns, campaign, now)
         number = self._record(self._numbers, sender, now)
@@ -171,8 +171,8 @@ class Filtering:
             ours.risk = self._campaign_risk(campaign, ours)
         share = self.probability(self.content(body, body_key), ours, number, first=first)
         if uniform < share:
-            return Verdict.FILTERED
-        return Verdict.SILENT if uniform < share * self._with_silent else Verdict.PASSED
+            return Screened.FILTERED
+        return Screened.SILENT if uniform < share * self._with_silent else Screened.PASSED
 
     def probability(
         self, content: Content, campaign: Reputation, number: Reputation, *, first: bool

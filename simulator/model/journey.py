@@ -11,7 +11,7 @@ import simpy
 from simulator.model.carriers import CARRIERS, TMOBILE, CarrierParameters, DailyCap, Percentiles
 from simulator.model.draws import Draws
 from simulator.model.faults import Faults
-from simulator.model.filtering import Filtering, Verdict
+from simulator.model.filtering import Filtering, Screened
 from simulator.model.handsets import Handsets
 from simulator.model.inventory import Inventory
 from simulator.model.ledger import DELIVERED, FAILED, SENT, UNDELIVERED, Ledger
@@ -119,7 +119,7 @@ class Journey:
             now=now,
         )
         if verdict:
-            return _SILENT if verdict is Verdict.SILENT else 30007
+            return _SILENT if verdict is Screened.SILENT else 30007
         holding = self._inventory.holding(sender)
         if holding is not None and self._faults.ban_code(holding.nth, now):
             return 30007

@@ -24,7 +24,7 @@ from simulator.model.population import Population
 from simulator.model.replies import TEXTS, Intent
 
 
-class Plan(IntEnum):
+class Reaction(IntEnum):
     """What a person does about a text. The lowest code is by far the most common."""
 
     NOTHING = 0
@@ -153,16 +153,16 @@ class People:
             f"{self.opt_outs.own_words:,} in their own words)"
         )
 
-    def first_plan(self, index: int) -> Plan:
+    def first_plan(self, index: int) -> Reaction:
         """What this person does about the first text."""
-        return Plan(self._plans[index] & ~_COMPLAINS)
+        return Reaction(self._plans[index] & ~_COMPLAINS)
 
     def _first_plans(self) -> NDArray[np.uint8]:
         """Everybody's plan for the first text, at once: one byte each."""
         phones = self._population.phones
         plans = np.searchsorted(self._limits, self._plan_luck.many(phones), side="right").astype(np.uint8)
         speaks_up = self._wrong_number_luck.many(phones) < self._parameters.wrong_number_reply_share
-        plans[self._population.reassigned & speaks_up] = Plan.WRONG_NUMBER
+        plans[self._population.reassigned & speaks_up] = Reaction.WRONG_NUMBER
         plans[self._complaint_luck.many(phones) < self._parameters.complaint_share] += _COMPLAINS
         return plans
 
@@ -205,21 +205,21 @@ class People:
         if plan & _COMPLAINS:
             self._report_junk(phone, sender)
         match plan & ~_COMPLAINS:
-            case Plan.REPLIES:
+            case Reaction.REPLIES:
                 intent = self._intents[int(self._intent_luck(phone, nth) * len(self._intents))]
-            case Plan.LEAVES_BY_KEYWORD | Plan.HOSTILE_BY_KEYWORD:
+            case Reaction.LEAVES_BY_KEYWORD | Reaction.HOSTILE_BY_KEYWORD:
                 intent = Intent.KEYWORD
-            case Plan.LEAVES_IN_OWN_WORDS:
+            case Reaction.LEAVES_IN_OWN_WORDS:
                 intent = Intent.LEAVES
-            case Plan.HOSTILE_IN_OWN_WORDS:
+            case Reaction.HOSTILE_IN_OWN_WORDS:
                 intent = Intent.ABUSE
-            case Plan.WRONG_NUMBER:
+            case Reaction.WRONG_NUMBER:
                 intent = Intent.WRONG_NUMBER
             case _:
                 return
         delay_s = self._first_delay_s(phone, nth)
         self._later(delay_s, _Reply(index, phone, sender, intent, nth))
-        if plan & ~_COMPLAINS == Plan.HOSTILE_BY_KEYWORD:  # STOP, and then what they think of us (F125)
+        if plan & ~_COMPLAINS == Reaction.HOSTILE_BY_KEYWORD:  # STOP, and then what they think of us (F125)
             self._later(delay_s + 10.0, _Reply(index, phone, sender, Intent.ABUSE, nth))
 
     def _react_to_answer(self, index: int, phone: int, sender: int, nth: int, luck: float) -> None:

@@ -1,4 +1,4 @@
-"""The volunteers' phones: their side of the real text bank, and a witness of who was given whom."""
+"""The volunteers' phones: their side of the real text bank, and a log of who was given whom."""
 
 import asyncio
 from array import array
@@ -31,7 +31,7 @@ class _Dropped(Exception):
     """The gateway is down, or crashed before it answered."""
 
 
-class Witness:
+class ClientLog:
     """What volunteers saw: contacts given and taken back, and the answer to each press of Send."""
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class BankOfVolunteers:
         self._holder = array("i", [-1]) * (contacts + 1)
         self._free = contacts
         self.texting = 0
-        self.witness = Witness()
+        self.client_log = ClientLog()
         self.opt_outs_manual = 0
 
     @property
@@ -155,13 +155,13 @@ class BankOfVolunteers:
     def _given(self, contact_id: int, volunteer: int) -> None:
         """The gateway gave a contact to a volunteer, whoever had it before: two holders are the auditor's to see."""
         if self._holder[contact_id] != volunteer:
-            self.witness.holds(self._loop.time(), volunteer, contact_id, 1)
+            self.client_log.holds(self._loop.time(), volunteer, contact_id, 1)
             self._holder[contact_id] = volunteer
 
     def _given_back(self, contact_id: int) -> None:
         holder = self._holder[contact_id]
         if holder >= 0:
-            self.witness.holds(self._loop.time(), holder, contact_id, -1)
+            self.client_log.holds(self._loop.time(), holder, contact_id, -1)
             self._holder[contact_id] = -1
 
     def _taken_over(self, contact_id: int, volunteer: int) -> None:
@@ -174,7 +174,7 @@ class BankOfVolunteers:
 
     def send(self, volunteer: int, item: object) -> None:
         assert isinstance(item, Item)
-        self.witness.pressed += 1
+        self.client_log.pressed += 1
         self._send(volunteer, item)
 
     def _send(self, volunteer: int, item: Item) -> None:
@@ -189,9 +189,9 @@ class BankOfVolunteers:
         if sent.cancelled():  # the gateway crashed before it was durable
             self._unsent.append((volunteer, item))
         elif (error := sent.exception()) is not None:
-            self.witness.refused(error)
+            self.client_log.refused(error)
         else:
-            self.witness.acknowledged(self._loop.time(), volunteer, item.contact_id, sent.result())
+            self.client_log.acknowledged(self._loop.time(), volunteer, item.contact_id, sent.result())
 
     def reconnect(self) -> None:
         """The gateway is back: what nobody answered is pressed again, as the volunteers' phones do by themselves."""
@@ -207,7 +207,7 @@ class BankOfVolunteers:
 
     def presses(self) -> Presses:
         """What became of the presses without an acknowledgement; asked for when the day is over."""
-        return Presses(len(self._unsent), self.witness.failed, self.witness.first_error)
+        return Presses(len(self._unsent), self.client_log.failed, self.client_log.first_error)
 
     def _bank(self) -> TextBank:
         bank = self._living()
@@ -241,13 +241,13 @@ class BankOfVolunteers:
 
     async def _answer(self, volunteer: int, waiting: Waiting, response: int) -> bool:
         contact_id = _contact_of(waiting)
-        self.witness.pressed += 1
+        self.client_log.pressed += 1
         try:
             return await self._answer_now(volunteer, contact_id, response)
         except _Dropped:  # the conversation still waits, for this volunteer or another
             return False
         except Exception as error:  # noqa: BLE001 - the volunteer sees an error page and goes on
-            self.witness.refused(error)
+            self.client_log.refused(error)
             return False
 
     async def _answer_now(self, volunteer: int, contact_id: int, response: int) -> bool:
@@ -261,7 +261,7 @@ class BankOfVolunteers:
                 {"first_name": self._first_name_of(contact_id - 1)},
             )
         )
-        self.witness.acknowledged(self._loop.time(), volunteer, contact_id, outcome)
+        self.client_log.acknowledged(self._loop.time(), volunteer, contact_id, outcome)
         if outcome.code == _SAME_TEXT:  # the answer was given before: nothing more to say
             await _answered(self._bank().report(self._campaign_id, contact_id))
             return True

@@ -24,19 +24,21 @@ from simulator.audit.records import (
     Rows,
 )
 from simulator.model.population import Population
-from simulator.rehearsal.bank import WITNESSED_STATES, Witness
+from simulator.rehearsal.bank import WITNESSED_STATES, ClientLog
 
 _STATE = {name: index for index, name in enumerate(STATES)}
 _WORDS: Mapping[str, Sequence[str]] = {"state": STATES, "kind": KINDS}  # stored as words, told as numbers
 
 
-async def read_books(database: Database, key: CampaignKey, population: Population, witness: Witness) -> Books:
+async def read_books(
+    database: Database, key: CampaignKey, population: Population, client_log: ClientLog
+) -> Books:
     """Reads everything the auditor needs."""
     return msgspec.structs.replace(
         await stored_books(database, key),
-        claims=_claims(witness, population),
-        requests=_requests(witness),
-        answers=_answers(witness, population),
+        claims=_claims(client_log, population),
+        requests=_requests(client_log),
+        answers=_answers(client_log, population),
     )
 
 
@@ -134,33 +136,33 @@ class _BinaryRows:
         return np.concatenate(self._pieces)
 
 
-def _claims(witness: Witness, population: Population) -> Rows:
-    claims = np.empty(len(witness.claim_at), CLAIM)
-    claims["at"] = witness.claim_at
-    claims["volunteer"] = witness.claim_volunteer
-    claims["phone"] = population.phones[np.array(witness.claim_contact, np.int64) - 1]
-    claims["change"] = witness.claim_change
+def _claims(client_log: ClientLog, population: Population) -> Rows:
+    claims = np.empty(len(client_log.claim_at), CLAIM)
+    claims["at"] = client_log.claim_at
+    claims["volunteer"] = client_log.claim_volunteer
+    claims["phone"] = population.phones[np.array(client_log.claim_contact, np.int64) - 1]
+    claims["change"] = client_log.claim_change
     return claims
 
 
-def _requests(witness: Witness) -> Rows:
-    requests = np.empty(len(witness.message_id), REQUEST)
-    requests["message_id"] = witness.message_id
-    requests["state"] = _states(witness)
+def _requests(client_log: ClientLog) -> Rows:
+    requests = np.empty(len(client_log.message_id), REQUEST)
+    requests["message_id"] = client_log.message_id
+    requests["state"] = _states(client_log)
     return requests
 
 
-def _answers(witness: Witness, population: Population) -> Rows:
-    answers = np.empty(len(witness.message_id), ANSWER)
-    answers["message_id"] = witness.message_id
-    answers["at"] = witness.message_at
-    answers["volunteer"] = witness.message_volunteer
-    answers["phone"] = population.phones[np.array(witness.message_contact, np.int64) - 1]
-    answers["state"] = _states(witness)
+def _answers(client_log: ClientLog, population: Population) -> Rows:
+    answers = np.empty(len(client_log.message_id), ANSWER)
+    answers["message_id"] = client_log.message_id
+    answers["at"] = client_log.message_at
+    answers["volunteer"] = client_log.message_volunteer
+    answers["phone"] = population.phones[np.array(client_log.message_contact, np.int64) - 1]
+    answers["state"] = _states(client_log)
     return answers
 
 
-def _states(witness: Witness) -> Rows:
+def _states(client_log: ClientLog) -> Rows:
     meaning = np.array([_STATE[name] for name in WITNESSED_STATES], np.uint8)
-    states: Rows = meaning[np.array(witness.message_state, np.uint8)]
+    states: Rows = meaning[np.array(client_log.message_state, np.uint8)]
     return states

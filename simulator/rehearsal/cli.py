@@ -158,8 +158,8 @@ def _unwritable(error: OSError, place: Path) -> Unwritable:
 
 
 def _run(plan: "Plan") -> tuple["Rehearsed", "Progress"]:
-    from simulator.rehearsal.progress import Progress
     from simulator.rehearsal import run
+    from simulator.rehearsal.progress import Progress
 
     _log_to_standard_error()
     with (

@@ -25,7 +25,7 @@ from gateway.store.embedded import EmbeddedServer
 from gateway.store.migrate import make_throwaway, migrate
 from simulator.audit.auditor import audit
 from simulator.audit.figures import gather
-from simulator.audit.records import Audit, World
+from simulator.audit.records import Audit, GroundTruth
 from simulator.model.draws import Draws
 from simulator.model.faults import Faults
 from simulator.model.ledger import Ledger
@@ -320,8 +320,8 @@ class _Rehearsal:
 
     def _snapshot(self) -> Snapshot:
         counts = self.ledger.counts()
-        blocked = int(np.count_nonzero(np.array(self.bank.witness.message_state) == 1))
-        requested = len(self.bank.witness.message_id)
+        blocked = int(np.count_nonzero(np.array(self.bank.client_log.message_state) == 1))
+        requested = len(self.bank.client_log.message_id)
         return Snapshot(
             virtual_s=self.loop.time(),
             duration_s=self.scenario.duration_s,
@@ -341,7 +341,7 @@ class _Rehearsal:
     # ------------------------------------------------------------ after the day
 
     async def _finish(self) -> Rehearsed:
-        books = await read_books(self.database, KEY, self.population, self.bank.witness)
+        books = await read_books(self.database, KEY, self.population, self.bank.client_log)
         judged: Audit = audit(self.ledger, books, self._world())
         facts = gather(
             self.ledger,
@@ -374,9 +374,9 @@ class _Rehearsal:
         summary = self.reader.summary
         return ContactList(summary.rows, summary.used, dict(summary.rejected))
 
-    def _world(self) -> World:
+    def _world(self) -> GroundTruth:
         campaign = self.scenario.campaign
-        return World(
+        return GroundTruth(
             start_at=self.scenario.start_at,
             start_minute=campaign.start_minute,
             end_minute=campaign.end_minute,

@@ -60,7 +60,7 @@ class LiveFaults(Faults):
         self.change()
 
 
-class Witness(Ledger):
+class AccountLedger(Ledger):
     """The ledger, and when each message was sent and ended: 0 as long as it was not.
 
     `statuses` and `inbound_deliveries` are here the webhooks that set out; `acknowledged` and

@@ -11,7 +11,7 @@ from simulator.model.ledger import STATUSES, Table
 from simulator.twin.accounts import Message
 from simulator.twin.errors import ApiError
 from simulator.twin.wire import Form, date_v1, phone_of
-from simulator.twin.world import World
+from simulator.twin.world import AccountsWorld
 
 _RECENT = 30
 _MOST_ROWS = 100_000
@@ -62,7 +62,7 @@ class PersonText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Control:
     """What a test, or a person before the page, asks of the world itself."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: AccountsWorld) -> None:
         self._world = world
 
     # ------------------------------------------------------------ faults

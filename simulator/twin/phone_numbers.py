@@ -8,7 +8,7 @@ from simulator.model.messages import MarketRefusal, is_us_number
 from simulator.twin.accounts import Account, OwnedNumber
 from simulator.twin.errors import ApiError
 from simulator.twin.wire import Form, Page, date_2010, display, is_url, phone_of
-from simulator.twin.world import API_VERSION, World
+from simulator.twin.world import API_VERSION, AccountsWorld
 
 _MAGIC = 15_005_550_000
 _MAGIC_BUY = {_MAGIC: 21422, _MAGIC + 1: 21421, _MAGIC + 6: 0}
@@ -34,7 +34,7 @@ def parameter_name(field: str) -> str:
 class Numbers:
     """The numbers of the market and of every account."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: AccountsWorld) -> None:
         self._world = world
 
     # ------------------------------------------------------------ on sale

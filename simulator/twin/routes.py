@@ -13,7 +13,7 @@ from simulator.twin.phone_numbers import Numbers
 from simulator.twin.services import Services
 from simulator.twin.sms import Messages
 from simulator.twin.wire import Form, Page, date_2010
-from simulator.twin.world import World
+from simulator.twin.world import AccountsWorld
 
 _SID = "[A-Za-z]{2}[0-9a-fA-F]{32}"
 
@@ -34,7 +34,7 @@ Handler = Callable[..., Answer]
 class Routes:
     """Finds the handler of a request; raises ApiError 20404 or 20004 when there is none."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: AccountsWorld) -> None:
         self.world = world
         self.messages = Messages(world)
         self.numbers = Numbers(world)

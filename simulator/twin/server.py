@@ -27,7 +27,7 @@ from simulator.twin.errors import ApiError
 from simulator.twin.memory import give_back_large_blocks
 from simulator.twin.routes import Call, Handler, Routes
 from simulator.twin.wire import Form, phone_of
-from simulator.twin.world import World
+from simulator.twin.world import AccountsWorld
 
 logger = logging.getLogger("textbank.carrier")
 
@@ -61,7 +61,7 @@ class TwilioServer:
         self.options = options or ServerOptions()
         self.accounts = [*(accounts or default_accounts()), test_account()]
         self.port = 0
-        self.world: World
+        self.world: AccountsWorld
         self._scenario = scenario
         self._start_at = start_at
         self._by_sid = {account.sid: account for account in self.accounts}
@@ -83,7 +83,7 @@ class TwilioServer:
         options = self.options
         self._loop = asyncio.get_running_loop()
         contacts = self._scenario.contacts if options.contacts is None else options.contacts
-        self.world = World(
+        self.world = AccountsWorld(
             self._scenario,
             self.accounts,
             self._loop,

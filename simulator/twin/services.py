@@ -4,7 +4,7 @@ from simulator.twin.accounts import Account, OwnedNumber, Service
 from simulator.twin.errors import ApiError
 from simulator.twin.phone_numbers import Numbers, parameter_name
 from simulator.twin.wire import Form, Page, date_v1, is_url
-from simulator.twin.world import World
+from simulator.twin.world import AccountsWorld
 
 _MOST_NUMBERS = 400  # in a service's pool
 _URLS = ("inbound_request_url", "fallback_url", "status_callback")
@@ -33,7 +33,7 @@ _LINKS = {
 class Services:
     """The Messaging Services of every account."""
 
-    def __init__(self, world: World, numbers: Numbers) -> None:
+    def __init__(self, world: AccountsWorld, numbers: Numbers) -> None:
         self._world = world
         self._numbers = numbers
 

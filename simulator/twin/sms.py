@@ -9,7 +9,7 @@ from simulator.model.messages import is_us_number
 from simulator.twin.accounts import Account, Message, OwnedNumber, Service
 from simulator.twin.errors import TEXTS, ApiError
 from simulator.twin.wire import Form, Page, date_2010, instant, is_url, phone_of, smart
-from simulator.twin.world import API_VERSION, World
+from simulator.twin.world import API_VERSION, AccountsWorld
 
 _LONGEST_BODY = 1600
 _MOST_MEDIA = 10
@@ -26,7 +26,7 @@ _MAGIC_TO = {_MAGIC + 1: 21211, _MAGIC + 2: 21612, _MAGIC + 3: 21408, _MAGIC + 4
 class Messages:
     """The messages of every account."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: AccountsWorld) -> None:
         self._world = world
 
     # ------------------------------------------------------------ create

@@ -18,7 +18,7 @@ from simulator.model.market import InboundEvent, StatusEvent
 from simulator.model.messages import MarketRefusal, Submission
 from simulator.model.population import Population
 from simulator.model.scenario import Scenario
-from simulator.twin.account_market import AccountMarket, LiveFaults, Witness
+from simulator.twin.account_market import AccountLedger, AccountMarket, LiveFaults
 from simulator.twin.accounts import Account, Message, OwnedNumber, Service
 from simulator.twin.callbacks import Callbacks, Reply
 from simulator.twin.errors import ApiError
@@ -43,7 +43,7 @@ _KEYWORD_REPLIES = {
 }
 
 
-class World:
+class AccountsWorld:
     """The model, the accounts in front of it, and the webhooks between the two."""
 
     def __init__(
@@ -61,7 +61,7 @@ class World:
         self.start_at = start_at
         self.env = simpy.Environment()
         self.draws = Draws(seed)
-        self.ledger = Witness(scenario.carriers)
+        self.ledger = AccountLedger(scenario.carriers)
         self.faults = LiveFaults(scenario.faults, self.draws, scenario.duration_s)
         self._build_market(contacts)
         self.pump = Pump(self.env, loop, speed)

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from simulator.audit.auditor import Books, World, audit
+from simulator.audit.auditor import Books, GroundTruth, audit
 from simulator.audit.records import (
     BLOCKED,
     CLAIM,
@@ -143,7 +143,7 @@ class Bank:
         )
 
     def audit(self):
-        return audit(self.ledger, self.books(), World(**self.world))
+        return audit(self.ledger, self.books(), GroundTruth(**self.world))
 
     def faults(self):
         """What is violated and how often; the named violations must match the counts."""

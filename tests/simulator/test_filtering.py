@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.model.filtering import Content, Filtering, FilteringParameters, Reputation, Verdict, score
+from simulator.model.filtering import Content, Filtering, FilteringParameters, Reputation, Screened, score
 
 RULES = FilteringParameters()
 GOOD = "Hi Ann, it's Bo with Vote Example. Can we count on you? Reply STOP to opt out"
@@ -182,7 +182,12 @@ def test_dead_numbers_look_like_a_bought_list():
 
 @pytest.mark.parametrize(
     ("uniform", "verdict"),
-    [(0.0, Verdict.FILTERED), (0.0019, Verdict.FILTERED), (0.0021, Verdict.SILENT), (0.0031, Verdict.PASSED)],
+    [
+        (0.0, Screened.FILTERED),
+        (0.0019, Screened.FILTERED),
+        (0.0021, Screened.SILENT),
+        (0.0031, Screened.PASSED),
+    ],
 )
 def test_luck_decides_between_filtered_silent_and_passed(uniform, verdict):
     assert Filtering(RULES).judge(1, 5, GOOD, body_key=1, first=True, uniform=uniform, now=0.0) is verdict

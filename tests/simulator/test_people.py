@@ -7,7 +7,7 @@ import simpy
 
 from gateway.core.text import consent
 from simulator.model.draws import Draws
-from simulator.model.people import People, PeopleParameters, Plan
+from simulator.model.people import People, PeopleParameters, Reaction
 from simulator.model.population import Population, PopulationParameters
 from simulator.model.replies import TEXTS, Intent, intent_of
 
@@ -59,7 +59,7 @@ def test_shares_of_first_texts():
     town.text(town.everybody())
     total = len(POPULATION)
     plans = np.bincount([town.people.first_plan(index) for index in town.everybody()], minlength=7) / total
-    assert plans[Plan.REPLIES] == pytest.approx(0.07, abs=0.006)
+    assert plans[Reaction.REPLIES] == pytest.approx(0.07, abs=0.006)
     assert town.people.opt_outs.keyword / total == pytest.approx(0.046 * 0.75, abs=0.004)
     assert town.people.opt_outs.own_words / total == pytest.approx(0.046 * 0.25, abs=0.004)
     assert 0.01 < town.people.opt_outs.wrong_number / total < 0.02

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from simulator.model.carriers import CarrierParameters
 from simulator.model.ledger import DELIVERED, Table
 from simulator.model.messages import Submission
-from simulator.twin.account_market import Witness
+from simulator.twin.account_market import AccountLedger
 from simulator.twin.accounts import Account, Message, Service
 from simulator.twin.filed_table import KEPT, FiledColumn, FiledTable, FiledTexts
 from simulator.twin.history import History
@@ -124,7 +124,7 @@ def test_filed_texts_are_the_list():
 
 def test_a_twin_s_ledger_holds_no_more_after_weeks():
     """Whatever grows with the messages is in a file, but for its end: no list, dict or array of them in memory."""
-    witness, messages = Witness(CarrierParameters()), 100_000
+    witness, messages = AccountLedger(CarrierParameters()), 100_000
     for n in range(messages):
         person = PEOPLE[n % 5]
         witness.submit(
