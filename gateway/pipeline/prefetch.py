@@ -126,10 +126,10 @@ class Prefetch:
 
     async def _read(self, lanes: tuple[int, int], due_until: float, limit: int) -> bool:
         """Takes the first `limit` messages of the lanes in hand; True when there may be more."""
-        found = await messages.waiting(self._database, self._key, lanes, due_until, limit)
-        for message in found:
+        head = await messages.waiting(self._database, self._key, lanes, due_until, limit, self._in_hand)
+        for message in head.messages:
             self.push(message)
-        return len(found) == limit
+        return head.may_be_more
 
 
 def waiting(message: Queued) -> Waiting:

@@ -1,6 +1,6 @@
 """Messages: written at admission, claimed at dispatch, moved by the provider's word."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import asyncpg
 import msgspec
@@ -195,25 +195,48 @@ class Queued(msgspec.Struct, gc=False):
     media: Sequence[str] | None = None
 
 
+class Head(msgspec.Struct, frozen=True):
+    """The first messages of the queue, but for those in hand; `may_be_more`: others wait behind them."""
+
+    messages: list[Queued]
+    may_be_more: bool
+
+
+# What is in hand costs its place in the queue's index, and no more: while a number settles thousands may wait.
 _WAITING = """
-SELECT q.message_id, m.contact_id, q.lane, extract(epoch FROM q.due_at)::float8, m.segments,
+WITH head AS (
+    SELECT message_id, lane, due_at FROM queue
+    WHERE organisation_id = $1 AND campaign_id = $2 AND lane BETWEEN $3 AND $4 AND due_at <= to_timestamp($5)
+    ORDER BY lane, due_at, message_id LIMIT $6
+), fresh AS (
+    SELECT * FROM head WHERE message_id NOT IN (SELECT unnest($7::bigint[])) -- hashed, not a loop in a loop
+)
+SELECT (SELECT count(*) FROM head), q.message_id, m.contact_id, q.lane, extract(epoch FROM q.due_at)::float8, m.segments,
        extract(epoch FROM m.not_after)::float8, c.phone, c.carrier, c.hours_group, v.number_id, m.body,
        m.kind, m.attempt, m.media
-FROM queue q
-JOIN messages m USING (organisation_id, campaign_id, message_id)
-JOIN contacts c USING (organisation_id, campaign_id, contact_id)
-LEFT JOIN conversations v USING (organisation_id, campaign_id, contact_id)
-WHERE q.organisation_id = $1 AND q.campaign_id = $2 AND q.lane BETWEEN $3 AND $4 AND q.due_at <= to_timestamp($5)
-ORDER BY q.lane, q.due_at, q.message_id LIMIT $6
+FROM (SELECT) at_least_one_row LEFT JOIN (
+    fresh q
+    JOIN messages m ON m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = q.message_id
+    JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id = m.contact_id
+    LEFT JOIN conversations v ON v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = m.contact_id
+) ON true
+ORDER BY q.lane, q.due_at, q.message_id
 """
 
 
 async def waiting(
-    database: Database, key: CampaignKey, lanes: tuple[int, int], due_until: float, limit: int
-) -> list[Queued]:
-    """The first messages of the queue within (lowest, highest) lane: replies first, then oldest due."""
-    rows = await database.fetch(_WAITING, *key, *lanes, due_until, limit)
-    return [Queued(*row) for row in rows]
+    database: Database,
+    key: CampaignKey,
+    lanes: tuple[int, int],
+    due_until: float,
+    limit: int,
+    in_hand: Collection[int] = (),
+) -> Head:
+    """Of the first `limit` of the queue within (lowest, highest) lane those that aren't in hand: replies first, then
+    oldest due."""
+    rows = await database.fetch(_WAITING, *key, *lanes, due_until, limit, list(in_hand))
+    found = [Queued(*row[1:]) for row in rows if row[1] is not None]
+    return Head(found, rows[0][0] == limit)
 
 
 async def next_due(database: Database, key: CampaignKey, after: float) -> float | None:

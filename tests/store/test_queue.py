@@ -11,7 +11,7 @@ from gateway.store import campaigns, claims, contacts, messages
 from gateway.store.claims import Refusal
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
-from gateway.store.messages import Queued, Swept
+from gateway.store.messages import Head, Queued, Swept
 from tests.store.rows import (
     GROUP,
     KEY,
@@ -44,22 +44,37 @@ async def test_replies_come_first_then_retries_then_the_oldest(database: Databas
     await admit(database, *rows)
 
     async def waiting(due_until: float, lanes: tuple[int, int] = (0, 2), limit: int = 10) -> list[int]:
-        found = await messages.waiting(database, KEY, lanes, due_until, limit)
-        return [each.message_id for each in found]
+        head = await messages.waiting(database, KEY, lanes, due_until, limit)
+        return [each.message_id for each in head.messages]
 
     assert await waiting(NOW + 9) == [5, 3, 4, 2, 1, 6]
     assert await waiting(NOW + 9, limit=3) == [5, 3, 4]
     assert await waiting(NOW + 9, (1, 2), 2) == [4, 2]
     assert await waiting(NOW + 9, (0, 0)) == [5, 3]
     assert await waiting(NOW + 0.5) == [5, 4, 2, 1, 6]
-    assert await messages.waiting(database, CampaignKey(1, 2), (0, 2), NOW + 9, 10) == []
+    assert await messages.waiting(database, CampaignKey(1, 2), (0, 2), NOW + 9, 10) == Head([], False)
+
+
+async def test_what_is_in_hand_is_not_read_again_and_keeps_its_place(database: Database):
+    await people(database, 5)
+    await admit(database, *(admission(each, requested_at=NOW + each) for each in range(1, 6)))
+
+    async def waiting(limit: int, *in_hand: int) -> tuple[list[int], bool]:
+        head = await messages.waiting(database, KEY, (0, 2), NOW + 9, limit, in_hand)
+        return [each.message_id for each in head.messages], head.may_be_more
+
+    assert await waiting(9, 1, 2, 7) == ([3, 4, 5], False)
+    assert await waiting(4, 2, 3) == ([1, 4], True)
+    assert await waiting(4, 1, 2, 3, 4) == ([], True)
+    assert await waiting(9, 1, 2, 3, 4, 5) == ([], False)
 
 
 async def test_a_waiting_message_brings_all_that_sending_it_needs(database: Database):
     await people(database, 0)
     await contacts.add(database, KEY, [ContactRow(1, phone(1), GROUP, carrier="att")])
     await admit(database, admission(1, segments=2, number_id=8, body="Hi", lane=0, kind="reply"))
-    assert await messages.waiting(database, KEY, (0, 2), NOW, 10) == [
+    head = await messages.waiting(database, KEY, (0, 2), NOW, 10)
+    assert head.messages == [
         Queued(
             message_id=1,
             contact_id=1,
