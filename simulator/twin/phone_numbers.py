@@ -1,12 +1,12 @@
-"""Numbers on sale, numbers bought, and what a lookup says of anybody's."""
+"""Numbers bought: IncomingPhoneNumbers."""
 
 import re
-from collections.abc import Callable, Iterable
 
-from simulator.model.inventory import TOLL_FREE, is_area_code, is_toll_free
+from simulator.model.inventory import is_toll_free
 from simulator.model.messages import MarketRefusal, is_us_number
 from simulator.twin.accounts import Account, OwnedNumber
 from simulator.twin.errors import ApiError
+from simulator.twin.numbers_on_sale import pattern
 from simulator.twin.wire import Form, Page, date_2010, display, is_url, phone_of
 from simulator.twin.world import API_VERSION, AccountsWorld
 
@@ -16,14 +16,6 @@ _URLS = ("sms_url", "sms_fallback_url", "status_callback", "voice_url", "voice_f
 _METHODS = ("sms_method", "sms_fallback_method", "status_callback_method", "voice_method")
 _OTHERS = ("sms_application_sid", "voice_application_sid", "address_sid", "bundle_sid")
 _CAMEL = re.compile(r"_([a-z])")
-_NETWORKS = {
-    "att": ("AT&T Wireless", "310", "410"),
-    "tmobile": ("T-Mobile USA, Inc.", "310", "260"),
-    "verizon": ("Verizon Wireless", "311", "480"),
-    "uscellular": ("US Cellular", "311", "580"),
-    "regional": ("C Spire", "311", "230"),
-    "voip": ("TextNow", None, None),
-}
 
 
 def parameter_name(field: str) -> str:
@@ -36,57 +28,6 @@ class Numbers:
 
     def __init__(self, world: AccountsWorld) -> None:
         self._world = world
-
-    # ------------------------------------------------------------ on sale
-
-    def available(self, account: Account, kind: str, form: Form) -> dict[str, object]:
-        """AvailablePhoneNumbers/US/{Local,TollFree,Mobile}.json; there are no mobiles on sale in the US."""
-        page = Page(form)
-        area_codes = self._area_codes(kind, form)
-        matches = _pattern(form.text("Contains"))
-        found: list[dict[str, object]] = []
-        for area_code in area_codes:
-            on_sale = self._world.market.inventory.on_sale(area_code, 1000)
-            found += [self._offer(phone) for phone in on_sale if matches(str(phone)[1:])]
-        return {
-            "uri": page.url(f"{account.base}/AvailablePhoneNumbers/US/{kind}.json", 0),
-            "available_phone_numbers": found[: page.size],
-        }
-
-    def _area_codes(self, kind: str, form: Form) -> Iterable[str]:
-        asked = form.text("AreaCode")
-        if kind == "Mobile":
-            return ()
-        if asked:
-            if not is_area_code(asked):
-                raise ApiError(20422, "Invalid AreaCode")
-            return (asked,) if (asked in TOLL_FREE) == (kind == "TollFree") else ()
-        if kind == "TollFree":
-            return TOLL_FREE
-        states = self._world.scenario.population.states
-        if region := form.text("InRegion"):
-            return [str(code) for state in states if state.state == region for code in state.area_codes]
-        contained = form.text("Contains")[:3]
-        if is_area_code(contained):
-            return (contained,)
-        return self._world.scenario.inventory.anywhere
-
-    def _offer(self, phone: int) -> dict[str, object]:
-        return {
-            "friendly_name": display(phone),
-            "phone_number": f"+{phone}",
-            "lata": None,
-            "locality": None,
-            "rate_center": None,
-            "latitude": None,
-            "longitude": None,
-            "region": self._world.state_of(phone) or None,
-            "postal_code": None,
-            "iso_country": "US",
-            "address_requirements": "none",
-            "beta": False,
-            "capabilities": {"voice": True, "SMS": True, "MMS": True},
-        }
 
     # ------------------------------------------------------------ bought
 
@@ -165,7 +106,7 @@ class Numbers:
 
     def page(self, account: Account, form: Form) -> dict[str, object]:
         page = Page(form)
-        matches = _pattern(form.text("PhoneNumber").lstrip("+"))
+        matches = pattern(form.text("PhoneNumber").lstrip("+"))
         name = form.optional("FriendlyName")
         found = [
             number
@@ -206,65 +147,6 @@ class Numbers:
             "uri": f"{account.base}/IncomingPhoneNumbers/{number.sid}.json",
         }
 
-    # ------------------------------------------------------------ anybody's
-
-    def lookup(self, asked: str, form: Form) -> dict[str, object]:
-        """GET /v2/PhoneNumbers/{number}; a number that is none is still answered with 200."""
-        digits = re.sub(r"[\s().-]", "", asked)
-        phone = phone_of(digits if digits.startswith("+") else f"+1{digits}")
-        valid = phone is not None and is_us_number(phone)
-        fields = form.text("Fields").split(",")
-        answer: dict[str, object] = {
-            "calling_country_code": "1" if valid else None,
-            "country_code": "US" if valid else None,
-            "phone_number": f"+{phone}" if phone is not None else asked,
-            "national_format": display(phone) if valid and phone is not None else None,
-            "valid": valid,
-            "validation_errors": [] if valid else [_invalid(digits)],
-            **dict.fromkeys(_PACKAGES),
-            "url": f"https://lookups.twilio.com/v2/PhoneNumbers/{asked}",
-        }
-        if valid and phone is not None and "line_type_intelligence" in fields:
-            answer["line_type_intelligence"] = self._line_type(phone)
-        return answer
-
-    def _line_type(self, phone: int) -> dict[str, object]:
-        if is_toll_free(phone):
-            kind, carrier = "tollFree", ""
-        else:
-            kind, carrier = self._world.market.lookup(phone)
-        name, country, network = _NETWORKS.get(carrier, (None, None, None))
-        return {
-            "type": kind,
-            "carrier_name": name,
-            "mobile_country_code": country if kind == "mobile" else None,
-            "mobile_network_code": network if kind == "mobile" else None,
-            "error_code": None,
-        }
-
-
-_PACKAGES = (
-    "line_type_intelligence",
-    "caller_name",
-    "sim_swap",
-    "call_forwarding",
-    "line_status",
-    "identity_match",
-    "reassigned_number",
-    "sms_pumping_risk",
-    "phone_number_quality_score",
-    "pre_fill",
-)
-
-
-def _invalid(digits: str) -> str:
-    number = digits.removeprefix("+").removeprefix("1") if digits.startswith("+1") else digits.lstrip("+")
-    if not number.isascii() or not number.isdigit():
-        return "NOT_A_NUMBER"
-    if len(number) != 10:
-        return "TOO_SHORT" if len(number) < 10 else "TOO_LONG"
-    return "INVALID_BUT_POSSIBLE"
-
 
 def _settings(form: Form) -> dict[str, str]:
     """The URLs and methods given. Raises ApiError 20422 for what is no URL."""
@@ -279,17 +161,3 @@ def _settings(form: Form) -> dict[str, str]:
             raise ApiError(20422, f"{parameter_name(name)} is GET or POST")
         given[name] = value
     return given
-
-
-def _pattern(contains: str) -> Callable[[str], bool]:
-    """Whether digits match Twilio's pattern: `*` is one digit, `%` a run, letters are keys of a telephone."""
-    if not contains:
-        return lambda _: True
-    start = contains.startswith(("+", "^"))
-    body, end = contains.lstrip("+^").removesuffix("$"), contains.endswith("$")
-    if not re.fullmatch(r"[0-9A-Za-z*%]{1,16}", body):
-        raise ApiError(20422, "Invalid Contains")
-    keys = body.upper().translate(str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "22233344455566677778889999"))
-    pattern = keys.replace("*", "[0-9]").replace("%", "[0-9]*")
-    found = re.compile(("^1?" if start else "") + pattern + ("$" if end else ""))
-    return lambda digits: found.search(digits) is not None

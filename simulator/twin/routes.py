@@ -9,6 +9,8 @@ import msgspec
 from simulator.twin.accounts import Account, ApiKey
 from simulator.twin.control import Control
 from simulator.twin.errors import ApiError
+from simulator.twin.lookups import Lookups
+from simulator.twin.numbers_on_sale import NumbersOnSale
 from simulator.twin.phone_numbers import Numbers
 from simulator.twin.services import Services
 from simulator.twin.sms import Messages
@@ -38,6 +40,8 @@ class Routes:
         self.world = world
         self.messages = Messages(world)
         self.numbers = Numbers(world)
+        self.on_sale = NumbersOnSale(world)
+        self.lookups = Lookups(world)
         self.services = Services(world, self.numbers)
         self.control = Control(world)
         account = f"/2010-04-01/Accounts/({_SID})"
@@ -143,7 +147,7 @@ class Routes:
     # ------------------------------------------------------------ numbers
 
     def _available(self, call: Call, kind: str) -> Answer:
-        return 200, self.numbers.available(call.account, kind, call.form)
+        return 200, self.on_sale.search(call.account, kind, call.form)
 
     def buy(self, call: Call) -> Answer:
         """POST IncomingPhoneNumbers.json."""
@@ -163,7 +167,7 @@ class Routes:
         return 204, None
 
     def _lookup(self, call: Call, number: str) -> Answer:
-        return 200, self.numbers.lookup(unquote(number), call.form)
+        return 200, self.lookups.fetch(unquote(number), call.form)
 
     # ------------------------------------------------------------ services
 

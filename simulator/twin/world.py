@@ -20,11 +20,12 @@ from simulator.model.population import Population
 from simulator.model.scenario import Scenario
 from simulator.twin.account_market import AccountLedger, AccountMarket, LiveFaults
 from simulator.twin.accounts import Account, Message, OwnedNumber, Service
-from simulator.twin.callbacks import Callbacks, Reply
+from simulator.twin.callbacks import Callbacks
 from simulator.twin.errors import ApiError
 from simulator.twin.loops import ReplyLoops
 from simulator.twin.pump import Pump
 from simulator.twin.strangers import OpenPeople, OpenPopulation
+from simulator.twin.twiml import Reply
 from simulator.twin.wire import is_url, phone_of, segments
 
 API_VERSION = "2010-04-01"

@@ -11,18 +11,10 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
 
 from simulator.twin.accounts import DEFAULT_TOKEN
-from simulator.twin.callbacks import (
-    BadTwiml,
-    Overrides,
-    Redirect,
-    Reply,
-    Twiml,
-    signature,
-    target_of,
-    twiml_of,
-)
+from simulator.twin.callbacks import Overrides, signature, target_of
 from simulator.twin.loops import ReplyLoops
 from simulator.twin.server import TwilioServer
+from simulator.twin.twiml import BadTwiml, Redirect, Reply, Twiml, twiml_of
 from tests.twilio_server.twin import OURS, PATIENCE_S, PERSON, Receiver, Twilio, Webhook
 
 BODY = "Hello. Reply STOP to opt out"

@@ -1,0 +1,80 @@
+"""Numbers on sale: AvailablePhoneNumbers."""
+
+import re
+from collections.abc import Callable, Iterable
+
+from simulator.model.inventory import TOLL_FREE, is_area_code
+from simulator.twin.accounts import Account
+from simulator.twin.errors import ApiError
+from simulator.twin.wire import Form, Page, display
+from simulator.twin.world import AccountsWorld
+
+
+class NumbersOnSale:
+    """What the market has to sell."""
+
+    def __init__(self, world: AccountsWorld) -> None:
+        self._world = world
+
+    def search(self, account: Account, kind: str, form: Form) -> dict[str, object]:
+        """AvailablePhoneNumbers/US/{Local,TollFree,Mobile}.json; there are no mobiles on sale in the US."""
+        page = Page(form)
+        area_codes = self._area_codes(kind, form)
+        matches = pattern(form.text("Contains"))
+        found: list[dict[str, object]] = []
+        for area_code in area_codes:
+            on_sale = self._world.market.inventory.on_sale(area_code, 1000)
+            found += [self._offer(phone) for phone in on_sale if matches(str(phone)[1:])]
+        return {
+            "uri": page.url(f"{account.base}/AvailablePhoneNumbers/US/{kind}.json", 0),
+            "available_phone_numbers": found[: page.size],
+        }
+
+    def _area_codes(self, kind: str, form: Form) -> Iterable[str]:
+        asked = form.text("AreaCode")
+        if kind == "Mobile":
+            return ()
+        if asked:
+            if not is_area_code(asked):
+                raise ApiError(20422, "Invalid AreaCode")
+            return (asked,) if (asked in TOLL_FREE) == (kind == "TollFree") else ()
+        if kind == "TollFree":
+            return TOLL_FREE
+        states = self._world.scenario.population.states
+        if region := form.text("InRegion"):
+            return [str(code) for state in states if state.state == region for code in state.area_codes]
+        contained = form.text("Contains")[:3]
+        if is_area_code(contained):
+            return (contained,)
+        return self._world.scenario.inventory.anywhere
+
+    def _offer(self, phone: int) -> dict[str, object]:
+        return {
+            "friendly_name": display(phone),
+            "phone_number": f"+{phone}",
+            "lata": None,
+            "locality": None,
+            "rate_center": None,
+            "latitude": None,
+            "longitude": None,
+            "region": self._world.state_of(phone) or None,
+            "postal_code": None,
+            "iso_country": "US",
+            "address_requirements": "none",
+            "beta": False,
+            "capabilities": {"voice": True, "SMS": True, "MMS": True},
+        }
+
+
+def pattern(contains: str) -> Callable[[str], bool]:
+    """Whether digits match Twilio's pattern: `*` is one digit, `%` a run, letters are keys of a telephone."""
+    if not contains:
+        return lambda _: True
+    start = contains.startswith(("+", "^"))
+    body, end = contains.lstrip("+^").removesuffix("$"), contains.endswith("$")
+    if not re.fullmatch(r"[0-9A-Za-z*%]{1,16}", body):
+        raise ApiError(20422, "Invalid Contains")
+    keys = body.upper().translate(str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "22233344455566677778889999"))
+    pattern = keys.replace("*", "[0-9]").replace("%", "[0-9]*")
+    found = re.compile(("^1?" if start else "") + pattern + ("$" if end else ""))
+    return lambda digits: found.search(digits) is not None
