@@ -67,7 +67,7 @@ def test_each_behaviour_is_judged_and_its_tests_exist(behaviour: str, twin: str,
 
 
 def test_codes_named_in_the_table_are_known_to_the_twin() -> None:
-    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "simulator").glob("*.py"))
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "simulator").rglob("*.py"))
     for behaviour, twin, _ in behaviours():
         if not twin.startswith("missing"):
             codes = re.findall(r"\b[1-6]\d{4}\b", behaviour)
