@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from simulator.report.result import Plan, Rehearsed
 
 BROKEN_RULE = 1
+NO_GO = 3
 TERMINATED = 143  # 128 + SIGTERM, as the shell has it
 _MOST_CONTACTS = 5_000_000
 _ENDS_WITHIN_S = 10
@@ -63,9 +64,10 @@ def _list_scenarios(context: click.Context, _: click.Parameter, wanted: bool) ->
     "--report",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Where the reports go.  [default: reports/SCENARIO-SEED]",
+    help="Where the reports go; not where others are.  [default: the first free of reports/SCENARIO-SEED, .2, …]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the summary.")
+@click.option("--strict", is_flag=True, help="End with 3 on NO-GO.")
 @click.option(
     "--rejects",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -81,6 +83,7 @@ def _list_scenarios(context: click.Context, _: click.Parameter, wanted: bool) ->
     help="Name the scenarios that come with Textbank, and leave.",
 )
 def rehearse(
+    *,
     scenario: str,
     contacts: int | None,
     list_path: Path | None,
@@ -88,27 +91,48 @@ def rehearse(
     seed: int,
     report: Path | None,
     as_json: bool,
+    strict: bool,
     rejects: Path | None,
 ) -> int:
     """Run a whole text bank in virtual time, and say whether it may go ahead.
 
     SCENARIO is a name or the path of a TOML file; the default is election-day. The status is 0 when every rule
-    held, whatever the verdict, 1 when one was broken, 2 on bad input.
+    held, whatever the verdict, 1 when one was broken, 2 on bad input; with --strict 3 on NO-GO.
     """
+    from msgspec.structs import replace
+
     from simulator.model.scenario import load
     from simulator.rehearsal import campaign_setup
 
     _check(contacts, list_path, script, rejects)
     world = load(scenario)
-    folder = report or Path("reports") / f"{world.name}-{seed}"
-    plan = _plan(world, contacts, list_path, script, seed, rejects or folder / "rejects.csv")
+    plan = _plan(world, contacts, list_path, script, seed)
     campaign_setup.check(plan)
-    for place in (folder, *([rejects.parent] if rejects else [])):
-        _make_writable(place)
-    rehearsed, progress = _run(plan)
-    _write(rehearsed, progress, folder, _command(scenario, plan))
+    if rejects is not None:
+        _make_writable(rejects.parent)
+    with _folder(report, plan) as folder:
+        if list_path is not None:
+            plan = replace(plan, rejects=rejects or folder / "rejects.csv")
+        rehearsed, progress = _run(plan)
+        _write(rehearsed, progress, folder, _command(scenario, plan))
     _print(rehearsed, as_json=as_json)
-    return 0 if rehearsed.result.held else BROKEN_RULE
+    if not rehearsed.result.held:
+        return BROKEN_RULE
+    return NO_GO if strict and rehearsed.result.verdict == "NO-GO" else 0
+
+
+@contextmanager
+def _folder(named: Path | None, plan: "Plan") -> Iterator[Path]:
+    """The report's folder, found writable before the run, not after it."""
+    from simulator.report.folder import own_folder
+
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(own_folder(named, plan.scenario.name, plan.seed))
+            _make_writable(folder)
+        except OSError as error:
+            raise _unwritable(error, named or Path("reports")) from error
+        yield folder
 
 
 def _check(contacts: int | None, list_path: Path | None, script: str | None, rejects: Path | None) -> None:
@@ -127,7 +151,6 @@ def _plan(
     list_path: Path | None,
     script: str | None,
     seed: int,
-    rejects: Path,
 ) -> "Plan":
     from simulator.report.result import Plan
 
@@ -137,7 +160,6 @@ def _plan(
         list_path=list_path,
         script=script,
         seed=seed,
-        rejects=rejects if list_path else None,
     )
 
 

@@ -28,7 +28,7 @@ _VERDICT_CLASS = {"GO": "go", "GO with limits": "limits", "NO-GO": "stop"}
 def write(
     rehearsed: Rehearsed, folder: Path, *, history: Sequence[Snapshot] = (), command: str = ""
 ) -> list[Path]:
-    """Write report.html, report.json and, if a rule was broken, violations.txt; returns what is there now.
+    """Write report.html, report.json and, if a rule was broken, violations.txt; returns what there is of the run.
 
     `history` are snapshots taken during the run, `command` what repeats it. Raises OSError.
     """
@@ -38,7 +38,6 @@ def write(
     indented = msgspec.json.format(rehearsed.result.to_json(), indent=2)
     result.write_text(f"{indented}\n", encoding="utf-8")
     written = [page, result]
-    violations.unlink(missing_ok=True)  # of an earlier run
     if rehearsed.violations:
         stories = "\n\n".join(map(story, rehearsed.violations))
         violations.write_text(f"{stories}\n", encoding="utf-8")
@@ -64,10 +63,10 @@ def _content(rehearsed: Rehearsed, history: Sequence[Snapshot], command: str) ->
     plots = figures(rehearsed, history)
     return {
         "scenario": scenario,
+        "heading": rehearsed.plan.heading(result.contacts),
         "result": result,
         "verdict_class": _VERDICT_CLASS[result.verdict],
         "script": rehearsed.plan.script,
-        "list_path": rehearsed.plan.list_path,
         "duration": span(result.virtual_seconds),
         "headlines": headlines(result),
         "figures": plots,

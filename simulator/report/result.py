@@ -144,6 +144,11 @@ class Plan(msgspec.Struct, frozen=True):
     seed: int = 1
     rejects: Path | None = None  # where the rows of the list that can't be used go
 
+    def heading(self, contacts: int) -> str:
+        """The scenario's title with the people of this run, who are not the scenario's own number."""
+        whose = "invented people" if self.list_path is None else f"people of {self.list_path.name}"
+        return f"{self.scenario.title}: {contacts:,} {whose}, seed {self.seed}"
+
 
 class Rehearsed(msgspec.Struct):
     """A finished rehearsal with its evidence."""

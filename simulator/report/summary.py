@@ -124,7 +124,7 @@ def write_summary(rehearsed: Rehearsed, stream: TextIO) -> None:
     """The readable end of a run: verdict, reasons, numbers, rules."""
     console = Console(file=stream, highlight=False, width=None if stream.isatty() else _PIPE_WIDTH)
     result = rehearsed.result
-    console.print(Text(f"\n{rehearsed.plan.scenario.title}", style="bold"))
+    console.print(Text(f"\n{rehearsed.plan.heading(result.contacts)}", style="bold"))
     console.print(Text(rehearsed.plan.scenario.question, style="dim"))
     console.print(Text.assemble("\nVerdict: ", (result.verdict, _STYLES[result.verdict])))
     for reason in result.verdict_reasons:

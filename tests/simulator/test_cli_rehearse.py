@@ -5,6 +5,7 @@ import re
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import simulator.rehearsal.cli
@@ -24,6 +25,7 @@ class Runs:
         self.plans = []
         self.violations = ()
         self.error = None
+        self.verdict = None
 
     def rehearse(self, plan, on_progress=None):
         self.plans.append(plan)
@@ -34,6 +36,8 @@ class Runs:
             plan.rejects.write_text("line,column,reason,text\n", encoding="utf-8")
         done = rehearsed(60, violations=self.violations)
         done.plan = plan
+        if self.verdict is not None:
+            done.result = msgspec.structs.replace(done.result, verdict=self.verdict)
         return done
 
 
@@ -85,7 +89,9 @@ def test_a_list_a_script_and_a_place(runs: Runs, capsys: pytest.CaptureFixture[s
     assert "wrote out/rejects.csv" in capsys.readouterr().err
     page = Path("out/report.html").read_text(encoding="utf-8")
     assert "small-town --list contacts.csv --script &#39;Hi {{first_name}}&#39; --seed 7</pre>" in page
-    assert cli.run([*words, "--report", "out", "--rejects", "mine.csv"]) == 0
+    assert cli.run([*words, "--report", "out"]) == 2  # never written over
+    assert "there is a report already: out/report.html; name another folder" in capsys.readouterr().err
+    assert cli.run([*words, "--report", "new", "--rejects", "mine.csv"]) == 0
     assert runs.plans[1].rejects == Path("mine.csv")
 
 
@@ -95,6 +101,25 @@ def test_json_is_alone_on_standard_output(runs: Runs, capsys: pytest.CaptureFixt
     assert output.out.count("\n") == 1
     assert json.loads(output.out)["scenario"] == "election-day"
     assert runs.plans[0].contacts == 60
+
+
+def test_a_second_run_has_a_folder_of_its_own(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
+    for wanted in ("election-day-1", "election-day-1.2", "election-day-1.3"):
+        assert cli.run(["rehearse", "--list", "contacts.csv"]) == 0
+        assert f"wrote reports/{wanted}/report.html" in capsys.readouterr().err
+        assert runs.plans[-1].rejects == Path("reports") / wanted / "rejects.csv"
+
+
+@pytest.mark.parametrize(("verdict", "status"), [("NO-GO", 3), ("GO with limits", 0), ("GO", 0)])
+def test_strict_is_status_3_on_a_no_go_alone(runs: Runs, verdict: str, status: int) -> None:
+    runs.verdict = verdict
+    assert cli.run(["rehearse", "--contacts", "60"]) == 0
+    assert cli.run(["rehearse", "--contacts", "60", "--strict"]) == status
+
+
+def test_a_broken_rule_is_status_1_strict_or_not(runs: Runs) -> None:
+    runs.violations = (Violation("lawful_hours", "Message 3 went out at 21:01."),)
+    assert cli.run(["rehearse", "--strict"]) == 1
 
 
 def test_a_broken_rule_is_status_1(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,6 +204,7 @@ def test_help_names_every_flag(runs: Runs, capsys: pytest.CaptureFixture[str]) -
         "--seed",
         "--report",
         "--json",
+        "--strict",
         "--rejects",
         "--list-scenarios",
     )

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
@@ -21,6 +22,7 @@ from simulator.model.scenario import load, shipped
 from simulator.report import page as report
 from simulator.report import plots
 from simulator.report.assumptions import parameters
+from simulator.report.folder import FILES, AlreadyTaken, own_folder
 from simulator.report.plots import CARRIER_COLOURS, OUTCOMES, figures, outcome_index
 from simulator.report.result import INVARIANT_RULES, Violation
 from simulator.report.summary import carrier_rows, code_rows, span, write_summary
@@ -98,8 +100,17 @@ def test_the_verdict_comes_first_and_everything_is_there(page: str, sample) -> N
         assert wanted in text, wanted
 
 
-def test_the_page_says_how_many_people_this_run_had(page: str, sample) -> None:
-    assert f"This run: {sample.result.contacts:,} invented people, seed {sample.result.seed}." in page
+def test_title_and_heading_count_the_people_of_this_run(page: str, sample) -> None:
+    heading = "Election day in seven states: 400 invented people, seed 1"
+    assert f"<title>{sample.result.verdict}: {heading}</title>" in page
+    assert f"<h1>{heading}</h1>" in page
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_no_scenario_speaks_of_a_number_of_people_that_a_run_need_not_have(name: str) -> None:
+    scenario = load(name)
+    for words in (scenario.title, scenario.description, scenario.question):
+        assert f"{scenario.contacts:,}" not in words
 
 
 def test_what_people_typed_is_escaped(tmp_path: Path) -> None:
@@ -126,7 +137,7 @@ def test_the_plots_json_on_the_page_is_whole(page: str, sample, history) -> None
     assert json.loads(found[1]) == {figure.key: figure.spec for figure in figures(sample, history)}
 
 
-def test_the_files_and_a_stale_one(tmp_path: Path, sample) -> None:
+def test_the_files(tmp_path: Path, sample) -> None:
     broken = rehearsed(60, violations=(BROKEN,))
     names = [path.name for path in report.write(broken, tmp_path / "new" / "folder")]
     assert names == ["report.html", "report.json", "violations.txt"]
@@ -136,8 +147,43 @@ def test_the_files_and_a_stale_one(tmp_path: Path, sample) -> None:
     assert json.loads((folder / "report.json").read_text(encoding="utf-8")) == json.loads(
         broken.result.to_json()
     )
-    assert [path.name for path in report.write(sample, folder)] == ["report.html", "report.json"]
-    assert not (folder / "violations.txt").exists()
+    assert [path.name for path in report.write(sample, tmp_path / "other")] == ["report.html", "report.json"]
+
+
+@contextmanager
+def in_folder(path: Path, monkeypatch: pytest.MonkeyPatch):
+    with monkeypatch.context() as patch:
+        patch.chdir(path)
+        yield
+
+
+def test_each_run_has_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with in_folder(tmp_path, monkeypatch):
+        for wanted in ("reports/small-town-7", "reports/small-town-7.2", "reports/small-town-7.3"):
+            with own_folder(None, "small-town", 7) as folder:
+                assert str(folder) == wanted
+
+
+def test_a_folder_that_was_named_is_never_written_over(tmp_path: Path) -> None:
+    for name in FILES:
+        with own_folder(tmp_path / name, "small-town", 1) as folder:
+            (folder / "notes.txt").touch()
+            (folder / name).touch()
+        with pytest.raises(AlreadyTaken, match=f"there is a report already.*{name}; name another"):
+            own_folder(tmp_path / name, "small-town", 1).__enter__()
+
+
+def test_a_run_that_fails_leaves_no_empty_folder_and_keeps_what_it_wrote(tmp_path: Path) -> None:
+    def run(what: str) -> None:
+        with own_folder(tmp_path / what, "small-town", 1) as folder:
+            if what == "half":
+                (folder / "rejects.csv").touch()
+            raise KeyboardInterrupt
+
+    for what in ("none", "half"):
+        with pytest.raises(KeyboardInterrupt):
+            run(what)
+    assert [path.name for path in tmp_path.iterdir()] == ["half"]
 
 
 # ------------------------------------------------------------ the plots
