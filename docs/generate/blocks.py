@@ -19,6 +19,7 @@ from gateway.core.rules.safeguards import Kind as MessageKind
 from gateway.core.text.phone import PhoneFault
 from gateway.core.text.segments import PRICES
 from gateway.metrics import FAMILIES, Family, Label
+from gateway.p2p.list_consent import EXPORTS
 from simulator.model.scenario import load, shipped
 from simulator.report.result import INVARIANT_RULES
 
@@ -244,6 +245,13 @@ def _rejects() -> str:
     return table(("reason", "what it means"), rows)
 
 
+def _consent() -> str:
+    rows = [
+        (code(each.header), each.product, each.sense.value.replace("_", " "), each.values) for each in EXPORTS
+    ]
+    return table(("header", "from", "read as", "its values"), rows)
+
+
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "commands": command_line,
     "json-fields": json_fields,
@@ -261,6 +269,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "state-windows": _state_windows,
     "prices": _prices,
     "rejects": _rejects,
+    "consent": _consent,
     "http-operations": operations,
     "http-records": records,
     "fault-orders": fault_orders,

@@ -254,11 +254,21 @@ class ContactsEnvelope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     contacts: tuple[()]
 
 
+class RejectedRow(Struct, frozen=True, kw_only=True):
+    """A row that was not used: its line in the CSV, or its place among the rows of JSON from 1; which column, and why."""
+
+    line: int
+    column: str
+    reason: str
+    text: str
+
+
 class Contacts(Struct, frozen=True, kw_only=True):
     """What became of an upload: `new` are stored, `known` were there before.
 
-    Rows given as JSON have their contact ids in order, null for a rejected one. `columns` and `warnings` are a
-    CSV's: what each header was taken for, and what its owner should know.
+    `rejected` counts by reason, `rejects` are the first 10,000 of these rows. Rows given as JSON have their contact
+    ids in order, null for a rejected one. `columns`, `ignored` and `warnings` are a CSV's: what each header was taken
+    for, which were taken for nothing, and what its owner should know.
     """
 
     rows: int
@@ -266,7 +276,9 @@ class Contacts(Struct, frozen=True, kw_only=True):
     known: int
     rejected: dict[str, int]
     contact_ids: list[int | None] = []
+    rejects: list[RejectedRow] = []
     columns: dict[str, str] = {}
+    ignored: list[str] = []
     warnings: list[str] = []
 
 

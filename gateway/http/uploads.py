@@ -13,6 +13,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from gateway.core.rules.errors import BadInput
 from gateway.core.text.phone import PhoneFault, parse
 from gateway.http.access import Grant
 from gateway.http.bodies import (
@@ -30,7 +31,14 @@ from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.parts import Parts
 from gateway.http.problems import Refusal
 from gateway.http.reading import campaign_of
-from gateway.http.records import MOST_ROWS, Contacts, ContactsEnvelope, NewContact, NewContacts
+from gateway.http.records import (
+    MOST_ROWS,
+    Contacts,
+    ContactsEnvelope,
+    NewContact,
+    NewContacts,
+    RejectedRow,
+)
 from gateway.http.rows import Rows
 from gateway.http.turns import Floor, Turns
 from gateway.p2p.contact_rows import contact_of, hours_group_of
@@ -46,6 +54,7 @@ MOST_CSV_BYTES: Final = 512 * 1024 * 1024
 MOST_LISTS_AT_ONCE: Final = 2
 SLOWEST_PIECE_S: Final = 30.0
 LIST_RETRY_AFTER_S: Final = "10"
+MOST_REJECTS_TOLD: Final = 10_000
 _ROWS_A_STATEMENT: Final = 2_000
 _rows = msgspec.json.Decoder(NewContacts)
 _envelope = msgspec.json.Decoder(ContactsEnvelope)
@@ -93,14 +102,15 @@ class Uploads:
     async def _json(self, campaign: Campaign, body: bytes, *, look_up: bool) -> Contacts:
         async with Turns(self._floor) as turns:
             given = await _given(body, turns)
-            phones, good, rejected = await _judged(given, turns)
+            phones, good, rejects = await _judged(given, turns)
         new = await self._keep(campaign, list(good.values()), look_up=look_up)
         ids = await directory.contact_ids(self._parts.database, campaign.key, list(good))
         return Contacts(
             rows=len(given),
             new=new,
-            known=len(given) - rejected.total() - new,
-            rejected=dict(sorted(rejected.items())),
+            known=len(given) - len(rejects) - new,
+            rejected=dict(sorted(Counter(reject.reason for reject in rejects).items())),
+            rejects=rejects[:MOST_REJECTS_TOLD],
             contact_ids=[None if phone is None else ids.get(phone) for phone in phones],
         )
 
@@ -108,15 +118,21 @@ class Uploads:
         with tempfile.TemporaryDirectory(prefix="textbank-list-") as folder:
             path = Path(folder) / "contacts.csv"
             await _received(request, path, self._floor)
-            reader = await asyncio.to_thread(ListReader, path)
-            new = await self._read(campaign, reader, look_up=look_up)
+            with _called_the_list(path):
+                reader = await asyncio.to_thread(ListReader, path, keep_rejects=MOST_REJECTS_TOLD)
+                new = await self._read(campaign, reader, look_up=look_up)
             summary = reader.summary
         return Contacts(
             rows=summary.rows,
             new=new,
             known=summary.used - new,
             rejected=summary.rejected,
+            rejects=[
+                RejectedRow(line=each.line, column=each.column, reason=each.reason, text=each.text)
+                for each in reader.rejects_kept
+            ],
             columns=summary.columns,
+            ignored=list(summary.ignored),
             warnings=list(summary.warnings),
         )
 
@@ -170,6 +186,15 @@ class Uploads:
         return await contacts.add(self._parts.database, campaign.key, named)
 
 
+@contextlib.contextmanager
+def _called_the_list(path: Path) -> Iterator[None]:
+    """Where our copy of a list lies is nobody's business: a message about it calls it the list."""
+    try:
+        yield
+    except BadInput as error:
+        raise BadInput(error.what, error.where.replace(str(path), "the list"), error.do) from error
+
+
 async def _given(body: bytes, turns: Turns) -> list[NewContact]:
     """The rows; raises Refusal 400 or 422."""
     if len(body) <= SMALL_BYTES:
@@ -197,15 +222,15 @@ def _one_row(raw: bytes, nth: int) -> NewContact:
 
 async def _judged(
     given: Sequence[NewContact], turns: Turns
-) -> tuple[list[str | None], dict[str, ContactRow], Counter[str]]:
+) -> tuple[list[str | None], dict[str, ContactRow], list[RejectedRow]]:
     """Each row's phone or None, who can be texted by phone, and why the others can't."""
     phones: list[str | None] = []
     good: dict[str, ContactRow] = {}
-    rejected: Counter[str] = Counter()
-    for each in given:
+    rejects: list[RejectedRow] = []
+    for nth, each in enumerate(given, start=1):
         phone = parse(each.phone)
         if isinstance(phone, PhoneFault):
-            rejected[phone.value] += 1
+            rejects.append(RejectedRow(line=nth, column="phone", reason=phone.value, text=phone.reason))
             phones.append(None)
         else:
             phones.append(phone.e164)
@@ -213,7 +238,7 @@ async def _judged(
                 good[phone.e164] = _of_json(phone.e164, each)
         if turns.over:
             await turns.rest()
-    return phones, good, rejected
+    return phones, good, rejects
 
 
 async def _received(request: web.Request, path: Path, floor: Floor) -> None:

@@ -4,6 +4,7 @@ Every function takes the cell as it was typed and never raises: a cell that says
 """
 
 import re
+import unicodedata
 from functools import lru_cache
 
 from gateway.core.text.phone import Phone, PhoneFault, parse
@@ -36,6 +37,20 @@ def clean_lines(cell: str) -> str:
         cell = INVISIBLE.sub("", cell.replace("\r\n", "\n").replace("\r", "\n"))
     text = cell.strip()
     return "" if text in BLANK_MARKS else text
+
+
+CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a header or a cell, case and accents off: "Voters_CellPhone" -> voters cell phone."""
+    folded = unicodedata.normalize("NFKD", CAMEL.sub(" ", text)).casefold()
+    return re.findall("[a-z0-9]+", "".join(mark for mark in folded if not unicodedata.combining(mark)))
+
+
+def plain(text: str) -> str:
+    """`words_of` in one: "Opt-Out" and "OPT OUT" differ from "optout" by nothing but signs and blanks."""
+    return "".join(words_of(text))
 
 
 def split_name(full_name: str) -> tuple[str, str]:
@@ -104,8 +119,8 @@ def line_type(cell: str) -> str | None:
 LINE_TYPES = {
     word: kind
     for kind, words in {
-        "landline": "landline landlines land line fixed fixedline l ll pots wireline telco",
-        "mobile": "mobile cell cellular cellphone mobilephone wireless smartphone c m w sms",
+        "landline": "landline landlines land line fixed fixedline l ll pots wireline telco notacell",
+        "mobile": "mobile cell cellular cellphone mobilephone wireless smartphone c m w sms verifiedcell likelycell",
         "voip": "voip fixedvoip nonfixedvoip v",
     }.items()
     for word in words.split()
@@ -127,23 +142,6 @@ def carrier(cell: str) -> str | None:
     """The price table's name for a carrier or brand; None when unknown (the planning price then holds)."""
     letters = re.sub("[^a-z]", "", cell.casefold())
     return next((name for name, marks in CARRIERS if letters.startswith(marks)), None)
-
-
-@lru_cache(maxsize=4096)
-def is_yes(cell: str) -> bool:
-    """Whether a flag column is set. Anything but a blank and a clear no counts: a date of opting out does."""
-    return clean(cell).casefold() not in {
-        "",
-        "0",
-        "0.0",
-        "n",
-        "no",
-        "f",
-        "false",
-        "none",
-        "subscribed",
-        "opted in",
-    }
 
 
 YES = frozenset(("1", "1.0", "t", "true", "x", "y", "yes", "landline"))

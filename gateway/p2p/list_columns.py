@@ -1,11 +1,13 @@
 """Which column of a contact list holds what, by its header in any case, order and spelling (F103, C8, C21)."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from enum import StrEnum
 
 from msgspec import Struct
+
+from gateway.p2p.list_cells import words_of
+from gateway.p2p.list_consent import Sense, sense_of
 
 
 class Meaning(StrEnum):
@@ -24,6 +26,8 @@ class Meaning(StrEnum):
     STATE = "state"
     ASSIGNEE = "assignee"
     OPT_OUT = "opt_out"
+    OPT_IN = "opt_in"
+    CONSENT = "consent"
     CUSTOM_FIELD = "custom_field"
 
 
@@ -61,7 +65,7 @@ class Columns(Struct, frozen=True):
     zip: int
     state: int
     assignee: int
-    opt_outs: tuple[int, ...]
+    consents: tuple[tuple[int, Sense], ...]
     fields: tuple[tuple[int, str], ...]
     recognised: dict[str, str]
     ignored: tuple[str, ...]
@@ -81,9 +85,8 @@ HEADERS = {
             stateorprovince usstate st estado""",
         Meaning.ASSIGNEE: """assignee assigneeemail assigned assignedto assigneduser assignedvolunteer assignto
             assignment volunteer volunteeremail texter texteremail""",
-        Meaning.OPT_OUT: """optout optedout optoutat optedoutat smsoptout smsoptedout textoptout textoptedout
-            donottext donotsms donotcontact unsubscribed unsubscribedat smsunsubscribed""",
         Meaning.LANDLINE_FLAG: "landline islandline landlineflag",
+        Meaning.LINE_TYPE: "iscell isacell devicetype",
     }.items()
     for header in headers.split()
 }
@@ -97,6 +100,7 @@ def _vocabulary(words: str) -> frozenset[str]:
 NOISE = _vocabulary("""
     voter voters voterbase contact contacts person supporter recipient primary preferred best main residence
     residential residences registration reg mailing home address addresses vb vf tsmart can2
+    m v
 """)
 RANK_WORDS = {
     word: rank
@@ -116,7 +120,7 @@ PLACE_WORDS = _vocabulary("home work office business")
 ABOUT_WORDS = _vocabulary("""
     type ext extension status score date at on in consent opt optin optout opted ok valid validity verified flag
     match matched source provider country id notes note comment comments count confidence quality has is do not
-    call bank banks banking time area code dnc label app fax carrier network
+    call bank banks banking time area code dnc label app fax carrier network dialing dial prefix
 """)
 ATTRIBUTE_WORDS = {
     Meaning.LINE_TYPE: _vocabulary("type linetype phonetype phonelinetype numbertype celltype"),
@@ -126,13 +130,6 @@ ATTRIBUTE_WORDS = {
 ATTRIBUTE_FILLERS = _vocabulary("line number name current lookup carrier")
 MOST_HEADER_WORDS = 6
 CUSTOM_FIELD = re.compile(r"(custom[\s_-]*field)s?[\s_:.\-]+(.+)", re.IGNORECASE | re.DOTALL)
-CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-
-
-def words_of(header: str) -> list[str]:
-    """The words of a header, case and accents off: "VoterTelephones_CellPhone" -> voter telephones cell phone."""
-    plain = unicodedata.normalize("NFKD", CAMEL.sub(" ", header)).casefold()
-    return re.findall("[a-z0-9]+", "".join(mark for mark in plain if not unicodedata.combining(mark)))
 
 
 def field_slug(header: str, known: Sequence[str] = ()) -> str:
@@ -153,7 +150,7 @@ def meaning_of(header: str, known_fields: Sequence[str] = ()) -> Meaning | None:
     words = words_of(header)
     if CUSTOM_FIELD.fullmatch(header.strip()):
         return Meaning.CUSTOM_FIELD if field_slug(header, known_fields) else None
-    exact = HEADERS.get("".join(words))
+    exact = HEADERS.get("".join(words)) or _consent(words)
     if exact is None and field_slug(header, known_fields):
         return Meaning.CUSTOM_FIELD
     if exact is not None or len(words) > MOST_HEADER_WORDS:
@@ -162,6 +159,11 @@ def meaning_of(header: str, known_fields: Sequence[str] = ()) -> Meaning | None:
     if attribute is not None or _is_phone(words):
         return attribute or Meaning.PHONE
     return HEADERS.get("".join(word for word in words if word not in NOISE).removesuffix("1"))
+
+
+def _consent(words: list[str]) -> Meaning | None:
+    sense = sense_of(words)
+    return None if sense is None or sense is Sense.HINT else Meaning(sense.value)
 
 
 def _is_phone(words: list[str]) -> bool:
@@ -210,7 +212,7 @@ def read_header(header: Sequence[str], known_fields: Sequence[str] = ()) -> Colu
         zip=first.get(Meaning.ZIP, -1),
         state=first.get(Meaning.STATE, -1),
         assignee=first.get(Meaning.ASSIGNEE, -1),
-        opt_outs=tuple(index for index, meaning in enumerate(meanings) if meaning is Meaning.OPT_OUT),
+        consents=_consents(headers, meanings),
         fields=fields,
         recognised={headers[index]: used[index] for index in sorted(used)},
         ignored=tuple(name for index, name in enumerate(headers) if index not in used and name),
@@ -228,6 +230,18 @@ def _fields(
     return tuple((index, slug) for slug, index in slugs.items())
 
 
+def _consents(headers: tuple[str, ...], meanings: list[Meaning | None]) -> tuple[tuple[int, Sense], ...]:
+    """Every column that says something about consent, and those not used otherwise that might."""
+    senses = ((index, sense_of(words_of(header))) for index, header in enumerate(headers))
+    return tuple(
+        (index, sense)
+        for index, sense in senses
+        if sense is not None
+        and (meanings[index] in CONSENTS or (sense is Sense.HINT and meanings[index] is None))
+    )
+
+
+CONSENTS = (Meaning.OPT_OUT, Meaning.OPT_IN, Meaning.CONSENT)
 ATTRIBUTES = (Meaning.LINE_TYPE, Meaning.CARRIER, Meaning.EXTENSION, Meaning.LANDLINE_FLAG)
 
 
@@ -270,7 +284,7 @@ def _used_indexes(
         for index in (phone.line_type, phone.carrier, phone.extension, phone.landline_flag):
             used.setdefault(index, str(meanings[index]))
     for index, meaning in enumerate(meanings):
-        if meaning is Meaning.OPT_OUT or (
+        if meaning in CONSENTS or (
             meaning is not None and meaning not in ATTRIBUTES and first[meaning] == index
         ):
             used.setdefault(index, meaning.value)

@@ -41,7 +41,7 @@ class Reject(Struct, frozen=True, gc=False):
 
 
 class RejectsFile:
-    """Writes rejects as they come: line, column, reason, text, then the row's own cells under its own headers.
+    """Writes rejects as they come, in UTF-8 with a byte-order mark, without which Excel guesses another encoding: line, column, reason, text, then the row's own cells under its own headers.
 
     A context manager. Without a path it writes nothing. Corrected, the file can be imported again as it is.
     """
@@ -57,7 +57,7 @@ class RejectsFile:
     def __enter__(self) -> Self:
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("w", encoding="utf-8", errors="replace", newline="")
+            self._file = self.path.open("w", encoding="utf-8-sig", errors="replace", newline="")
             self._writer = csv.writer(self._file)  # CRLF, or a lone CR in a cell would stay unquoted
             self._writer.writerow([*OWN_COLUMNS, *map(escaped, self.headers)])
         return self

@@ -14,7 +14,6 @@ from gateway.p2p.list_cells import (
     clean_lines,
     fault_text,
     is_marked,
-    is_yes,
     line_type,
     read_phone,
     split_name,
@@ -22,8 +21,10 @@ from gateway.p2p.list_cells import (
     zip_code,
 )
 from gateway.p2p.list_columns import Columns, PhoneColumn, Rank
+from gateway.p2p.list_consent import Said, said
 from gateway.p2p.list_files import ListFile, Record, open_list
 from gateway.p2p.list_phones import SeenPhones
+from gateway.p2p.list_questions import ListQuestion, Survey, UnclearConsent
 from gateway.p2p.list_rejects import WHOLE_ROW, Reject, RejectsFile, unescaped
 
 __all__ = ["ListReader", "ListRow", "ListSummary", "Reject", "read_list"]
@@ -55,7 +56,8 @@ class ListRow(Struct, frozen=True, gc=False):
 class ListSummary(Struct, frozen=True):
     """What became of a list: rows == used + sum(rejected.values()).
 
-    `columns` tells each header that was used and what it was taken for, `ignored` the others.
+    `columns` tells each header that was used and what it was taken for, `ignored` the others; `questions` are about
+    columns that look like consent and can't be read: a list with one is not imported.
     """
 
     rows: int
@@ -66,6 +68,7 @@ class ListSummary(Struct, frozen=True):
     columns: dict[str, str]
     ignored: tuple[str, ...]
     warnings: tuple[str, ...]
+    questions: tuple[ListQuestion, ...] = ()
 
 
 class _Tally:
@@ -93,8 +96,9 @@ class ListReader:
     """The rows of a list in batches; `summary` counts what was read so far, all of it once the batches end.
 
     The file is sniffed at once (BadInput when it can't be a list), its rows are read while iterating, in constant
-    memory beside 16 to 32 bytes per phone. Iterating again reads again. `opted_out` holds the phones that the list
-    itself marks as opted out, for the caller's suppression list.
+    memory beside 16 to 32 bytes per phone. Iterating again reads again. Before the first row the columns of consent
+    are looked through, and UnclearConsent is raised when one can't be read. `opted_out` holds the phones that the
+    list itself marks as opted out, for the caller's suppression list; `rejects_kept` the first rows that were not used.
     """
 
     def __init__(
@@ -104,12 +108,17 @@ class ListReader:
         rejects: Path | None = None,
         batch_size: int = 5_000,
         custom_fields: Collection[str] = (),
+        keep_rejects: int = 0,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}, must be at least 1")
         self.file: ListFile = open_list(path, tuple(custom_fields))
         self.opted_out: list[str] = []
+        self.rejects_kept: list[Reject] = []
         self._rejects = RejectsFile(rejects, path, self.file.columns.headers)
+        self._most_kept = keep_rejects
+        self._survey = Survey(self.file)
+        self._surveyed = False
         self._batch_size = batch_size
         self._tally = _Tally()
 
@@ -127,6 +136,7 @@ class ListReader:
             columns=columns.recognised,
             ignored=columns.ignored,
             warnings=(*self.file.warnings, *tally.warnings(rows)),
+            questions=self._survey.questions,
         )
 
     def __iter__(self) -> Iterator[list[ListRow]]:
@@ -142,14 +152,23 @@ class ListReader:
 
     def steps(self) -> Iterator[ListRow | None]:
         """Row by row, None for one that was not used: for whoever has other work between any two rows."""
-        self._tally, self.opted_out = _Tally(), []
+        self._tally, self.opted_out, self.rejects_kept = _Tally(), [], []
         try:
+            yield from self.survey()
             yield from self._rows()
         except OSError as error:
             where = str(error.filename or self.file.path)
             raise BadInput(
                 "the import of the contact list stopped", where, error.strerror or str(error)
             ) from error
+
+    def survey(self) -> Iterator[None]:
+        """The look at the columns of consent, once, row by row; ends with UnclearConsent when there is a question."""
+        if not self._surveyed:
+            yield from self._survey.steps()
+            self._surveyed = True
+        if self._survey.questions:
+            raise UnclearConsent(self.file.path, self._survey.questions)
 
     def _rows(self) -> Iterator[ListRow | None]:
         columns, tally, seen = self.file.columns, self._tally, SeenPhones()
@@ -159,6 +178,8 @@ class ListReader:
                 row = self._read(record, columns, seen)
                 if isinstance(row, Reject):
                     tally.rejected[row.reason] += 1
+                    if len(self.rejects_kept) < self._most_kept:
+                        self.rejects_kept.append(row)
                     rejects.write(row, record.cells)
                     yield None
                 else:
@@ -179,7 +200,9 @@ class ListReader:
         if isinstance(chosen, Reject):
             return chosen
         phone, column = chosen
-        marked = next((index for index in columns.opt_outs if is_yes(row[index])), None)
+        marked = next(
+            (index for index, sense in columns.consents if said(row[index], sense) is Said.OUT), None
+        )
         first_line = seen.claim(int(phone[2:]), line)
         if marked is not None:
             self.opted_out.append(phone)
@@ -224,9 +247,12 @@ def read_list(
     """Open a contact list; iterate for batches of ListRow, then ask for `.summary`.
 
     Bad rows go to the CSV `rejects`. `custom_fields` are slugs that may also stand as bare headers (C21). BadInput
-    when the file can't be read as a list with a phone column.
+    when the file can't be read as a list with a phone column, or what it says about consent is not understood.
     """
-    return ListReader(path, rejects=rejects, batch_size=batch_size, custom_fields=custom_fields)
+    reader = ListReader(path, rejects=rejects, batch_size=batch_size, custom_fields=custom_fields)
+    for _ in reader.survey():
+        pass
+    return reader
 
 
 def _misshapen(record: Record, width: int) -> Reject:

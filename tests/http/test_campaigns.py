@@ -107,6 +107,46 @@ async def test_opt_outs_of_a_list_are_honoured(house: House) -> None:
     assert (await house.send(2)).body["state"] != "blocked"
 
 
+@pytest.mark.parametrize(
+    ("header", "refused", "welcome"),
+    [("mobile_opt_in", "false", "true"), ("SMS Opt In Status", "Opt-Out", "Unknown"), ("DNC", "x", "")],
+)
+async def test_consent_given_elsewhere_is_honoured(
+    house: House, header: str, refused: str, welcome: str
+) -> None:
+    await upload(house, f"Phone,{header}\n{phone(1)},{refused}\n{phone(2)},{welcome}\n")
+    assert (await house.send(1)).body["code"] == 1302
+    assert (await house.send(2)).body["state"] != "blocked"
+
+
+async def test_consent_that_is_not_understood_stops_the_import(house: House) -> None:
+    """Nobody is stored, not even from the rows before the question; our folders are not told."""
+    answer = await upload(house, "Phone,Consent\n2155550190,yes\n2155550191,perhaps\n")
+    assert answer.status == 422
+    assert answer.body["detail"].startswith(
+        "a column looks like consent and can't be read: the list: 'Consent' says 'perhaps' (line 3; 1 row in all)"
+    )
+    assert await house.store.fetch_value("SELECT count(*) FROM contacts WHERE phone LIKE '%019_'") == 0
+
+
+async def test_what_was_not_used_is_told_row_by_row(house: House) -> None:
+    answer = await upload(house, "Phone,Shoe Size\n2155550190,9\n12,9\n")
+    assert answer.body["ignored"] == ["Shoe Size"]
+    (row,) = answer.body["rejects"]
+    assert {key: row[key] for key in ("line", "column", "reason")} == {
+        "line": 3,
+        "column": "Phone",
+        "reason": "too_short",
+    }
+    answer = await house.call(
+        "POST",
+        f"/v1/campaigns/{CAMPAIGN}/contacts",
+        {"contacts": [{"phone": "2155550190"}, {"phone": "+44 20 7946 0958"}]},
+    )
+    assert [(row["line"], row["reason"]) for row in answer.body["rejects"]] == [(2, "foreign")]
+    assert answer.body["rejected"] == {"foreign": 1}
+
+
 async def test_line_types_are_looked_up_when_asked(house: House) -> None:
     await upload(house, "Phone\n2155550190\n", "?look_up=true")
     line = await house.store.fetch_value("SELECT line_type FROM contacts WHERE phone LIKE '%0190'")

@@ -30,7 +30,7 @@ def read_text(folder: Path, text: str, rejects: Path | None = None) -> tuple[lis
 
 
 def rejects_of(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 

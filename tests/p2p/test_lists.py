@@ -45,7 +45,7 @@ def read_text(folder: Path, text: str, **options: object) -> tuple[list[ListRow]
 
 
 def rejects_of(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 
