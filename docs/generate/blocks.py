@@ -20,8 +20,8 @@ from gateway.core.text.phone import PhoneFault
 from gateway.core.text.segments import PRICES
 from gateway.metrics import FAMILIES, Family, Label
 from gateway.p2p.list_consent import EXPORTS
+from simulator.audit.rules import RULES as AUDITED
 from simulator.model.scenario import load, shipped
-from simulator.report.result import INVARIANT_RULES
 
 _HOUR_S = 3600
 
@@ -192,8 +192,10 @@ def _moves() -> str:
 
 
 def _invariants() -> str:
-    rows = [(place, code(name), rule) for place, (name, rule) in enumerate(INVARIANT_RULES.items(), start=1)]
-    return table(("#", "name", "the rule"), rows)
+    rows = [
+        (place, code(rule.name), rule.sentence, rule.chance) for place, rule in enumerate(AUDITED, start=1)
+    ]
+    return table(("#", "name", "the rule", "one chance to break it"), rows)
 
 
 def _state_windows() -> str:

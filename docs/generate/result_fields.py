@@ -38,6 +38,7 @@ MEANINGS: Mapping[str, str] = {
     "list.used": "rows that became contacts",
     "list.rejected": "by reason: rows that did not",
     "invariants": f"violations by name: {', '.join(INVARIANTS)}; all 0 in a sound run",
+    "chances": "how often each rule could have been broken in this run; 0 means not tested",
     "verdict": '"GO", "GO with limits" or "NO-GO"',
     "verdict_reasons": "the reasons in plain words, the gravest first",
     "cpu_seconds": "CPU seconds of the whole process: gateway, model and audit",

@@ -13,6 +13,7 @@ from simulator.audit.wall_clock import Floats, Integers, WallClock
 from simulator.model.ledger import STATUSES, Ledger
 
 NOTHING = 255  # no final word
+_AROUND_S, _DAY_S = 900.0, 86_400.0
 
 # The legal moves a second time, from the design's "life of a message". `sending -> an end`: word of the end may
 # overtake the answer to the request; `queued` after an attempt that failed.
@@ -35,6 +36,13 @@ class Breaches(msgspec.Struct, frozen=True):
     about: Literal["submission", "message", "phone"]
     subjects: Integers
     what: str
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """What one rule found, and how often the gateway could have broken it in this run; 0: it is not tested."""
+
+    breaches: list[Breaches]
+    chances: int
 
 
 class LedgerNotWhole(ValueError):
@@ -136,6 +144,21 @@ class Evidence:
         return states
 
     @cached_property
+    def asked_at(self) -> Floats:
+        """When each message was asked for, in seconds of the world."""
+        asked: Floats = self.messages["requested_at"] - self.world.start_at
+        return asked
+
+    @cached_property
+    def left_at(self) -> Floats:
+        """When each message's last attempt was handed over, or it ended without; inf: it still waits."""
+        ended = self.messages["final_at"] - self.world.start_at
+        left = np.where(np.isnan(ended), inf, ended)
+        handed = self.present >= 0
+        left[handed] = self.handed_at[self.present[handed]]
+        return left
+
+    @cached_property
     def departed_at(self) -> Floats:
         """When each submission left the provider for its carrier; nan: not that we know."""
         departed = np.full(len(self.submissions), np.nan)
@@ -145,7 +168,7 @@ class Evidence:
     def wall_clock(self, zone: str) -> WallClock:
         """The clocks of a zone over all that the ledger saw go out."""
         if zone not in self._clocks:
-            start_at, (first, last) = self.world.start_at, self._span
+            start_at, (first, last) = self.world.start_at, self.span
             self._clocks[zone] = WallClock(zone, start_at + first, start_at + last)
         return self._clocks[zone]
 
@@ -154,9 +177,20 @@ class Evidence:
         return {}
 
     @cached_property
-    def _span(self) -> tuple[float, float]:
+    def span(self) -> tuple[float, float]:
+        """From a quarter of an hour before the first text was asked for or went out to as long after the last end.
+
+        The ledger's moments count, and the books' within a day of them.
+        """
         moments = np.concatenate((self.handed_at, self.accepts["departed_at"]))
-        return (float(moments.min()), float(moments.max())) if len(moments) else (0.0, 0.0)
+        stored = np.concatenate((self.asked_at, self.left_at[np.isfinite(self.left_at)]))
+        if not len(moments):
+            moments = np.clip(stored, 0.0, _DAY_S)
+        if not len(moments):
+            return 0.0, 0.0
+        stored = np.clip(stored, moments.min() - _DAY_S, moments.max() + _DAY_S)
+        every = np.concatenate((moments, stored))
+        return float(every.min()) - _AROUND_S, float(every.max()) + _AROUND_S
 
 
 _NAMES_ROWS_OF = {

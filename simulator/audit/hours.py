@@ -17,13 +17,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from simulator.audit.evidence import Booleans, Breaches, Evidence
-from simulator.audit.records import GroundTruth
+from simulator.audit.evidence import Booleans, Breaches, Evidence, Judged
+from simulator.audit.records import CONFIRMATION, REPLY, GroundTruth
 from simulator.audit.wall_clock import Floats, Integers
 
 _OPENS_S, _SHUTS_S = 9 * 3600, 21 * 3600
 _EARLY_S = 0.001  # the sum of start and seconds may fall short of the full hour by a rounding
+_MINUTE_S = 60.0
+_EDGE_MINUTES = 10
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -34,17 +37,64 @@ class Place(NamedTuple):
     zones: frozenset[str]
 
 
-def judge_hours(evidence: Evidence) -> list[Breaches]:
+def judge_hours(evidence: Evidence) -> Judged:
     """Handed over, or passed on to the carrier, while a window was shut."""
-    groups, places = _groups(evidence)
+    groups, places = _groups(evidence, evidence.to)
     nowhere = np.flatnonzero(groups < 0)
     handed = np.arange(len(groups))
     departed = np.flatnonzero(~np.isnan(evidence.departed_at))
-    return [
+    found = [
         Breaches("submission", nowhere, "handed over to a phone of which nobody knows the hours"),
         *_shut(evidence, groups, places, handed, evidence.handed_at, "handed over"),
         *_shut(evidence, groups, places, departed, evidence.departed_at, "passed on to the carrier"),
     ]
+    return Judged(found, _near_an_edge(evidence))
+
+
+def _near_an_edge(evidence: Evidence) -> int:
+    """Texts whose window was shut when the bank began, or at some time from ten minutes before their request to ten
+    minutes after their hand-over or end.
+
+    Windows are read minute by minute for each place, once for all its people.
+    """
+    messages = evidence.messages
+    groups, places = _groups(evidence, messages["phone"])
+    known = np.flatnonzero(groups >= 0)
+    first, last = evidence.span
+    if not len(known) or last <= first:
+        return 0
+    minutes = np.arange(first, last, _MINUTE_S)
+    shut_so_far = _shut_minutes(evidence, places, groups[known], minutes)
+    of_text = groups[known] * 2 + np.isin(messages["kind"][known], (REPLY, CONFIRMATION))
+    asked = _minute(evidence.asked_at[known], minutes)
+    left = np.maximum(_minute(evidence.left_at[known], minutes), asked)
+    from_minute = np.maximum(asked - _EDGE_MINUTES, 0)
+    to_minute = np.minimum(left + _EDGE_MINUTES, len(minutes) - 1)
+    met = shut_so_far[of_text, to_minute + 1] > shut_so_far[of_text, from_minute]
+    begun = asked.min()
+    was_shut = shut_so_far[of_text, begun + 1] > shut_so_far[of_text, begun]
+    return int(np.count_nonzero(met | was_shut))
+
+
+def _minute(at: Floats, minutes: Floats) -> Integers:
+    """The minute of a moment; what is before or after them all counts to the first or the last."""
+    within = np.clip(at, minutes[0], minutes[-1])
+    found: Integers = ((within - minutes[0]) // _MINUTE_S).astype(np.int64)
+    return found
+
+
+def _shut_minutes(
+    evidence: Evidence, places: list[Place], groups: Integers, minutes: Floats
+) -> NDArray[np.int32]:
+    """Row `2 x place + is it an answer`: in how many of the minutes before this one its window was shut."""
+    at = evidence.world.start_at + minutes
+    campaign = _campaign_open(evidence, at)
+    shut_so_far = np.zeros((2 * len(places), len(minutes) + 1), np.int32)
+    for group in np.unique(groups).tolist():
+        for is_answer in (False, True):
+            is_open = campaign & _place_open(evidence, places[group], is_answer, at)
+            np.cumsum(~is_open, out=shut_so_far[2 * group + is_answer, 1:])
+    return shut_so_far
 
 
 def _shut(
@@ -111,15 +161,15 @@ def _seconds(text: str) -> int:
 # ---- where people may be
 
 
-def _groups(evidence: Evidence) -> tuple[Integers, list[Place]]:
-    """The place of every submission's recipient, as an index; -1 where no area code says one."""
+def _groups(evidence: Evidence, phones: Integers) -> tuple[Integers, list[Place]]:
+    """The place of the person behind every phone, as an index; -1 where no area code says one."""
     places: dict[Place, int] = {}
     by_code = np.full(1000, -1, np.int64)
     for code, (state, zones) in _area_codes().items():
         by_code[int(code)] = places.setdefault(Place(frozenset((state,)), frozenset(zones)), len(places))
-    groups = by_code[evidence.to // 10_000_000 % 1000]
+    groups = by_code[phones // 10_000_000 % 1000]
     if evidence.world.addresses:
-        _narrow(evidence.to, groups, places, evidence.world)
+        _narrow(phones, groups, places, evidence.world)
     return groups, list(places)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.audit.evidence import NOTHING, WORDS, Booleans, Breaches, Evidence
+from simulator.audit.evidence import NOTHING, WORDS, Booleans, Breaches, Evidence, Judged
 from simulator.audit.records import (
     BLOCKED,
     DELIVERED,
@@ -33,12 +33,13 @@ from simulator.model.ledger import STATUSES
 
 _WAITING = (QUEUED, BLOCKED)
 _ENDS = (DELIVERED, UNDELIVERED, FAILED)
+_AN_END = STATUSES.index("delivered")  # in the order of a text's words: queued, sent, an end
 
 
 # ---- 3: accepted once
 
 
-def judge_accepted_once(evidence: Evidence) -> list[Breaches]:
+def judge_accepted_once(evidence: Evidence) -> Judged:
     """One attempt on the wire twice, or another attempt while the one before might still arrive."""
     known = np.flatnonzero(evidence.submissions["message_id"] >= 0)
     message_id = evidence.submissions["message_id"][known]
@@ -51,13 +52,18 @@ def judge_accepted_once(evidence: Evidence) -> list[Breaches]:
     is_repeat = follows & (evidence.attempt[n] == evidence.attempt[before])
     is_over = np.isin(evidence.final_status[before], _negative_statuses())
     is_early = follows & ~is_repeat & ~(is_over & (evidence.final_at[before] <= evidence.handed_at[n]))
-    return [
+    found = [
         Breaches("submission", n[is_repeat], "the same attempt was taken by the provider a second time"),
         Breaches(
             "submission", np.flatnonzero(evidence.accepted > 1), "accepted by the carrier more than once"
         ),
         Breaches("submission", n[is_early], "sent again while the attempt before could still arrive"),
     ]
+    return Judged(found, evidence.world.answers_lost + _further_attempts(evidence))
+
+
+def _further_attempts(evidence: Evidence) -> int:
+    return int(np.count_nonzero(evidence.attempt > 1))
 
 
 def _negative_statuses() -> tuple[int, int]:
@@ -67,20 +73,21 @@ def _negative_statuses() -> tuple[int, int]:
 # ---- 4: the books balance
 
 
-def judge_balance(evidence: Evidence) -> list[Breaches]:
+def judge_balance(evidence: Evidence) -> Judged:
     """Every request is in the store, in a state that counts, and ended as the ledger says."""
     messages, ids = evidence.messages, evidence.message_ids
     state = messages["state"]
     twice = np.flatnonzero(ids[1:] == ids[:-1]) + 1
     no_state = (state == DRAFT) | (state >= len(STATES))
     no_reason = (state == UNKNOWN) & ~messages["has_reason"]
-    return [
+    found = [
         *_requests(evidence),
         Breaches("message", ids[twice], "stored twice under one message id"),
         Breaches("message", ids[no_state], "in no state that the books count"),
         Breaches("message", ids[no_reason], "unknown, and nothing says why"),
         *_ends(evidence),
     ]
+    return Judged(found, len(evidence.books.requests))
 
 
 def _requests(evidence: Evidence) -> list[Breaches]:
@@ -128,7 +135,7 @@ def _ends(evidence: Evidence) -> list[Breaches]:
 # ---- 5: accepted is stored
 
 
-def judge_stored(evidence: Evidence) -> list[Breaches]:
+def judge_stored(evidence: Evidence) -> Judged:
     """Everything that the provider took is in the store: this attempt, to this person, from this number."""
     known = np.flatnonzero(evidence.row_of >= 0)
     rows, attempt, present = evidence.row_of[known], evidence.attempt[known], evidence.is_present[known]
@@ -139,7 +146,7 @@ def judge_stored(evidence: Evidence) -> list[Breaches]:
     other = evidence.to[known] != messages["phone"][rows]
     other |= present & (submissions["sender"][known] != messages["number"][rows])
     other |= present & (submissions["segments"][known] != messages["segments"][rows])
-    return [
+    found = [
         Breaches(
             "submission",
             np.flatnonzero(evidence.row_of < 0),
@@ -151,12 +158,13 @@ def judge_stored(evidence: Evidence) -> list[Breaches]:
         ),
         Breaches("submission", known[other], "stored with another person, number or size"),
     ]
+    return Judged(found, len(submissions))
 
 
 # ---- 8: legal moves
 
 
-def judge_moves(evidence: Evidence) -> list[Breaches]:
+def judge_moves(evidence: Evidence) -> Judged:
     """The words that came, folded along the table, lead to the stored state; attempts follow each other."""
     ids, state, present = evidence.message_ids, evidence.messages["state"], evidence.present
     told = evidence.words_until(evidence.world.ended_at - evidence.world.commit_window_s)
@@ -167,12 +175,22 @@ def judge_moves(evidence: Evidence) -> list[Breaches]:
     moved_on = is_end & np.isin(may, _ENDS) & (may != state)
     again = np.isin(state, _WAITING) & (present >= 0) & _is_past(evidence) & ~_is_negative(evidence)
     again &= ~_of_any_attempt(evidence, told == DELIVERED)  # the fourth invariant's
-    return [
+    found = [
         Breaches("message", ids[behind], "the store was told that the provider has it, and does not say so"),
         Breaches("message", ids[moved_on], "a later word changed a state that was final"),
         Breaches("message", ids[again], "it went back to the queue although its attempt had not failed"),
         *_attempts(evidence),
     ]
+    return Judged(found, _strayed(evidence) + evidence.world.answers_lost + _further_attempts(evidence))
+
+
+def _strayed(evidence: Evidence) -> int:
+    """Webhooks that said nothing new: twice, or after a later word about the same text."""
+    heard = evidence.statuses[np.argsort(evidence.statuses["n"], kind="stable")]
+    rank = np.minimum(heard["status"], _AN_END).astype(np.int64)  # all ends are equally late
+    key = heard["n"] * (_AN_END + 1) + rank  # rises within a text while its words follow their order
+    highest = np.maximum.accumulate(key) if len(key) else key
+    return int(np.count_nonzero(key[1:] <= highest[:-1]))
 
 
 def _attempts(evidence: Evidence) -> list[Breaches]:

@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 
-from simulator.audit.evidence import Breaches, Evidence
+from simulator.audit.evidence import Breaches, Evidence, Judged
 from simulator.audit.records import CONFIRMATION, Rows
 from simulator.audit.wall_clock import Floats, Integers
 from simulator.model.arrays import distinct, is_among
@@ -17,14 +17,16 @@ from simulator.model.ledger import inbound_sid_of
 # YES opens the provider's block, but nobody who says yes to a question has asked for more texts (C5).
 _START_WORDS = frozenset({"START", "UNSTOP"})
 _EARLIEST_S = -10.0  # what happened before the world began counts as shortly before
+_LATEST_S = 366 * 86_400.0  # later than any world lasts
 _ROUNDING_S = 2e-6
+_AT_ONCE_S = 5.0
 _NEVER_SEEN = (30034, 30035)  # carriers did not know the number: nobody can have been texted from it
 
 
 # ---- 1: no text after an opt-out
 
 
-def judge_opt_outs(evidence: Evidence) -> list[Breaches]:
+def judge_opt_outs(evidence: Evidence) -> Judged:
     """Handed over more than the commit window after an opt-out, with no START in between.
 
     Opt-outs are the store's, and each STOP whose webhook the ledger saw reach the gateway, stored or not.
@@ -37,11 +39,30 @@ def judge_opt_outs(evidence: Evidence) -> list[Breaches]:
     in_force_since = handed_at - evidence.world.commit_window_s - _ROUNDING_S
     stopped = _latest(known, stop_phones, stop_at, to, in_force_since)
     started = _latest(known, start_phones, start_at, to, handed_at)
-    return [
+    found = [
         Breaches(
             "submission", chosen[stopped > started], "handed over after this person's opt-out was in force"
         )
     ]
+    return Judged(found, _asked_in_vain(evidence, known, stop_phones, stop_at, start_phones, start_at))
+
+
+def _asked_in_vain(
+    evidence: Evidence,
+    known: Integers,
+    stop_phones: Integers,
+    stop_at: Floats,
+    start_phones: Integers,
+    start_at: Floats,
+) -> int:
+    """Texts that were asked for after their person's opt-out, or were not yet handed over when that came."""
+    messages = evidence.messages
+    theirs = is_among(messages["phone"], known) & (messages["kind"] != CONFIRMATION)
+    phones = messages["phone"][theirs]
+    until = np.minimum(evidence.left_at[theirs], _LATEST_S)
+    stopped = _latest(known, stop_phones, stop_at, phones, until)
+    started = _latest(known, start_phones, start_at, phones, until)
+    return int(np.count_nonzero(stopped > started))
 
 
 def _consent(evidence: Evidence) -> tuple[Integers, Floats, Integers, Floats]:
@@ -101,7 +122,7 @@ def _microseconds(at: Floats) -> Integers:
 # ---- 6: one contact, one number
 
 
-def judge_numbers(evidence: Evidence) -> list[Breaches]:
+def judge_numbers(evidence: Evidence) -> Judged:
     """A person texted from another number although the first was not retired, or from one already left."""
     senders = evidence.submissions["sender"]
     seen = np.flatnonzero(~np.isin(evidence.final_code, _NEVER_SEEN))
@@ -118,7 +139,7 @@ def judge_numbers(evidence: Evidence) -> list[Breaches]:
             returned.append(n)
         elif retired_at.get(before, np.inf) > evidence.handed_at[n]:
             moved.append(n)
-    return [
+    found = [
         Breaches(
             "submission", np.array(moved, np.int64), "texted from a second number while the first was in use"
         ),
@@ -126,6 +147,20 @@ def judge_numbers(evidence: Evidence) -> list[Breaches]:
             "submission", np.array(returned, np.int64), "texted again from a number it had moved away from"
         ),
     ]
+    return Judged(found, _second_texts(evidence))
+
+
+def _second_texts(evidence: Evidence) -> int:
+    """Texts to somebody who had been texted before, once the campaign had a second number."""
+    submissions = evidence.submissions
+    _, first_used = np.unique(submissions["sender"], return_index=True)
+    bought = evidence.ledger.purchases.columns()
+    had_at = np.sort(np.concatenate((evidence.handed_at[first_used], bought["at"][bought["code"] == 0])))
+    _, first = np.unique(evidence.to, return_index=True)
+    again = np.ones(len(submissions), np.bool_)
+    again[first] = False
+    second_at = had_at[1] if len(had_at) > 1 else np.inf
+    return int(np.count_nonzero(again & (evidence.handed_at >= second_at)))
 
 
 def _retirements(evidence: Evidence) -> dict[int, float]:
@@ -141,7 +176,7 @@ def _retirements(evidence: Evidence) -> dict[int, float]:
 # ---- 9: each inbound text once
 
 
-def judge_inbound(evidence: Evidence) -> list[Breaches]:
+def judge_inbound(evidence: Evidence) -> Judged:
     """Texts that reached the gateway and are missing, doubled, or with another person or number in the store."""
     stored = evidence.books.inbound
     times = Counter(stored["provider_sid"].tolist())
@@ -151,11 +186,12 @@ def judge_inbound(evidence: Evidence) -> list[Breaches]:
     latest = evidence.world.ended_at - evidence.world.commit_window_s
     missing = [n for n in rows[first_at < latest].tolist() if not times[inbound_sid_of(n)]]
     doubled = [ours[sid] for sid, count in times.items() if count > 1 and sid in ours]
-    return [
+    found = [
         _of_people(heard["person"], missing, "a text that reached the gateway is not in the store"),
         _of_people(heard["person"], doubled, "a text is in the store more than once"),
         *_misfiled(evidence, heard, ours),
     ]
+    return Judged(found, len(rows))
 
 
 def _of_people(people: Integers, rows: list[int], what: str) -> Breaches:
@@ -183,7 +219,7 @@ def _misfiled(evidence: Evidence, heard: Rows, ours: dict[str, int]) -> list[Bre
 # ---- 10: one volunteer a contact
 
 
-def judge_claims(evidence: Evidence) -> list[Breaches]:
+def judge_claims(evidence: Evidence) -> Judged:
     """Contacts that a volunteer was given while another one had them."""
     claims = evidence.books.claims
     order = np.argsort(claims["phone"], kind="stable")
@@ -194,11 +230,32 @@ def judge_claims(evidence: Evidence) -> list[Breaches]:
     odd |= is_same & (change < 0) & (claims["volunteer"][order] != np.roll(claims["volunteer"][order], 1))
     suspects = is_among(phone, phone[odd])
     taken = _taken_twice(claims[order[suspects]])
-    return [
+    found = [
         Breaches(
             "phone", np.array(taken, np.int64), "given to a volunteer while another one had this contact"
         )
     ]
+    return Judged(found, _contested(claims))
+
+
+def _contested(claims: Rows) -> int:
+    """Contacts given within five seconds of another volunteer's, or whom another volunteer had before."""
+    given = claims[claims["change"] > 0]
+    if not len(given):
+        return 0
+    given = given[np.argsort(given["at"], kind="stable")]
+    at, volunteer = given["at"], given["volunteer"]
+    order = np.argsort(given["phone"], kind="stable")
+    is_next = given["phone"][order][1:] == given["phone"][order][:-1]
+    contested = np.zeros(len(given), np.bool_)
+    contested[order[1:]] = is_next & (volunteer[order][1:] != volunteer[order][:-1])
+    is_other = np.diff(volunteer, prepend=-1) != 0  # another volunteer's turn begins
+    turn, first = np.cumsum(is_other) - 1, np.flatnonzero(is_other)
+    begins, ends = at[first], at[np.append(first[1:], len(at)) - 1]
+    before = np.concatenate(([-np.inf], ends[:-1]))[turn]
+    after = np.concatenate((begins[1:], [np.inf]))[turn]
+    contested |= (at - before <= _AT_ONCE_S) | (after - at <= _AT_ONCE_S)
+    return int(np.count_nonzero(contested))
 
 
 def _taken_twice(claims: Rows) -> list[int]:

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.model.carriers import CampaignRegistration
-from simulator.report.result import Violation
 
 STATES = (
     "draft",
@@ -104,7 +103,8 @@ class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
     since the start) is when the books were read, infinite when everything was written before. `addresses` are
     (ZIP, state) by phone, empty where not known. `carriers_known` False: the gateway cannot know who is with
     a small carrier, and only the total, the big three and the daily cap are judged. `out_of_service` are the
-    phones that no carrier serves.
+    phones that no carrier serves; `answers_lost` counts the calls that the provider carried out and whose answer never
+    reached the gateway.
     """
 
     start_at: float
@@ -116,15 +116,29 @@ class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
     commit_window_s: float = 1.0
     ended_at: float = inf
     carriers_known: bool = True
+    answers_lost: int = 0
     out_of_service: NDArray[np.int64] = msgspec.field(default_factory=lambda: np.empty(0, np.int64))
     addresses: Mapping[int, tuple[str, str]] = msgspec.field(default_factory=dict)
 
 
+class Violation(msgspec.Struct, frozen=True):
+    """One breach of a rule; `story` is the message's whole life, a line each."""
+
+    invariant: str
+    what: str
+    message_id: int | None = None
+    story: tuple[str, ...] = ()
+
+
 class Audit(msgspec.Struct, frozen=True):
-    """Violations by invariant, all ten named; told in full are at most 20 of each."""
+    """Violations by rule, all rules named; told in full are at most 20 of each.
+
+    `chances` says how often each rule could have been broken: 0 is "not tested", whatever the count.
+    """
 
     counts: dict[str, int]
     violations: list[Violation]
+    chances: dict[str, int]
 
     @property
     def held(self) -> bool:

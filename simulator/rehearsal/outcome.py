@@ -50,6 +50,7 @@ def result_of(
         numbers=_numbers(books),
         list=contact_list,
         invariants=judged.counts,
+        chances=judged.chances,
         verdict="NO-GO",
         cpu_seconds=round(watch.cpu_s(), 3),
         setup_seconds=round(setup_s, 3),

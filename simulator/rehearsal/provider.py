@@ -69,6 +69,7 @@ class SimulatedProvider:
         self._luck = draws.stream("provider/answer")
         self._takes = Lognormal(carriers.answer_median_s, carriers.answer_p99_s)
         self._calls = 0
+        self.answers_lost = 0  # calls that were carried out, and whose caller never heard of it
         self._sink: Sink | None = None
         market.on_status = self._status
         market.on_inbound = self._inbound
@@ -96,6 +97,7 @@ class SimulatedProvider:
             _fail(call, Refused(_TOO_MANY_REQUESTS))
             return
         outcome: Accepted | Refused | NotSent | None = self._submit(call) if fate.processed else None
+        self.answers_lost += isinstance(outcome, Accepted) and (fate is not Answer.GOOD or call.answer.done())
         if fate is Answer.GOOD:
             _settle(call, outcome)
         elif fate in (Answer.ERROR_AFTER, Answer.ERROR_BEFORE):

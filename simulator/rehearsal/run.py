@@ -384,5 +384,6 @@ class _Rehearsal:
             registration=campaign.registration(),
             other_per_number_per_s=self.scenario.carriers.other_per_number_per_s,
             commit_window_s=_IN_FORCE_S,
+            answers_lost=self.provider.answers_lost,
             out_of_service=self.population.phones[self.population.line == Line.DEAD],
         )

@@ -74,7 +74,10 @@ def _content(rehearsed: Rehearsed, history: Sequence[Snapshot], command: str) ->
         "carrier_rows": carrier_rows(rehearsed.ledger, ends(rehearsed.ledger)),
         "refusals": _refusals(rehearsed),
         "code_rows": code_rows(result),
-        "rules": [(rule, result.invariants.get(name, 0)) for name, rule in INVARIANT_RULES.items()],
+        "rules": [
+            (rule, result.chances.get(name, 0), result.invariants.get(name, 0))
+            for name, rule in INVARIANT_RULES.items()
+        ],
         "violations": [story(violation) for violation in rehearsed.violations[:_VIOLATIONS_SHOWN]],
         "violations_in_all": len(rehearsed.violations),
         "rejects": _rejects(rehearsed.plan.rejects),

@@ -7,24 +7,13 @@ from typing import Any, Literal
 
 import msgspec
 
+from simulator.audit.records import Violation
+from simulator.audit.rules import RULES
 from simulator.model.ledger import Ledger
 from simulator.model.scenario import Scenario
 
-INVARIANT_RULES: Mapping[str, str] = MappingProxyType(
-    {
-        "no_text_after_opt_out": "Nobody was texted after opting out",
-        "lawful_hours": "Nobody was texted outside lawful hours or the campaign's own",
-        "accepted_once": "No message went to a carrier twice",
-        "books_balance": "Every request ended, waits, or says why not",
-        "accepted_is_stored": "Whatever a carrier accepted is in our books",
-        "one_number_a_contact": "Each person saw one number, until it was retired",
-        "rates_and_caps": "No rate and no daily cap was passed",
-        "legal_moves": "Every message moved as the rules of its life allow",
-        "inbound_once": "Each text from a person came in once, in its conversation",
-        "one_volunteer_a_contact": "No two volunteers had the same person",
-    }
-)
-"""What each invariant means, in the order of the design; all are judged in every rehearsal."""
+INVARIANT_RULES: Mapping[str, str] = MappingProxyType({rule.name: rule.sentence for rule in RULES})
+"""What each rule means, by its name."""
 
 INVARIANTS = tuple(INVARIANT_RULES)
 
@@ -32,15 +21,6 @@ Verdict = Literal["GO", "GO with limits", "NO-GO"]
 
 Counts = Mapping[str, int]
 """How many by code ("30007") or reason."""
-
-
-class Violation(msgspec.Struct, frozen=True):
-    """One breach of an invariant; `story` is the message's whole life, a line each."""
-
-    invariant: str
-    what: str
-    message_id: int | None = None
-    story: tuple[str, ...] = ()
 
 
 class Messages(msgspec.Struct, frozen=True):
@@ -98,6 +78,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     numbers: Numbers
     list: ContactList | None = None
     invariants: Counts
+    chances: Counts = {}
     verdict: Verdict = "NO-GO"  # until judged (simulator/report/verdict.py)
     verdict_reasons: tuple[str, ...] = ()
     cpu_seconds: float = 0.0
@@ -107,6 +88,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     def held(self) -> bool:
         """Whether every invariant held."""
         return not any(self.invariants.values())
+
+    @property
+    def not_tested(self) -> tuple[str, ...]:
+        """The rules that nothing in this run could have broken: of them it shows nothing."""
+        return tuple(name for name, count in self.chances.items() if not count and not self.invariants[name])
 
     def to_json(self) -> str:
         """One line; without `list` unless a list was given."""

@@ -12,10 +12,11 @@ from rich.text import Text
 
 from gateway.core.rules.errors import consequence
 from simulator.audit.figures import Ends
+from simulator.audit.records import Violation
 from simulator.model.carriers import CARRIERS
 from simulator.model.ledger import STATUSES, Ledger
 from simulator.report.plots import CARRIER_NAMES
-from simulator.report.result import INVARIANT_RULES, Counts, Rehearsed, Result, Violation
+from simulator.report.result import INVARIANT_RULES, Counts, Rehearsed, Result
 
 _STYLES = {"GO": "bold green", "GO with limits": "bold yellow", "NO-GO": "bold red"}
 _VIOLATIONS_SHOWN = 3
@@ -175,8 +176,14 @@ def _print_list(result: Result, console: Console) -> None:
 def _print_rules(rehearsed: Rehearsed, console: Console) -> None:
     invariants = rehearsed.result.invariants
     broken = {name: count for name, count in invariants.items() if count}
+    not_tested = rehearsed.result.not_tested
     if not broken:
-        console.print(Text(f"\nAll {len(invariants)} rules held.", style="green"))
+        held = len(invariants) - len(not_tested)
+        told = f"All {held} rules held." if not not_tested else f"{held} of {len(invariants)} rules held."
+        console.print(Text(f"\n{told}", style="green"))
+    for name in not_tested:
+        console.print(Text(f"Not tested: {INVARIANT_RULES.get(name, name)}.", style="yellow"))
+    if not broken:
         return
     console.print(Text(f"\n{len(broken)} of {len(invariants)} rules were broken:", style="bold red"))
     for name, count in broken.items():

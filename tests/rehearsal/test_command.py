@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -75,6 +76,8 @@ def test_one_json_object_on_standard_output(short: Path) -> None:
     assert len(result["trace_hash"]) >= 32
     assert result["peak_rss_bytes"] > 10_000_000
     assert result["invariants"] == dict.fromkeys(INVARIANTS, 0)
+    assert list(result["chances"]) == list(INVARIANTS)
+    assert result["chances"]["books_balance"] >= 40
     assert result["verdict"] in {"GO", "GO with limits", "NO-GO"}
     messages = result["messages"]
     assert list(messages) == MESSAGES
@@ -90,7 +93,7 @@ def test_a_summary_for_people(short: Path) -> None:
     done = textbank("rehearse", "short.toml", "--contacts", "40")
     assert done.returncode == 0, done.stderr
     assert "Verdict:" in done.stdout
-    assert "All 10 rules held." in done.stdout
+    assert re.search(r"\d+ of \d+ rules held\.\nNot tested: ", done.stdout), done.stdout
     assert (short / "reports" / "short-1" / "report.html").exists()
 
 

@@ -11,8 +11,8 @@ import pytest
 import simulator.rehearsal.cli
 from gateway import cli
 from gateway.core.rules.errors import BadInput
+from simulator.audit.records import Violation
 from simulator.model.scenario import shipped
-from simulator.report.result import Violation
 from tests.simulator.sample_rehearsal import rehearsed, snapshot
 
 CONTACTS = "phone,first_name\n+12155550123,Ann\n"

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 import pytest
 
 from simulator.audit.figures import ends
+from simulator.audit.records import Violation
 from simulator.model.carriers import CARRIERS
 from simulator.model.draws import Draws
 from simulator.model.ledger import Ledger
@@ -24,7 +25,7 @@ from simulator.report import plots
 from simulator.report.assumptions import parameters
 from simulator.report.folder import FILES, AlreadyTaken, own_folder
 from simulator.report.plots import CARRIER_COLOURS, OUTCOMES, figures, outcome_index
-from simulator.report.result import INVARIANT_RULES, Violation
+from simulator.report.result import INVARIANT_RULES
 from simulator.report.summary import carrier_rows, code_rows, span, write_summary
 from tests.simulator.sample_rehearsal import rehearsed, result, snapshot
 

@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from simulator.report.result import INVARIANT_RULES, INVARIANTS, ContactList, Messages
+from simulator.audit.rules import RULES
+from simulator.report.result import INVARIANTS, ContactList, Messages
 from tests.simulator.sample_rehearsal import result
 
 FIELDS = """scenario seed contacts virtual_seconds wall_seconds peak_rss_bytes trace_hash messages segments cost_usd
-replies opt_outs numbers list invariants verdict verdict_reasons cpu_seconds setup_seconds""".split()  # noqa: SIM905
+replies opt_outs numbers list invariants chances verdict verdict_reasons cpu_seconds setup_seconds""".split()  # noqa: SIM905
 
 
 def test_json_has_the_documented_fields_in_order_on_one_line() -> None:
@@ -42,20 +43,16 @@ def test_one_violation_of_any_invariant_breaks_the_result(name: str) -> None:
     assert not result(invariants={**dict.fromkeys(INVARIANTS, 0), name: 1}).held
 
 
-def test_the_ten_invariants_stand_in_the_order_of_the_design() -> None:
-    assert INVARIANTS == (
-        "no_text_after_opt_out",
-        "lawful_hours",
-        "accepted_once",
-        "books_balance",
-        "accepted_is_stored",
-        "one_number_a_contact",
-        "rates_and_caps",
-        "legal_moves",
-        "inbound_once",
-        "one_volunteer_a_contact",
-    )
-    assert all(INVARIANT_RULES.values())
+def test_a_rule_without_chances_is_not_tested() -> None:
+    chances = {**dict.fromkeys(INVARIANTS, 3), "lawful_hours": 0, "legal_moves": 0}
+    assert result(chances=chances).not_tested == ("lawful_hours", "legal_moves")
+    broken = {**dict.fromkeys(INVARIANTS, 0), "legal_moves": 1}
+    assert result(chances=chances, invariants=broken).not_tested == ("lawful_hours",)
+
+
+def test_every_rule_says_what_it_means_and_what_a_chance_is() -> None:
+    assert len({rule.name for rule in RULES}) == len(RULES)
+    assert all(rule.sentence and rule.chance for rule in RULES)
 
 
 def test_records_do_not_share_their_tables() -> None:

@@ -1,0 +1,91 @@
+"""Every rule that the auditor judges, in one table: a new rule joins with one entry.
+
+The names are those of `--json`; the sentences and the chances go to the terminal, the report and the docs.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from simulator.audit.evidence import Evidence, Judged
+from simulator.audit.hours import judge_hours
+from simulator.audit.lives import judge_accepted_once, judge_balance, judge_moves, judge_stored
+from simulator.audit.persons import judge_claims, judge_inbound, judge_numbers, judge_opt_outs
+from simulator.audit.rates import judge_rates
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule: its sentence, what counts as one chance to break it, and who judges it."""
+
+    name: str
+    sentence: str
+    chance: str
+    judge: Callable[[Evidence], Judged]
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        name="no_text_after_opt_out",
+        sentence="Nobody was texted after opting out",
+        chance="a text that was asked for after its person's opt-out, or waited when that came",
+        judge=judge_opt_outs,
+    ),
+    Rule(
+        name="lawful_hours",
+        sentence="Nobody was texted outside lawful hours or the campaign's own",
+        chance="a text whose window was shut when the bank began, shut while it waited, or had an edge within ten "
+        "minutes of its request or its hand-over",
+        judge=judge_hours,
+    ),
+    Rule(
+        name="accepted_once",
+        sentence="No message went to a carrier twice",
+        chance="a call that the provider carried out and whose answer was lost, or a further attempt",
+        judge=judge_accepted_once,
+    ),
+    Rule(
+        name="books_balance",
+        sentence="Every request ended, waits, or says why not",
+        chance="a request that was acknowledged to a client",
+        judge=judge_balance,
+    ),
+    Rule(
+        name="accepted_is_stored",
+        sentence="Whatever a carrier accepted is in our books",
+        chance="a text that the provider took",
+        judge=judge_stored,
+    ),
+    Rule(
+        name="one_number_a_contact",
+        sentence="Each person saw one number, until it was retired",
+        chance="a further text to a person, when the campaign had more than one number",
+        judge=judge_numbers,
+    ),
+    Rule(
+        name="rates_and_caps",
+        sentence="No rate and no daily cap was passed",
+        chance="a text that was asked for when more were than a rate allows in a second or a minute, or that found "
+        "nine tenths of T-Mobile's day used",
+        judge=judge_rates,
+    ),
+    Rule(
+        name="legal_moves",
+        sentence="Every message moved as the rules of its life allow",
+        chance="a receipt that came twice, late or out of order, a lost answer, or a further attempt",
+        judge=judge_moves,
+    ),
+    Rule(
+        name="inbound_once",
+        sentence="Each text from a person came in once, in its conversation",
+        chance="a text from a person whose webhook reached the gateway",
+        judge=judge_inbound,
+    ),
+    Rule(
+        name="one_volunteer_a_contact",
+        sentence="No two volunteers had the same person",
+        chance="a contact who was given to a volunteer within five seconds of another volunteer's, or whom another "
+        "volunteer had before",
+        judge=judge_claims,
+    ),
+)
+"""In the order of the design; all are judged in every rehearsal."""
