@@ -14,10 +14,11 @@ import click
 if TYPE_CHECKING:
     from simulator.model.scenario import Scenario
     from simulator.rehearsal.progress import Progress
-    from simulator.report.result import Plan, Rehearsed
+    from simulator.report.result import Plan, Rehearsed, Result
 
 BROKEN_RULE = 1
 NO_GO = 3
+NOT_TESTED = 4
 TERMINATED = 143  # 128 + SIGTERM, as the shell has it
 _MOST_CONTACTS = 5_000_000
 _ENDS_WITHIN_S = 10
@@ -67,7 +68,7 @@ def _list_scenarios(context: click.Context, _: click.Parameter, wanted: bool) ->
     help="Where the reports go; not where others are.  [default: the first free of reports/SCENARIO-SEED, .2, …]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the summary.")
-@click.option("--strict", is_flag=True, help="End with 3 on NO-GO.")
+@click.option("--strict", is_flag=True, help="End with 3 on NO-GO, with 4 if a rule was not tested.")
 @click.option(
     "--rejects",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -97,7 +98,8 @@ def rehearse(
     """Run a whole text bank in virtual time, and say whether it may go ahead.
 
     SCENARIO is a name or the path of a TOML file; the default is election-day. The status is 0 when every rule
-    held, whatever the verdict, 1 when one was broken, 2 on bad input; with --strict 3 on NO-GO.
+    held, whatever the verdict, 1 when one was broken, 2 on bad input; with --strict 3 on NO-GO, and 4 on any
+    other verdict when a rule was not tested.
     """
     from msgspec.structs import replace
 
@@ -118,7 +120,17 @@ def rehearse(
     _print(rehearsed, as_json=as_json)
     if not rehearsed.result.held:
         return BROKEN_RULE
-    return NO_GO if strict and rehearsed.result.verdict == "NO-GO" else 0
+    return _strict_status(rehearsed.result) if strict else 0
+
+
+def _strict_status(result: "Result") -> int:
+    """Of a run in which no rule was broken; a rule that nothing could have broken is named."""
+    if result.verdict == "NO-GO":
+        return NO_GO
+    if not result.not_tested:
+        return 0
+    click.echo(f"not tested: {', '.join(result.not_tested)}", err=True)
+    return NOT_TESTED
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def starting(scenario: Scenario, start: datetime) -> Scenario:
 
 
 def broken(done: Rehearsed) -> set[str]:
-    """The invariants that did not hold; all ten must have been judged."""
+    """The invariants that did not hold; all must have been judged."""
     assert list(done.result.invariants) == list(INVARIANTS)
     return {name for name, count in done.result.invariants.items() if count}
 

@@ -13,6 +13,7 @@ from gateway import cli
 from gateway.core.rules.errors import BadInput
 from simulator.audit.records import Violation
 from simulator.model.scenario import shipped
+from simulator.report.result import INVARIANTS
 from tests.simulator.sample_rehearsal import rehearsed, snapshot
 
 CONTACTS = "phone,first_name\n+12155550123,Ann\n"
@@ -26,6 +27,7 @@ class Runs:
         self.violations = ()
         self.error = None
         self.verdict = None
+        self.not_tested = ()
 
     def rehearse(self, plan, on_progress=None):
         self.plans.append(plan)
@@ -36,6 +38,8 @@ class Runs:
             plan.rejects.write_text("line,column,reason,text\n", encoding="utf-8")
         done = rehearsed(60, violations=self.violations)
         done.plan = plan
+        chances = {name: int(name not in self.not_tested) for name in INVARIANTS}
+        done.result = msgspec.structs.replace(done.result, chances=chances)
         if self.verdict is not None:
             done.result = msgspec.structs.replace(done.result, verdict=self.verdict)
         return done
@@ -115,6 +119,17 @@ def test_strict_is_status_3_on_a_no_go_alone(runs: Runs, verdict: str, status: i
     runs.verdict = verdict
     assert cli.run(["rehearse", "--contacts", "60"]) == 0
     assert cli.run(["rehearse", "--contacts", "60", "--strict"]) == status
+
+
+def test_strict_is_status_4_when_a_rule_was_not_tested(
+    runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs.verdict, runs.not_tested = "GO with limits", ("lawful_hours", "legal_moves")
+    assert cli.run(["rehearse", "--contacts", "60"]) == 0
+    assert cli.run(["rehearse", "--contacts", "60", "--strict"]) == 4
+    assert "not tested: lawful_hours, legal_moves\n" in capsys.readouterr().err
+    runs.verdict = "NO-GO"
+    assert cli.run(["rehearse", "--contacts", "60", "--strict"]) == 3
 
 
 def test_a_broken_rule_is_status_1_strict_or_not(runs: Runs) -> None:
