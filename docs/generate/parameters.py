@@ -82,6 +82,15 @@ MEANINGS: Mapping[str, str] = {
     "volunteers.shifts[].to_h": "hours since the start",
     "volunteers.shifts[].share": "of the texting volunteers; the shifts sum to 1",
     "faults.brownouts[].carrier": "which carrier is slow",
+    "faults.carrier_failures[].carrier": "which carrier fails",
+    "faults.carrier_failures[].code": "how the texts end: unknown error, congestion, or too fast",
+    "faults.carrier_failures[].share": "of the texts it takes meanwhile",
+    "faults.rushes[].mms_late_s": "how late each MMS comes: 15 to 30 min are seen",
+    "faults.rushes[].full_hour_s": "how long after the full hour that takes to fade to slow_factor",
+    "faults.chaos.carrier_failures": "how many the seed strews over the day",
+    "faults.chaos.webhook_backlogs": "how many the seed strews over the day",
+    "handsets.given_up_median_s": "when the carrier gives such a text up, 30003; half are kept longer",
+    "handsets.given_up_p95_s": "one in twenty is kept longer",
     "faults.brownouts[].slow_factor": "times slower, in rate and in latency",
     "faults.number_bans[].nth": "which number, counted from 0 in the order of purchase",
     "faults.number_bans[].code": "30007: every text of it is filtered; 21606: it is refused",
@@ -114,7 +123,7 @@ _UNITS = (  # by the end of a name, the longest first
     ("_s", "seconds"),
 )
 # What the filter compares are shares as well, whatever they are called.
-_RATIOS = re.compile(r"^filtering\.(?!.*_(?:s|texts)$)")
+_RATIOS = re.compile(r"^filtering\.(?!.*_(?:s|texts|factor)$)")
 # Choices of whoever writes the scenario: nothing in the world to be right or wrong about.
 _CHOICES = frozenset(
     {
@@ -202,8 +211,12 @@ def _unit(name: str, kind: Any) -> str:
     last = name.rpartition(".")[2]
     if _RATIOS.match(name) or last.startswith("stock") or name.startswith("population.carriers."):
         return "numbers" if last.startswith("stock") else "share, 0 to 1"
-    if last in {"share", "receipt_missing"}:
+    if last in {"share", "receipt_missing", "unknown_error", "dead_by_carrier"}:
         return "share, 0 to 1"
+    if last.endswith("_factor") and last not in {"further_reply_factor", "cold_factor"}:
+        return "times by carrier" if _base(kind) is dict else "times"
+    if name.startswith("faults.webhook_backlogs") and last.endswith("per_s"):
+        return "webhooks/s"
     per = " by carrier" if _base(kind) is dict else ""
     found = next((unit for end, unit in _UNITS if last.endswith((end, f"{end}_at_s"))), "")
     if last == "carrier_per_s":

@@ -25,6 +25,7 @@ INDEX: dict[str, int] = {name: index for index, name in enumerate(CARRIERS)}
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
+AtLeastOne = Annotated[float, msgspec.Meta(ge=1)]
 
 _STEPS = 4096
 _ROUNDING_S = 1e-9  # SimPy adds a delay to now: the sum may miss the slot by one unit in the last place
@@ -39,6 +40,11 @@ class CarrierParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     accept_median_s: Positive = 0.6  # seconds, provider to carrier (`sent`) [A]
     accept_p99_s: Positive = 4.0  # seconds [A]
     unknown_error_share: Share = 0.005  # share ending 30008 [A]
+    unknown_error: dict[Carrier, Share] = {}  # where a carrier has another share than that [A]
+    latency_factor: dict[
+        Carrier, Positive
+    ] = {}  # so many times as slow as the times here and the handsets' [A]
+    filter_factor: dict[Carrier, Positive] = {}  # its filter takes so many times as much [A]
     receipt_missing: dict[Carrier, Share] = msgspec.field(  # share of deliveries that stay `sent` [A]
         default_factory=lambda: {
             "att": 0.01,
@@ -55,6 +61,8 @@ class CarrierParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     queue_s: Positive = 36_000.0  # seconds of segments the provider queues: 10 hours [S]
     other_per_number_per_s: Positive = 1.0  # segments/s per number to a carrier without its own rate [S]
     base_usd: float = 0.0083  # per segment, out and in, 2026 [S]
+    base_mms_usd: float = 0.022  # per MMS, out, 2026 [S]
+    lookup_usd: float = 0.008  # per phone looked up for its line type; seen in price lists, not confirmed [A]
     number_monthly_usd: float = 1.15  # per long code [S]
     fee_out_usd: dict[Carrier, float] = msgspec.field(  # per outbound segment, May 2026 [S]
         default_factory=lambda: {
@@ -66,6 +74,16 @@ class CarrierParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
             "voip": 0.0020,
         }
     )
+    fee_mms_usd: dict[Carrier, float] = msgspec.field(  # per outbound MMS, 2026 [S]
+        default_factory=lambda: {
+            "att": 0.009,
+            "tmobile": 0.010,
+            "verizon": 0.0070,
+            "uscellular": 0.010,
+            "regional": 0.0075,
+            "voip": 0.0075,
+        }
+    )
     fee_in_usd: dict[Carrier, float] = msgspec.field(  # per inbound segment, May 2026 [S]
         default_factory=lambda: {"att": 0.0035, "tmobile": 0.0025, "regional": 0.0035}
     )
@@ -74,9 +92,17 @@ class CarrierParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
         """The share of deliveries for which `carrier` sends no receipt."""
         return self.receipt_missing.get(carrier, 0.0)
 
+    def unknown_error_of(self, carrier: Carrier) -> float:
+        """The share of texts to `carrier` that end 30008."""
+        return self.unknown_error.get(carrier, self.unknown_error_share)
+
     def price_out_usd(self, carrier: Carrier) -> float:
         """Dollars per outbound segment to `carrier`."""
         return self.base_usd + self.fee_out_usd.get(carrier, 0.0)
+
+    def price_mms_usd(self, carrier: Carrier) -> float:
+        """Dollars per outbound MMS to `carrier`."""
+        return self.base_mms_usd + self.fee_mms_usd.get(carrier, 0.0)
 
     def price_in_usd(self, carrier: Carrier) -> float:
         """Dollars per inbound segment from `carrier`."""
@@ -94,9 +120,12 @@ class CampaignRegistration(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     max_numbers: int = 49  # without a number-pool approval [S]
     registered: bool = True
     brand: str = ""  # campaigns of one brand share T-Mobile's cap; empty: a brand of its own
+    mms_per_s: Positive = 40.0  # MMS/s to each carrier
+    tmobile_fee_waived: bool = False  # approved campaigns of 501(c)(3) organisations pay T-Mobile nothing [S]
 
 
 _BY_SCORE = ((225.0, 75.0), (120.0, 40.0), (12.0, 4.0))  # 75-100, 50-74, below: total, each of the three [S]
+_MMS_BY_RATE = ((75.0, 40.0), (40.0, 20.0), (0.0, 5.0))  # by what the three take: MMS/s to each carrier [S]
 _TMOBILE_DAY = (
     (75, 200_000),
     (50, 40_000),
@@ -105,7 +134,9 @@ _TMOBILE_DAY = (
 )  # by score, segments per Pacific day [P]
 
 CampaignKind = Literal["political", "charity", "declared", "mixed", "low_volume_mixed", "sole_proprietor"]
-BrandKind = Literal["political_527", "standard", "nonprofit", "low_volume", "sole_proprietor", "government"]
+BrandKind = Literal[
+    "political_527", "standard", "nonprofit", "charity", "low_volume", "sole_proprietor", "government"
+]
 
 
 def registration_of(
@@ -124,10 +155,12 @@ def registration_of(
             return _granted(12.0, (4.0,) * 3, 4.0, 2_000, brand=brand)
         case "political_527" | "government":
             return _granted(225.0, (75.0,) * 3, 8.0, None, brand=brand)
-        case "standard" | "nonprofit":
-            total, each = _BY_SCORE[0 if score >= 75 else 1 if score >= 50 else 2]
+        case "standard" | "nonprofit" | "charity":
+            is_charity = campaign_kind == "charity"  # AT&T's class P, whatever the score [P]
+            total, each = _BY_SCORE[1 if is_charity or 50 <= score < 75 else 0 if score >= 75 else 2]
             cap = next(segments for least, segments in _TMOBILE_DAY if score >= least)
-            return _granted(total, (each,) * 3, min(8.0, each), cap, brand=brand)
+            waived = brand_kind == "charity" and is_charity
+            return _granted(total, (each,) * 3, min(8.0, each), cap, brand=brand, tmobile_fee_waived=waived)
         case _:
             assert_never(brand_kind)
 
@@ -140,6 +173,7 @@ def _granted(
     *,
     brand: str,
     max_numbers: int = 49,
+    tmobile_fee_waived: bool = False,
 ) -> CampaignRegistration:
     att, tmobile, verizon = three
     rates: dict[Carrier, float] = {
@@ -148,7 +182,15 @@ def _granted(
         "verizon": verizon,
         "uscellular": uscellular,
     }
-    return CampaignRegistration(total, rates, cap, max_numbers, brand=brand)
+    return CampaignRegistration(
+        total,
+        rates,
+        cap,
+        max_numbers,
+        brand=brand,
+        mms_per_s=next(mms_per_s for least, mms_per_s in _MMS_BY_RATE if verizon >= least),
+        tmobile_fee_waived=tmobile_fee_waived,
+    )
 
 
 class Percentiles:
@@ -156,10 +198,10 @@ class Percentiles:
 
     __slots__ = ("_table",)
 
-    def __init__(self, *points: tuple[float, float]) -> None:
+    def __init__(self, *points: tuple[float, float], factor: float = 1.0) -> None:
         normal = NormalDist()
         scores = [normal.inv_cdf(share) for share, _ in points]
-        logs = [log(time_s) for _, time_s in points]
+        logs = [log(factor * time_s) for _, time_s in points]
         last = len(points) - 2
 
         def at(score: float) -> float:
@@ -212,6 +254,7 @@ class Queued(Protocol):
     n: int
     carrier: int
     segments: int
+    is_mms: bool
     deadline: float
     waiting: bool
 
@@ -265,6 +308,7 @@ class CampaignQueue(Generic[Item]):
     def limit(self, registration: CampaignRegistration) -> None:
         """Set the rates; what already waits departs at the new ones."""
         self._total_per_s = registration.total_per_s
+        self._mms_per_s = registration.mms_per_s
         for name, lane in zip(CARRIERS, self._lanes, strict=True):
             lane.rate_per_s = registration.carrier_per_s.get(name)
 
@@ -285,6 +329,8 @@ class CampaignQueue(Generic[Item]):
 
     def _go(self, item: Item, lane: "_Lane[Item]", now: float) -> None:
         rate_per_s = lane.rate_per_s or self._other_per_number_per_s * max(1, self.numbers)
+        if item.is_mms:
+            rate_per_s = min(rate_per_s, self._mms_per_s)
         if self._slow_factor is not None:
             rate_per_s /= self._slow_factor(item.carrier, now)
         lane.free_at = max(lane.free_at, now) + item.segments / rate_per_s

@@ -4,6 +4,8 @@ Four SimPy events: accepted by the carrier, word of that, the end (on the handse
 that.
 """
 
+from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 import simpy
@@ -20,6 +22,7 @@ from simulator.model.webhooks import Webhooks
 
 _SILENT = -1  # reported as delivered, never shown
 _BITS_20 = (1 << 20) - 1
+_FROM_20 = 2.0**-20
 
 
 class Journey:
@@ -40,6 +43,7 @@ class Journey:
     ) -> None:
         self.people: Receiver | None = None
         self.caps: dict[int, DailyCap] = {}
+        self._fee_waived: set[int] = set()  # campaigns that pay T-Mobile nothing
         self._env = env
         self._ledger = ledger
         self._faults = faults
@@ -49,11 +53,20 @@ class Journey:
         self._webhooks = webhooks
         self._filter_luck = draws.stream("market/filter")
         self._any_brownout = faults.any_brownout
+        self._any_failure = faults.any_carrier_failure
         self._any_storm = bool(faults.parameters.receipt_storms)
         self._refusal_s = parameters.refusal_s
-        self._accept_s = Percentiles((0.5, parameters.accept_median_s), (0.99, parameters.accept_p99_s))
-        self._unknown_below = _threshold(parameters.unknown_error_share)
+        slowness = [parameters.latency_factor.get(name, 1.0) for name in CARRIERS]
+        accept = (0.5, parameters.accept_median_s), (0.99, parameters.accept_p99_s)
+        self._accept_s = _per_carrier(slowness, *accept)
+        self._arrival_s = _per_carrier(slowness, *handsets.arrival)
+        self._filter_factor = [parameters.filter_factor.get(name, 1.0) for name in CARRIERS]
+        self._unknown_below = [_threshold(parameters.unknown_error_of(name)) for name in CARRIERS]
         self._missing_below = [_threshold(parameters.receipt_missing_share(name)) for name in CARRIERS]
+
+    def waive_tmobile_fee(self, campaign: int, *, waived: bool) -> None:
+        """Whether a campaign pays T-Mobile's fee."""
+        (self._fee_waived.add if waived else self._fee_waived.discard)(campaign)
 
     def fail_soon(self, passage: Passage, code: int) -> None:
         passage.code = code
@@ -74,8 +87,9 @@ class Journey:
             self.fail_soon(passage, 30033)
             return
         passage.departed_at = now
-        self._ledger.bill(passage.carrier, passage.segments)
-        latency_s = self._accept_s.at_bits(passage.word)
+        is_waived = passage.carrier == TMOBILE and submission.campaign in self._fee_waived
+        self._ledger.bill(passage.carrier, passage.segments, is_mms=passage.is_mms, fee_waived=is_waived)
+        latency_s = self._accept_s[passage.carrier].at_bits(passage.word)
         if self._any_brownout:
             latency_s *= self._faults.slow_factor(passage.carrier, now)
         reached = self._accepted
@@ -92,14 +106,17 @@ class Journey:
         now = self._env.now
         self._ledger.accept(passage.n, passage.departed_at, now)
         self._webhooks.status(passage, SENT)
-        delay_s = self._handsets.arrival_s.at_bits(passage.word >> 12)
+        delay_s = self._arrival_s[passage.carrier].at_bits(passage.word >> 12)
         if self._any_brownout:
             delay_s *= self._faults.slow_factor(passage.carrier, now)
+            if passage.is_mms:
+                delay_s += self._faults.mms_late_s(now)
         code = self._obstacle(passage, now)
         if not code:
             off_s = self._handsets.back_at(passage.submission.to, now) - now
-            if off_s > self._handsets.store_s:
-                code, delay_s = 30003, self._handsets.store_s
+            kept_s = self._handsets.kept_s(passage.submission.to, now) if off_s > 0 else inf
+            if off_s > kept_s:
+                code, delay_s = 30003, kept_s
             else:
                 delay_s += off_s
         passage.code = code
@@ -117,6 +134,7 @@ class Journey:
             first=passage.nth == 0,
             uniform=self._filter_luck(to, passage.nth),
             now=now,
+            factor=self._filter_factor[passage.carrier],
         )
         if verdict:
             return _SILENT if verdict is Screened.SILENT else 30007
@@ -125,7 +143,10 @@ class Journey:
             return 30007
         if passage.line:
             return 30006 if passage.line == LANDLINE else 30005
-        return 30008 if (passage.word >> 24 & _BITS_20) < self._unknown_below else 0
+        luck = passage.word >> 24 & _BITS_20
+        if luck < self._unknown_below[passage.carrier]:
+            return 30008
+        return self._faults.carrier_fails(passage.carrier, now, luck * _FROM_20) if self._any_failure else 0
 
     def _ended(self, event: Any) -> None:
         """The message is on the handset, or certainly never will be."""
@@ -161,6 +182,12 @@ class Journey:
     def _end(self, passage: Passage, status: int) -> None:
         self._ledger.final(passage.n, self._env.now, status, passage.code)
         self._webhooks.status(passage, status, passage.code)
+
+
+def _per_carrier(slowness: Sequence[float], *points: tuple[float, float]) -> list[Percentiles]:
+    """A time's distribution for each carrier, by how slow it is; carriers alike have one in common."""
+    known = {factor: Percentiles(*points, factor=factor) for factor in slowness}
+    return [known[factor] for factor in slowness]
 
 
 def _threshold(share: float) -> int:

@@ -172,6 +172,10 @@ class Ledger:
         self._price_out = [prices.price_out_usd(name) for name in CARRIERS]
         self._price_in = [prices.price_in_usd(name) for name in CARRIERS]
         self._price_number = prices.number_monthly_usd
+        self._price_mms = [prices.price_mms_usd(name) for name in CARRIERS]
+        self._fee_waived_out = (prices.base_usd, prices.base_mms_usd)
+        self._price_lookup = prices.lookup_usd
+        self.lookups = 0
 
     def submit(self, submission: Submission, arrived_at: float, carrier: int) -> int:
         """One message the provider has taken; returns its `n`."""
@@ -219,10 +223,18 @@ class Ledger:
         self.arrivals.append(n, at, shown)
         self._shown += shown
 
-    def bill(self, carrier: int, segments: int) -> None:
-        """Charged when the carrier is reached, whatever becomes of the text (carrier pass-through fees)."""
+    def bill(self, carrier: int, segments: int, *, is_mms: bool = False, fee_waived: bool = False) -> None:
+        """Charged when the carrier is reached, whatever becomes of the text; waived: the carrier's fee alone is."""
         self.segments_billed += segments
-        self.cost_usd += segments * self._price_out[carrier]
+        if fee_waived:
+            self.cost_usd += segments * self._fee_waived_out[is_mms]
+        else:
+            self.cost_usd += segments * (self._price_mms if is_mms else self._price_out)[carrier]
+
+    def look_up(self) -> None:
+        """A phone's line type and carrier were asked for."""
+        self.lookups += 1
+        self.cost_usd += self._price_lookup
 
     def receive(
         self, at: float, person: int, number: int, *, campaign: int, carrier: int, text: str, segments: int

@@ -99,7 +99,7 @@ class Market:
         self.filtering = Filtering(parameters.filtering)
         luck = draws.stream("market/provisioning")
         self.inventory = Inventory(parameters.inventory, lambda phone: population.index_of(phone) >= 0, luck)
-        self.webhooks = Webhooks(env, parameters.webhooks, draws, ledger)
+        self.webhooks = Webhooks(env, parameters.webhooks, draws, ledger, faults)
         self.blocks = BlockList(parameters.block_scope)
         self.stray_inbound = 0  # texts to numbers that are not ours
         self._env = env
@@ -122,7 +122,9 @@ class Market:
         self._caps: dict[str, DailyCap] = {}
         self._purchases = 0
         self._know_population(population)
-        self._draw_streams(draws)
+        self._journey_luck = draws.stream("market/journey")
+        self._inbound_luck = draws.stream("market/inbound")
+        self._lookup_luck = draws.stream("market/lookup")
         carriers = parameters.carriers
         self._inbound_s = Percentiles((0.5, carriers.inbound_median_s), (0.99, carriers.inbound_p99_s))
 
@@ -136,11 +138,6 @@ class Market:
         self._texts_from = array("I", bytes(4 * len(population)))
         self._texts_from_strangers: dict[int, int] = {}
         self._opaque: dict[int, bytes] = {}
-
-    def _draw_streams(self, draws: Draws) -> None:
-        self._journey_luck = draws.stream("market/journey")
-        self._inbound_luck = draws.stream("market/inbound")
-        self._lookup_luck = draws.stream("market/lookup")
 
     # ------------------------------------------------------------ what the gateway hears
 
@@ -177,6 +174,7 @@ class Market:
         """Register a campaign, or change its limits."""
         self.filtering.register(campaign, registration.max_numbers)
         self._set_cap(campaign, registration)
+        self._journey.waive_tmobile_fee(campaign, waived=registration.tmobile_fee_waived)
         known = self._campaigns.get(campaign)
         if known is not None:
             known.registration = registration
@@ -281,7 +279,7 @@ class Market:
         holding = self.inventory.holding(submission.sender)
         if holding is None or self._faults.ban_code(holding.nth, now) == 21606:
             return 21606
-        if not submission.body or submission.body.isspace():
+        if not submission.pictures and (not submission.body or submission.body.isspace()):
             return 21602
         if len(submission.body) > _LONGEST_BODY:
             return 21617
@@ -331,6 +329,7 @@ class Market:
             submission.segments,
             now + submission.validity_s,
             self._journey_luck.word(to, nth),
+            is_mms=submission.pictures > 0,
         )
 
     # ------------------------------------------------------------ inbound
@@ -384,7 +383,8 @@ class Market:
     # ------------------------------------------------------------ questions
 
     def lookup(self, phone: int) -> tuple[str, str]:
-        """(line type, carrier) as a lookup service says it; a small share is wrong."""
+        """(line type, carrier) as a lookup service says it, for its price; a small share is wrong."""
+        self.ledger.look_up()
         index = self._index_of(phone)
         if index < 0 or self._line_of[index] == DEAD:
             return "unknown", ""

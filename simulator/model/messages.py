@@ -43,6 +43,7 @@ class Submission(msgspec.Struct, frozen=True, gc=False):
     validity_s: float
     reference: tuple[int, int, int] | bytes
     handed_at: float
+    pictures: int = 0  # with one it is an MMS, whatever its text
 
 
 class Passage(msgspec.Struct, gc=False):
@@ -58,6 +59,7 @@ class Passage(msgspec.Struct, gc=False):
     segments: int
     deadline: float
     word: int
+    is_mms: bool = False
     waiting: bool = False
     departed_at: float = 0.0
     code: int = 0

@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from simulator.model.carriers import CARRIERS, Share
+from simulator.model.carriers import CARRIERS, Carrier, Share
 from simulator.model.draws import Draws, Stream
 
 # Exchanges no subscriber has, in the order they are filled: 555, the plant-test codes 958 and 959,
@@ -87,6 +87,7 @@ class PopulationParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     carriers: CarrierShares = CarrierShares()
     landline_share: Share = 0.03  # of contacts; 8 % on a list nobody cleaned [A] -> 30006
     dead_share: Share = 0.02  # of contacts; 6 % on an old list [A] -> 30005
+    dead_by_carrier: dict[Carrier, Share] = {}  # of a carrier's numbers, where another share is dead [A]
     reassigned_share: Share = 0.03  # of mobile contacts: somebody else has the number now [A]
     missing_first_name_share: Share = 0.005  # of contacts: the script's fallback name is used [A]
     states: Annotated[tuple[State, ...], Meta(min_length=1)] = (
@@ -99,7 +100,7 @@ class PopulationParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     )
 
     def __post_init__(self) -> None:
-        if self.landline_share + self.dead_share > 1:
+        if self.landline_share + max(self.dead_share, *self.dead_by_carrier.values(), 0.0) > 1:
             raise ValueError("landline_share and dead_share sum to more than 1")
         codes = [code for state in self.states for code in state.area_codes]
         twice = sorted({code for code in codes if codes.count(code) > 1})
@@ -135,7 +136,7 @@ class Population:
         self.parameters = parameters
         carriers = _choices(parameters.carriers.in_order(), draws.stream("population/carrier"), self.phones)
         self.carrier: NDArray[np.uint8] = carriers.astype(np.uint8)
-        self.line = _lines(parameters, draws.stream("population/line"), self.phones)
+        self.line = _lines(parameters, draws.stream("population/line"), self.phones, self.carrier)
         reassigned = draws.stream("population/reassigned").many(self.phones) < parameters.reassigned_share
         self.reassigned: NDArray[np.bool_] = reassigned & (self.line == Line.MOBILE)
         self._first_name = draws.stream("population/first name")
@@ -230,12 +231,15 @@ def _choices(shares: tuple[float, ...], stream: Stream, who: NDArray[np.int64]) 
     return index
 
 
-def _lines(parameters: PopulationParameters, stream: Stream, phones: NDArray[np.int64]) -> NDArray[np.uint8]:
+def _lines(
+    parameters: PopulationParameters, stream: Stream, phones: NDArray[np.int64], carrier: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
     """A dead number is dead and a landline a landline; a bigger share only adds to them."""
     luck = stream.many(phones)
     line = np.full(len(phones), Line.MOBILE, dtype=np.uint8)
     line[luck < parameters.landline_share] = Line.LANDLINE
-    line[luck >= 1 - parameters.dead_share] = Line.DEAD
+    dead = np.array([parameters.dead_by_carrier.get(name, parameters.dead_share) for name in CARRIERS])
+    line[luck >= 1 - dead[carrier]] = Line.DEAD
     return line
 
 

@@ -5,6 +5,7 @@ lost; the message itself is untouched and can still be fetched.
 """
 
 from collections.abc import Callable
+from math import inf
 from typing import Annotated, Any
 
 import msgspec
@@ -12,6 +13,7 @@ import simpy
 
 from simulator.model.carriers import Seconds, Share
 from simulator.model.draws import Draws
+from simulator.model.faults import Faults
 from simulator.model.ledger import SENT, STATUSES, Ledger
 from simulator.model.messages import Passage
 
@@ -79,7 +81,12 @@ class Webhooks:
     """Carries status callbacks and inbound texts to `on_status` and `on_inbound`."""
 
     def __init__(
-        self, env: simpy.Environment, parameters: WebhookParameters, draws: Draws, ledger: Ledger
+        self,
+        env: simpy.Environment,
+        parameters: WebhookParameters,
+        draws: Draws,
+        ledger: Ledger,
+        faults: Faults | None = None,
     ) -> None:
         self.on_status: Callable[[StatusEvent], object] = no_status
         self.on_inbound: Callable[[InboundEvent], object] = no_inbound
@@ -88,6 +95,9 @@ class Webhooks:
         self._status_luck = draws.stream(_STATUS_LUCK)
         self._inbound_luck = draws.stream(_INBOUND_LUCK)
         self._parameters = parameters
+        self._faults = faults
+        self._line_ends_at = 0.0  # of the webhooks that wait in a backlog
+        self._after_per_s = inf
         spread_s = parameters.slowest_s - parameters.fastest_s
         self._latency_s = [parameters.fastest_s + spread_s * step / 4096 for step in range(4096)]
         self._lost_below = round(parameters.lost_share * 65536)
@@ -104,11 +114,28 @@ class Webhooks:
         delay_s = self._latency_s[word & _BITS_12]
         if early and (word >> 28 & _BITS_16) < self._overtaken_below:
             delay_s += self._parameters.overtaken_s
+        delay_s = self._with_backlog(delay_s)
         call = _StatusCall(passage, status, code, self._parameters.retries)
         self._env.timeout(delay_s, call).callbacks.append(self._bring_status)
         if (word >> 44 & _BITS_16) < self._twice_below:
             again = _StatusCall(passage, status, code, self._parameters.retries)
             self._env.timeout(delay_s + self._parameters.twice_s, again).callbacks.append(self._bring_status)
+
+    def _with_backlog(self, delay_s: float) -> float:
+        """The delay of a webhook that is due so late, with what it waits in line."""
+        if self._faults is None or not self._faults.parameters.webhook_backlogs:
+            return delay_s
+        due = self._env.now + delay_s
+        first_at = max(due, self._line_ends_at)
+        backlog = self._faults.backlog(first_at)
+        if backlog is not None:
+            self._line_ends_at = first_at + 1 / backlog.per_s
+            self._after_per_s = backlog.after_per_s
+        elif first_at > due:
+            self._line_ends_at = first_at + 1 / self._after_per_s
+        else:
+            return delay_s
+        return self._line_ends_at - self._env.now
 
     def _bring_status(self, event: Any) -> None:
         call: _StatusCall = event.value
@@ -130,6 +157,7 @@ class Webhooks:
             self._ledger.webhooks_lost += 1
             return
         delay_s = self._latency_s[word & _BITS_12]
+        delay_s = self._with_backlog(delay_s)
         retries = self._parameters.retries
         self._env.timeout(delay_s, _InboundCall(n, event, retries)).callbacks.append(self._bring_inbound)
         if (word >> 44 & _BITS_16) < self._twice_below:

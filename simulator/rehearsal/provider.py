@@ -118,6 +118,7 @@ class SimulatedProvider:
             validity_s=text.validity_s,
             reference=(text.campaign_id, text.message_id, text.attempt),
             handed_at=call.handed_at,
+            pictures=len(text.media or ()),
         )
         try:
             return Accepted(self._market.submit(submission))

@@ -116,7 +116,12 @@ class _Rehearsal:
         self.watch = watch
         self.draws = Draws(plan.seed)
         self.ledger = Ledger(plan.scenario.carriers)
-        self.faults = Faults(plan.scenario.faults, self.draws, plan.scenario.duration_s)
+        self.faults = Faults(
+            plan.scenario.faults,
+            self.draws,
+            plan.scenario.duration_s,
+            start_at=plan.scenario.start_at,
+        )
         self.clock = Clock(loop, plan.scenario.start_at)
         self.database = PacedDatabase(dsn)
         loop.wait_for(self.database)

@@ -106,6 +106,7 @@ class Item:
     deadline: float
     arrived_at: float = 0.0
     waiting: bool = False
+    is_mms: bool = False
 
 
 def run_queue(arrivals, registration, *, slow_factor=None, numbers=1):

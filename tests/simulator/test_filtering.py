@@ -16,15 +16,21 @@ GOOD = "Hi Ann, it's Bo with Vote Example. Can we count on you? Reply STOP to op
     [
         (GOOD, 0.002, 0.002),
         ("Hi Ann, can we count on you?", 0.012, 0.002),
-        (GOOD + " https://bit.ly/x1", 0.052, 0.052),
-        (GOOD + " HTTPS://TinyURL.com/x1", 0.052, 0.052),
-        (GOOD + " https://rabbit.ly/x1", 0.002, 0.002),
-        (GOOD + " https://bit.ly.example.org", 0.002, 0.002),
+        (GOOD + " https://bit.ly/x1", 0.074, 0.052),
+        (GOOD + " HTTPS://TinyURL.com/x1", 0.074, 0.052),
+        (GOOD + " https://rabbit.ly/x1", 0.024, 0.002),
+        (GOOD + " https://bit.ly.example.org", 0.024, 0.002),
         ("VOTE NOW OR LOSE EVERYTHING, reply STOP to end", 0.012, 0.012),
         ("Hola, responda ALTO para no recibir mensajes", 0.002, 0.002),
-        (GOOD + " https://a.example https://b.example", 0.012, 0.012),
+        (GOOD + " https://a.example https://b.example", 0.034, 0.012),
         (GOOD + " No more guns in schools", 0.052, 0.052),
         ("OK", 0.012, 0.002),
+        (
+            GOOD + " We meet on Tuesday at seven in the library, all are welcome, and there is cake" * 2,
+            0.020,
+            0.002,
+        ),
+        (GOOD + " https://a.example/" + "x" * 160, 0.024, 0.002),
     ],
 )
 def test_content_scores(body, first, later):

@@ -176,7 +176,11 @@ def test_silent_filtering_reports_delivered_and_shows_nothing():
 
 
 def test_a_handset_that_was_off_gets_its_text_late():
-    world = World(calm(handsets=HandsetParameters(off_share=1.0, off_median_s=3_600, off_p95_s=7_200)))
+    world = World(
+        calm(
+            handsets=HandsetParameters(off_share=1.0, off_median_s=3_600, off_p95_s=7_200, given_up_share=0.0)
+        )
+    )
     world.send()
     world.run()
     [seen] = world.people.seen
@@ -185,7 +189,9 @@ def test_a_handset_that_was_off_gets_its_text_late():
 
 
 def test_30003_comes_when_the_store_gives_up():
-    world = World(calm(handsets=HandsetParameters(off_share=1.0, off_median_s=1e6, off_p95_s=2e6)))
+    world = World(
+        calm(handsets=HandsetParameters(off_share=1.0, off_median_s=1e6, off_p95_s=2e6, given_up_share=0.0))
+    )
     world.send()
     world.run(2.9 * DAYS)
     assert world.words() == [("sent", 0)]
