@@ -209,6 +209,7 @@ class Gateway:
         """Brings the gauges of what memory knows up to date."""
         self.metrics.inbound_gap(self.dispatch.inbound_gap.open_s)
         self.metrics.database_away(self.database.outage.length_s)
+        self.ownership.look()
         self.workload.look(self._windows())
 
     def _windows(self) -> "list[CommitWindow[Any, Any]]":

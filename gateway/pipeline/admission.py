@@ -362,7 +362,8 @@ class Admission:
     def _settle(self, campaign_id: int, item: _Pending, written: _Try) -> None:
         """The try was written, and so no other."""
         item.outcome = self._entered(campaign_id, written)
-        self._drop_lost(campaign_id, item, but=written)
+        if item.lost:
+            self._drop_lost(campaign_id, item, but=written)
 
     def _found(self, campaign_id: int, item: _Pending, entered: Entered) -> Outcome:
         """A lost try was written after all. What has moved on since needs us no more."""

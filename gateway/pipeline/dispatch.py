@@ -81,6 +81,9 @@ class Dispatch:
         )
         self._provider_silent_until = 0.0
         self.roads: dict[int, CampaignRoad] = {}
+        self._want_room: dict[
+            int, CampaignRoad
+        ] = {}  # roads that had more to claim than there were free calls
         self.trusted_until = math.inf  # by Clock.steady: then somebody else may own our campaigns
         self.tell: Callable[[int], None] = _nobody  # the campaign's owner, of what came into its queue here
         self.ended: Callable[[int, FencingToken, str], None] = (
@@ -136,12 +139,14 @@ class Dispatch:
         await self._delivery.windows.written(campaign_id, _WRITTEN_WITHIN_S)
         await road.save_numbers()
         if self.roads.get(campaign_id) is road:
+            self.wants_room(road, False)
             del self.roads[campaign_id]
 
     def drop(self, campaign_id: int) -> None:
         """Ends the road at once; what it has claimed and is not in a call goes back to the queue."""
         road = self.roads.pop(campaign_id, None)
         if road is not None:
+            self.wants_room(road, False)
             road.close()
             self.hand_over.recall(campaign_id)
 
@@ -204,9 +209,16 @@ class Dispatch:
         campaign = self._campaigns[campaign_id]
         return await claims.stopped(self.database, campaign.key, campaign.opt_out_scope, looked)
 
+    def wants_room(self, road: CampaignRoad, wants: bool) -> None:
+        """Whether the road is to be woken when a call has ended."""
+        if wants:
+            self._want_room[road.campaign.campaign_id] = road
+        else:
+            self._want_room.pop(road.campaign.campaign_id, None)
+
     def _freed(self) -> None:
-        for road in self.roads.values():
-            road.freed()
+        for road in self._want_room.values():
+            road.wake()
 
     def _go_on(self) -> None:
         """Lost texts are fetched: what they held back may go."""
@@ -272,6 +284,7 @@ class Dispatch:
         for campaign_id, road in roads.items():
             await road.save_numbers()
             self.roads.pop(campaign_id, None)
+        self._want_room.clear()
 
     def close(self) -> None:
         """Stops at once, as a crash would."""
@@ -279,3 +292,4 @@ class Dispatch:
             road.close()
         self.hand_over.close()
         self.roads.clear()
+        self._want_room.clear()

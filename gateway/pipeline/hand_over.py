@@ -91,9 +91,18 @@ class HandOver:
         """How many more may be claimed: as many as will find a free call within the horizon."""
         free, soon = self._free, 0
         if 0 < self._call_s < horizon_s:
-            lively = sum(1 for held in self._calls.values() if self._age_s(held) <= 2 * self._call_s)
-            soon = int((free + lively) * horizon_s / self._call_s)
+            soon = int((free + self._lively()) * horizon_s / self._call_s)
         return max(0, free + soon - (len(self._held) - len(self._calls)))
+
+    def _lively(self) -> int:
+        """Calls that take no longer than usual; those that do are the oldest."""
+        since = self._clock.steady() - 2 * self._call_s
+        hanging = 0
+        for held in self._calls.values():
+            if held.called_at >= since:
+                break
+            hanging += 1
+        return len(self._calls) - hanging
 
     def can_write(self, campaign_id: int) -> int:
         """How many more answers about a campaign's texts may wait to be written."""
@@ -309,6 +318,7 @@ class HandOver:
         """A call that outlasts the longest time on the wire is a lost answer, and whatever else outlasts its lease goes
         back to the queue. The provider's limits and the database's should see to both; nothing hangs on them alone."""
         steady = self._clock.steady()
+        self.look_validity.took.forget(steady)  # also while nobody is looked at
         for held in list(self._held.values()):
             if held.place is Place.IN_CALL:
                 self._end_hanging_call(held)
@@ -387,8 +397,8 @@ class HandOver:
     def _told(self, news: News, tried: int, told: "asyncio.Future[None]") -> None:
         """An answer that could not be written is told again; after that, recovery asks the provider."""
         self._unwritten[news.campaign_id] -= 1
-        if self._unwritten[news.campaign_id] == MOST_UNWRITTEN - 1:
-            self._freed()
+        if self._unwritten[news.campaign_id] >= MOST_UNWRITTEN - self.places:
+            self._freed()  # whoever keeps places for replies waits for as many
         if told.cancelled() or (error := told.exception()) is None:
             return
         _log.error("an answer could not be written", message_id=news.message_id, tried=tried, why=str(error))

@@ -117,7 +117,7 @@ class LookValidity:
 
     def to_tell(self, steady: float) -> float:
         """What the other workers are to be told now, in seconds."""
-        self.took.forget(steady)  # also while nobody is looked at
+        self.took.forget(steady)
         wanted_s = self.wanted_s
         if wanted_s < self.now_s / 2:
             self._before_s = max(self.now_s, self._before_s if steady < self._before_until else 0.0)

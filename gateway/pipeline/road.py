@@ -80,8 +80,8 @@ class CampaignRoad:
         self.hold = station.inbound_gap.hold(wants_fetch=bool(pool.numbers))
         self._stopping = False
         self._hours_changed = self._must_begin_anew = False  # to be followed at the next step
+        self._lease_s = station.options.lease_s
         self._promised: dict[int, float] = {}  # straight on, not written yet: message -> end of its lease
-        self._wants_room = False
         self.owned_since = station.clock.steady()
         self.task: asyncio.Task[None] | None = None
 
@@ -102,7 +102,7 @@ class CampaignRoad:
         is_ready = self._station.is_trusted and not (self._stopping or self.pool.must_be_saved)
         if not is_ready or not self._in_time(message, now):
             return None
-        chosen = self._choose(waiting(message), now, message.contact_id)
+        chosen = self._choose(waiting(message), now, now, message.contact_id)
         if isinstance(chosen, NoNumber):
             return None
         self._buyer.consider(chosen.buy)
@@ -110,7 +110,7 @@ class CampaignRoad:
         if not isinstance(chosen, Chosen):
             return None
         decided_at = self._station.clock.steady()
-        self._promised[message.message_id] = decided_at + self._station.options.lease_s
+        self._promised[message.message_id] = decided_at + self._lease_s
         seen_until = self._station.hand_over.look_validity.until(decided_at)
         return StraightOn(chosen.number.number_id, chosen.slot, decided_at, seen_until)
 
@@ -122,18 +122,13 @@ class CampaignRoad:
         hand_over = self._station.hand_over
         room = hand_over.room(self._station.options.horizon_s) - len(self._promised)
         room = min(room, hand_over.can_write(self.campaign.campaign_id))
-        kept = hand_over.places // _KEPT_FOR_REPLIES
-        return Room(room, room - (kept or int(hand_over.places > 1)))
-
-    def freed(self) -> None:
-        """A call has ended: who waited for room may go."""
-        if self._wants_room:
-            self.wake()
+        places = hand_over.places
+        return Room(room, room - (places // _KEPT_FOR_REPLIES or int(places > 1)))
 
     def go(self, message: Queued, to: StraightOn) -> None:
         """The intent is durable: hand over at the slot. The lease and the look began with the decision."""
-        clock = self._station.clock
-        self._writing.saw(clock.steady(), clock.steady() - to.decided_at)
+        steady = self._station.clock.steady()
+        self._writing.saw(steady, steady - to.decided_at)
         self._promised.pop(message.message_id, None)
         self._station.hand_over.at(
             Held(
@@ -145,7 +140,7 @@ class CampaignRoad:
                 pacer=self.pacer,
                 lane=message.lane,
                 due_at=message.due_at,
-                deadline=to.decided_at + self._station.options.lease_s,
+                deadline=to.decided_at + self._lease_s,
                 seen_until=to.seen_until,
             )
         )
@@ -274,7 +269,7 @@ class CampaignRoad:
         now = self._station.clock.now()
         horizon_s = self._station.options.horizon_s
         taken = self._queue.line.take(now, horizon_s, self.pacer, self._choose_waiting, self._room())
-        self._wants_room = taken.wants_room
+        self._station.wants_room(self, taken.wants_room)
         for buy in taken.buys:
             self._buyer.consider(buy)
         picked: list[Picked] = []
@@ -291,7 +286,7 @@ class CampaignRoad:
             await self._claim(picked)
         if refusals:
             await self._second_look.refuse(self.key, refusals)
-        if self._wants_room and self._room().for_others > 0:  # the second look has stopped some
+        if taken.wants_room and self._room().for_others > 0:  # the second look has stopped some
             return now
         return taken.wake_at
 
@@ -300,14 +295,14 @@ class CampaignRoad:
         return slot_at + SHORTEST_VALIDITY_S <= message.not_after - self._station.options.closing_margin_s
 
     def _choose_waiting(self, item: Waiting, at: float) -> Chosen | Wait | NoNumber:
-        return self._choose(item, at, self._queue[item.message_id].contact_id)
+        return self._choose(item, at, self._station.clock.now(), self._queue[item.message_id].contact_id)
 
-    def _choose(self, item: Waiting, at: float, contact_id: int) -> Chosen | Wait | NoNumber:
+    def _choose(self, item: Waiting, at: float, now: float, contact_id: int) -> Chosen | Wait | NoNumber:
         """Two texts to one new contact may wait together: the second goes from the first one's number.
 
         Its slot lies no earlier than the write that it still needs is done.
         """
-        now, horizon_s = self._station.clock.now(), self._station.options.horizon_s
+        horizon_s = self._station.options.horizon_s
         at = max(at, now + min(self._writing.ample_s, horizon_s / 2))
         chosen = self.pool.choose(
             at,

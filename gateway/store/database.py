@@ -76,10 +76,9 @@ _GOODBYE_S = 2.0  # a server that does not answer even that is left without a wo
 def _reads_only(connection: Connection) -> bool:
     """What the server said of itself, at the beginning and whenever it changed; nothing is asked."""
     settings = connection.get_settings()
-    return "on" in (
-        getattr(settings, "in_hot_standby", "off"),
-        getattr(settings, "default_transaction_read_only", "off"),
-    )
+    if getattr(settings, "in_hot_standby", "off") == "on":
+        return True
+    return getattr(settings, "default_transaction_read_only", "off") == "on"
 
 
 class Database:
@@ -287,6 +286,8 @@ class Database:
         turn: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
+            if self._limits.turn_s is None:
+                return await turn
             async with asyncio.timeout(self._limits.turn_s):
                 return await turn
         except asyncio.CancelledError:

@@ -6,6 +6,7 @@ What waits is bounded: beyond the bound, or when it would wait for too long, the
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Generic, TypeVar
@@ -33,16 +34,13 @@ class TooMuchWaits(DatabaseAway):
 
 
 class Bound:
-    """What all windows of one station may hold together; `full` says that it is reached."""
+    """What all windows of one station hold together, and the most that they may."""
 
     def __init__(self, most_items: int, most_bytes: int) -> None:
         self.most_items = most_items
         self.most_bytes = most_bytes
         self.items = 0
         self.bytes = 0
-
-    def has_room(self, items: int) -> bool:
-        return self.items + items <= self.most_items and self.bytes <= self.most_bytes
 
 
 class WindowOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +52,7 @@ class WindowOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     window_s: float
     max_items: int = 1000
-    longest_wait_s: float = float("inf")
+    longest_wait_s: float = math.inf
     drops_given_up: bool = False
     bound: Bound | None = None
     size_of: Callable[[Any], int] | None = None
@@ -79,6 +77,7 @@ class CommitWindow(Generic[Item, Result]):
     ) -> None:
         self._write = write
         self._options = options
+        self._waits_are_bounded = options.longest_wait_s < math.inf
         self._waiting: list[_Entry[Item, Result]] = []
         self._writing: list[_Entry[Item, Result]] = []
         self._locked: deque[_Entry[Item, Result]] = deque()  # met a lock, and are tried one at a time
@@ -112,9 +111,9 @@ class CommitWindow(Generic[Item, Result]):
     def require_room(self, items: int = 1) -> None:
         """Raises TooMuchWaits when so many more can't be taken, or what waits before them would take too long."""
         bound = self._options.bound
-        if bound is not None and not bound.has_room(items):
+        if bound is not None and (bound.items + items > bound.most_items or bound.bytes > bound.most_bytes):
             raise TooMuchWaits(f"{bound.items} rows wait to be written already")
-        if self._writing and self.wait_s > self._options.longest_wait_s:
+        if self._writing and self._waits_are_bounded and self.wait_s > self._options.longest_wait_s:
             raise TooMuchWaits(f"what waits already needs more than {self._options.longest_wait_s:g} s")
 
     async def drain(self) -> None:

@@ -237,20 +237,28 @@ class Unsettled(msgspec.Struct, frozen=True, gc=False):
     others: Sequence[str]
 
 
-_TO_ASK = """
+_DUE = """(m.ask_at <= to_timestamp($3) OR m.ask_at > to_timestamp($4))"""
+# Nearly always there is none, and the question that brings everything along costs three times as much to begin.
+_ANY_TO_ASK = f"""
+SELECT EXISTS (
+    SELECT FROM unnest($1::bigint[], $2::bigint[]) AS owned (organisation_id, campaign_id)
+    JOIN messages m ON m.organisation_id = owned.organisation_id AND m.campaign_id = owned.campaign_id
+    WHERE m.ask_at IS NOT NULL AND {_DUE})
+"""  # noqa: S608 - fixed texts
+_TO_ASK = f"""
 SELECT m.organisation_id, m.campaign_id, m.message_id, m.attempt, c.phone, coalesce(n.phone, ''), m.body, m.segments,
        m.media, extract(epoch FROM m.slot_at)::float8, o.sids
 FROM unnest($1::bigint[], $2::bigint[]) AS owned (organisation_id, campaign_id)
 CROSS JOIN LATERAL (
     SELECT * FROM messages m
     WHERE m.organisation_id = owned.organisation_id AND m.campaign_id = owned.campaign_id
-      AND m.ask_at IS NOT NULL AND (m.ask_at <= to_timestamp($3) OR m.ask_at > to_timestamp($4))
+      AND m.ask_at IS NOT NULL AND {_DUE}
     ORDER BY m.ask_at LIMIT $5) m
 JOIN contacts c ON c.organisation_id = m.organisation_id AND c.campaign_id = m.campaign_id AND c.contact_id = m.contact_id
 LEFT JOIN numbers n ON n.organisation_id = m.organisation_id AND n.campaign_id = m.campaign_id
   AND n.number_id = m.number_id
 CROSS JOIN LATERAL (
-    SELECT coalesce(array_agg(known.sid ORDER BY known.sid), '{}') AS sids FROM (
+    SELECT coalesce(array_agg(known.sid ORDER BY known.sid), ARRAY[]::text[]) AS sids FROM (
         SELECT p.provider_sid AS sid FROM messages p
         WHERE p.organisation_id = m.organisation_id AND p.campaign_id = m.campaign_id
           AND p.contact_id = m.contact_id AND p.message_id <> m.message_id
@@ -260,7 +268,7 @@ CROSS JOIN LATERAL (
           AND p.contact_id = m.contact_id) known
     WHERE known.sid IS NOT NULL) o
 ORDER BY m.ask_at, m.message_id
-"""
+"""  # noqa: S608 - fixed texts
 
 
 async def to_ask(
@@ -271,7 +279,10 @@ async def to_ask(
 
     A time later than `never_after` was written by a worker whose clock was ahead: there is nothing to wait for.
     """
-    rows = await database.fetch(_TO_ASK, *as_columns(keys), now, never_after, limit)
+    asked = (*as_columns(keys), now, never_after)
+    if not await database.fetch_value(_ANY_TO_ASK, *asked):
+        return []
+    rows = await database.fetch(_TO_ASK, *asked, limit)
     return [Unsettled(*row) for row in rows]
 
 

@@ -23,11 +23,17 @@ class CampaignWindows(Generic[Key, Item, Result]):
 
     def put(self, campaign: Key, item: Item, *, always: bool = False) -> "asyncio.Future[Result]":
         """Adds an item to its campaign's window. Raises TooMuchWaits unless it must be taken `always`."""
-        return self._of(campaign).put(item, always=always)
+        window = self._windows.get(campaign)
+        if window is None:
+            window = self._opened(campaign)
+        return window.put(item, always=always)
 
     def require_room(self, campaign: Key, items: int = 1) -> None:
         """Raises TooMuchWaits when so many more can't be taken now."""
-        self._of(campaign).require_room(items)
+        window = self._windows.get(campaign)
+        if window is None:
+            window = self._opened(campaign)
+        window.require_room(items)
 
     async def drain(self) -> None:
         """Writes what is left and waits until nothing is."""
@@ -55,18 +61,13 @@ class CampaignWindows(Generic[Key, Item, Result]):
         window = self._windows.get(campaign)
         return 0 if window is None else len(window)
 
-    def _of(self, campaign: Key) -> CommitWindow[Item, Result]:
-        window = self._windows.get(campaign)
-        if window is None:
-            window = self._windows[campaign] = self._opened(campaign)
-            self._forget_idle()
-        return window
-
     def _opened(self, campaign: Key) -> CommitWindow[Item, Result]:
         async def write(items: list[Item]) -> list[Result]:
             return await self._write(campaign, items)
 
-        return CommitWindow(write, self._options)
+        window = self._windows[campaign] = CommitWindow(write, self._options)
+        self._forget_idle()
+        return window
 
     def _forget_idle(self) -> None:
         """The oldest idle ones go; the newest is about to be used."""

@@ -10,6 +10,7 @@ when its road is drained: so only who can take it up gets it, and a newcomer ask
 """
 
 import asyncio
+import contextlib
 import math
 import os
 import socket
@@ -30,7 +31,6 @@ from gateway.store.troubles import DatabaseAway
 from gateway.upkeep.adoption import Adoptions, Settle
 
 _log = structlog.get_logger("gateway.ownership")
-_ROUND_ALONE_S = 30.0
 _LOAD_EVERY_S = 30.0  # campaigns that another worker changed, when its word of it was lost
 _SHARE_EVERY_S = 10.0
 _SETTLED_S = 5.0  # so long a newcomer has lived before it asks for its share
@@ -44,7 +44,8 @@ Tell = Callable[[Subject, Iterable[int]], None]
 
 
 class Ownership:
-    """`beat_s` 0: this is the only worker of its database; all campaigns are its own from the start."""
+    """`beat_s` 0: this is the only worker of its database; all campaigns are its own from the start. It beats for nobody,
+    and nobody's word can be lost: a round begins only when something has happened here."""
 
     def __init__(
         self,
@@ -70,7 +71,9 @@ class Ownership:
         self._holds_lock = holds_lock
         self._is_alone = beat_s == 0
         self._beat_s = beat_s
-        self._due_every_s = due_every_s
+        self._round_every_s = math.inf if self._is_alone else beat_s
+        self._load_every_s = math.inf if self._is_alone else _LOAD_EVERY_S
+        self._due_every_s = math.inf if self._is_alone else due_every_s
         self._adoptions = Adoptions(
             campaigns, dispatch, clock, metrics, give_up=self._hand_back, settle=self._settle
         )
@@ -98,7 +101,8 @@ class Ownership:
         self.worker_id = await ownership.new_worker_id(self._database)
         self._roster = Roster(self.worker_id, self._beat_s)
         now = self._clock.steady()
-        self._started_at, self._load_at, self._due_at = now, now + _LOAD_EVERY_S, now + self._due_every_s
+        self._started_at = now
+        self._load_at, self._due_at = now + self._load_every_s, now + self._due_every_s
         self._share_at = now + _SETTLED_S
         await self._round()
         if self._is_alone:
@@ -149,6 +153,10 @@ class Ownership:
         if self._releases:
             await asyncio.wait(list(self._releases.values()))
 
+    def look(self) -> None:
+        """Brings the gauges up to date."""
+        self._metrics.owned(len(self._dispatch.roads), len(self._adoptions.waiting))
+
     async def leave(self) -> None:
         """Leaves all campaigns to the others, whose roads must have ended. Raises DatabaseAway."""
         await ownership.leave(self._database, self.worker_id)
@@ -177,14 +185,15 @@ class Ownership:
 
     async def _rest(self) -> None:
         rest_s = min(
-            _ROUND_ALONE_S if self._is_alone else self._beat_s,
+            self._round_every_s,
             max(_AGAIN_S, self._try_at - self._clock.steady()),
             self._beat_s / 8 if self._roster.doubts() else math.inf,
         )
         await asyncio.sleep(_SOONEST_S)
-        timer = asyncio.get_running_loop().call_later(max(0.0, rest_s - _SOONEST_S), self._woken.set)
-        await self._woken.wait()
-        timer.cancel()
+        limit_s = None if rest_s == math.inf else max(0.0, rest_s - _SOONEST_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self._woken.wait()
         self._woken.clear()
 
     async def _round(self) -> None:
@@ -235,7 +244,7 @@ class Ownership:
 
     async def _load(self) -> None:
         await self._campaigns.load()
-        self._load_at = self._clock.steady() + _LOAD_EVERY_S
+        self._load_at = self._clock.steady() + self._load_every_s
 
     async def _now_and_then(self) -> None:
         now = self._clock.steady()
@@ -247,7 +256,6 @@ class Ownership:
         if now >= self._share_at:
             self._share_at = now + _SHARE_EVERY_S
             await self._ask_for_share()
-        self._metrics.owned(len(self._dispatch.roads), len(self._adoptions.waiting))
 
     async def _remind(self) -> None:
         """Roads that rest are told of what is due: it came through another worker whose word was lost."""
