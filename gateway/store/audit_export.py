@@ -27,6 +27,6 @@ SELECT provider_sid, substr(phone, 2)::bigint, substr(number_phone, 2)::bigint, 
 FROM inbound_texts WHERE organisation_id = $1 AND campaign_id = $2 ORDER BY inbound_id
 """
 NUMBERS = """
-SELECT substr(phone, 2)::bigint, state, 'NaN'::float8 FROM numbers
+SELECT substr(phone, 2)::bigint, state FROM numbers
 WHERE organisation_id = $1 AND campaign_id = $2 ORDER BY number_id
 """

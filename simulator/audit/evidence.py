@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.audit.records import CONFIRMATION, REPLY, SENDING, SENT, STATES, Books, GroundTruth, Rows
+from simulator.audit.records import SENDING, SENT, STATES, Books, GroundTruth, Rows
 from simulator.audit.wall_clock import Floats, Integers, WallClock
 from simulator.model.ledger import STATUSES, Ledger
 
@@ -109,26 +109,29 @@ class Evidence:
         found: Integers = np.where(self.message_ids[rows] == message_ids, rows, -1).astype(np.int64)
         return found
 
-    def is_kind(self, *kinds: int) -> Booleans:
-        """Which submissions belong to a message of one of these kinds."""
-        found = np.zeros(len(self.submissions), np.bool_)
-        known = self.row_of >= 0
-        found[known] = np.isin(self.messages["kind"][self.row_of[known]], kinds)
+    @cached_property
+    def is_first(self) -> Booleans:
+        """Submissions of the first message that a person got from us, all its attempts."""
+        order = np.lexsort((self.handed_at, self.to))
+        to, message_id = self.to[order], self.submissions["message_id"][order]
+        starts = np.flatnonzero(np.diff(to, prepend=-1))
+        first = np.repeat(message_id[starts], np.diff(starts, append=len(to)))
+        found = np.zeros(len(to), np.bool_)
+        found[order] = (message_id == first) & (message_id >= 0)
         return found
 
     @cached_property
     def is_answer(self) -> Booleans:
-        """Submissions that answer a person who had written (C1); judged by the ledger's inbound texts."""
+        """Submissions to a person who had written (C1), by the ledger's inbound texts; a first text is no answer."""
         inbound = self.ledger.inbound.columns()
         people, first = np.unique(
             inbound["person"], return_index=True
         )  # oldest first: the first is the earliest
-        answers = self.is_kind(REPLY, CONFIRMATION)
         if not len(people):
-            return np.zeros_like(answers)
+            return np.zeros(len(self.to), np.bool_)
         at = np.minimum(np.searchsorted(people, self.to), len(people) - 1)
         wrote: Booleans = (people[at] == self.to) & (inbound["at"][first][at] <= self.handed_at)
-        return wrote & answers
+        return wrote & ~self.is_first
 
     def words_until(self, until: float) -> NDArray[np.uint8]:
         """Each submission's state by its webhooks that came before `until`, folded along the legal moves."""

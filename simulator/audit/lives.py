@@ -29,10 +29,13 @@ from simulator.audit.records import (
     UNKNOWN,
 )
 from simulator.audit.wall_clock import Integers
+from simulator.model.arrays import is_among
 from simulator.model.ledger import STATUSES
 
 _WAITING = (QUEUED, BLOCKED)
 _ENDS = (DELIVERED, UNDELIVERED, FAILED)
+_CODES = 100_000  # above every code
+_NOBODY_TOOK_IT = (0, 20429)  # no connection to be had, too many requests
 _AN_END = STATUSES.index("delivered")  # in the order of a text's words: queued, sent, an end
 
 
@@ -113,9 +116,7 @@ def _ends(evidence: Evidence) -> list[Breaches]:
     agrees = (_ledger_end(evidence) == state) & (
         _at_present(evidence.final_code, present, 0) == messages["code"]
     )
-    refused = (state == FAILED) & (
-        present < 0
-    )  # the provider would not take it: the ledger has no such message
+    refused = (state == FAILED) & (present < 0) & _was_refused(evidence)
     other = np.isin(state, (UNDELIVERED, FAILED)) & ~agrees & ~refused
     missed = np.isin(state, (SENDING, SENT, UNKNOWN)) & np.isin(_at_present(told, present, SENDING), _ENDS)
     still = np.isin(state, _WAITING) & _of_any_attempt(evidence, told == DELIVERED)
@@ -130,6 +131,15 @@ def _ends(evidence: Evidence) -> list[Breaches]:
         Breaches("message", ids[missed], "the store was told how it ended, and does not say so"),
         Breaches("message", ids[still], "the store was told of its delivery, and lets it wait or blocks it"),
     ]
+
+
+def _was_refused(evidence: Evidence) -> Booleans:
+    """Messages whose code the provider gave to a text for that person; without one, or at a 429, nobody took it."""
+    refused, messages = evidence.ledger.refusals.columns(), evidence.messages
+    code = messages["code"].astype(np.int64)
+    told = is_among(messages["phone"] * _CODES + code, refused["to"] * _CODES + refused["code"])
+    nobody_answered: Booleans = told | np.isin(code, _NOBODY_TOOK_IT)
+    return nobody_answered
 
 
 # ---- 5: accepted is stored

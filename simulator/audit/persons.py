@@ -7,12 +7,13 @@ from collections import Counter
 
 import numpy as np
 
-from simulator.audit.evidence import Breaches, Evidence, Judged
+from simulator.audit.evidence import Booleans, Breaches, Evidence, Judged
 from simulator.audit.records import CONFIRMATION, Rows
 from simulator.audit.wall_clock import Floats, Integers
 from simulator.model.arrays import distinct, is_among
 from simulator.model.blocking import STOP_WORDS
 from simulator.model.ledger import inbound_sid_of
+from simulator.model.replies import Intent, intent_of
 
 # YES opens the provider's block, but nobody who says yes to a question has asked for more texts (C5).
 _START_WORDS = frozenset({"START", "UNSTOP"})
@@ -20,6 +21,10 @@ _EARLIEST_S = -10.0  # what happened before the world began counts as shortly be
 _LATEST_S = 366 * 86_400.0  # later than any world lasts
 _ROUNDING_S = 2e-6
 _AT_ONCE_S = 5.0
+_CONFIRMED_WITHIN_S = 300.0
+_USELESS_AFTER = 5  # texts of a number that failed on its account: then it may be given up
+_OF_THE_NUMBER = (30007, 30024, 30032)  # filtered, not provisioned at the carrier, not verified
+_REFUSES_NUMBER = (21212, 21606, 21659, 21660, 21661, 21711)  # the provider lets nothing go from it
 _NEVER_SEEN = (30034, 30035)  # carriers did not know the number: nobody can have been texted from it
 
 
@@ -29,10 +34,12 @@ _NEVER_SEEN = (30034, 30035)  # carriers did not know the number: nobody can hav
 def judge_opt_outs(evidence: Evidence) -> Judged:
     """Handed over more than the commit window after an opt-out, with no START in between.
 
-    Opt-outs are the store's, and each STOP whose webhook the ledger saw reach the gateway, stored or not.
+    Opt-outs are the store's, and each text that its writer meant as a STOP and whose webhook the ledger saw reach the
+    gateway, stored or not. One confirmation may follow within five minutes, known by its words (47 CFR
+    64.1200(a)(12)).
     """
     stop_phones, stop_at, start_phones, start_at = _consent(evidence)
-    exempt = evidence.is_kind(CONFIRMATION)
+    exempt = _confirms(evidence, stop_phones, stop_at)
     known = distinct(stop_phones)
     chosen = np.flatnonzero(is_among(evidence.to, known) & ~exempt)
     to, handed_at = evidence.to[chosen], evidence.handed_at[chosen]
@@ -70,10 +77,7 @@ def _consent(evidence: Evidence) -> tuple[Integers, Floats, Integers, Floats]:
     world, books = evidence.world, evidence.books
     rows, first_at = _first_deliveries(evidence)
     inbound = evidence.ledger.inbound.columns()[rows]
-    intents = dict(zip(books.inbound["provider_sid"].tolist(), books.inbound["intent"].tolist(), strict=True))
-    words = [
-        _consent_word(evidence.ledger.inbound_texts[n], intents.get(inbound_sid_of(n))) for n in rows.tolist()
-    ]
+    words = [_consent_word(evidence.ledger.inbound_texts[n]) for n in rows.tolist()]
     says = np.array(words, "U5") if words else np.empty(0, "U5")
     stops, starts = says == "stop", says == "start"
     stored = books.opt_outs
@@ -85,11 +89,29 @@ def _consent(evidence: Evidence) -> tuple[Integers, Floats, Integers, Floats]:
     )
 
 
-def _consent_word(text: str, intent: str | None) -> str:
-    word = text.strip().upper()
-    if word in STOP_WORDS or intent == "stop":
+def _consent_word(text: str) -> str:
+    """What the person meant: to stop, to start, or neither of them in so many words."""
+    word, meant = text.strip().upper(), intent_of(text)
+    if word in STOP_WORDS or meant is Intent.KEYWORD:
         return "stop"
-    return "start" if word in _START_WORDS or intent == "start" else ""
+    return "start" if word in _START_WORDS or meant is Intent.START else ""
+
+
+def _confirms(evidence: Evidence, stop_phones: Integers, stop_at: Floats) -> Booleans:
+    """The first text in a confirmation's words that follows an opt-out within five minutes."""
+    n = np.flatnonzero(np.isin(evidence.submissions["body_key"], evidence.world.confirmations))
+    found = np.zeros(len(evidence.submissions), np.bool_)
+    if not len(n):
+        return found
+    n = n[np.lexsort((evidence.handed_at[n], evidence.to[n]))]
+    to, at = evidence.to[n], evidence.handed_at[n]
+    known = distinct(stop_phones)
+    latest = _latest(known, stop_phones, stop_at, to, at)
+    is_prompt = (latest >= 0) & (_microseconds(at) - latest <= _CONFIRMED_WITHIN_S * 1e6)
+    is_second = np.zeros(len(n), np.bool_)
+    is_second[1:] = (to[1:] == to[:-1]) & (latest[1:] == latest[:-1])  # of the same opt-out
+    found[n] = is_prompt & ~is_second
+    return found
 
 
 def _first_deliveries(evidence: Evidence) -> tuple[Integers, Floats]:
@@ -123,13 +145,17 @@ def _microseconds(at: Floats) -> Integers:
 
 
 def judge_numbers(evidence: Evidence) -> Judged:
-    """A person texted from another number although the first was not retired, or from one already left."""
+    """A person texted from another number although the first was still of use, or from one already left.
+
+    A number may be given up when it was given back, when the provider refused a text from it, or when five of its texts
+    had ended filtered or for another reason that is the number's.
+    """
     senders = evidence.submissions["sender"]
     seen = np.flatnonzero(~np.isin(evidence.final_code, _NEVER_SEEN))
     order = seen[np.lexsort((evidence.handed_at[seen], evidence.to[seen]))]
     to, sender = evidence.to[order], senders[order]
     changes = np.flatnonzero((to[1:] == to[:-1]) & (sender[1:] != sender[:-1])) + 1
-    retired_at = _retirements(evidence)
+    useless_at = _useless(evidence)
     left: dict[int, set[int]] = {}
     moved, returned = [], []
     for position in changes.tolist():
@@ -137,7 +163,7 @@ def judge_numbers(evidence: Evidence) -> Judged:
         left.setdefault(int(to[position]), set()).add(before)
         if after in left[int(to[position])]:
             returned.append(n)
-        elif retired_at.get(before, np.inf) > evidence.handed_at[n]:
+        elif useless_at.get(before, np.inf) > evidence.handed_at[n]:
             moved.append(n)
     found = [
         Breaches(
@@ -163,14 +189,31 @@ def _second_texts(evidence: Evidence) -> int:
     return int(np.count_nonzero(again & (evidence.handed_at >= second_at)))
 
 
-def _retirements(evidence: Evidence) -> dict[int, float]:
-    """When each retired number was given up, in seconds of the world; -inf where nobody wrote down when."""
-    numbers = evidence.books.numbers
-    retired = numbers[numbers["state"] == "retired"]
-    at = np.where(np.isnan(retired["retired_at"]), -np.inf, retired["retired_at"] - evidence.world.start_at)
+def _useless(evidence: Evidence) -> dict[int, float]:
+    """From when on each number was of no use, by what provider and carriers said; seconds of the world."""
     released = evidence.ledger.releases.columns()
-    found = dict(zip(released["number"].tolist(), released["at"].tolist(), strict=True))
-    return found | dict(zip(retired["phone"].tolist(), at.tolist(), strict=True))
+    refused = evidence.ledger.refusals.columns()
+    refused = refused[np.isin(refused["code"], _REFUSES_NUMBER)]
+    found: dict[int, float] = {}
+    for numbers, at in (
+        (released["number"], released["at"]),
+        (refused["sender"], refused["at"]),
+        _fifth_failures(evidence),
+    ):
+        for number, moment in zip(numbers.tolist(), at.tolist(), strict=True):
+            found[number] = min(moment, found.get(number, np.inf))
+    return found
+
+
+def _fifth_failures(evidence: Evidence) -> tuple[Integers, Floats]:
+    """Numbers of which so many texts failed on their account, and when that many had."""
+    n = np.flatnonzero(np.isin(evidence.final_code, _OF_THE_NUMBER))
+    sender = evidence.submissions["sender"][n]
+    order = np.lexsort((evidence.final_at[n], sender))
+    sender, at = sender[order], evidence.final_at[n][order]
+    nth = np.arange(len(sender)) - np.searchsorted(sender, sender)
+    is_fifth = nth == _USELESS_AFTER - 1
+    return sender[is_fifth], at[is_fifth]
 
 
 # ---- 9: each inbound text once

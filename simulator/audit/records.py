@@ -16,6 +16,13 @@ from numpy.typing import NDArray
 
 from simulator.model.carriers import CampaignRegistration
 
+STOP_IN_FORCE_S = 10.0
+"""The promise: so long after its webhook came a STOP holds, and so long other words may take to be written down.
+
+A figure of its own, not made from the settings that are judged by it. Law allows ten business days (47 CFR
+64.1200(a)(10)), people do not.
+"""
+
 STATES = (
     "draft",
     "blocked",
@@ -61,7 +68,7 @@ INBOUND = np.dtype(
         ("received_at", "<f8"),
     ]
 )
-NUMBER = np.dtype([("phone", "<i8"), ("state", "<U12"), ("retired_at", "<f8")])  # nan: time not known
+NUMBER = np.dtype([("phone", "<i8"), ("state", "<U12")])
 CLAIM = np.dtype([("at", "<f8"), ("volunteer", "<i8"), ("phone", "<i8"), ("change", "i1")])  # +1 or -1
 REQUEST = np.dtype([("message_id", "<i8"), ("state", "u1")])
 ANSWER = np.dtype(
@@ -103,7 +110,8 @@ class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
     since the start) is when the books were read, infinite when everything was written before. `addresses` are
     (ZIP, state) by phone, empty where not known. `carriers_known` False: the gateway cannot know who is with
     a small carrier, and only the total, the big three and the daily cap are judged. `out_of_service` are the
-    phones that no carrier serves; `answers_lost` counts the calls that the provider carried out and whose answer never
+    phones that no carrier serves; `confirmations` are the keys (crc32)
+    of the texts that confirm an opt-out; `answers_lost` counts the calls that the provider carried out and whose answer never
     reached the gateway.
     """
 
@@ -113,7 +121,8 @@ class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
     zone: str
     registration: CampaignRegistration = CampaignRegistration()
     other_per_number_per_s: float = 1.0
-    commit_window_s: float = 1.0
+    commit_window_s: float = STOP_IN_FORCE_S
+    confirmations: NDArray[np.uint64] = msgspec.field(default_factory=lambda: np.empty(0, np.uint64))
     ended_at: float = inf
     carriers_known: bool = True
     answers_lost: int = 0

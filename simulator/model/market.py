@@ -44,9 +44,9 @@ from simulator.model.messages import (
     Population,
     Receiver,
     Submission,
-    inbound_segments,
     is_us_number,
 )
+from simulator.model.segments import segments_of
 from simulator.model.webhooks import InboundEvent, StatusEvent, WebhookParameters, Webhooks
 
 __all__ = [
@@ -359,7 +359,7 @@ class Market:
             self.stray_inbound += 1
             return
         index = self._index_of(phone)
-        segments = inbound_segments(body)
+        segments = segments_of(body)
         n = self.ledger.receive(
             now,
             phone,

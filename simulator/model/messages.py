@@ -112,10 +112,3 @@ def is_us_number(phone: int) -> bool:
     """1 NXX NXX XXXX: the shape only; whether anybody answers is the carriers' business."""
     area_code, exchange = phone // 10_000_000 % 1000, phone // 10_000 % 1000
     return phone // 10_000_000_000 == 1 and area_code >= 200 and exchange >= 200
-
-
-def inbound_segments(body: str) -> int:
-    """Segments as billed for an inbound text: 160/153 plain characters, 70/67 units of UTF-16 else."""
-    units = len(body) if body.isascii() else len(body.encode("utf-16-le")) // 2
-    single, part = (160, 153) if body.isascii() else (70, 67)
-    return 1 if units <= single else -(-units // part)

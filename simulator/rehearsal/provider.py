@@ -31,6 +31,7 @@ from simulator.model.carriers import CarrierParameters
 from simulator.model.draws import Draws, Lognormal
 from simulator.model.faults import Answer, Faults
 from simulator.model.market import InboundEvent, Market, MarketRefusal, Number, StatusEvent, Submission
+from simulator.model.segments import segments_of
 
 _TOO_MANY_REQUESTS = 20429
 _INTERNAL_ERROR = 20500
@@ -112,7 +113,7 @@ class SimulatedProvider:
             to=int(text.phone[1:]),
             sender=int(text.number_phone[1:]),
             campaign=text.campaign_id,
-            segments=text.segments,
+            segments=1 if text.media else segments_of(text.body),  # never the gateway's count
             body=text.body,
             body_key=crc32(text.body.encode()),
             validity_s=text.validity_s,

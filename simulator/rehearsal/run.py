@@ -8,9 +8,11 @@ import asyncio
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from zlib import crc32
 
 import numpy as np
 import simpy
+from numpy.typing import NDArray
 
 from gateway.app import Gateway
 from gateway.clock import Clock
@@ -70,9 +72,6 @@ SETTINGS = Settings(
     ),
     workers=Workers(beat_s=0),
 )
-# A STOP that comes when a window is just being written waits for that, for its own window, and for its own writing;
-# a look that began before is good for a little longer.
-_IN_FORCE_S = SETTINGS.windows.inbound_s + 2 * ANSWER_S + SETTINGS.dispatch.look_valid_s
 
 
 def rehearse(plan: Plan, on_progress: OnProgress | None = None) -> Rehearsed:
@@ -388,7 +387,14 @@ class _Rehearsal:
             zone=campaign.zone,
             registration=campaign.registration(),
             other_per_number_per_s=self.scenario.carriers.other_per_number_per_s,
-            commit_window_s=_IN_FORCE_S,
+            confirmations=_confirmations(campaign.name),
             answers_lost=self.provider.answers_lost,
             out_of_service=self.population.phones[self.population.line == Line.DEAD],
         )
+
+
+def _confirmations(campaign_name: str) -> NDArray[np.uint64]:
+    """The key of our own confirmation of an opt-out, where we send one."""
+    ours = SETTINGS.opt_outs
+    body = ours.confirmation.replace("{campaign}", campaign_name)
+    return np.array([] if ours.provider_replies else [crc32(body.encode())], np.uint64)

@@ -52,12 +52,13 @@ class Bank:
             "start_minute": 9 * 60,
             "end_minute": 21 * 60,
             "zone": "America/New_York",
+            "commit_window_s": 1.0,
             "registration": RATES,
             **world,
         }
         self.ledger = Ledger()
         self.messages, self.past, self.requests = {}, [], []
-        self.opt_outs, self.inbound, self.claims, self.numbers = [], [], [], {OURS: ("active", NAN)}
+        self.opt_outs, self.inbound, self.claims, self.numbers = [], [], [], {OURS: "active"}
 
     def request(self, message_id, phone=ANN, *, kind=INITIAL, state=BLOCKED, code=0, at=None):
         at = message_id * 10.0 if at is None else at
@@ -67,14 +68,24 @@ class Bank:
         return self
 
     def hand_over(
-        self, message_id, at=None, *, sender=OURS, attempt=1, to=None, carrier=0, segments=1, departs=0.5
+        self,
+        message_id,
+        at=None,
+        *,
+        sender=OURS,
+        attempt=1,
+        to=None,
+        carrier=0,
+        segments=1,
+        departs=0.5,
+        body_key=1,
     ):
         """The provider has it; with `departs` None it stays there."""
         message = self.messages.get(message_id, {"phone": ANN})
         at = message_id * 10.0 + 1 if at is None else at
         whom = message["phone"] if to is None else to
         reference = (CAMPAIGN, message_id, attempt)
-        asked = Submission(whom, sender, CAMPAIGN, segments, "Hi", 1, 3600.0, reference, at)
+        asked = Submission(whom, sender, CAMPAIGN, segments, "Hi", body_key, 3600.0, reference, at)
         n = self.ledger.submit(asked, at + 0.1, carrier)
         if departs is not None:
             self.ledger.accept(n, at + departs, at + departs + 0.5)
@@ -137,7 +148,7 @@ class Bank:
             past_attempts=rows(PAST_ATTEMPT, self.past),
             opt_outs=rows(OPT_OUT, self.opt_outs),
             inbound=rows(INBOUND, self.inbound),
-            numbers=rows(NUMBER, [(phone, *rest) for phone, rest in self.numbers.items()]),
+            numbers=rows(NUMBER, list(self.numbers.items())),
             claims=rows(CLAIM, self.claims),
             requests=rows(REQUEST, self.requests),
         )
@@ -162,6 +173,7 @@ def sound():
     bank.text(1, ANN).text(2, BOB, status="undelivered", code=30_003).text(3, CAT, told=False)
     bank.request(4, DAN, code=1302).request(5, DAN, state=QUEUED)
     bank.change(bank.request(6, BOB, state=QUEUED) and 6, state=FAILED, code=21_211, attempt=1)
+    bank.ledger.refuse(61.0, BOB, OURS, CAMPAIGN, 21_211)
     bank.text(7, ANN, status="failed", code=30_001).again(7)
     bank.end(7, bank.hand_over(7, 95.0, attempt=2), at=97.0)
     bank.change(bank.request(8, CAT, state=QUEUED) and 8, state=UNKNOWN, attempt=1, number=OURS)

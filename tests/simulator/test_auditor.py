@@ -21,7 +21,6 @@ from tests.simulator.audited_bank import (
     CAMPAIGN,
     CAT,
     DAN,
-    NAN,
     NOON,
     OURS,
     SECOND,
@@ -62,7 +61,7 @@ def text_after_manual_opt_out(bank):
 
 
 def text_after_stop_and_earlier_start(bank):
-    bank.writes(BOB, 90.0, "START", "start").writes(BOB, 100.0, "please stop", "stop").text(20, BOB)
+    bank.writes(BOB, 90.0, "START", "start").writes(BOB, 100.0, "Stop.", "reply").text(20, BOB)
 
 
 def text_before_campaign_hours(bank):
@@ -190,12 +189,13 @@ def two_numbers(bank):
 
 
 def moved_before_retirement(bank):
-    bank.numbers[OURS] = ("retired", NOON + 300)
     bank.text(20, ANN, sender=SECOND)
+    bank.ledger.releases.append(300.0, OURS)
 
 
 def back_to_the_first_number(bank):
-    bank.numbers |= {OURS: ("retired", NAN), SECOND: ("retired", NAN)}
+    bank.ledger.releases.append(100.0, OURS)
+    bank.ledger.releases.append(205.0, SECOND)
     bank.text(20, ANN, sender=SECOND).text(21, ANN, sender=OURS)
 
 

@@ -13,6 +13,7 @@ from simulator.audit.evidence import LedgerNotWhole
 from simulator.audit.records import (
     CONFIRMATION,
     DELIVERED,
+    FAILED,
     INITIAL,
     QUEUED,
     REPLY,
@@ -66,6 +67,8 @@ HOURS = [
 @pytest.mark.parametrize(("phone", "kind", "wrote", "at", "lawful"), HOURS)
 def test_hours_are_those_of_the_campaign_and_of_every_place_of_the_recipient(phone, kind, wrote, at, lawful):
     bank = Bank()
+    if kind == REPLY:
+        bank.text(50, phone, at=moment(1, 13))  # a first text is no answer, whoever wrote before
     if wrote:
         bank.writes(phone, at - 60)
     bank.text(1, phone, kind=kind, at=at, departs=0.0)
@@ -144,22 +147,63 @@ def test_an_opt_out_from_before_the_world_holds():
     assert bank.faults() == {"no_text_after_opt_out": 1}
 
 
-def test_the_confirmation_of_an_opt_out_may_follow_it():
-    bank = Bank().writes(ANN, 10.0, "STOP", "stop").text(1, ANN, kind=CONFIRMATION, at=100.0)
-    assert bank.faults() == {}
+@pytest.mark.parametrize(
+    ("at", "body_key", "broken"),
+    [(100.0, 77, {}), (100.0, 1, 1), (309.0, 77, {}), (311.0, 77, 1)],
+    ids=["in time", "other words", "just in time", "too late"],
+)
+def test_one_confirmation_of_an_opt_out_may_follow_it(at, body_key, broken):
+    """Known by its words, whatever the store calls it."""
+    bank = Bank(confirmations=np.array([77], np.uint64)).writes(ANN, 9.5, "STOP", "stop")
+    bank.text(1, ANN, kind=CONFIRMATION, at=at, body_key=body_key)
+    assert bank.faults() == (broken and {"no_text_after_opt_out": 1})
 
 
-@pytest.mark.parametrize("retired_at", [NAN, NOON + 50])
-def test_a_conversation_moves_when_its_number_is_retired(retired_at):
+def test_a_second_confirmation_is_a_text_after_an_opt_out():
+    bank = Bank(confirmations=np.array([77], np.uint64)).writes(ANN, 10.0, "STOP", "stop")
+    bank.text(1, ANN, kind=CONFIRMATION, at=100.0, body_key=77).text(2, ANN, at=120.0, body_key=77)
+    assert bank.faults() == {"no_text_after_opt_out": 1}
+
+
+def test_what_the_store_takes_for_a_start_is_none():
+    """Nobody who says yes to a question has asked for more texts (C5)."""
+    bank = Bank().writes(ANN, 10.0, "STOP", "stop").writes(ANN, 20.0, "Yes!", "start").text(1, ANN, at=100.0)
+    assert bank.faults() == {"no_text_after_opt_out": 1}
+
+
+@pytest.mark.parametrize("code", [30_007, 30_024])
+def test_a_conversation_moves_when_its_number_is_of_no_use(code):
+    bank = Bank()
+    for nth in range(1, 6):
+        bank.text(nth, ANN + nth, status="undelivered", code=code)
+    assert bank.text(20, ANN + 1, sender=SECOND).text(21, ANN + 1, sender=SECOND).faults() == {}
+
+
+def test_four_failures_are_not_enough_to_move():
+    bank = Bank()
+    for nth in range(1, 5):
+        bank.text(nth, ANN + nth, status="undelivered", code=30_007)
+    bank.numbers |= {OURS: "retired", SECOND: "active"}
+    assert bank.text(20, ANN + 1, sender=SECOND).faults() == {"one_number_a_contact": 1}
+
+
+def test_a_conversation_moves_when_the_provider_refuses_its_number():
     bank = Bank().text(1, ANN)
-    bank.numbers |= {OURS: ("retired", retired_at), SECOND: ("active", NAN)}
-    assert bank.text(20, ANN, sender=SECOND).text(21, ANN, sender=SECOND).faults() == {}
+    bank.ledger.refuse(100.0, BOB, OURS, CAMPAIGN, 21_606)
+    assert bank.text(20, ANN, sender=SECOND).faults() == {}
 
 
 def test_a_number_given_back_is_retired_then():
     bank = Bank().text(1, ANN)
     bank.ledger.releases.append(100.0, OURS)
     assert bank.text(20, ANN, sender=SECOND).faults() == {}
+
+
+@pytest.mark.parametrize(("code", "broken"), [(21_211, {}), (21_614, 1)])
+def test_a_refusal_that_the_provider_never_gave_is_no_end(code, broken):
+    bank = Bank().request(6, BOB, state=QUEUED).change(6, state=FAILED, code=code, attempt=1)
+    bank.ledger.refuse(61.0, BOB, OURS, CAMPAIGN, 21_211)
+    assert bank.faults() == (broken and {"books_balance": 1})
 
 
 @given(

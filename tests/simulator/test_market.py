@@ -466,7 +466,8 @@ def test_inbound_texts_come_once_more_or_never_and_can_be_listed():
 
 
 @pytest.mark.parametrize(
-    ("text", "segments"), [("a" * 160, 1), ("a" * 161, 2), ("é" * 70, 1), ("é" * 71, 2), ("", 1)]
+    ("text", "segments"),
+    [("a" * 160, 1), ("a" * 161, 2), ("é" * 71, 1), ("á" * 70, 1), ("á" * 71, 2), ("", 1)],
 )
 def test_inbound_segments(text, segments):
     world = World()
