@@ -62,7 +62,7 @@ _log = structlog.get_logger("textbank.serve")
 def database_dsn(settings: Settings) -> str:
     """The DSN given, or that of a PostgreSQL of our own, started here. Raises BadInput.
 
-    It is not stopped here: other commands may use it, and the last process to end stops it.
+    It is stopped when the process ends, unless another uses it: the last one stops it.
     """
     if settings.database.dsn is not None:
         return settings.database.dsn
@@ -72,9 +72,14 @@ def database_dsn(settings: Settings) -> str:
 
 
 def data_folder(settings: Settings) -> Path:
-    """Where a PostgreSQL of our own keeps its data; by default the user's data folder (XDG)."""
+    """Where a PostgreSQL of our own keeps its data; by default the user's data folder (XDG), root's /var/lib/textbank.
+
+    Root's own folders are closed to others, and PostgreSQL does not run as root.
+    """
     if settings.database.data_dir is not None:
         return Path(settings.database.data_dir).expanduser()
+    if os.geteuid() == 0:
+        return Path("/var/lib/textbank")
     home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(home).expanduser() / "textbank"
 

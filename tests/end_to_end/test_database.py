@@ -3,7 +3,9 @@
 import asyncio
 import os
 import re
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,9 +24,18 @@ TWILIO = f"twilio://{DEFAULT_SID}:{DEFAULT_TOKEN}@127.0.0.1:9?scheme=http"
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[EmbeddedServer]:
+def reachable() -> Iterator[Path]:
+    """A folder that the account can enter that runs PostgreSQL for root: pytest's own is for its user alone."""
+    folder = Path(tempfile.mkdtemp(prefix="textbank-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def server(reachable: Path) -> Iterator[EmbeddedServer]:
     """A durable cluster of the test's own: one that is killed must come back with everything."""
-    with EmbeddedServer(tmp_path / "data") as started:
+    with EmbeddedServer(reachable / "data") as started:
         yield started
 
 
@@ -44,13 +55,13 @@ async def readiness(town: Town) -> tuple[int, object]:
     return status, body["parts"]["database"]
 
 
-async def test_the_database_goes_away_and_comes_back(server: EmbeddedServer, tmp_path: Path) -> None:
+async def test_the_database_goes_away_and_comes_back(server: EmbeddedServer, reachable: Path) -> None:
     async with open_town(server.dsn(), contacts=PEOPLE, registration=REGISTRATION) as town:
         people = list(town.contact_ids)
         await town.send(people[:200])
         await town.until_submitted(60)
         assert await readiness(town) == (200, "ok")
-        await killed(server, tmp_path)
+        await killed(server, reachable)
         assert (await readiness(town))[0] == 503
         assert (await town.call("GET", "/healthz"))[0] == 200  # restarting this worker would mend nothing
         waiting = asyncio.create_task(town.send(people[200:]))  # its answer waits until it is durable
@@ -72,7 +83,7 @@ async def test_the_database_goes_away_and_comes_back(server: EmbeddedServer, tmp
         assert sum(states.values()) == PEOPLE
 
 
-async def test_no_database_at_the_start(tmp_path: Path) -> None:
+async def test_no_database_at_the_start() -> None:
     """One line, exit status 2, and nothing listens."""
     port = processes.free_port()
     status, _, error = await processes.run(
@@ -90,9 +101,9 @@ async def test_no_database_at_the_start(tmp_path: Path) -> None:
     )
 
 
-async def test_a_gateway_with_a_database_of_its_own(tmp_path: Path) -> None:
+async def test_a_gateway_with_a_database_of_its_own(reachable: Path) -> None:
     """No DSN: `keys` makes the tables, and after a kill -9 the next start finds the PostgreSQL that was left."""
-    folder = tmp_path / "own"
+    folder = reachable / "own"
     own = f"database.data_dir={folder}"
     with EmbeddedServer(folder) as server:
         status, key, error = await processes.run("keys", "create", "a", "--role", "admin", "--set", own)

@@ -3,9 +3,12 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -117,11 +120,18 @@ def test_a_broken_rule_is_status_1_with_its_story(
     assert "handed over: +1" in story
 
 
+@pytest.fixture
+def places() -> Iterator[Path]:
+    """A temporary folder that the account can enter that runs PostgreSQL for root."""
+    folder = Path(tempfile.mkdtemp(prefix="textbank-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.mark.parametrize("after_s", [0.0, 0.03, 0.2])
-def test_sigterm_takes_the_database_along(short: Path, after_s: float) -> None:
+def test_sigterm_takes_the_database_along(short: Path, places: Path, after_s: float) -> None:
     """The signal comes after the first line says that the run has begun; 143 is the shell's word for it."""
-    places = short / "temporary"
-    places.mkdir(mode=0o755)
     command = [sys.executable, "-c", "from gateway.cli import main; main()", "rehearse", "election-day"]
     environment = {**os.environ, "TMPDIR": str(places)}
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment) as run:
