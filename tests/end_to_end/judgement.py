@@ -16,7 +16,7 @@ import numpy as np
 
 from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignKey
 from simulator.audit.auditor import audit
-from simulator.audit.records import REQUEST, STATES, Audit, Books, World
+from simulator.audit.records import REQUEST, STATES, Audit, Books, GroundTruth
 from simulator.model.carriers import CARRIERS, CampaignRegistration
 from simulator.model.ledger import Ledger
 from simulator.rehearsal.books import stored_books
@@ -48,7 +48,7 @@ class Judgement(msgspec.Struct, frozen=True):
     audit: Audit
     ledger: Ledger
     books: Books
-    world: World
+    world: GroundTruth
 
 
 async def judged(town: Town) -> Judgement:
@@ -59,7 +59,7 @@ async def judged(town: Town) -> Judgement:
         await stored_books(town.store, CampaignKey(DEFAULT_ORGANISATION, CAMPAIGN)), requests=_requests(town)
     )
     ledger = await fetched_ledger(town)
-    world = World(
+    world = GroundTruth(
         start_at=start_at,
         start_minute=9 * 60,
         end_minute=21 * 60,
