@@ -12,58 +12,20 @@ from numpy.typing import NDArray
 from phonenumbers import PhoneNumber
 from phonenumbers.timezone import time_zones_for_number
 
+from simulator.audit.ends import BAD_NUMBER, EXPIRED, FILTERED, SUSPENDED, TMOBILE_CAPPED, Ends, ends
+from simulator.audit.filter_record import Cause, Record, causes, no_record, noticed
+from simulator.audit.records import Books
+from simulator.audit.slow_hour import SlowHour, slow_hours
+from simulator.audit.throughput import RateUse, busiest
+from simulator.audit.timing import Timing, timing
 from simulator.model.arrays import distinct, is_among
 from simulator.model.carriers import TMOBILE
-from simulator.model.ledger import DELIVERED, QUEUED, SENT, Ledger
+from simulator.model.ledger import DELIVERED, SENT, Ledger
 from simulator.model.messages import DEAD, Population
 from simulator.model.scenario import Scenario
 
-FILTERED = 30007
-BAD_NUMBER = frozenset({30005, 30006})
-TMOBILE_CAPPED = 30023
-SUSPENDED = 30033
-EXPIRED = 30036
-
 _PACIFIC = ZoneInfo("America/Los_Angeles")
 _DAY_S = 86_400
-
-
-class Ends(msgspec.Struct, frozen=True):
-    """The provider's last word on each message, one element a message: `status` is an index into STATUSES.
-
-    Times are seconds of the world; nan where it never happened.
-    """
-
-    status: NDArray[np.uint8]
-    code: NDArray[np.uint16]
-    departed_at: NDArray[np.float64]
-    accepted_at: NDArray[np.float64]
-    ended_at: NDArray[np.float64]
-
-    @property
-    def accepted(self) -> NDArray[np.bool_]:
-        """Which messages a carrier took."""
-        return ~np.isnan(self.accepted_at)
-
-    @property
-    def left_at(self) -> NDArray[np.float64]:
-        """When a message left the provider's queue, to a carrier or for good."""
-        return np.where(np.isnan(self.departed_at), self.ended_at, self.departed_at)
-
-
-def ends(ledger: Ledger) -> Ends:
-    """Each message's end, from the tables."""
-    count = len(ledger.submissions)
-    status, code = np.full(count, QUEUED, np.uint8), np.zeros(count, np.uint16)
-    departed_at, accepted_at, ended_at = (np.full(count, np.nan) for _ in range(3))
-    accepts, finals = ledger.accepts.columns(), ledger.finals.columns()
-    status[accepts["n"]] = SENT
-    departed_at[accepts["n"]] = accepts["departed_at"]
-    accepted_at[accepts["n"]] = accepts["at"]
-    status[finals["n"]] = finals["status"]
-    code[finals["n"]] = finals["code"]
-    ended_at[finals["n"]] = finals["at"]
-    return Ends(status, code, departed_at, accepted_at, ended_at)
 
 
 class Presses(msgspec.Struct, frozen=True):
@@ -84,7 +46,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     accepted: int  # by a carrier
     delivered: int
     filtered: int  # 30007
-    silent: int  # reported as delivered, never shown
+    silent: int  # taken by a carrier, never shown, whatever was reported
     bad_numbers: int  # landlines and numbers not in service
     expired: int  # in the provider's queue
     suspended: int  # 30033: the campaign was suspended
@@ -99,6 +61,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     unanswered: int = 0  # conversations that still need attention
     presses: Presses = NO_PRESSES
     script_findings: tuple[str, ...] = ()
+    lost: Mapping[str, int] = {}  # accepted and not delivered, by what became of them, the most first
+    timing: Timing = Timing()
+    held: tuple[Cause, ...] = ()  # what the filter held against the campaign, the worst first
+    noticed: tuple[float, int] | None = None  # when the filter bit, and after how many texts
+    busiest: tuple[RateUse, ...] = ()  # the meters' busiest minutes, the fullest first
+    slow_hours: tuple[SlowHour, ...] = ()
 
 
 def gather(
@@ -111,9 +79,11 @@ def gather(
     unanswered: int = 0,
     presses: Presses = NO_PRESSES,
     script_findings: tuple[str, ...] = (),
+    books: Books | None = None,
+    filter_record: Record | None = None,
 ) -> Facts:
     """Count the facts. `excused` are phones rightly never texted, `held_back` one for each text that waited in
-    vain; the last three only the gateway and its volunteers know.
+    vain; `unanswered`, `presses` and `script_findings` only the gateway and its volunteers know.
     """
     end = ends(ledger)
     accepted = end.accepted
@@ -143,7 +113,31 @@ def gather(
         unanswered=unanswered,
         presses=presses,
         script_findings=script_findings,
+        lost=_lost(end),
+        timing=Timing() if books is None else timing(ledger, books, scenario.start_at),
+        held=causes(no_record() if filter_record is None else filter_record),
+        noticed=noticed(ledger, end, scenario.verdict.max_filtered_share),
+        busiest=busiest(ledger, scenario.campaign.registration()),
+        slow_hours=slow_hours(ledger, end, scenario.faults),
     )
+
+
+_LOSSES = {
+    "were filtered": {FILTERED},
+    "went to landlines or numbers not in service": BAD_NUMBER,
+    "met a phone that stayed off": {30003},
+    "ended with an unknown error": {30008},
+}
+
+
+def _lost(end: Ends) -> dict[str, int]:
+    """Texts that a carrier took and nobody calls delivered, by cause."""
+    lost = end.accepted & (end.status != DELIVERED)
+    codes = Counter(end.code[lost & (end.status != SENT)].tolist())
+    counted = {words: sum(codes.pop(code, 0) for code in known) for words, known in _LOSSES.items()}
+    counted["have no receipt"] = int((lost & (end.status == SENT)).sum())
+    counted["ended otherwise"] = codes.total()
+    return {words: count for words, count in sorted(counted.items(), key=lambda item: -item[1]) if count}
 
 
 def _untexted(

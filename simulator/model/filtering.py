@@ -7,6 +7,7 @@ comparison says how much more a link and length cost a first text (Hustle, 2018)
 """
 
 import re
+from copy import copy
 from enum import IntEnum
 from math import exp, log
 
@@ -89,6 +90,28 @@ class Content(msgspec.Struct, frozen=True):
     later_share: float
 
 
+class Held(msgspec.Struct, frozen=True):
+    """What a campaign's record adds to the chance that a text of its is filtered, by cause."""
+
+    opt_outs: float
+    complaints: float
+    dead_numbers: float
+    identical_texts: float
+    too_many_numbers: float
+
+    @property
+    def added_share(self) -> float:
+        """All causes together."""
+        risks = (
+            self.opt_outs,
+            self.complaints,
+            self.dead_numbers,
+            self.identical_texts,
+            self.too_many_numbers,
+        )
+        return sum(risks)
+
+
 class Standing(msgspec.Struct, frozen=True):
     """A campaign's record: shares per recent text, and what follows from them."""
 
@@ -98,6 +121,7 @@ class Standing(msgspec.Struct, frozen=True):
     identical_share: float
     numbers_in_use: int
     added_share: float
+    held: Held
     warned: bool
     suspended: bool
 
@@ -236,19 +260,28 @@ class Filtering:
         return ours is not None and now < ours.suspended_until
 
     def standing(self, campaign: int, now: float) -> Standing:
-        """The campaign's record as a carrier's reputation page would show it."""
-        ours = self._record(self._campaigns, campaign, now)
+        """The campaign's record as a carrier's reputation page would show it; looking changes nothing."""
+        ours = self._as_of(campaign, now)
         opt_out_share = self._share(ours.opt_outs, ours, campaign=True)
+        held = Held(*self._risks(ours, campaign=True), *self._campaign_risks(campaign, ours))
         return Standing(
             opt_out_share=opt_out_share,
             complaint_share=self._share(ours.complaints, ours, campaign=True),
             dead_share=self._share(ours.dead, ours, campaign=True),
             identical_share=self._share(ours.identical, ours, campaign=True),
             numbers_in_use=self._in_use(ours),
-            added_share=ours.risk,
+            added_share=held.added_share,
+            held=held,
             warned=opt_out_share > self.parameters.opt_out_warn,
             suspended=now < ours.suspended_until,
         )
+
+    def _as_of(self, campaign: int, now: float) -> Reputation:
+        """A copy of a campaign's record, faded to `now`."""
+        found = copy(self._campaigns.get(campaign, Reputation(now)))
+        found.senders = dict(found.senders)
+        found.fade(self._fade_per_s, now)
+        return found
 
     def _record(self, records: dict[int, Reputation], key: int, now: float) -> Reputation:
         """A record, faded to within a minute of `now`."""
@@ -272,25 +305,33 @@ class Filtering:
         return bad / max(record.sent, least)
 
     def _risk(self, record: Reputation, *, campaign: bool) -> float:
+        return sum(self._risks(record, campaign=campaign))
+
+    def _risks(self, record: Reputation, *, campaign: bool) -> tuple[float, float, float]:
+        """For opt-outs, complaints and dead numbers."""
         rules = self.parameters
         opt_outs = self._share(record.opt_outs, record, campaign=campaign)
         complaints = self._share(record.complaints, record, campaign=campaign)
         dead = self._share(record.dead, record, campaign=campaign)
         return (
-            rules.opt_out_most_share * _ramp(opt_outs, rules.opt_out_flag, rules.opt_out_suspend)
-            + rules.complaint_most_share * _ramp(complaints, rules.complaint_healthy, rules.complaint_full)
-            + rules.dead_most_share * _ramp(dead, rules.dead_healthy, rules.dead_full)
+            rules.opt_out_most_share * _ramp(opt_outs, rules.opt_out_flag, rules.opt_out_suspend),
+            rules.complaint_most_share * _ramp(complaints, rules.complaint_healthy, rules.complaint_full),
+            rules.dead_most_share * _ramp(dead, rules.dead_healthy, rules.dead_full),
         )
 
     def _campaign_risk(self, campaign: int, record: Reputation) -> float:
+        identical, too_many = self._campaign_risks(campaign, record)
+        return self._risk(record, campaign=True) + identical + too_many
+
+    def _campaign_risks(self, campaign: int, record: Reputation) -> tuple[float, float]:
+        """For identical texts and for more numbers than are allowed."""
         rules = self.parameters
         identical = self._share(record.identical, record, campaign=True)
         allowed = self._max_numbers.get(campaign, _NUMBERS_ALLOWED)
         over = (self._in_use(record) - allowed) / max(allowed, 1)
         return (
-            self._risk(record, campaign=True)
-            + rules.identical_share * _ramp(identical, 0.0, rules.identical_full)
-            + rules.snowshoe_most_share * _ramp(over, 0.0, 1.0)
+            rules.identical_share * _ramp(identical, 0.0, rules.identical_full),
+            rules.snowshoe_most_share * _ramp(over, 0.0, 1.0),
         )
 
     def _in_use(self, record: Reputation) -> int:

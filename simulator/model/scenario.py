@@ -13,7 +13,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -45,6 +45,8 @@ Text = Annotated[str, Meta(min_length=1)]
 LocalTime = Annotated[time, Meta(tz=False)]
 _LONGEST_S = 31 * 86_400.0
 _FIRST_YEAR, _LAST_YEAR = 2000, 2099  # what clocks, time zones and the database agree about
+# What a scenario's question is about, so that the verdict can answer it (simulator/report/answers.py).
+Question = Literal["finish", "filtering", "closing", "cap", "brownout", "opt_outs", "rates", "faults"]
 AreaCode = Annotated[str, Meta(pattern="^[2-9][0-9]{2}$")]
 
 
@@ -134,6 +136,9 @@ class VerdictParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     warn_filtered_share: Share = 0.01
     max_opt_out_share: Share = 0.07  # of people texted; a number is flagged at 5 % a day [S]
     warn_opt_out_share: Share = 0.05
+    warn_wire_s: Positive = 600.0  # from a press of Send to the hand-over: 99 % within
+    warn_answer_s: Positive = 3600.0  # from a person's text to a volunteer's answer: 90 % within
+    warn_margin_s: Seconds = 900.0  # from the last first text to the end of the hours
     must_finish: bool = False  # contacts not texted at the end: NO-GO, else "GO with limits"
 
     def __post_init__(self) -> None:
@@ -156,6 +161,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     duration_s: Annotated[float, Meta(gt=0, le=_LONGEST_S)]  # how long the world lasts
     contacts: Annotated[int, Meta(ge=1, le=5_000_000)]  # unless a list or a number is given
     campaign: CampaignParameters
+    asks: Question = "finish"  # what the question is about: the verdict's first sentence answers that
     name: str = ""
     population: PopulationParameters = PopulationParameters()
     people: PeopleParameters = PeopleParameters()

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.audit.figures import Facts
+from simulator.audit.ground_truth import WorldKnows
 from simulator.audit.records import STATES, Audit, Books
 from simulator.model.ledger import Ledger
 from simulator.rehearsal.stopwatch import Stopwatch, peak_rss_bytes
@@ -25,7 +26,7 @@ def result_of(
     ledger: Ledger,
     books: Books,
     judged: Audit,
-    manual_opt_outs: int,
+    ground_truth: WorldKnows,
     virtual_s: float,
     watch: Stopwatch,
     setup_s: float,
@@ -46,11 +47,12 @@ def result_of(
         segments=counts.segments_billed,
         cost_usd=round(counts.cost_usd, 2),
         replies=len(books.inbound),
-        opt_outs=OptOuts(keyword=_keyword_opt_outs(books), manual=manual_opt_outs),
+        opt_outs=_opt_outs(books),
         numbers=_numbers(books),
         list=contact_list,
         invariants=judged.counts,
         chances=judged.chances,
+        ground_truth=ground_truth,
         verdict="NO-GO",
         cpu_seconds=round(watch.cpu_s(), 3),
         setup_seconds=round(setup_s, 3),
@@ -70,8 +72,9 @@ def _messages(books: Books) -> Messages:
     return msgspec.convert({"requested": len(rows), **counted}, Messages)
 
 
-def _keyword_opt_outs(books: Books) -> int:
-    return int(np.count_nonzero(books.opt_outs["source"] == "keyword"))
+def _opt_outs(books: Books) -> OptOuts:
+    sources = Counter(books.opt_outs["source"].tolist())
+    return OptOuts(keyword=sources["keyword"], manual=sources["manual"])
 
 
 def _numbers(books: Books) -> Numbers:

@@ -138,7 +138,7 @@ def _counts(snapshot: Snapshot) -> list[tuple[str, int]]:
         ("blocked", snapshot.blocked),
         ("waiting", snapshot.waiting),
         ("replies", snapshot.replies),
-        ("opt-outs", snapshot.opt_outs),
+        ("asked to leave", snapshot.asked_to_leave),
     ]
 
 

@@ -27,6 +27,8 @@ from gateway.store.embedded import EmbeddedServer
 from gateway.store.migrate import make_throwaway, migrate
 from simulator.audit.auditor import audit
 from simulator.audit.figures import gather
+from simulator.audit.filter_record import FilterWatch
+from simulator.audit.ground_truth import world_knows
 from simulator.audit.records import Audit, GroundTruth
 from simulator.model.draws import Draws
 from simulator.model.faults import Faults
@@ -124,6 +126,7 @@ class _Rehearsal:
         self.clock = Clock(loop, plan.scenario.start_at)
         self.database = PacedDatabase(dsn)
         loop.wait_for(self.database)
+        self.filter_watch = FilterWatch()
         self.reader: ListReader | None = None
         self.gateway: Gateway | None = None
         self.tasks: list[asyncio.Task[None]] = []
@@ -276,6 +279,7 @@ class _Rehearsal:
         self.volunteers.start()
         crashes = self.loop.create_task(self._supervise(), name="supervisor")
         self.tasks.append(crashes)
+        self.tasks.append(self.loop.create_task(self._watch_filter(), name="filter watch"))
         if on_progress is not None:
             self.tasks.append(self.loop.create_task(self._report(on_progress), name="progress"))
         await asyncio.sleep(self.scenario.duration_s - self.loop.time())
@@ -312,6 +316,12 @@ class _Rehearsal:
             await asyncio.sleep(_SNAPSHOT_EVERY_S)
             on_progress(self._snapshot())
 
+    async def _watch_filter(self) -> None:
+        while True:
+            await asyncio.sleep(_SNAPSHOT_EVERY_S)
+            at = self.loop.time()
+            self.filter_watch.note(at, self.market.filtering.standing(CAMPAIGN, at))
+
     def _outset(self) -> Snapshot:
         scenario = self.scenario
         return Snapshot(
@@ -338,7 +348,7 @@ class _Rehearsal:
             delivered=counts.delivered,
             filtered=counts.filtered,
             replies=counts.replies,
-            opt_outs=counts.opt_outs,
+            asked_to_leave=len(self.people.left_at),
             waiting=max(0, requested - blocked - counts.submitted) + sum(counts.in_queue.values()),
         )
 
@@ -356,6 +366,8 @@ class _Rehearsal:
             unanswered=await conversations.waiting(self.database, KEY),
             presses=self.bank.presses(),
             script_findings=lint_of(scripts_of(self.plan)),
+            books=books,
+            filter_record=self.filter_watch.record(),
         )
         result = result_of(
             plan=self.plan,
@@ -363,14 +375,22 @@ class _Rehearsal:
             ledger=self.ledger,
             books=books,
             judged=judged,
-            manual_opt_outs=self.bank.opt_outs_manual,
+            ground_truth=world_knows(self.ledger, books, self.population, self.people.complaints),
             virtual_s=self.loop.time(),
             watch=self.watch,
             setup_s=self.setup_s,
             contact_list=self._list(),
             facts=facts,
         )
-        return Rehearsed(self.plan, result, self.ledger, self.population, judged.violations)
+        return Rehearsed(
+            self.plan,
+            result,
+            self.ledger,
+            self.population,
+            judged.violations,
+            books,
+            self.filter_watch.record(),
+        )
 
     def _list(self) -> ContactList | None:
         if self.reader is None:

@@ -14,11 +14,12 @@ import msgspec
 from jinja2 import Environment, StrictUndefined
 
 from gateway.core.rules.errors import consequence
-from simulator.audit.figures import ends
+from simulator.audit.ends import ends
 from simulator.report.assumptions import parameters
 from simulator.report.plots import figures
 from simulator.report.result import INVARIANT_RULES, Rehearsed, Snapshot
-from simulator.report.summary import carrier_rows, code_rows, headlines, run_facts, span, story, words
+from simulator.report.summary import carrier_rows, code_rows, headlines, run_facts, story, truths
+from simulator.report.words import span, words
 
 _VIOLATIONS_SHOWN = 50
 _REJECTS_SHOWN = 25
@@ -69,6 +70,7 @@ def _content(rehearsed: Rehearsed, history: Sequence[Snapshot], command: str) ->
         "script": rehearsed.plan.script,
         "duration": span(result.virtual_seconds),
         "headlines": headlines(result),
+        "truths": truths(result),
         "figures": plots,
         "specs": {figure.key: figure.spec for figure in plots},
         "carrier_rows": carrier_rows(rehearsed.ledger, ends(rehearsed.ledger)),

@@ -12,21 +12,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.audit.figures import BAD_NUMBER, FILTERED, TMOBILE_CAPPED, Ends, ends
+from simulator.audit.ends import BAD_NUMBER, FILTERED, TMOBILE_CAPPED, Ends, ends
 from simulator.model.arrays import distinct
 from simulator.model.blocking import STOP_WORDS
 from simulator.model.carriers import CARRIERS, Carrier
 from simulator.model.ledger import DELIVERED, FAILED, QUEUED, SENT, UNDELIVERED, Ledger
 from simulator.report.result import Rehearsed, Snapshot
+from simulator.report.words import CARRIER_NAMES
 
-CARRIER_NAMES: dict[Carrier, str] = {
-    "att": "AT&T",
-    "tmobile": "T-Mobile",
-    "verizon": "Verizon",
-    "uscellular": "UScellular",
-    "regional": "Regional",
-    "voip": "VoIP",
-}
 # One colour for a carrier and one for an outcome, wherever they appear; legible on light and dark.
 CARRIER_COLOURS: dict[Carrier, str] = {
     "att": "#0a9bd6",

@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from simulator.audit.records import Violation
+from simulator.audit.filter_record import Record
+from simulator.audit.ground_truth import WorldKnows
+from simulator.audit.records import Books, Violation
 from simulator.audit.rules import RULES
 from simulator.model.ledger import Ledger
 from simulator.model.scenario import Scenario
@@ -38,7 +40,10 @@ class Messages(msgspec.Struct, frozen=True):
 
 
 class OptOuts(msgspec.Struct, frozen=True):
-    """People who opted out: by a keyword, or marked by a volunteer."""
+    """People whom the campaign's books have as opted out at the end: by a keyword, or marked by a volunteer.
+
+    The one definition of an opt-out; who asked for it, in whatever words, is `WorldKnows.asked_to_leave`.
+    """
 
     keyword: int = 0
     manual: int = 0
@@ -79,6 +84,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     list: ContactList | None = None
     invariants: Counts
     chances: Counts = {}
+    ground_truth: WorldKnows = WorldKnows()
+    answer: str = ""  # to the scenario's question
     verdict: Verdict = "NO-GO"  # until judged (simulator/report/verdict.py)
     verdict_reasons: tuple[str, ...] = ()
     cpu_seconds: float = 0.0
@@ -116,7 +123,7 @@ class Snapshot(msgspec.Struct):
     delivered: int = 0
     filtered: int = 0
     replies: int = 0
-    opt_outs: int = 0
+    asked_to_leave: int = 0  # people
     waiting: int = 0  # in the gateway's and the provider's queues
 
 
@@ -144,3 +151,5 @@ class Rehearsed(msgspec.Struct):
     ledger: Ledger
     population: Any  # simulator.model.population.Population
     violations: list[Violation]
+    books: Books | None = None
+    filter_record: Record | None = None

@@ -11,12 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.core.rules.errors import consequence
-from simulator.audit.figures import Ends
+from simulator.audit.ends import Ends
 from simulator.audit.records import Violation
 from simulator.model.carriers import CARRIERS
 from simulator.model.ledger import STATUSES, Ledger
-from simulator.report.plots import CARRIER_NAMES
 from simulator.report.result import INVARIANT_RULES, Counts, Rehearsed, Result
+from simulator.report.words import CARRIER_NAMES, percent, share_of, span, words
 
 _STYLES = {"GO": "bold green", "GO with limits": "bold yellow", "NO-GO": "bold red"}
 _VIOLATIONS_SHOWN = 3
@@ -93,16 +93,30 @@ def headlines(result: Result) -> list[tuple[str, str, str]]:
     return [
         ("people", f"{result.contacts:,}", ""),
         ("messages asked for", f"{messages.requested:,}", "first texts and answers"),
-        ("delivered", f"{messages.delivered:,}", f"{_share(messages.delivered, out)} of those not blocked"),
+        ("delivered", f"{messages.delivered:,}", f"{percent(share_of(messages.delivered, out))} of those not blocked"),
         ("no receipt yet", f"{messages.sent:,}", "sent; the carrier has not said more"),
-        ("undelivered", f"{undelivered:,}", _share(undelivered, out)),
-        ("failed", f"{failed:,}", _share(failed, out)),
+        ("undelivered", f"{undelivered:,}", percent(share_of(undelivered, out))),
+        ("failed", f"{failed:,}", percent(share_of(failed, out))),
         ("blocked by safeguards", f"{blocked:,}", "never sent, never billed"),
         ("still waiting", f"{waiting:,}", f"and {messages.unknown:,} with an unknown outcome"),
         ("replies", f"{result.replies:,}", ""),
-        ("opt-outs", f"{opted_out:,}", f"{result.opt_outs.keyword:,} by keyword, {result.opt_outs.manual:,} marked"),
+        ("opt-outs", f"{opted_out:,}", f"{result.opt_outs.keyword:,} by keyword, {result.opt_outs.manual:,} marked by volunteers"),
         ("numbers", f"{result.numbers.in_use:,}", f"{result.numbers.bought:,} bought, {result.numbers.retired:,} retired"),
         ("cost", f"${result.cost_usd:,.2f}", f"{result.segments:,} segments"),
+    ]  # fmt: skip
+
+
+def truths(result: Result) -> list[tuple[str, str, str]]:
+    """(what, how much, remark): what no gateway's book can show."""
+    known = result.ground_truth
+    return [
+        ("asked to be left alone", f"{known.asked_to_leave:,}", "people, in whatever words"),
+        ("opt-outs overlooked", f"{known.opt_outs_overlooked:,}", "of them, not opted out in the books"),
+        ("texts after that wish", f"{known.shown_after_leaving:,}", f"{known.sent_after_leaving:,} were handed over after it"),
+        ("never shown", f"{known.never_shown:,}", f"of {known.reported_delivered:,} texts reported as delivered"),
+        ("strays", f"{known.to_reassigned + known.to_unlisted:,}", f"{known.to_reassigned:,} to reassigned numbers, {known.to_unlisted:,} to phones not on the list"),
+        ("complaints", f"{known.complaints:,}", "reports of junk"),
+        ("webhooks lost", f"{known.webhooks_lost:,}", "of the provider's callbacks"),
     ]  # fmt: skip
 
 
@@ -127,10 +141,14 @@ def write_summary(rehearsed: Rehearsed, stream: TextIO) -> None:
     result = rehearsed.result
     console.print(Text(f"\n{rehearsed.plan.heading(result.contacts)}", style="bold"))
     console.print(Text(rehearsed.plan.scenario.question, style="dim"))
+    console.print(Text(f"\n{result.answer}", style="bold"))
     console.print(Text.assemble("\nVerdict: ", (result.verdict, _STYLES[result.verdict])))
     for reason in result.verdict_reasons:
         console.print(Padding(Text(f"- {reason}"), (0, 0, 0, 2)))
-    console.print(_headline_table(result))
+    console.print()
+    console.print(_figure_table(headlines(result)))
+    console.print(Text("\nWhat only the world knows:", style="dim"))
+    console.print(_figure_table(truths(result)))
     rows = code_rows(result)
     if rows:
         console.print(_code_table(rows))
@@ -141,13 +159,12 @@ def write_summary(rehearsed: Rehearsed, stream: TextIO) -> None:
         console.print(Text(f"{what:>22}  {how_much}", style="dim"))
 
 
-def _headline_table(result: Result) -> Table:
+def _figure_table(rows: list[tuple[str, str, str]]) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(justify="right", style="dim", min_width=22)
     table.add_column(justify="right", style="bold")
     table.add_column(style="dim")
-    table.add_row()
-    for row in headlines(result):
+    for row in rows:
         table.add_row(*row)
     return table
 
@@ -197,20 +214,3 @@ def story(violation: Violation) -> str:
     message = "" if violation.message_id is None else f" (message {violation.message_id})"
     lines = "".join(f"\n    {line}" for line in violation.story)
     return f"{violation.invariant}{message}: {violation.what}{lines}"
-
-
-def words(key: str) -> str:
-    """A reason's key as words."""
-    return key.replace("_", " ")
-
-
-def span(seconds: float) -> str:
-    """1.2 s; 3 min 20 s; 12 h 30 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}" if whole else ""

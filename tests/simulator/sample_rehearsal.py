@@ -132,7 +132,7 @@ def snapshot(virtual_s: float = 0.0, wall_s: float = 0.0, **changes) -> Snapshot
         "delivered": 90,
         "filtered": 2,
         "replies": 7,
-        "opt_outs": 3,
+        "asked_to_leave": 3,
         "waiting": 15,
     }
     return Snapshot(**{**values, **changes})

@@ -23,7 +23,7 @@ def test_a_line_names_everything() -> None:
     line = lines([snapshot(virtual_s=11_250.0, wall_s=10.0)])[-1]
     assert line.startswith("Tue 12:07:30   25%  ")
     for part in (
-        "sent 100", "delivered 90", "filtered 2", "blocked 5", "waiting 15", "replies 7", "opt-outs 3",
+        "sent 100", "delivered 90", "filtered 2", "blocked 5", "waiting 15", "replies 7", "asked to leave 3",
         "10 messages/s", "ETA 30 s",
     ):  # fmt: skip
         assert part in line

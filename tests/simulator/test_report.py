@@ -13,7 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from simulator.audit.figures import ends
+from simulator.audit.ends import ends
 from simulator.audit.records import Violation
 from simulator.model.carriers import CARRIERS
 from simulator.model.draws import Draws

@@ -4,7 +4,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from simulator.audit.figures import Facts, ends, gather
+from simulator.audit.ends import ends
+from simulator.audit.figures import Facts, gather
+from simulator.audit.filter_record import Cause
+from simulator.audit.ground_truth import WorldKnows
+from simulator.audit.slow_hour import SlowHour
+from simulator.audit.throughput import RateUse
+from simulator.audit.timing import Timing
 from simulator.model.ledger import DELIVERED
 from simulator.model.scenario import load
 from simulator.report.result import INVARIANTS, Messages, OptOuts
@@ -21,6 +27,8 @@ HEALTHY = Facts(
     expired=0,
     suspended=0,
     capped=0,
+    timing=Timing(first_at=60.0, last_at=30_000.0, last_first_text_at=30_000.0),
+    busiest=(RateUse("att", 73.0, 75.0),),
 )
 SCENARIO = load("election-day")  # 85/92 % delivered, 3/1 % filtered, 7/6.5 % opted out, must finish
 
@@ -47,7 +55,16 @@ def test_a_healthy_bank_goes_and_says_why() -> None:
         ({"delivered": 919}, "GO with limits", "91.9% of the texts"),
         ({"delivered": 850}, "GO with limits", "92.0% or more"),
         ({"delivered": 849}, "NO-GO", "85.0% or more"),
-        ({"delivered": 849}, "NO-GO", "2.0% went to landlines"),
+        (
+            {"delivered": 849, "lost": {"went to landlines or numbers not in service": 20}},
+            "NO-GO",
+            "2.0% went to landlines",
+        ),
+        (
+            {"delivered": 849, "lost": {"have no receipt": 90, "were filtered": 5}},
+            "NO-GO",
+            "9.0% have no receipt, 0.5% were filtered: judge",
+        ),
         ({"filtered": 10}, "GO", ""),
         ({"filtered": 11}, "GO with limits", "filtered 1.1%"),
         ({"filtered": 30}, "GO with limits", "at most 1.0%"),
@@ -98,6 +115,113 @@ def test_any_broken_rule_is_a_no_go_and_comes_first(name: str) -> None:
     assert outcome.verdict == "NO-GO"
     assert "was broken 2 times" in outcome.verdict_reasons[0]
     assert len(outcome.verdict_reasons) == 2
+
+
+def test_of_equal_weight_the_largest_cause_comes_first() -> None:
+    lossy = facts(
+        delivered=600,
+        filtered=300,
+        lost={"were filtered": 300, "went to landlines or numbers not in service": 100},
+    )
+    outcome = judged(result(contacts=1000), SCENARIO, lossy)
+    assert [reason[:17] for reason in outcome.verdict_reasons] == ["Carriers filtered", "60.0% of the text"]
+    outcome = judged(
+        result(contacts=1000), SCENARIO, msgspec.structs.replace(lossy, filtered=120, delivered=500)
+    )
+    assert [reason[:17] for reason in outcome.verdict_reasons] == ["50.0% of the text", "Carriers filtered"]
+
+
+def test_a_filter_says_what_it_held_and_from_when() -> None:
+    held = (Cause("complaints", 1800.0, 0.35), Cause("dead_numbers", 7200.0, 0.02))
+    _, reasons = said(facts(filtered=31, held=held, script_findings=("a link shortener",)))
+    assert (
+        "It held against you: complaints from 09:30 (adding up to 35.0%), dead numbers from 11:00 (adding up to 2.0%), "
+        "the script's own words from the first text."
+    ) in reasons
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "words"),
+    [
+        ({"never_shown": 10}, "GO", ""),
+        ({"never_shown": 11}, "GO with limits", "11 of 950 texts reported as delivered were never shown"),
+        ({"never_shown": 31}, "NO-GO", "were never shown on a phone"),
+        ({"asked_to_leave": 50, "opt_outs_overlooked": 2}, "GO", ""),
+        ({"asked_to_leave": 50, "opt_outs_overlooked": 3, "sent_after_leaving": 4}, "GO with limits", "3 of 50 people who asked to be left alone are not opted out, and 4 texts"),
+    ],
+)  # fmt: skip
+def test_what_only_the_world_knows_decides_too(changes: dict[str, int], verdict: str, words: str) -> None:
+    got, reasons = said(ground_truth=WorldKnows(reported_delivered=950, **changes))
+    assert got == verdict
+    assert words in reasons
+
+
+CLOSES_S = 12 * 3600.0
+
+
+@pytest.mark.parametrize(
+    ("times", "verdict", "words"),
+    [
+        (Timing(last_first_text_at=CLOSES_S - 901), "GO", ""),
+        (Timing(last_first_text_at=CLOSES_S - 600), "GO with limits", "left at 20:50, 10 min 00 s before the hours end"),
+        (Timing(last_first_text_at=1.0, wire_half_s=4, wire_most_s=600), "GO", ""),
+        (Timing(last_first_text_at=1.0, wire_half_s=4, wire_most_s=601), "GO with limits", "one text in a hundred took 10 min or longer, half 4.0 s"),
+        (Timing(last_first_text_at=1.0, answer_half_s=60, answer_most_s=3601), "GO with limits", "One reply in ten waited 60 min or longer"),
+    ],
+)  # fmt: skip
+def test_latency_and_finish_time_are_reasons(times: Timing, verdict: str, words: str) -> None:
+    got, reasons = said(facts(timing=times))
+    assert got == verdict
+    assert words in reasons
+
+
+def test_a_go_says_when_it_was_finished_and_how_quick_it_was() -> None:
+    times = Timing(last_first_text_at=36_000.0, wire_most_s=5.0, answer_most_s=600.0)
+    reason = said(facts(timing=times))[1]
+    assert "The last first text left at 19:00; 99% of the texts were on the wire within 5.0 s" in reason
+    assert "90% of the replies answered within 10 min" in reason
+
+
+# ------------------------------------------------------------ the answer to the question
+
+TIMES = Timing(first_at=60.0, last_at=CLOSES_S - 2, last_first_text_at=36_000.0, wire_half_s=4.0, wire_most_s=90.0, answer_most_s=600.0)  # fmt: skip
+SLOW = SlowHour("verizon", 10_800.0, 14_400.0, most_waiting=412, gone_at=16_020.0, others_most_s=7.0)
+
+
+def answered(asks: str, changes: dict[str, object], **of_result: object) -> str:
+    scenario = msgspec.structs.replace(SCENARIO, asks=asks)
+    known = facts(**{"timing": TIMES, "busiest": (RateUse("att", 73.0, 75.0),), **changes})
+    return judged(result(contacts=1000, **of_result), scenario, known).answer
+
+
+@pytest.mark.parametrize(
+    ("asks", "changes", "of_result", "sentence"),
+    [
+        ("finish", {}, {}, "Yes: everybody who can be texted was, the last at 19:00, and 0.5% of the texts were filtered."),
+        ("finish", {"filtered": 20}, {}, "Almost: everybody who can be texted was, the last at 19:00, but 2.0% of the texts were filtered."),
+        ("finish", {"filtered": 40}, {}, "No: everybody who can be texted was, the last at 19:00, but 4.0% of the texts were filtered."),
+        ("finish", {"untexted": 250}, {}, "No: 250 of 1,000 people were not texted by the end."),
+        ("finish", {"untexted": 30, "filtered": 200}, {}, "No: 20.0% of the texts were filtered and 30 of 1,000 people were not texted by the end."),
+        ("filtering", {"noticed": (840.0, 41), "filtered": 269}, {"ground_truth": WorldKnows(never_shown=136)}, "The carriers noticed after 41 texts, at 09:14: 26.9% of the texts were filtered, and 13.6% count as delivered and were never shown."),
+        ("filtering", {}, {}, "The carriers never noticed: 0.5% of the texts were filtered."),
+        ("closing", {"untexted": 40}, {"messages": Messages(requested=90, blocked={"1202": 15}, queued=5)}, "Yes: the last text was handed over at 20:59:58, none after 21:00; of the 40 people left over 15 had a text that was blocked when the hours ended, 5 have one that still waits, and for 20 nobody had pressed Send."),
+        ("closing", {}, {"invariants": {"lawful_hours": 2}}, "No: 2 texts went out outside the hours; of the 0 people"),
+        ("cap", {"tmobile_cap": 2000, "capped": 4, "tmobile_held_back": 600, "untexted": 100}, {}, "900 of 1,000 people took 9 h 59 min, from 09:01 to 19:00, and T-Mobile's daily cap of 2,000 segments left 604 texts unsent."),
+        ("cap", {}, {}, "T-Mobile has no daily cap for it."),
+        ("brownout", {"slow_hours": (SLOW,)}, {}, "Yes: 99% of the other carriers' texts passed within 7.0 s, 90% of replies were answered within 10 min, and Verizon's backlog of at most 412 texts was gone at 13:27."),
+        ("brownout", {"slow_hours": (msgspec.structs.replace(SLOW, gone_at=np.nan),)}, {}, "No: 99% of the other carriers' texts passed within 7.0 s, 90% of replies were answered within 10 min, and Verizon's backlog of at most 412 texts was not gone when the hours ended."),
+        ("brownout", {}, {}, "No carrier was slow in this run."),
+        ("opt_outs", {"suspended": 60}, {"opt_outs": OptOuts(100, 70)}, "17.0% of the people texted opted out (carriers flag 5.0% and suspend at 10.0%): they suspended the campaign, which failed 60 texts, and filtered 0.5% of the texts."),
+        ("opt_outs", {}, {}, "0.6% of the people texted opted out (carriers flag 5.0% and suspend at 10.0%): they did not suspend the campaign and filtered 0.5%"),
+        ("rates", {}, {}, "AT&T's rate set the pace: in its busiest minute 73.0 of the 75 granted segments a second were used; half of the texts were on the wire 4.0 s after Send was pressed, 99% after 90 s."),
+        ("rates", {"busiest": (RateUse("all", 20.0, 225.0),)}, {}, "The campaign's rate was nearest to its limit, and bound nobody:"),
+        ("faults", {"untexted": 10}, {}, "Yes: every rule held; 990 of 1,000 people were texted or rightly left alone, 0 texts have an unknown outcome, and 0 presses of Send got no answer."),
+        ("faults", {}, {"invariants": {"lawful_hours": 2}}, "No: 1 rule was broken; 1,000 of 1,000"),
+        ("rates", {"accepted": 0}, {}, "No: no text reached a carrier."),
+    ],
+)  # fmt: skip
+def test_each_question_has_its_answer(asks: str, changes, of_result, sentence: str) -> None:
+    assert sentence in answered(asks, changes, **of_result)
 
 
 def test_untexted_people_only_limit_a_bank_that_need_not_finish() -> None:

@@ -1,0 +1,128 @@
+"""How long things took, and when the bank was at work; times in seconds, moments in seconds of the world."""
+
+from math import nan
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.audit.records import INITIAL, REPLY, Books
+from simulator.model.arrays import distinct, is_among
+from simulator.model.ledger import Ledger
+from simulator.model.replies import Intent, intent_of
+
+_NEEDS_NOBODY = frozenset({Intent.KEYWORD, Intent.START})
+_LONGEST_S = 1e7  # beyond any world's end
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """Moments are nan, and spans too, where nothing happened."""
+
+    first_at: float = nan  # the first hand-over to the provider
+    last_at: float = nan  # the last
+    last_first_text_at: float = nan  # the last hand-over of a person's first text
+    wire_half_s: float = nan  # from a press of Send to the hand-over: half within
+    wire_most_s: float = nan  # 99 % within
+    answer_half_s: float = nan  # from a person's text to a volunteer's answer: half within
+    answer_most_s: float = nan  # 90 % within
+
+
+class Conversations(msgspec.Struct, frozen=True):
+    """One element for each time that a person's texts began to wait for a volunteer.
+
+    `closed_at` is nan when nobody came; `answered` whether it ended with an answer (else with an opt-out).
+    """
+
+    opened_at: Floats
+    closed_at: Floats
+    answered: NDArray[np.bool_]
+
+
+def timing(ledger: Ledger, books: Books, start_at: float) -> Timing:
+    """Medians and the late ones."""
+    asked = ledger.submissions.columns()
+    if not len(asked):
+        return Timing()
+    firsts = asked["handed_at"][np.unique(asked["to"], return_index=True)[1]]
+    wire_s = press_to_wire_s(ledger, books, start_at)
+    answer_s = reply_to_answer_s(conversations(ledger, books, start_at))
+    return Timing(
+        first_at=float(asked["handed_at"].min()),
+        last_at=float(asked["handed_at"].max()),
+        last_first_text_at=float(firsts.max()),
+        wire_half_s=_quantile(wire_s, 0.5),
+        wire_most_s=_quantile(wire_s, 0.99),
+        answer_half_s=_quantile(answer_s, 0.5),
+        answer_most_s=_quantile(answer_s, 0.9),
+    )
+
+
+def _quantile(values: Floats, share: float) -> float:
+    return float(np.quantile(values, share)) if len(values) else nan
+
+
+def press_to_wire_s(ledger: Ledger, books: Books, start_at: float) -> Floats:
+    """From a volunteer's press to the first hand-over, of each message that was handed over."""
+    asked = ledger.submissions.columns()
+    ours = asked[(asked["campaign_id"] == books.campaign_id) & (asked["message_id"] >= 0)]
+    ids, first = np.unique(ours["message_id"], return_index=True)  # oldest first: the first hand-over
+    rows = books.messages
+    wanted = np.isin(rows["kind"], (INITIAL, REPLY))
+    places = np.searchsorted(rows["message_id"], ids)
+    known = places < len(rows)
+    known[known] = (rows["message_id"][places[known]] == ids[known]) & wanted[places[known]]
+    pressed_at = rows["requested_at"][places[known]] - start_at
+    spans: Floats = np.maximum(ours["handed_at"][first][known] - pressed_at, 0.0)
+    return spans
+
+
+def conversations(ledger: Ledger, books: Books, start_at: float) -> Conversations:
+    """From the texts that reached the gateway and need a volunteer to what closed them."""
+    person, at = _waiting_texts(ledger)
+    who, when, answers = _closings(books, start_at)
+    people = distinct(person)
+    known = is_among(who, people)
+    keys = np.searchsorted(people, who[known]) * _LONGEST_S + when[known]
+    order = np.argsort(keys, kind="stable")
+    keys, answers = keys[order], answers[known][order]
+    opened = np.searchsorted(people, person) * _LONGEST_S + at
+    place = np.searchsorted(keys, opened)
+    met = np.full(len(opened), -1.0)  # nobody's
+    met[place < len(keys)] = keys[place[place < len(keys)]]
+    closes = met // _LONGEST_S == opened // _LONGEST_S
+    ends = np.where(closes, place, -1 - np.searchsorted(people, person))  # one open end a person
+    _, first = np.unique(ends[np.argsort(at, kind="stable")], return_index=True)
+    first = np.argsort(at, kind="stable")[first]  # of the texts that one answer closed, the earliest
+    closed_at, answered = np.full(len(opened), nan), np.zeros(len(opened), np.bool_)
+    closed_at[closes] = met[closes] % _LONGEST_S
+    answered[closes] = answers[place[closes]]
+    return Conversations(at[first], closed_at[first], answered[first])
+
+
+def reply_to_answer_s(found: Conversations) -> Floats:
+    """How long those waited whom a volunteer answered."""
+    spans: Floats = (found.closed_at - found.opened_at)[found.answered]
+    return spans
+
+
+def _waiting_texts(ledger: Ledger) -> tuple[Integers, Floats]:
+    """Whose texts wait for a volunteer since when: all but the keywords, of which the gateway takes care."""
+    deliveries = ledger.inbound_deliveries.columns()
+    rows, first = np.unique(deliveries["n"], return_index=True)
+    needs = [intent_of(ledger.inbound_texts[n]) not in _NEEDS_NOBODY for n in rows.tolist()]
+    chosen = np.array(needs, np.bool_)
+    person: Integers = ledger.inbound.columns()["person"][rows[chosen]]
+    return person, deliveries["at"][first][chosen]
+
+
+def _closings(books: Books, start_at: float) -> tuple[Integers, Floats, NDArray[np.bool_]]:
+    """Answers that volunteers asked for, and opt-outs of every kind."""
+    replies = books.messages[books.messages["kind"] == REPLY]
+    left = books.opt_outs
+    who = np.concatenate((replies["phone"], left["phone"]))
+    when = np.concatenate((replies["requested_at"], left["at"])) - start_at
+    answers = np.arange(len(who)) < len(replies)
+    return who, when, answers
