@@ -152,6 +152,8 @@ class EmbeddedServer:
 
     def _run(self, account: Account | None) -> None:
         """Makes the cluster if there is none, and starts it; returns when it takes connections."""
+        if self._process is not None:
+            self._process.poll()  # one that was killed is a child whose status nobody has asked for
         data = self.root / "cluster"
         binaries = programs(account, self.root / "programs")
         if not (data / "PG_VERSION").exists():
