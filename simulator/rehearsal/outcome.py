@@ -6,6 +6,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.p2p.list_columns import Meaning
+from gateway.p2p.lists import ListSummary
 from simulator.audit.figures import Facts
 from simulator.audit.ground_truth import WorldKnows
 from simulator.audit.records import STATES, Audit, Books
@@ -16,6 +18,8 @@ from simulator.report.verdict import judged as with_verdict
 
 _RIGHTLY_BLOCKED = (9000, 1205, 1204, 1302)
 _HOURS_OVER = 1202
+_CONSENT = frozenset({Meaning.OPT_OUT, Meaning.OPT_IN, Meaning.CONSENT})
+_NO_CONSENT = "no column says who has opted out or who may be texted: nobody was left out for it"
 _BY_CODE = ("blocked", "undelivered", "failed")
 
 
@@ -83,6 +87,19 @@ def _numbers(books: Books) -> Numbers:
         bought=len(books.numbers),
         in_use=len(books.numbers) - states["retired"],
         retired=states["retired"],
+    )
+
+
+def list_of(summary: ListSummary) -> ContactList:
+    """What became of a list; one that says nothing about consent is warned of first."""
+    silent = _CONSENT.isdisjoint(summary.columns.values())
+    return ContactList(
+        rows=summary.rows,
+        used=summary.used,
+        rejected=dict(summary.rejected),
+        columns=summary.columns,
+        ignored=summary.ignored,
+        warnings=(*((_NO_CONSENT,) if silent else ()), *summary.warnings),
     )
 
 

@@ -42,7 +42,7 @@ from simulator.rehearsal.bank import BankOfVolunteers
 from simulator.rehearsal.books import read_books
 from simulator.rehearsal.campaign_setup import campaign_settings, lint_of, scripts_of
 from simulator.rehearsal.loop import VirtualLoop, run
-from simulator.rehearsal.outcome import excused_phones, held_back_phones, result_of
+from simulator.rehearsal.outcome import excused_phones, held_back_phones, list_of, result_of
 from simulator.rehearsal.paced_database import PacedDatabase
 from simulator.rehearsal.provider import SimulatedProvider
 from simulator.rehearsal.stopwatch import Stopwatch
@@ -393,10 +393,7 @@ class _Rehearsal:
         )
 
     def _list(self) -> ContactList | None:
-        if self.reader is None:
-            return None
-        summary = self.reader.summary
-        return ContactList(summary.rows, summary.used, dict(summary.rejected))
+        return None if self.reader is None else list_of(self.reader.summary)
 
     def _world(self) -> GroundTruth:
         campaign = self.scenario.campaign

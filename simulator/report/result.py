@@ -58,11 +58,18 @@ class Numbers(msgspec.Struct, frozen=True):
 
 
 class ContactList(msgspec.Struct, frozen=True):
-    """What became of a list's rows; `rejected` by reason."""
+    """What became of a list's rows, and of its columns.
+
+    `rejected` by reason; `columns` names each header that was used and what it was taken for, `ignored` the others;
+    `warnings` begin with the gravest.
+    """
 
     rows: int
     used: int
     rejected: Counts = {}
+    columns: Mapping[str, str] = {}
+    ignored: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

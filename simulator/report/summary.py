@@ -15,7 +15,7 @@ from simulator.audit.ends import Ends
 from simulator.audit.records import Violation
 from simulator.model.carriers import CARRIERS
 from simulator.model.ledger import STATUSES, Ledger
-from simulator.report.result import INVARIANT_RULES, Counts, Rehearsed, Result
+from simulator.report.result import INVARIANT_RULES, ContactList, Counts, Rehearsed, Result
 from simulator.report.words import CARRIER_NAMES, percent, share_of, span, words
 
 _STYLES = {"GO": "bold green", "GO with limits": "bold yellow", "NO-GO": "bold red"}
@@ -180,14 +180,23 @@ def _code_table(rows: list[CodeRow]) -> Table:
     return table
 
 
+def column_words(contact_list: ContactList) -> str:
+    """Each column and what it was taken for."""
+    told = (f"{header} as {words(meaning)}" for header, meaning in contact_list.columns.items())
+    return ", ".join(told) or "none"
+
+
 def _print_list(result: Result, console: Console) -> None:
     if result.list is not None:
-        rejected = ", ".join(f"{count:,} {words(reason)}" for reason, count in result.list.rejected.items())
-        console.print(
-            Text(
-                f"\nList: {result.list.used:,} of {result.list.rows:,} rows used; rejected: {rejected or 'none'}"
-            )
-        )
+        contact_list = result.list
+        rejected = ", ".join(f"{count:,} {words(reason)}" for reason, count in contact_list.rejected.items())
+        used = f"{contact_list.used:,} of {contact_list.rows:,} rows used"
+        console.print()
+        for warning in contact_list.warnings:
+            console.print(Text(f"Warning: {warning}", style="bold yellow"))
+        console.print(Text(f"List: {used}; rejected: {rejected or 'none'}"))
+        console.print(Text(f"Columns: {column_words(contact_list)}"))
+        console.print(Text(f"Ignored: {', '.join(contact_list.ignored) or 'none'}"))
 
 
 def _print_rules(rehearsed: Rehearsed, console: Console) -> None:

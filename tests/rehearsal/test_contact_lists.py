@@ -9,6 +9,7 @@ import pytest
 
 from gateway import cli
 from gateway.p2p.lists import read_list
+from simulator.rehearsal.outcome import list_of
 from tests.rehearsal.conftest import Rehearse
 from tests.rehearsal.small_worlds import ELECTION_DAY, broken, small, told
 
@@ -67,10 +68,32 @@ def test_an_ugly_list_through_the_command(
     assert told_of["rows"] == 15
     assert told_of["used"] == len(USABLE) == result["contacts"]
     assert told_of["used"] + sum(told_of["rejected"].values()) == told_of["rows"]
+    assert told_of["columns"] == {
+        "Last Name": "last_name",
+        "First Name": "first_name",
+        "Cell Phone": "phone",
+        "Zip5": "zip",
+        "State": "state",
+        "Do Not Text": "opt_out",
+    }
+    assert told_of["ignored"] == ["VANID"]
+    assert told_of["warnings"] == []
     rejects = rejects_of(ugly.parent / "out" / "rejects.csv")
     assert Counter(row["reason"] for row in rejects) == told_of["rejected"]
     assert all(row["text"] and row["column"] and int(row["line"]) > 1 for row in rejects)
     assert [row["reason"] for row in rejects if row["line"] == "6"] == ["opted_out"]
+
+
+def test_a_list_that_says_nothing_about_consent_is_warned_of_first(tmp_path: Path) -> None:
+    path = tmp_path / "silent.csv"
+    path.write_text("Cell,State\n215-555-0123,Nowhere\n", encoding="utf-8")
+    reader = read_list(path)
+    list(reader)
+    found = list_of(reader.summary)
+    assert found.warnings == (
+        "no column says who has opted out or who may be texted: nobody was left out for it",
+        "1 states are not US states and were left blank",
+    )
 
 
 def test_who_opted_out_is_never_texted(rehearse: Rehearse, ugly: Path) -> None:

@@ -105,7 +105,18 @@ def rehearsed(
     broken = {**dict.fromkeys(INVARIANTS, 0)}
     for violation in violations:
         broken[violation.invariant] += 1
-    contact_list = ContactList(rows=count + 2, used=count, rejected={"invalid_phone": 2}) if rejects else None
+    contact_list = (
+        ContactList(
+            rows=count + 2,
+            used=count,
+            rejected={"invalid_phone": 2},
+            columns={"Cell Phone": "phone", "First": "first_name"},
+            ignored=("VAN <ID>",),
+            warnings=("2 states are not US states",),
+        )
+        if rejects
+        else None
+    )
     outcome = result(
         contacts=count,
         invariants=broken,

@@ -129,6 +129,9 @@ def test_what_people_typed_is_escaped(tmp_path: Path) -> None:
     assert "<script>alert" not in page
     assert "went out &lt;twice&gt;" in page
     assert "invalid phone" in page
+    assert "<td>Cell Phone</td><td>phone</td>" in page
+    assert '<td>VAN &lt;ID&gt;</td><td class="soft">ignored</td>' in page
+    assert '<p class="warning">2 states are not US states</p>' in page
 
 
 def test_the_plots_json_on_the_page_is_whole(page: str, sample, history) -> None:
@@ -311,6 +314,8 @@ def test_the_summary_says_it_all_and_cuts_nothing(tmp_path: Path) -> None:
     assert "1 of 10 rules were broken" in text
     assert "09:00:02 sent" in text
     assert "60 of 62 rows used; rejected: 2 invalid phone" in text
+    assert "Warning: 2 states are not US states List: 60 of 62" in text
+    assert "Columns: Cell Phone as phone, First as first name Ignored: VAN <ID>" in text
     assert max(map(len, stream.getvalue().splitlines())) <= 110
 
 

@@ -13,11 +13,20 @@ replies opt_outs numbers list invariants chances ground_truth answer verdict ver
 
 
 def test_json_has_the_documented_fields_in_order_on_one_line() -> None:
-    text = result(list=ContactList(10, 8, {"invalid_phone": 2})).to_json()
+    text = result(
+        list=ContactList(10, 8, {"invalid_phone": 2}, {"Cell": "phone"}, ("VANID",), ("a warning",))
+    ).to_json()
     assert "\n" not in text
     content = json.loads(text)
     assert list(content) == FIELDS
-    assert content["list"] == {"rows": 10, "used": 8, "rejected": {"invalid_phone": 2}}
+    assert content["list"] == {
+        "rows": 10,
+        "used": 8,
+        "rejected": {"invalid_phone": 2},
+        "columns": {"Cell": "phone"},
+        "ignored": ["VANID"],
+        "warnings": ["a warning"],
+    }
     assert content["messages"] == {
         "requested": 420,
         "blocked": {"1302": 5},
