@@ -57,6 +57,7 @@ MEANINGS: Mapping[str, str] = {
     "verdict_reasons": "the reasons in plain words, the gravest first, of them the largest",
     "cpu_seconds": "CPU seconds of the whole process: gateway, model and audit",
     "setup_seconds": "of the wall seconds, those before the day began",
+    "not_rehearsed": "with `--config`: capacity, and your settings of it and of the house, which no rehearsal shows",
 }
 _TYPES = {"int": "integer", "float": "number", "str": "text"}
 

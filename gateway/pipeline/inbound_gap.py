@@ -33,6 +33,7 @@ class InboundGap:
         "_requests",
         "_seen_at",
         "_steady",
+        "frozen_s",
         "opened_at",
         "why",
     )
@@ -48,6 +49,7 @@ class InboundGap:
         self._fetched = 0  # the last one that is answered
         self._requests = asyncio.Event()
         self._seen_at = 0.0
+        self.frozen_s = _FROZEN_S  # who stands still for so long may have missed webhooks
         self.opened_at: float | None = None  # by `steady`
         self.why = ""
 
@@ -71,7 +73,7 @@ class InboundGap:
         still_s = now - self._seen_at
         self._seen_at = now
         away_since = self._away_since()
-        if still_s > _FROZEN_S:
+        if still_s > self.frozen_s:
             self.open("this process stood still")
         elif away_since is not None and now - away_since > _AWAY_S and self._fetched >= self._held:
             self.open("the provider could not be reached")

@@ -3,6 +3,7 @@
 1 no text after an opt-out, 6 one contact one number, 9 each inbound text once, 10 one volunteer a contact.
 """
 
+from bisect import bisect_left
 from collections import Counter
 
 import numpy as np
@@ -81,12 +82,29 @@ def _consent(evidence: Evidence) -> tuple[Integers, Floats, Integers, Floats]:
     says = np.array(words, "U5") if words else np.empty(0, "U5")
     stops, starts = says == "stop", says == "start"
     stored = books.opt_outs
+    stored_at = stored["at"] - world.start_at
+    by_text = stored["source"] == "keyword"
+    stored_at[by_text] = _told_at(stored["phone"][by_text], stored_at[by_text], inbound["person"], first_at)
     return (
         np.concatenate((inbound["person"][stops], stored["phone"])),
-        np.concatenate((first_at[stops], stored["at"] - world.start_at)),
+        np.concatenate((first_at[stops], stored_at)),
         inbound["person"][starts],
         first_at[starts],
     )
+
+
+def _told_at(phones: Integers, at: Floats, people: Integers, heard_at: Floats) -> Floats:
+    """When the gateway knew of stored opt-outs: a text that was fetched late is stored under the time it was sent."""
+    heard: dict[int, list[float]] = {}
+    for person, moment in sorted(zip(people.tolist(), heard_at.tolist(), strict=True)):
+        heard.setdefault(person, []).append(moment)
+    told = at.copy()
+    for row, (phone, moment) in enumerate(zip(phones.tolist(), at.tolist(), strict=True)):
+        later = heard.get(phone, ())
+        place = bisect_left(later, moment - _ROUNDING_S)
+        if place < len(later):
+            told[row] = max(moment, later[place])
+    return told
 
 
 def _consent_word(text: str) -> str:

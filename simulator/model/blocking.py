@@ -14,6 +14,7 @@ class BlockScope(StrEnum):
 
     PAIR = "pair"  # this person and this number
     SERVICE = "service"  # this person and every number of the campaign's service
+    NOTHING = "nothing"  # the provider leaves opt-outs to its customer
 
 
 class BlockList:
@@ -21,6 +22,7 @@ class BlockList:
 
     def __init__(self, scope: BlockScope) -> None:
         self._by_campaign = scope is BlockScope.SERVICE
+        self._refuses = scope is not BlockScope.NOTHING
         self._blocked: dict[tuple[int, int], float] = {}
 
     def __len__(self) -> int:
@@ -39,4 +41,6 @@ class BlockList:
 
     def blocks(self, person: int, number: int, campaign: int) -> bool:
         """Whether a text from `number` of `campaign` to `person` is refused."""
-        return bool(self._blocked) and (person, campaign if self._by_campaign else number) in self._blocked
+        if not self._refuses or not self._blocked:
+            return False
+        return (person, campaign if self._by_campaign else number) in self._blocked

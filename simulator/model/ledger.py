@@ -42,6 +42,11 @@ def inbound_sid_of(n: int) -> str:
     return f"SM{_INBOUND_SID + n:032x}"
 
 
+def inbound_number_of(sid: str) -> int:
+    """The number of an inbound text by its sid, as `inbound_sid_of` made it."""
+    return int(sid.removeprefix("SM"), base=16) - _INBOUND_SID
+
+
 def number_of(sid: str) -> int | None:
     """The `n` of an outbound sid; None for anything else."""
     if not _SID.fullmatch(sid):

@@ -171,7 +171,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     handsets: HandsetParameters = HandsetParameters()
     filtering: FilteringParameters = FilteringParameters()
     inventory: InventoryParameters = msgspec.field(default_factory=InventoryParameters)
-    block_scope: BlockScope = BlockScope.PAIR  # what a STOP blocks at the provider: a number or the campaign
+    block_scope: BlockScope = BlockScope.PAIR  # what a STOP blocks at the provider
     faults: FaultParameters = FaultParameters()
     verdict: VerdictParameters = VerdictParameters()
 

@@ -67,6 +67,12 @@ def _list_scenarios(context: click.Context, _: click.Parameter, wanted: bool) ->
     metavar="DIR",
     help="Where the reports go; not where others are.  [default: the first free of reports/SCENARIO-SEED, .2, …]",
 )
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Your textbank.toml: rehearse its settings, but those of capacity, which no rehearsal can show.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the summary.")
 @click.option("--strict", is_flag=True, help="End with 3 on NO-GO, with 4 if a rule was not tested.")
 @click.option(
@@ -91,6 +97,7 @@ def rehearse(
     script: str | None,
     seed: int,
     report: Path | None,
+    config: Path | None,
     as_json: bool,
     strict: bool,
     rejects: Path | None,
@@ -108,7 +115,7 @@ def rehearse(
 
     _check(contacts, list_path, script, rejects)
     world = load(scenario)
-    plan = _plan(world, contacts, list_path, script, seed)
+    plan = _plan(world, contacts, list_path, script, seed, config)
     campaign_setup.check(plan)
     if rejects is not None:
         _make_writable(rejects.parent)
@@ -116,7 +123,7 @@ def rehearse(
         if list_path is not None:
             plan = replace(plan, rejects=rejects or folder / "rejects.csv")
         rehearsed, progress = _run(plan)
-        _write(rehearsed, progress, folder, _command(scenario, plan))
+        _write(rehearsed, progress, folder, _command(scenario, plan, config))
     _print(rehearsed, as_json=as_json)
     if not rehearsed.result.held:
         return BROKEN_RULE
@@ -163,7 +170,9 @@ def _plan(
     list_path: Path | None,
     script: str | None,
     seed: int,
+    config: Path | None,
 ) -> "Plan":
+    from gateway.config import load
     from simulator.report.result import Plan
 
     return Plan(
@@ -172,6 +181,7 @@ def _plan(
         list_path=list_path,
         script=script,
         seed=seed,
+        settings=load(config) if config is not None else None,
     )
 
 
@@ -264,7 +274,7 @@ def _print(rehearsed: "Rehearsed", *, as_json: bool) -> None:
     write_summary(rehearsed, sys.stdout)
 
 
-def _command(scenario: str, plan: "Plan") -> str:
+def _command(scenario: str, plan: "Plan", config: Path | None) -> str:
     """The command that gives the same run again."""
     words = ["textbank", "rehearse", scenario]
     if plan.contacts is not None:
@@ -273,4 +283,6 @@ def _command(scenario: str, plan: "Plan") -> str:
         words += ["--list", str(plan.list_path)]
     if plan.script is not None:
         words += ["--script", plan.script]
+    if config is not None:
+        words += ["--config", str(config)]
     return shlex.join([*words, "--seed", str(plan.seed)])

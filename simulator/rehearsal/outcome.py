@@ -12,6 +12,7 @@ from simulator.audit.figures import Facts
 from simulator.audit.ground_truth import WorldKnows
 from simulator.audit.records import STATES, Audit, Books
 from simulator.model.ledger import Ledger
+from simulator.rehearsal.rehearsed_settings import not_rehearsed
 from simulator.rehearsal.stopwatch import Stopwatch, peak_rss_bytes
 from simulator.report.result import ContactList, Messages, Numbers, OptOuts, Plan, Result
 from simulator.report.verdict import judged as with_verdict
@@ -60,6 +61,7 @@ def result_of(
         verdict="NO-GO",
         cpu_seconds=round(watch.cpu_s(), 3),
         setup_seconds=round(setup_s, 3),
+        not_rehearsed=not_rehearsed(plan.settings),
     )
     return with_verdict(undecided, plan.scenario, facts)
 

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from zlib import crc32
 
+import msgspec
 import numpy as np
 import simpy
 from numpy.typing import NDArray
 
 from gateway.app import Gateway
 from gateway.clock import Clock
-from gateway.config import Dispatch, Settings, Windows, Workers
+from gateway.config import OptOuts
 from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignKey
 from gateway.core.rules.errors import BadInput
 from gateway.p2p.lists import ListReader, read_list
@@ -30,6 +31,7 @@ from simulator.audit.figures import gather
 from simulator.audit.filter_record import FilterWatch
 from simulator.audit.ground_truth import world_knows
 from simulator.audit.records import Audit, GroundTruth
+from simulator.model.blocking import BlockScope
 from simulator.model.draws import Draws
 from simulator.model.faults import Faults
 from simulator.model.ledger import Ledger
@@ -41,39 +43,23 @@ from simulator.rehearsal import contact_import
 from simulator.rehearsal.bank import BankOfVolunteers
 from simulator.rehearsal.books import read_books
 from simulator.rehearsal.campaign_setup import campaign_settings, lint_of, scripts_of
+from simulator.rehearsal.history import RememberingProvider
 from simulator.rehearsal.loop import VirtualLoop, run
 from simulator.rehearsal.outcome import excused_phones, held_back_phones, list_of, result_of
 from simulator.rehearsal.paced_database import PacedDatabase
-from simulator.rehearsal.provider import SimulatedProvider
+from simulator.rehearsal.rehearsed_settings import ANSWER_S, SETTINGS, rehearsed
 from simulator.rehearsal.stopwatch import Stopwatch
+from simulator.rehearsal.upkeep import Upkeep
 from simulator.report.result import ContactList, Plan, Rehearsed, Snapshot
 
 CAMPAIGN, ACTION = 1, 1
 KEY = CampaignKey(DEFAULT_ORGANISATION, CAMPAIGN)
 _SNAPSHOT_EVERY_S = 120.0
-ANSWER_S = 2.0  # a statement's time at the database: long, so that PostgreSQL works while the world goes on
 _GARBAGE_THRESHOLD = 5_000  # objects; a rehearsal makes few cycles
 _RESTART_S = 20.0  # a supervisor starts a crashed gateway again
 _SENDERS = ("Sam", "Maria", "Alex", "Jordan", "Taylor", "Chris", "Ana", "Pat", "Lee", "Robin")
 
 OnProgress = Callable[[Snapshot], None]
-
-# "No window shorter than anybody waits for": a volunteer does not wait for the last press of Send, and
-# nobody waits for a receipt.
-SETTINGS = Settings(
-    windows=Windows(
-        admission_s=2.0, delivery_s=20.0, inbound_s=0.5, max_rows=5000, longest_wait_s=3600.0
-    ),  # every answer takes seconds
-    dispatch=Dispatch(
-        horizon_s=2 * ANSWER_S,
-        poll_s=5.0,
-        idle_poll_s=60.0,
-        concurrency=1000,
-        look_valid_s=1.5 * ANSWER_S,
-        closing_margin_s=60.0,
-    ),
-    workers=Workers(beat_s=0),
-)
 
 
 def rehearse(plan: Plan, on_progress: OnProgress | None = None) -> Rehearsed:
@@ -114,6 +100,7 @@ class _Rehearsal:
         self.loop = loop
         self.plan = plan
         self.scenario = plan.scenario
+        self.settings = rehearsed(plan.settings, SETTINGS)
         self.watch = watch
         self.draws = Draws(plan.seed)
         self.ledger = Ledger(plan.scenario.carriers)
@@ -130,6 +117,7 @@ class _Rehearsal:
         self.reader: ListReader | None = None
         self.gateway: Gateway | None = None
         self.tasks: list[asyncio.Task[None]] = []
+        self.upkeep_tasks: list[asyncio.Task[None]] = []
         self.setup_s = 0.0
 
     async def run(self, on_progress: OnProgress | None) -> Rehearsed:
@@ -158,9 +146,10 @@ class _Rehearsal:
         self.database.hang_up()  # with the driver's own task that would have asked the server to stop
 
     async def _stop_tasks(self) -> None:
-        for task in self.tasks:
+        tasks = [*self.tasks, *self.upkeep_tasks]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     # ------------------------------------------------------------ before the day
 
@@ -211,9 +200,12 @@ class _Rehearsal:
 
     def _build_market(self) -> None:
         scenario = self.scenario
+        parameters = scenario.market()
+        if not self.settings.opt_outs.provider_replies:
+            parameters = msgspec.structs.replace(parameters, block_scope=BlockScope.NOTHING)
         self.market = Market(
             self.env,
-            scenario.market(),
+            parameters,
             start_at=scenario.start_at,
             population=self.population,
             draws=self.draws,
@@ -232,19 +224,21 @@ class _Rehearsal:
             stop_wave_share=waves,
         )
         self.market.people = self.people
-        self.provider = SimulatedProvider(
+        self.provider = RememberingProvider(
             self.env,
             self.market,
             self.faults,
             self.draws,
             scenario.carriers,
             start_at=scenario.start_at,
-            timeout_s=SETTINGS.dispatch.submit_timeout_s,
+            timeout_s=self.settings.dispatch.submit_timeout_s,
         )
 
     async def _start_gateway(self) -> Gateway:
-        gateway = Gateway(SETTINGS, self.database, self.provider, self.clock)
+        gateway = Gateway(self.settings, self.database, self.provider, self.clock)
         await gateway.start()
+        self.upkeep = Upkeep(gateway, self.provider, self.ledger, self.settings.catch_up)
+        self.upkeep_tasks = self.upkeep.start()
         await gateway.adopted()
         return gateway
 
@@ -300,6 +294,8 @@ class _Rehearsal:
         """kill -9, and a supervisor that starts the gateway again; unanswered callbacks come again."""
         self.provider.hang_up()
         self.gateway = None
+        for task in self.upkeep_tasks:
+            task.cancel()
         unanswered = gateway.crash()
         await asyncio.sleep(_RESTART_S)
         gateway = await self._start_gateway()
@@ -404,14 +400,13 @@ class _Rehearsal:
             zone=campaign.zone,
             registration=campaign.registration(),
             other_per_number_per_s=self.scenario.carriers.other_per_number_per_s,
-            confirmations=_confirmations(campaign.name),
+            confirmations=_confirmations(self.settings.opt_outs, campaign.name),
             answers_lost=self.provider.answers_lost,
             out_of_service=self.population.phones[self.population.line == Line.DEAD],
         )
 
 
-def _confirmations(campaign_name: str) -> NDArray[np.uint64]:
+def _confirmations(ours: OptOuts, campaign_name: str) -> NDArray[np.uint64]:
     """The key of our own confirmation of an opt-out, where we send one."""
-    ours = SETTINGS.opt_outs
     body = ours.confirmation.replace("{campaign}", campaign_name)
     return np.array([] if ours.provider_replies else [crc32(body.encode())], np.uint64)

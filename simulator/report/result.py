@@ -97,6 +97,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     verdict_reasons: tuple[str, ...] = ()
     cpu_seconds: float = 0.0
     setup_seconds: float = 0.0
+    not_rehearsed: tuple[str, ...] = ()
 
     @property
     def held(self) -> bool:
@@ -143,6 +144,7 @@ class Plan(msgspec.Struct, frozen=True):
     script: str | None = None
     seed: int = 1
     rejects: Path | None = None  # where the rows of the list that can't be used go
+    settings: Any = None  # gateway.config.Settings: the operator's own, as far as a rehearsal can show them
 
     def heading(self, contacts: int) -> str:
         """The scenario's title with the people of this run, who are not the scenario's own number."""

@@ -132,7 +132,13 @@ def run_facts(result: Result) -> list[tuple[str, str]]:
         ),
         ("peak memory", f"{result.peak_rss_bytes / 2**20:,.0f} MiB"),
         ("trace", result.trace_hash),
+        *_not_rehearsed(result),
     ]
+
+
+def _not_rehearsed(result: Result) -> list[tuple[str, str]]:
+    """Where a rehearsal of the operator's settings cannot see."""
+    return [("not rehearsed", ", ".join(result.not_rehearsed))] if result.not_rehearsed else []
 
 
 def write_summary(rehearsed: Rehearsed, stream: TextIO) -> None:
