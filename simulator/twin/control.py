@@ -10,7 +10,8 @@ from simulator.model.faults import Brownout, FaultParameters, StopWave, Window
 from simulator.model.ledger import STATUSES, Table
 from simulator.twin.accounts import Message
 from simulator.twin.errors import ApiError
-from simulator.twin.wire import Form, date_v1, phone_of
+from simulator.twin.forms import Form
+from simulator.twin.wire import date_v1, phone_of
 from simulator.twin.world import AccountsWorld
 
 _RECENT = 30

@@ -4,7 +4,8 @@ import re
 
 from simulator.model.inventory import is_toll_free
 from simulator.model.messages import is_us_number
-from simulator.twin.wire import Form, display, phone_of
+from simulator.twin.forms import Form
+from simulator.twin.wire import display, phone_of
 from simulator.twin.world import AccountsWorld
 
 _NETWORKS = {

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from simulator.model.inventory import TOLL_FREE, is_area_code
 from simulator.twin.accounts import Account
 from simulator.twin.errors import ApiError
-from simulator.twin.wire import Form, Page, display
+from simulator.twin.forms import Form
+from simulator.twin.wire import Page, display
 from simulator.twin.world import AccountsWorld
 
 

@@ -6,8 +6,9 @@ from simulator.model.inventory import is_toll_free
 from simulator.model.messages import MarketRefusal, is_us_number
 from simulator.twin.accounts import Account, OwnedNumber
 from simulator.twin.errors import ApiError
+from simulator.twin.forms import Form
 from simulator.twin.numbers_on_sale import pattern
-from simulator.twin.wire import Form, Page, date_2010, display, is_url, phone_of
+from simulator.twin.wire import Page, date_2010, display, is_url, phone_of
 from simulator.twin.world import API_VERSION, AccountsWorld
 
 _MAGIC = 15_005_550_000

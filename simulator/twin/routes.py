@@ -9,12 +9,13 @@ import msgspec
 from simulator.twin.accounts import Account, ApiKey
 from simulator.twin.control import Control
 from simulator.twin.errors import ApiError
+from simulator.twin.forms import Form
 from simulator.twin.lookups import Lookups
 from simulator.twin.numbers_on_sale import NumbersOnSale
 from simulator.twin.phone_numbers import Numbers
 from simulator.twin.services import Services
 from simulator.twin.sms import Messages
-from simulator.twin.wire import Form, Page, date_2010
+from simulator.twin.wire import Page, date_2010
 from simulator.twin.world import AccountsWorld
 
 _SID = "[A-Za-z]{2}[0-9a-fA-F]{32}"

@@ -24,9 +24,10 @@ from simulator.model.inventory import is_area_code
 from simulator.model.scenario import BadScenario, Scenario
 from simulator.twin.accounts import Account, default_accounts, test_account
 from simulator.twin.errors import ApiError
+from simulator.twin.forms import Form
 from simulator.twin.memory import give_back_large_blocks
 from simulator.twin.routes import Call, Handler, Routes
-from simulator.twin.wire import Form, phone_of
+from simulator.twin.wire import phone_of
 from simulator.twin.world import AccountsWorld
 
 logger = logging.getLogger("textbank.carrier")

@@ -2,8 +2,9 @@
 
 from simulator.twin.accounts import Account, OwnedNumber, Service
 from simulator.twin.errors import ApiError
+from simulator.twin.forms import Form
 from simulator.twin.phone_numbers import Numbers, parameter_name
-from simulator.twin.wire import Form, Page, date_v1, is_url
+from simulator.twin.wire import Page, date_v1, is_url
 from simulator.twin.world import AccountsWorld
 
 _MOST_NUMBERS = 400  # in a service's pool

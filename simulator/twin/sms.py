@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from simulator.model.messages import is_us_number
 from simulator.twin.accounts import Account, Message, OwnedNumber, Service
 from simulator.twin.errors import TEXTS, ApiError
-from simulator.twin.wire import Form, Page, date_2010, instant, is_url, phone_of, smart
+from simulator.twin.forms import Form
+from simulator.twin.wire import Page, date_2010, instant, is_url, phone_of, smart
 from simulator.twin.world import API_VERSION, AccountsWorld
 
 _LONGEST_BODY = 1600

@@ -1,4 +1,4 @@
-"""What goes over the wire, in both directions: forms, phones, dates, pages, segments. No state."""
+"""What goes over the wire, in both directions: phones, addresses, dates, pages, segments. No state."""
 
 import re
 from collections.abc import Sequence
@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
 from typing import TypeVar
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from simulator.twin.errors import ApiError
+from simulator.twin.forms import Form
 
 Item = TypeVar("Item")
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _HOST = re.compile(r"[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\]")
-_MOST_FIELDS = 500
 _LARGEST_PAGE = 1000
 
 # GSM 03.38: the basic alphabet, and what takes an escape.
@@ -33,52 +33,6 @@ _SMART = str.maketrans(
         "\u2009": " ", "\u202f": " ", "\u200b": "", "\ufeff": "", "•": "-", "´": "'", "`": "'", "\t": " ",
     }
 )  # fmt: skip
-
-
-class Form:
-    """The parameters of one request; a name may come several times."""
-
-    __slots__ = ("pairs", "values")
-
-    def __init__(self, encoded: str) -> None:
-        if encoded.count("&") >= _MOST_FIELDS:
-            raise ApiError(20422, "Max number of fields exceeded")
-        fields = [each.partition("=") for each in encoded.split("&") if each]
-        self.pairs = [(_plain(name), _plain(value)) for name, _, value in fields]
-        self.values = dict(self.pairs)
-
-    def text(self, name: str, default: str = "") -> str:
-        return self.values.get(name, default)
-
-    def optional(self, name: str) -> str | None:
-        """None when the parameter was not sent at all."""
-        return self.values.get(name)
-
-    def several(self, name: str) -> list[str]:
-        return [value for key, value in self.pairs if key == name] if name in self.values else []
-
-    def flag(self, name: str, default: bool) -> bool:
-        value = self.values.get(name)
-        if value is None:
-            return default
-        if value.lower() not in {"true", "false"}:
-            raise ApiError(20422, f"Invalid Parameter: {name} is true or false")
-        return value.lower() == "true"
-
-    def whole(self, name: str, default: int, *, code: int = 20422) -> int:
-        value = self.values.get(name)
-        if value is None:
-            return default
-        if not value.isascii() or not value.isdigit() or len(value) > 9:
-            raise ApiError(code)
-        return int(value)
-
-
-def _plain(text: str) -> str:
-    """A name or value of a form as it was meant; most have nothing to decode."""
-    if "+" in text:
-        text = text.replace("+", " ")
-    return unquote(text) if "%" in text else text
 
 
 def phone_of(text: str) -> int | None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gateway.http.webhooks import _pairs
 from gateway.providers.twilio.wire import form_body
 from simulator.twin.errors import ApiError
-from simulator.twin.wire import Form
+from simulator.twin.forms import Form
 
 values = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 names = st.text("abcXYZ09_", min_size=1, max_size=8)

@@ -16,9 +16,10 @@ from simulator.model.people import PeopleParameters
 from simulator.model.population import Line, Population, PopulationParameters
 from simulator.twin.cli import carrier
 from simulator.twin.errors import ApiError
+from simulator.twin.forms import Form
 from simulator.twin.pump import Pump
 from simulator.twin.strangers import OpenPeople, OpenPopulation
-from simulator.twin.wire import Form, instant, is_url, segments, smart
+from simulator.twin.wire import instant, is_url, segments, smart
 
 
 async def test_the_pump_keeps_order_and_scale() -> None:
