@@ -1,5 +1,6 @@
 """People's texts of a stretch of time: one request for a quiet account, each number's own list on a busy night."""
 
+from base64 import b64encode
 from email.utils import formatdate
 
 import pytest
@@ -50,6 +51,15 @@ async def test_a_quiet_account_is_asked_once(twilio: FakeTwilio, provider: Twili
     twilio.says("{}", page(heard(2, 10), ours(3, 20), heard(1, 100)))
     assert await read(provider, no_phones) == [1, 2]
     assert len(twilio.asked) == 2
+
+
+async def test_a_text_in_base64_is_read_as_what_it_encodes(
+    twilio: FakeTwilio, provider: TwilioProvider
+) -> None:
+    encoded = b64encode(b"STOP, and don't write again").decode()
+    twilio.says("{}", page({**heard(1, 10), "body": encoded}))
+    texts = [text async for text in provider.inbound_since(time_of_day() - STRETCH_S, None, no_phones)]
+    assert [text.body for text in texts] == ["STOP, and don't write again"]
 
 
 async def test_a_busy_account_is_asked_number_by_number(twilio: FakeTwilio, provider: TwilioProvider) -> None:

@@ -1,6 +1,8 @@
 """Signatures as Twilio makes them, and what its webhooks say."""
 
 import hashlib
+import unicodedata
+from base64 import b64encode, encodebytes
 
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from twilio.request_validator import RequestValidator
 
 from gateway.core.rules.errors import BadInput
 from gateway.providers.base import InboundText, StatusReport
+from gateway.providers.twilio import base64_body
 from gateway.providers.twilio.webhooks import (
     inbound_text,
     is_signed,
@@ -185,6 +188,53 @@ def test_the_query_comes_back() -> None:
 def test_inbound_texts(changes: dict[str, str], body: str) -> None:
     text = inbound_text({**INBOUND, **changes}, at=5.0)
     assert text == InboundText(SM, "+12125550123", "+15125550100", body, 5.0)
+
+
+def in_base64(text: str) -> str:
+    return b64encode(text.encode()).decode()
+
+
+LONG = "Please take me off your list 🙏‍️ and never\nwrite to me again. " * 4
+CUT = b64encode(
+    "Bannon explains the world … The Camp of the Saints”".encode()[:-1]
+).decode()  # in its last character
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (in_base64("STOP"), "STOP"),
+        (in_base64("Stop texting me"), "Stop texting me"),
+        (in_base64("STOP texting me!"), "STOP texting me!"),
+        (in_base64(LONG), LONG),
+        (encodebytes(LONG.encode()).decode().replace("\n", "\r\n"), LONG),
+        (CUT + "\r", "Bannon explains the world … The Camp of the Saints"),
+        # what people write stays as it is
+        ("STOPSTOPSTOPSTOPSTOPSTOP", "STOPSTOPSTOPSTOPSTOPSTOP"),
+        ("Donaudampfschifffahrtsgesellschaften", "Donaudampfschifffahrtsgesellschaften"),
+        ("yes=", "yes="),
+        ("https://vote.example/abcdefghijklmnop", "https://vote.example/abcdefghijklmnop"),
+        ("QUJD", "QUJD"),
+        (b64encode(bytes(range(60))).decode(), b64encode(bytes(range(60))).decode()),
+        ("=", "="),
+    ],
+)
+def test_a_body_in_base64_reads_as_what_it_encodes(body: str, expected: str) -> None:
+    assert inbound_text({**INBOUND, "Body": body}).body == expected
+
+
+@given(st.text())
+def test_what_is_in_base64_comes_back_and_nothing_else_changes(text: str) -> None:
+    encoded = in_base64(text) if all(unicodedata.category(c)[0] != "C" for c in text) else ""
+    if len(encoded) >= 20 and text.strip():
+        assert base64_body.said(encoded) == text
+    if not text.isascii() or " " in text.strip():
+        assert base64_body.said(text) == text
+
+
+@given(st.lists(st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", max_size=19), max_size=5))
+def test_words_stay_as_they_are(words: list[str]) -> None:
+    assert base64_body.said(" ".join(words)) == " ".join(words)
 
 
 @pytest.mark.parametrize("missing", ["From", "To", "MessageSid"])

@@ -7,6 +7,7 @@ from unicodedata import normalize
 import msgspec
 
 from gateway.providers.base import Found, InboundText, Line, Listed
+from gateway.providers.twilio import base64_body
 from gateway.providers.twilio.skew import unix_time
 
 INVALID = "invalid"
@@ -58,7 +59,7 @@ class Message(msgspec.Struct, gc=False):
     def inbound(self) -> InboundText:
         """`at` is by Twilio's clock, 0 when it names none."""
         at = unix_time(self.date_sent or self.date_created)
-        body = _plain(self.body)[:_MOST_BODY]
+        body = base64_body.said(_plain(self.body))[:_MOST_BODY]
         return InboundText(self.sid, _plain(self.from_), _plain(self.to), body, at or 0.0)
 
 

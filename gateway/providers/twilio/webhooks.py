@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from gateway.core.rules.errors import BadInput
 from gateway.providers.base import InboundText, StatusReport
+from gateway.providers.twilio import base64_body
 
 STATUS_PATH = "/webhooks/twilio/status"
 INBOUND_PATH = "/webhooks/twilio/inbound"
@@ -75,19 +76,19 @@ def status_report(form: Mapping[str, str], query: Mapping[str, str], *, at: floa
 
 
 def inbound_text(form: Mapping[str, str], *, at: float = 0.0) -> InboundText:
-    """A person's text; `at` is when it came. A picture without words reads as its address. Raises BadInput.
+    """A person's text; `at` is when it came. Raises BadInput.
 
-    A sid that can't be one is exchanged for a digest of the text: what a person says is kept, their STOP too.
+    A picture without words reads as its address, base64 as what it encodes. A sid that can't be one is exchanged for a digest of the text: what a person says is kept, their STOP too.
     """
     phone, number_phone = form.get("From", ""), form.get("To", "")
     if not 0 < len(phone) <= LONGEST_ADDRESS or not 0 < len(number_phone) <= LONGEST_ADDRESS:
         raise BadInput("an inbound text without From or To", _WHERE, "ignore it")
     body = form.get("Body", "")
-    said = (body if body.strip() else _media(form))[:LONGEST_BODY]
+    text = (base64_body.said(body) if body.strip() else _media(form))[:LONGEST_BODY]
     sid = _sid(form)
     if len(sid) > LONGEST_SID:
         sid = "odd-" + hashlib.sha256(f"{sid}\n{phone}\n{number_phone}\n{body}".encode()).hexdigest()[:40]
-    return InboundText(sid, phone, number_phone, said, at)
+    return InboundText(sid, phone, number_phone, text, at)
 
 
 def status_query(campaign_id: int, message_id: int, attempt: int) -> str:
