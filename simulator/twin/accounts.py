@@ -51,7 +51,7 @@ class OwnedNumber(msgspec.Struct):
     created_at: float
     updated_at: float
     home_campaign: int
-    urls: dict[str, str] = msgspec.field(default_factory=dict)
+    settings: dict[str, str] = msgspec.field(default_factory=dict)
     service: Service | None = None
     joined_at: float = 0.0
 
@@ -88,6 +88,7 @@ class ApiKey(msgspec.Struct, frozen=True):
     friendly_name: str
     secret: str
     created_at: float
+    updated_at: float
 
 
 class Account:

@@ -4,97 +4,26 @@ The market decides when a webhook sets out, twice or never; this decides what a 
 """
 
 import asyncio
-from base64 import b64encode
 from collections import Counter, deque
 from collections.abc import Callable
-from functools import lru_cache
-from hashlib import blake2b
-from hmac import digest
 from typing import NamedTuple
-from urllib.parse import parse_qsl, quote_plus, urljoin
+from urllib.parse import urljoin
 
 import msgspec
-from yarl import URL
 
 from simulator.twin.posts import Answer, CannotConnect, NoAnswer, Posts
 from simulator.twin.twiml import BadTwiml, Redirect, Reply, twiml_of
+from simulator.twin.webhook_request import Target, signed_request, target_of
 from simulator.twin.wire import is_url
 
-_TOTAL_MS = 15_000
 _LARGEST_ANSWER = 64 * 1024
 _ALERTS_KEPT = 200
 _FIRST_PAUSE_S = 0.25  # doubled at each further try; five fit into the 15 s
-_POLICIES = frozenset({"4xx", "5xx", "ct", "rt", "all"})
-_XML_TYPES = ("text/xml", "application/xml")
-_MOST_REDIRECTS = 30
-
-
-class Overrides(msgspec.Struct, frozen=True):
-    """Connection overrides of a webhook URL, Twilio's defaults without any: times in seconds."""
-
-    connect_s: float = 5.0
-    read_s: float = 15.0
-    total_s: float = 15.0
-    retries: int = 1
-    policies: frozenset[str] = frozenset({"ct"})
-
-    def tries_again(self, failure: str) -> bool:
-        """Whether a failure ("4xx", "5xx", "ct", "rt") is worth another try."""
-        return "all" in self.policies or failure in self.policies
-
-
-class Receiver(msgspec.Struct, frozen=True):
-    """Who gets webhooks: the URL without its query, and how patiently it is called."""
-
-    url: URL
-    path: str
-    host: str
-    tag: str
-    overrides: Overrides
-
-
-class Target(NamedTuple):
-    """Where one webhook goes: the URL as called and signed, its path with the query, and to whom."""
-
-    signed: str
-    path: str
-    receiver: Receiver
-
-
-def target_of(url: str) -> Target:
-    """The parts of a URL; what an override says badly counts as not said."""
-    address, _, fragment = url.partition("#")
-    base, mark, query = address.partition("?")
-    receiver = _receiver(base, fragment)
-    return Target(address, f"{receiver.path}{mark}{query}", receiver)
-
-
-@lru_cache(maxsize=4096)
-def _receiver(base: str, fragment: str) -> Receiver:
-    given = dict(parse_qsl(fragment))
-    policies = frozenset(given.get("rp", "ct").split(",")) & _POLICIES
-    overrides = Overrides(
-        connect_s=_within(given.get("ct"), 100, 10_000, 5_000) / 1000,
-        read_s=_within(given.get("rt"), 100, _TOTAL_MS, _TOTAL_MS) / 1000,
-        total_s=_within(given.get("tt"), 100, _TOTAL_MS, _TOTAL_MS) / 1000,
-        retries=_within(given.get("rc"), 0, 5, 1),
-        policies=policies or frozenset({"ct"}),
-    )
-    url = URL(base, encoded=True)
-    tag = blake2b(base.encode(), digest_size=6).hexdigest()
-    return Receiver(url, url.raw_path or "/", url.raw_authority.rpartition("@")[2], tag, overrides)
-
-
-def _within(text: str | None, least: int, most: int, default: int) -> int:
-    if text is None or not text.isascii() or not text.isdigit() or not least <= int(text[:9]) <= most:
-        return default
-    return int(text)
-
-
-def signature(url: str, parameters: dict[str, str], token: str) -> str:
-    """X-Twilio-Signature: HMAC-SHA1 over the URL and the sorted parameters, base64."""
-    text = url + "".join([name + value for name, value in sorted(parameters.items())])
-    return b64encode(digest(token.encode(), text.encode(), "sha1")).decode()
+_XML_TYPES = ("text/xml", "application/xml", "text/html")  # error 11206
+_MOST_DOCUMENTS = 50  # of one text from a person, <Redirect> to <Redirect> (error 14106)
+_MOST_HTTP_REDIRECTS = 10  # [A]; Twilio does not say how many
+_AS_A_GET = frozenset({301, 302, 303})  # as a browser does
+_FOLLOWED = _AS_A_GET | {307}  # error 11216
 
 
 class Counts(msgspec.Struct):
@@ -115,11 +44,19 @@ class Alert(msgspec.Struct, frozen=True):
 
 
 class _Failed(Exception):
-    """One try came to nothing: "ct", "rt", "4xx" or "5xx"."""
+    """One try came to nothing: "ct", "rt", "3xx", "4xx" or "5xx", and the debugger's code."""
 
-    def __init__(self, failure: str, text: str) -> None:
+    def __init__(self, failure: str, text: str, code: int = 11200) -> None:
         super().__init__(f"{failure}: {text}")
         self.failure = failure
+        self.code = code
+
+
+class _Last(NamedTuple):
+    """What a receiver answered in the end, and where: redirects may have led to another address."""
+
+    answer: Answer
+    url: str
 
 
 class Callbacks:
@@ -201,7 +138,7 @@ class Callbacks:
         token: str,
         method: str,
         answered: Callable[[list[Reply]], object] | None,
-        redirects: int = 0,
+        documents: int = 1,
     ) -> int:
         """All tries at one receiver, and at those it sends us on to; 0 or the debugger's code."""
         target = target_of(url)
@@ -209,57 +146,81 @@ class Callbacks:
         ends_at = self._loop.time() + overrides.total_s
         for nth_try in range(overrides.retries + 1):
             try:
-                answer = await self._try(nth, target, parameters, token, method, ends_at)
+                last = await self._try(nth, target, parameters, token, method, ends_at)
             except _Failed as failed:
                 pause_s = _FIRST_PAUSE_S * 2**nth_try
-                last = nth_try == overrides.retries or self._loop.time() + pause_s >= ends_at
-                if last or not overrides.tries_again(failed.failure):
-                    code = 11205 if failed.failure == "ct" else 11200
-                    self.alert(code, target.signed, str(failed))
-                    return code
+                is_last = nth_try == overrides.retries or self._loop.time() + pause_s >= ends_at
+                if is_last or not overrides.tries_again(failed.failure):
+                    self.alert(failed.code, target.signed, str(failed))
+                    return failed.code
                 self.counts.retried += 1
                 await asyncio.sleep(pause_s)
                 continue
-            if answered is None or not answer.content.strip():
+            if answered is None or not last.answer.content.strip():
                 return 0
-            goes_on = self._read_answer(target.signed, answer.content_type, answer.content, answered)
+            goes_on = self._read_answer(last.url, last.answer, answered)
             if goes_on is None:
                 return 0
-            if redirects == _MOST_REDIRECTS:
-                self.alert(14107, target.signed, "a loop of redirects")
+            if documents == _MOST_DOCUMENTS:
+                self.alert(14106, last.url, "Document retrieval limit reached")
                 return 0
-            there = urljoin(target.signed, goes_on.url)
+            there = urljoin(last.url, goes_on.url)
             if not is_url(there):
-                self.alert(11100, target.signed, f"Invalid URL format: {there[:100]}")
+                self.alert(11100, last.url, f"Invalid URL format: {there[:100]}")
                 return 0
-            return await self._bring(nth, there, parameters, token, goes_on.method, answered, redirects + 1)
+            return await self._bring(nth, there, parameters, token, goes_on.method, answered, documents + 1)
         return 11200
 
     async def _try(
         self, nth: int, target: Target, parameters: dict[str, str], token: str, method: str, ends_at: float
+    ) -> _Last:
+        """One try: the request, and those that HTTP itself sends us on to. Raises _Failed."""
+        for _ in range(_MOST_HTTP_REDIRECTS + 1):
+            answer = await self._ask(nth, target, parameters, token, method, ends_at)
+            if answer.status < 300:
+                return _Last(answer, target.signed)
+            if answer.status >= 400:
+                raise _Failed("5xx" if answer.status >= 500 else "4xx", f"HTTP {answer.status}")
+            there = urljoin(target.signed, answer.location)
+            if answer.status not in _FOLLOWED or not answer.location or not is_url(there):
+                raise _Failed("3xx", f"HTTP {answer.status} to {answer.location[:100]!r}", 11216)
+            target = target_of(there)
+            method = "GET" if answer.status in _AS_A_GET else method
+        raise _Failed("3xx", "HTTP too many redirects", 11215)
+
+    async def _ask(
+        self, nth: int, target: Target, parameters: dict[str, str], token: str, method: str, ends_at: float
     ) -> Answer:
-        request = _request(nth, target, parameters, token, method)
+        """One request; one more with the address's credentials where they are asked for.
+
+        Twilio sends none before a 401 (twilio.com/docs/usage/security#http-authentication).
+        """
+        answer = await self._send(target, signed_request(nth, target, parameters, token, method), ends_at)
+        if answer.status == 401 and answer.challenge and target.receiver.credentials is not None:
+            again = signed_request(nth, target, parameters, token, method, challenge=answer.challenge)
+            answer = await self._send(target, again, ends_at)
+        return answer
+
+    async def _send(self, target: Target, request: bytes, ends_at: float) -> Answer:
         overrides = target.receiver.overrides
         left_s = max(0.001, ends_at - self._loop.time())
         try:
-            answer = await self._posts.send(
+            return await self._posts.send(
                 target.receiver.url,
                 request,
                 connect_s=min(overrides.connect_s, left_s),
                 read_s=min(overrides.read_s, left_s),
             )
         except CannotConnect as error:
-            raise _Failed("ct", str(error)) from error
+            raise _Failed("ct", str(error), 11205) from error
         except NoAnswer as error:
             raise _Failed("rt", str(error)) from error
-        if answer.status >= 300:
-            raise _Failed("5xx" if answer.status >= 500 else "4xx", f"HTTP {answer.status}")
-        return answer
 
     def _read_answer(
-        self, url: str, content_type: str, content: bytes, answered: Callable[[list[Reply]], object]
+        self, url: str, answer: Answer, answered: Callable[[list[Reply]], object]
     ) -> Redirect | None:
         """Hands the messages on; where the rest is to be had, if it is elsewhere."""
+        content, content_type = answer.content, answer.content_type
         if len(content) > _LARGEST_ANSWER:
             self.alert(11750, url, "TwiML response body too large")
         elif content_type == "text/plain":
@@ -278,31 +239,3 @@ class Callbacks:
                 answered(list(twiml.replies))
             return twiml.redirect
         return None
-
-
-def _request(nth: int, target: Target, parameters: dict[str, str], token: str, method: str) -> bytes:
-    """The whole request, signed; by GET the parameters are in the URL and not signed apart."""
-    encoded = "&".join([f"{name}={_encoded(value)}" for name, value in parameters.items()])
-    path, body = target.path, encoded
-    if method == "GET":
-        separator = "&" if "?" in target.signed else "?"
-        path, body = f"{path}{separator}{encoded}", ""
-        given = signature(f"{target.signed}{separator}{encoded}", {}, token)
-    else:
-        given = signature(target.signed, parameters, token)
-    return (
-        f"{method} {path} HTTP/1.1\r\nHost: {target.receiver.host}\r\nUser-Agent: TwilioProxy/1.1\r\nAccept: */*\r\n"
-        f"Content-Type: application/x-www-form-urlencoded; charset=UTF-8\r\nContent-Length: {len(body)}\r\n"
-        f"X-Twilio-Signature: {given}\r\nI-Twilio-Idempotency-Token: {nth:08x}-{target.receiver.tag}\r\n\r\n{body}"
-    ).encode("ascii", "replace")
-
-
-def _encoded(value: str) -> str:
-    """As quote_plus says, quicker for what is most often sent: identifiers and phones."""
-    if value.isalnum() and value.isascii():
-        return value
-    return (
-        f"%2B{value[1:]}"
-        if value[:1] == "+" and value[1:].isalnum() and value.isascii()
-        else quote_plus(value)
-    )

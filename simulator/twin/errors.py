@@ -1,7 +1,5 @@
 """Twilio's error bodies: code, text, HTTP status (twilio.com/docs/api/errors)."""
 
-import orjson
-
 _STATUS = {
     20003: 401,
     20004: 405,
@@ -21,6 +19,7 @@ TEXTS = {
     20001: "Unknown parameter",
     20003: "Authenticate",
     20004: "Method not allowed",
+    20007: "Page size too large",
     20008: "Resource not accessible with Test Account Credentials",
     20009: "Cannot delete this resource before it has reached a final state",
     20404: "The requested resource was not found",
@@ -34,6 +33,7 @@ TEXTS = {
     21421: "The phone number or area code is invalid",
     21422: "The phone number is not available",
     21452: "No phone numbers found in the area code",
+    21502: "Invalid SmsUrl",
     21603: "A 'From' phone number or a Messaging Service is required",
     21604: "A 'To' phone number is required",
     21606: "The 'From' phone number provided is not a valid message-capable phone number for this destination",
@@ -48,6 +48,9 @@ TEXTS = {
     21620: "Invalid media URL(s)",
     21623: "Number of media files exceeds allowed limit",
     21624: "Invalid validity period value",
+    21627: "The MaxPrice is invalid",
+    21654: "A ContentSid is required with ContentVariables",
+    21655: "The ContentSid is invalid",
     21660: "Mismatch between the 'From' number and the account",
     21701: "The messaging service does not exist",
     21704: "The messaging service contains no phone numbers",
@@ -63,6 +66,8 @@ TEXTS = {
     30007: "Message filtered",
     30008: "Unknown error",
     30023: "Daily message cap reached",
+    30029: "The ContentRetention is invalid",
+    30030: "The AddressRetention is invalid",
     30033: "Campaign suspended",
     30034: "Message from an unregistered number",
     30035: "Message from a number that is still being configured",
@@ -70,8 +75,10 @@ TEXTS = {
     30400: "The message cannot be updated with these parameters",
     30409: "The message is in a final state and cannot be updated",
     35111: "The 'SendAt' timestamp is missing",
-    35114: "The 'SendAt' timestamp is not between 15 minutes and 35 days ahead",
+    35114: "The 'SendAt' timestamp is not between 5 minutes and 35 days ahead",
     35118: "A 'MessagingServiceSid' is required to schedule a message",
+    35119: "A 'ScheduleType' is required with 'SendAt'",
+    35126: "The 'ScheduleType' is not supported",
 }
 
 
@@ -84,13 +91,11 @@ class ApiError(Exception):
         self.text = text or TEXTS.get(code, "Error")
         super().__init__(f"{code}: {self.text}")
 
-    def body(self) -> bytes:
-        """The classic JSON body, as the SDKs read it."""
-        return orjson.dumps(
-            {
-                "code": self.code,
-                "message": self.text,
-                "more_info": f"https://www.twilio.com/docs/errors/{self.code}",
-                "status": self.status,
-            }
-        )
+    def body(self) -> dict[str, object]:
+        """The classic body, as the SDKs read it."""
+        return {
+            "code": self.code,
+            "message": self.text,
+            "more_info": f"https://www.twilio.com/docs/errors/{self.code}",
+            "status": self.status,
+        }

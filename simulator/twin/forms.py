@@ -1,10 +1,13 @@
 """The parameters of a request."""
 
+import re
+from collections.abc import Sequence
 from urllib.parse import unquote
 
 from simulator.twin.errors import ApiError
 
 _MOST_FIELDS = 500
+_SID = re.compile("[A-Z]{2}[0-9a-fA-F]{32}")
 
 
 class Form:
@@ -16,8 +19,20 @@ class Form:
         if encoded.count("&") >= _MOST_FIELDS:
             raise ApiError(20422, "Max number of fields exceeded")
         fields = [each.partition("=") for each in encoded.split("&") if each]
-        self.pairs = [(_plain(name), _plain(value)) for name, _, value in fields]
-        self.values = dict(self.pairs)
+        self._hold([(_plain(name), _plain(value)) for name, _, value in fields])
+
+    @classmethod
+    def of_parts(cls, parts: Sequence[tuple[str, str]]) -> "Form":
+        """The parameters of a body of several parts (multipart/form-data)."""
+        if len(parts) > _MOST_FIELDS:
+            raise ApiError(20422, "Max number of fields exceeded")
+        form = cls("")
+        form._hold(list(parts))
+        return form
+
+    def _hold(self, pairs: list[tuple[str, str]]) -> None:
+        self.pairs = pairs
+        self.values = dict(pairs)
 
     def text(self, name: str, default: str = "") -> str:
         return self.values.get(name, default)
@@ -36,6 +51,20 @@ class Form:
         if value.lower() not in {"true", "false"}:
             raise ApiError(20422, f"Invalid Parameter: {name} is true or false")
         return value.lower() == "true"
+
+    def choice(self, name: str, allowed: Sequence[str], default: str = "", *, code: int = 20422) -> str:
+        """One of the values that there are."""
+        value = self.values.get(name, default)
+        if name in self.values and value not in allowed:
+            raise ApiError(code, f"{name} is one of {', '.join(allowed)}" if code == 20422 else "")
+        return value
+
+    def sid(self, name: str, prefix: str, *, code: int = 20422) -> str:
+        """An identifier that begins so."""
+        value = self.values.get(name, "")
+        if not value.startswith(prefix) or not _SID.fullmatch(value):
+            raise ApiError(code, f"{name} is {prefix} and 32 hexadecimal digits" if code == 20422 else "")
+        return value
 
     def whole(self, name: str, default: int, *, code: int = 20422) -> int:
         value = self.values.get(name)

@@ -5,46 +5,63 @@ from collections.abc import Callable, Iterable
 
 from simulator.model.inventory import TOLL_FREE, is_area_code
 from simulator.twin.accounts import Account
+from simulator.twin.area_codes import has_numbers
 from simulator.twin.errors import ApiError
 from simulator.twin.forms import Form
 from simulator.twin.wire import Page, display
 from simulator.twin.world import AccountsWorld
 
+KINDS = ("Local", "TollFree", "Mobile", "National", "Voip", "SharedCost", "MachineToMachine")
+_SOLD = {"local": "Local", "toll_free": "TollFree", "mobile": "Mobile"}
+
 
 class NumbersOnSale:
-    """What the market has to sell."""
+    """What the market has to sell, all of it in the United States."""
 
     def __init__(self, world: AccountsWorld) -> None:
         self._world = world
 
+    def countries(self, account: Account) -> dict[str, object]:
+        """AvailablePhoneNumbers.json."""
+        return {"uri": f"{account.base}/AvailablePhoneNumbers.json", "countries": [self.country(account)]}
+
+    def country(self, account: Account) -> dict[str, object]:
+        """AvailablePhoneNumbers/US.json."""
+        base = f"{account.base}/AvailablePhoneNumbers/US"
+        return {
+            "country_code": "US",
+            "country": "United States",
+            "uri": f"{base}.json",
+            "beta": False,
+            "subresource_uris": {name: f"{base}/{kind}.json" for name, kind in _SOLD.items()},
+        }
+
     def search(self, account: Account, kind: str, form: Form) -> dict[str, object]:
-        """AvailablePhoneNumbers/US/{Local,TollFree,Mobile}.json; there are no mobiles on sale in the US."""
+        """AvailablePhoneNumbers/US/{kind}.json; local and toll-free numbers alone are ever on sale."""
         page = Page(form)
-        area_codes = self._area_codes(kind, form)
         matches = pattern(form.text("Contains"))
         found: list[dict[str, object]] = []
-        for area_code in area_codes:
+        for area_code in filter(has_numbers, self._area_codes(kind, form)):
             on_sale = self._world.market.inventory.on_sale(area_code, 1000)
-            found += [self._offer(phone) for phone in on_sale if matches(str(phone)[1:])]
+            found += [self._offer(phone) for phone in on_sale if matches(str(phone))]
         return {
-            "uri": page.url(f"{account.base}/AvailablePhoneNumbers/US/{kind}.json", 0),
-            "available_phone_numbers": found[: page.size],
+            "uri": page.url(f"{account.base}/AvailablePhoneNumbers/US/{kind}.json", page.number),
+            "available_phone_numbers": list(page.of(found)[0]),
         }
 
     def _area_codes(self, kind: str, form: Form) -> Iterable[str]:
+        """Where to look; an area code that cannot be has nothing, as one that is sold out."""
         asked = form.text("AreaCode")
-        if kind == "Mobile":
+        if kind not in {"Local", "TollFree"}:
             return ()
         if asked:
-            if not is_area_code(asked):
-                raise ApiError(20422, "Invalid AreaCode")
             return (asked,) if (asked in TOLL_FREE) == (kind == "TollFree") else ()
         if kind == "TollFree":
             return TOLL_FREE
         states = self._world.scenario.population.states
         if region := form.text("InRegion"):
             return [str(code) for state in states if state.state == region for code in state.area_codes]
-        contained = form.text("Contains")[:3]
+        contained = form.text("Contains").lstrip("+^").removeprefix("1")[:3]
         if is_area_code(contained):
             return (contained,)
         return self._world.scenario.inventory.anywhere

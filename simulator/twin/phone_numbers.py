@@ -2,20 +2,38 @@
 
 import re
 
-from simulator.model.inventory import is_toll_free
+from simulator.model.inventory import is_area_code, is_toll_free
 from simulator.model.messages import MarketRefusal, is_us_number
 from simulator.twin.accounts import Account, OwnedNumber
+from simulator.twin.area_codes import area_code_of, has_numbers
 from simulator.twin.errors import ApiError
 from simulator.twin.forms import Form
 from simulator.twin.numbers_on_sale import pattern
-from simulator.twin.wire import Page, date_2010, display, is_url, phone_of
+from simulator.twin.wire import Page, date_2010, dialled, display, is_url
 from simulator.twin.world import API_VERSION, AccountsWorld
 
 _MAGIC = 15_005_550_000
 _MAGIC_BUY = {_MAGIC: 21422, _MAGIC + 1: 21421, _MAGIC + 6: 0}
 _URLS = ("sms_url", "sms_fallback_url", "status_callback", "voice_url", "voice_fallback_url")
-_METHODS = ("sms_method", "sms_fallback_method", "status_callback_method", "voice_method")
-_OTHERS = ("sms_application_sid", "voice_application_sid", "address_sid", "bundle_sid")
+_METHODS = (
+    "sms_method",
+    "sms_fallback_method",
+    "status_callback_method",
+    "voice_method",
+    "voice_fallback_method",
+)
+_SIDS = {  # field -> how its sids begin, what it is until it is set
+    "sms_application_sid": ("AP", ""),
+    "voice_application_sid": ("AP", ""),
+    "address_sid": ("AD", ""),
+    "bundle_sid": ("BU", ""),
+    "trunk_sid": ("TK", None),
+    "identity_sid": ("RI", None),
+    "emergency_address_sid": ("AD", None),
+}
+_CHOICES = {"voice_receive_mode": ("voice", "fax"), "emergency_status": ("Inactive", "Active")}
+_FLAG = "voice_caller_id_lookup"
+_ORIGIN = "twilio"
 _CAMEL = re.compile(r"_([a-z])")
 
 
@@ -30,36 +48,40 @@ class Numbers:
     def __init__(self, world: AccountsWorld) -> None:
         self._world = world
 
-    # ------------------------------------------------------------ bought
-
-    def check_purchase(self, account: Account, form: Form) -> None:
-        """What is wrong with an order that no seller need be asked about."""
+    def check_purchase(self, account: Account, form: Form, kind: str = "") -> None:
+        """What is wrong with an order that no seller need be asked about; `kind` is Local, TollFree or Mobile."""
         phone, area_code = form.text("PhoneNumber"), form.text("AreaCode")
         if account.is_test:
-            code = _MAGIC_BUY.get(phone_of(phone) or 0, 21421) if phone else 21452
+            code = _MAGIC_BUY.get(dialled(phone) or 0, 21421) if phone else 21452
             if area_code == "500" and not phone:
                 code = 0
             if code:
                 raise ApiError(code)
         elif phone:
-            wanted = phone_of(phone)
-            if wanted is None or not is_us_number(wanted):
+            wanted = dialled(phone)
+            if wanted is None or not is_us_number(wanted) or not has_numbers(area_code_of(wanted)):
                 raise ApiError(21421, f"{phone[:20]} is not valid")
-        elif not area_code:
+            if kind and _kind_of(wanted) != kind:
+                raise ApiError(21421, f"{phone[:20]} is not of this kind")
+        elif kind:
+            raise ApiError(21421, "PhoneNumber is required")
+        elif not is_area_code(area_code):
             raise ApiError(21421, "PhoneNumber or AreaCode is required")
+        elif not has_numbers(area_code):
+            raise ApiError(21452)
         _settings(form)
 
     def buy(self, account: Account, form: Form) -> dict[str, object]:
-        """POST IncomingPhoneNumbers.json, once the seller has answered."""
+        """POST IncomingPhoneNumbers.json, once the seller has answered what `check_purchase` let through."""
         world = self._world
         settings = _settings(form)
         if account.is_test:
-            phone = phone_of(form.text("PhoneNumber")) or _MAGIC + 6
+            phone = dialled(form.text("PhoneNumber")) or _MAGIC + 6
             magic = OwnedNumber(f"PN{phone:032x}", phone, f"+{phone}", "", world.env.now, world.env.now, 0)
             return self.show(account, magic)
         campaign = account.campaign
         try:
-            phone = phone_of(form.text("PhoneNumber")) or world.market.next_on_sale(form.text("AreaCode"))
+            phone = dialled(form.text("PhoneNumber")) or world.market.next_on_sale(form.text("AreaCode"))
             if is_toll_free(phone):
                 campaign = world.new_campaign(toll_free=True)
             world.market.sell(phone, campaign)
@@ -68,7 +90,7 @@ class Numbers:
         number = world.own(
             account, phone, friendly_name=form.text("FriendlyName", display(phone)), campaign=campaign
         )
-        number.urls.update(settings)
+        number.settings.update(settings)
         return self.show(account, number)
 
     def find(self, account: Account, sid: str) -> OwnedNumber:
@@ -81,7 +103,7 @@ class Numbers:
 
     def update(self, account: Account, sid: str, form: Form) -> dict[str, object]:
         number = self.find(account, sid)
-        number.urls.update(_settings(form))
+        number.settings.update(_settings(form))
         number.friendly_name = form.text("FriendlyName", number.friendly_name)
         number.updated_at = self._world.env.now
         return self.show(account, number)
@@ -105,18 +127,23 @@ class Numbers:
             service.by_area_code[key].remove(number)
         self._world.market.move(number.phone, number.home_campaign, at_once=True)
 
-    def page(self, account: Account, form: Form) -> dict[str, object]:
+    def page(self, account: Account, form: Form, kind: str = "") -> dict[str, object]:
+        """All numbers, or those of one kind: Local, TollFree, Mobile."""
         page = Page(form)
         matches = pattern(form.text("PhoneNumber").lstrip("+"))
         name = form.optional("FriendlyName")
+        none = form.text("Origin", _ORIGIN) != _ORIGIN or form.flag("Beta", False)  # all were bought here
         found = [
             number
             for number in reversed(account.numbers.values())
-            if matches(str(number.phone)) and name in (None, number.friendly_name)
+            if not none
+            and kind in ("", _kind_of(number.phone))
+            and matches(str(number.phone))
+            and name in (None, number.friendly_name)
         ]
         shown, more = page.of(found)
         return page.body_2010(
-            f"{account.base}/IncomingPhoneNumbers.json",
+            f"{account.base}/IncomingPhoneNumbers{kind and f'/{kind}'}.json",
             "incoming_phone_numbers",
             [self.show(account, number) for number in shown],
             more=f"PA{shown[-1].sid}" if more else "",
@@ -131,15 +158,15 @@ class Numbers:
             "friendly_name": number.friendly_name,
             "phone_number": number.e164,
             "capabilities": {"voice": True, "sms": True, "mms": True, "fax": False},
-            **{name: number.urls.get(name, "") for name in (*_URLS, *_OTHERS)},
-            **{name: number.urls.get(name, "POST") for name in _METHODS},
-            "trunk_sid": None,
+            **{name: number.settings.get(name, "") for name in _URLS},
+            **{name: number.settings.get(name, "POST") for name in _METHODS},
+            **{name: number.settings.get(name, unset) for name, (_, unset) in _SIDS.items()},
+            **{name: number.settings.get(name, allowed[0]) for name, allowed in _CHOICES.items()},
+            _FLAG: number.settings.get(_FLAG) == "true",
+            "emergency_address_status": "unregistered",
             "address_requirements": "none",
-            "identity_sid": None,
-            "emergency_status": "Inactive",
-            "emergency_address_sid": None,
             "beta": False,
-            "origin": "twilio",
+            "origin": _ORIGIN,
             "status": "in-use",
             "type": "tollfree" if is_toll_free(number.phone) else "local",
             "api_version": API_VERSION,
@@ -149,16 +176,27 @@ class Numbers:
         }
 
 
+def _kind_of(phone: int) -> str:
+    return "TollFree" if is_toll_free(phone) else "Local"
+
+
 def _settings(form: Form) -> dict[str, str]:
-    """The URLs and methods given. Raises ApiError 20422 for what is no URL."""
+    """What the form sets, all of it well-formed. Raises ApiError 20422, or 21502 for a bad address of texts."""
     given: dict[str, str] = {}
-    for name in (*_URLS, *_METHODS, *_OTHERS):
-        value = form.optional(parameter_name(name))
+    for name in (*_URLS, *_METHODS, *_SIDS, *_CHOICES, _FLAG):
+        parameter = parameter_name(name)
+        value = form.optional(parameter)
         if value is None:
             continue
         if name in _URLS and value and not is_url(value):
-            raise ApiError(21502 if name.startswith("sms") else 20422, f"{parameter_name(name)} is not a URL")
-        if name in _METHODS and value not in {"GET", "POST"}:
-            raise ApiError(20422, f"{parameter_name(name)} is GET or POST")
+            raise ApiError(21502 if name.startswith("sms") else 20422, f"{parameter} is not a URL")
+        if name in _METHODS:
+            form.choice(parameter, ("GET", "POST"))
+        elif name in _CHOICES:
+            form.choice(parameter, _CHOICES[name])
+        elif name in _SIDS and value:
+            form.sid(parameter, _SIDS[name][0])
+        elif name == _FLAG:
+            value = str(form.flag(parameter, False)).lower()
         given[name] = value
     return given

@@ -1,7 +1,8 @@
 """A small HTTP/1.1 client for webhooks: thousands of short requests a second to very few hosts.
 
 A general client costs five times as much for each, and the load a market can make is what it is for. Connections
-are kept and shared; redirects, cookies, compression and proxies are not for webhooks.
+are kept and shared; what a redirect or a challenge means is the caller's business; cookies, compression and proxies
+are not for webhooks.
 """
 
 import asyncio
@@ -21,6 +22,8 @@ class Answer(NamedTuple):
     status: int
     content_type: str
     content: bytes
+    location: str = ""
+    challenge: str = ""  # WWW-Authenticate
 
 
 class CannotConnect(ConnectionError):
@@ -94,7 +97,14 @@ class _Connection(asyncio.Protocol):
         if whole:
             keep = version == "HTTP/1.1" and headers.get("connection", "").lower() != "close" and not at_end
             content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-            self._give(Answer(int(status), content_type, content), keep=keep)
+            answer = Answer(
+                int(status),
+                content_type,
+                content,
+                headers.get("location", ""),
+                headers.get("www-authenticate", ""),
+            )
+            self._give(answer, keep=keep)
 
     def _give(self, answer: Answer, *, keep: bool) -> None:
         waiting, self.answer = self.answer, None

@@ -2,36 +2,57 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import unquote
 
 import msgspec
 
-from simulator.twin.accounts import Account, ApiKey
+from simulator.twin.account_resources import EMPTY_LISTS, AccountResources
+from simulator.twin.accounts import Account
 from simulator.twin.control import Control
 from simulator.twin.errors import ApiError
 from simulator.twin.forms import Form
 from simulator.twin.lookups import Lookups
-from simulator.twin.numbers_on_sale import NumbersOnSale
+from simulator.twin.media import Media
+from simulator.twin.numbers_on_sale import KINDS, NumbersOnSale
 from simulator.twin.phone_numbers import Numbers
+from simulator.twin.representations import divided
 from simulator.twin.services import Services
 from simulator.twin.sms import Messages
-from simulator.twin.wire import Page, date_2010
 from simulator.twin.world import AccountsWorld
 
 _SID = "[A-Za-z]{2}[0-9a-fA-F]{32}"
 
 
 class Call(msgspec.Struct):
-    """One request, read: the account (None under /twin/), the parameters, the server's own address."""
+    """One request, read: the account (None under /twin/), the parameters, the server's own address.
+
+    `extension` is what the address ended in: "", "json", "xml" or "csv".
+    """
 
     account: Account
     form: Form
     origin: str
     body: bytes = b""
+    extension: str = "json"
 
 
-Answer = tuple[int, object]  # HTTP status, and what becomes JSON (None: empty)
+class Elsewhere(msgspec.Struct, frozen=True):
+    """An answer that is to be had at another address."""
+
+    url: str
+
+
+Answer = tuple[int, object]  # HTTP status, and what becomes JSON, XML or CSV (None: empty)
 Handler = Callable[..., Answer]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """An address without its extension, what one of its resources is called, and who answers which method."""
+
+    path: re.Pattern[str]
+    element: str
+    handlers: dict[str, Handler]
 
 
 class Routes:
@@ -39,46 +60,16 @@ class Routes:
 
     def __init__(self, world: AccountsWorld) -> None:
         self.world = world
+        self.accounts = AccountResources(world)
         self.messages = Messages(world)
+        self.media = Media(world, self.messages)
         self.numbers = Numbers(world)
         self.on_sale = NumbersOnSale(world)
         self.lookups = Lookups(world)
         self.services = Services(world, self.numbers)
         self.control = Control(world)
-        account = f"/2010-04-01/Accounts/({_SID})"
-        self._routes: list[tuple[re.Pattern[str], dict[str, Handler]]] = [
-            (re.compile(path + r"(?:\.json)?"), handlers)
-            for path, handlers in (
-                (f"{account}/Messages", {"POST": self.create, "GET": self._messages}),
-                (
-                    f"{account}/Messages/([^/]+?)",
-                    {"GET": self._fetch, "POST": self._update, "DELETE": self._delete},
-                ),
-                (f"{account}/Messages/([^/]+?)/Media", {"GET": self._media}),
-                (f"{account}/Messages/([^/]+?)/Media/([^/]+?)", {"GET": self._one_media}),
-                (f"{account}/Messages/([^/]+?)/Feedback", {"POST": self._feedback}),
-                (f"{account}/AvailablePhoneNumbers/US/(Local|TollFree|Mobile)", {"GET": self._available}),
-                (f"{account}/IncomingPhoneNumbers", {"POST": self.buy, "GET": self._incoming}),
-                (
-                    f"{account}/IncomingPhoneNumbers/([^/]+?)",
-                    {"GET": self._number, "POST": self._update_number, "DELETE": self._release},
-                ),
-                (f"{account}/Keys", {"POST": self._create_key, "GET": self._keys}),
-                (f"{account}/Keys/([^/]+?)", {"DELETE": self._delete_key}),
-                (f"{account}/Balance", {"GET": self._balance}),
-                (account, {"GET": self._account}),
-                (r"/v1/Services", {"POST": self._create_service, "GET": self._services}),
-                (
-                    r"/v1/Services/([^/]+?)",
-                    {"GET": self._service, "POST": self._update_service, "DELETE": self._delete_service},
-                ),
-                (r"/v1/Services/([^/]+?)/PhoneNumbers", {"POST": self._add_number, "GET": self._pool}),
-                (
-                    r"/v1/Services/([^/]+?)/PhoneNumbers/([^/]+?)",
-                    {"GET": self._pool_number, "DELETE": self._remove_number},
-                ),
-                (r"/v2/PhoneNumbers/([^/]+?)", {"GET": self._lookup}),
-            )
+        self._routes = [
+            Route(re.compile(path), element, handlers) for path, element, handlers in self._addresses()
         ]
         self._control: dict[tuple[str, str], Handler] = {
             ("GET", "/twin/state"): lambda call: (200, self.control.state()),
@@ -89,15 +80,76 @@ class Routes:
             ("POST", "/twin/texts"): self._text,
         }
 
-    def find(self, method: str, path: str) -> tuple[Handler, tuple[str, ...]]:
-        """The handler, and what it takes from the path."""
-        for pattern, handlers in self._routes:
-            if found := pattern.fullmatch(path):
-                handler = handlers.get(method)
+    def _addresses(self) -> list[tuple[str, str, dict[str, Handler]]]:
+        """Every address; the first that fits answers."""
+        account = f"/2010-04-01/Accounts/({_SID})"
+        number, on_sale = f"{account}/IncomingPhoneNumbers", f"{account}/AvailablePhoneNumbers"
+        message, service = f"{account}/Messages", "/v1/Services"
+        empty: list[tuple[str, str, dict[str, Handler]]] = [
+            (f"{account}/{path}", element, {"GET": partial(self._empty, path)})
+            for path, element in EMPTY_LISTS.items()
+        ]
+        keys: dict[str, Handler] = {"GET": self._key, "POST": self._update_key, "DELETE": self._delete_key}
+        return [
+            (message, "Message", {"POST": self.create, "GET": self._messages}),
+            (
+                f"{message}/([^/]+)",
+                "Message",
+                {"GET": self._fetch, "POST": self._update, "DELETE": self._delete},
+            ),
+            (f"{message}/([^/]+)/Media", "Media", {"GET": self._media}),
+            (
+                f"{message}/([^/]+)/Media/([^/]+)",
+                "Media",
+                {"GET": self._one_media, "DELETE": self._delete_media},
+            ),
+            (f"{message}/([^/]+)/Feedback", "Feedback", {"POST": self._feedback}),
+            (on_sale, "Country", {"GET": self._countries}),
+            (f"{on_sale}/US", "Country", {"GET": self._country}),
+            (f"{on_sale}/US/({'|'.join(KINDS)})", "AvailablePhoneNumber", {"GET": self._available}),
+            (number, "IncomingPhoneNumber", {"POST": self.buy, "GET": self._incoming}),
+            (
+                f"{number}/(Local|TollFree|Mobile)",
+                "IncomingPhoneNumber",
+                {"POST": self.buy, "GET": self._incoming},
+            ),
+            (
+                f"{number}/([^/]+)",
+                "IncomingPhoneNumber",
+                {"GET": self._number, "POST": self._update_number, "DELETE": self._release},
+            ),
+            (f"{account}/(Keys|SigningKeys)", "Key", {"POST": self._create_key, "GET": self._keys}),
+            (f"{account}/(?:Keys|SigningKeys)/([^/]+)", "Key", keys),
+            (f"{account}/Balance", "Balance", {"GET": self._balance}),
+            *empty,
+            ("/2010-04-01/Accounts", "Account", {"GET": self._accounts}),
+            (account, "Account", {"GET": self._account}),
+            (service, "", {"POST": self._create_service, "GET": self._services}),
+            (
+                f"{service}/([^/]+)",
+                "",
+                {"GET": self._service, "POST": self._update_service, "DELETE": self._delete_service},
+            ),
+            (f"{service}/([^/]+)/PhoneNumbers", "", {"POST": self._add_number, "GET": self._pool}),
+            (
+                f"{service}/([^/]+)/PhoneNumbers/([^/]+)",
+                "",
+                {"GET": self._pool_number, "DELETE": self._remove_number},
+            ),
+            ("/v1/PhoneNumbers/([^/]+)", "", {"GET": self._lookup_v1}),
+            ("/v2/PhoneNumbers/([^/]+)", "", {"GET": self._lookup}),
+        ]
+
+    def find(self, method: str, path: str) -> tuple[Handler, tuple[str, ...], str]:
+        """The handler, what it takes from the path, and what a resource is called."""
+        bare, _ = divided(path)
+        for route in self._routes:
+            if found := route.path.fullmatch(bare):
+                handler = route.handlers.get(method)
                 if handler is None:
                     raise ApiError(20004)
                 parts = found.groups()
-                return handler, parts[1:] if path.startswith("/2010") else parts
+                return handler, parts[1:] if path.startswith("/2010") else parts, route.element
         raise ApiError(20404, f"The requested resource {path} was not found")
 
     def find_control(self, method: str, path: str) -> tuple[Handler, tuple[str, ...]]:
@@ -129,33 +181,38 @@ class Routes:
         return 204, None
 
     def _media(self, call: Call, sid: str) -> Answer:
-        page = Page(call.form)
-        shown, more = page.of(self.messages.media(call.account, sid))
-        path = f"{call.account.base}/Messages/{sid}/Media.json"
-        return 200, page.body_2010(
-            path, "media_list", list(shown), more=str(shown[-1]["sid"]) if more else ""
-        )
+        return 200, self.media.page(call.account, sid, call.form)
 
     def _one_media(self, call: Call, sid: str, media_sid: str) -> Answer:
-        for media in self.messages.media(call.account, sid):
-            if media["sid"] == media_sid:
-                return 200, media
-        raise ApiError(20404)
+        """The resource; without an extension the picture itself, which is where the application said."""
+        if not call.extension:
+            return 307, Elsewhere(self.media.url(call.account, sid, media_sid))
+        return 200, self.media.fetch(call.account, sid, media_sid)
+
+    def _delete_media(self, call: Call, sid: str, media_sid: str) -> Answer:
+        self.media.delete(call.account, sid, media_sid)
+        return 204, None
 
     def _feedback(self, call: Call, sid: str) -> Answer:
-        return 201, self.messages.feedback(call.account, sid, call.form)
+        return 200, self.messages.feedback(call.account, sid, call.form)
 
     # ------------------------------------------------------------ numbers
+
+    def _countries(self, call: Call) -> Answer:
+        return 200, self.on_sale.countries(call.account)
+
+    def _country(self, call: Call) -> Answer:
+        return 200, self.on_sale.country(call.account)
 
     def _available(self, call: Call, kind: str) -> Answer:
         return 200, self.on_sale.search(call.account, kind, call.form)
 
-    def buy(self, call: Call) -> Answer:
-        """POST IncomingPhoneNumbers.json."""
+    def buy(self, call: Call, kind: str = "") -> Answer:
+        """POST IncomingPhoneNumbers.json, or of one kind: Local, TollFree, Mobile."""
         return 201, self.numbers.buy(call.account, call.form)
 
-    def _incoming(self, call: Call) -> Answer:
-        return 200, self.numbers.page(call.account, call.form)
+    def _incoming(self, call: Call, kind: str = "") -> Answer:
+        return 200, self.numbers.page(call.account, call.form, kind)
 
     def _number(self, call: Call, sid: str) -> Answer:
         return 200, self.numbers.show(call.account, self.numbers.find(call.account, sid))
@@ -169,6 +226,9 @@ class Routes:
 
     def _lookup(self, call: Call, number: str) -> Answer:
         return 200, self.lookups.fetch(unquote(number), call.form)
+
+    def _lookup_v1(self, call: Call, number: str) -> Answer:
+        return 200, self.lookups.fetch_v1(unquote(number), call.form)
 
     # ------------------------------------------------------------ services
 
@@ -205,56 +265,33 @@ class Routes:
 
     # ------------------------------------------------------------ the account
 
+    def _accounts(self, call: Call) -> Answer:
+        return 200, self.accounts.page(call.account, call.form)
+
     def _account(self, call: Call) -> Answer:
-        account, opened = call.account, date_2010(self.world.start_at)
-        return 200, {
-            "sid": account.sid,
-            "friendly_name": "Carrier twin",
-            "status": "active",
-            "type": "Full",
-            "owner_account_sid": account.sid,
-            "auth_token": account.token,
-            "date_created": opened,
-            "date_updated": opened,
-            "uri": f"{account.base}.json",
-            "subresource_uris": {
-                name.lower(): f"{account.base}/{name}.json" for name in ("Messages", "Keys", "Balance")
-            },
-        }
+        return 200, self.accounts.show(call.account)
 
     def _balance(self, call: Call) -> Answer:
-        spent = self.world.ledger.cost_usd
-        return 200, {"account_sid": call.account.sid, "balance": f"{1000 - spent:.4f}", "currency": "USD"}
+        return 200, self.accounts.balance(call.account)
 
-    def _create_key(self, call: Call) -> Answer:
-        account = call.account
-        sid = account.make_sid("SK", f"key {len(account.keys)} {self.world.env.now!r}")
-        secret = account.make_sid("", f"secret of {sid}, {account.token}")
-        key = ApiKey(sid, call.form.text("FriendlyName"), secret, self.world.env.now)
-        account.keys[sid] = key
-        return 201, {**self._show_key(key), "secret": secret}
+    def _empty(self, path: str, call: Call) -> Answer:
+        return 200, self.accounts.empty_page(call.account, path, call.form)
 
-    def _keys(self, call: Call) -> Answer:
-        page = Page(call.form)
-        shown, more = page.of(list(call.account.keys.values())[::-1])
-        rows = [self._show_key(key) for key in shown]
-        return 200, page.body_2010(
-            f"{call.account.base}/Keys.json", "keys", rows, more=shown[-1].sid if more else ""
-        )
+    def _create_key(self, call: Call, path: str) -> Answer:
+        return 201, self.accounts.create_key(call.account, call.form)
+
+    def _keys(self, call: Call, path: str) -> Answer:
+        return 200, self.accounts.keys_page(call.account, path, call.form)
+
+    def _key(self, call: Call, sid: str) -> Answer:
+        return 200, self.accounts.show_key(self.accounts.find_key(call.account, sid))
+
+    def _update_key(self, call: Call, sid: str) -> Answer:
+        return 200, self.accounts.update_key(call.account, sid, call.form)
 
     def _delete_key(self, call: Call, sid: str) -> Answer:
-        if call.account.keys.pop(sid, None) is None:
-            raise ApiError(20404)
+        self.accounts.delete_key(call.account, sid)
         return 204, None
-
-    def _show_key(self, key: ApiKey) -> dict[str, object]:
-        created = date_2010(self.world.start_at + key.created_at)
-        return {
-            "sid": key.sid,
-            "friendly_name": key.friendly_name,
-            "date_created": created,
-            "date_updated": created,
-        }
 
     # ------------------------------------------------------------ the twin itself
 

@@ -15,7 +15,6 @@ from hmac import compare_digest
 from importlib.resources import files
 
 import msgspec
-import orjson
 from aiohttp import ClientError, web
 
 from simulator.model.draws import Lognormal
@@ -26,13 +25,15 @@ from simulator.twin.accounts import Account, default_accounts, test_account
 from simulator.twin.errors import ApiError
 from simulator.twin.forms import Form
 from simulator.twin.memory import give_back_large_blocks
-from simulator.twin.routes import Call, Handler, Routes
+from simulator.twin.representations import content_type, divided, form_of, written, written_error
+from simulator.twin.routes import Call, Elsewhere, Handler, Routes
+from simulator.twin.webhook_request import HOME_REGION
 from simulator.twin.wire import phone_of
 from simulator.twin.world import AccountsWorld
 
 logger = logging.getLogger("textbank.carrier")
 
-_JSON = "application/json"
+_CHALLENGE = 'Basic realm="Twilio API"'
 _HANG_S = 60.0  # real seconds for which an answer that never comes keeps its connection
 _LISTENS_S = 0.25  # how often it is seen whether the client is still there
 
@@ -76,7 +77,8 @@ class TwilioServer:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://{self._host}:{self.port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self.port}"
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Open the market and listen; port 0 takes any. Raises BadScenario when the port is taken."""
@@ -139,7 +141,7 @@ class TwilioServer:
                 return web.Response(body=self._page, content_type="text/html", charset="utf-8")
             account = self._authenticated(request.headers.get("Authorization", ""))
         except ApiError as error:
-            return _refused(error)
+            return _refused(error, path)
         return await self._api(request, account, path, query)
 
     async def _control(self, request: web.BaseRequest, path: str, query: str) -> web.StreamResponse:
@@ -147,7 +149,7 @@ class TwilioServer:
         handler, parts = self._routes.find_control(request.method, path)
         call = Call(self.accounts[0], Form(query), "", body)
         status, answer = self.world.pump.act(handler, call, *parts)
-        return _response(status, answer)
+        return _response(status, answer, "/twin/", "")
 
     async def _api(
         self, request: web.BaseRequest, account: Account, path: str, query: str
@@ -162,53 +164,52 @@ class TwilioServer:
                 raise ApiError(20429)
             response = await self._answer(request, account, path, query)
         except ApiError as error:
-            response = _refused(error)
+            response = _refused(error, path)
         except web.HTTPRequestEntityTooLarge:
-            response = _refused(ApiError(20422, "The request is too large"))
+            response = _refused(ApiError(20422, "The request is too large"), path)
         except ClientError:  # gone while it was still talking
             response = _cut(request)
         except Exception:  # a defect must not take the market down
             logger.exception("a request failed: %s %s", request.method, path)
-            response = _refused(ApiError(20500))
+            response = _refused(ApiError(20500), path)
         finally:
             account.open_requests -= 1
         headers = response.headers
         headers["Twilio-Concurrent-Requests"] = str(open_requests)
         headers["Twilio-Request-Id"] = f"RQ{nth:032x}"
         headers["Twilio-Request-Duration"] = f"{self._loop.time() - began_at:.3f}"
+        headers["X-Home-Region"] = HOME_REGION
+        headers["X-API-Domain"] = _domain(path)
         return response
 
     async def _answer(
         self, request: web.BaseRequest, account: Account, path: str, query: str
     ) -> web.Response:
         method = request.method
-        body = await request.read() if method == "POST" else b""
+        form = await _form(request, query)
         self._perhaps_cut(request)
-        handler, parts, is_create = self._route(method, path, account)
-        try:
-            form = Form(body.decode() if method == "POST" else query)
-        except UnicodeDecodeError as error:
-            raise ApiError(20422, "The body is not UTF-8") from error
-        call = Call(account, form, f"{request.scheme}://{request.host}")
-        if is_create:
-            return await self._create(request, handler, call)
+        call = Call(account, form, f"{request.scheme}://{request.host}", extension=divided(path)[1])
+        if method == "POST" and path == account.messages_path:
+            return _response(*await self._create(request, call), path, "Message")
+        handler, parts, element = self._route(method, path, account)
         if handler == self._routes.buy:
-            self._routes.numbers.check_purchase(account, form)
+            self._routes.numbers.check_purchase(account, form, *parts)
             if not account.is_test:
                 await asyncio.sleep(self._scenario.inventory.purchase_lag_s / self.options.speed)
-        return _response(*self.world.pump.act(handler, call, *parts))
+        if handler == self._routes.create:
+            return _response(*await self._create(request, call), path, element)
+        return _response(*self.world.pump.act(handler, call, *parts), path, element)
 
-    def _route(self, method: str, path: str, account: Account) -> tuple[Handler, tuple[str, ...], bool]:
-        if method == "POST" and path == account.messages_path:
-            return self._routes.create, (), True
-        handler, parts = self._routes.find(method, path)
-        if path.startswith("/2010") and not path.startswith(account.base):
+    def _route(self, method: str, path: str, account: Account) -> tuple[Handler, tuple[str, ...], str]:
+        handler, parts, element = self._routes.find(method, path)
+        is_own = path.startswith(account.base) or divided(path)[0] == "/2010-04-01/Accounts"
+        if path.startswith("/2010") and not is_own:
             raise ApiError(20404, f"The requested resource {path} was not found")
-        if account.is_test and not (method == "POST" and path.endswith("/IncomingPhoneNumbers.json")):
+        if account.is_test and handler not in (self._routes.buy, self._routes.create):
             raise ApiError(20008)
-        return handler, parts, False
+        return handler, parts, element
 
-    async def _create(self, request: web.BaseRequest, handler: Handler, call: Call) -> web.Response:
+    async def _create(self, request: web.BaseRequest, call: Call) -> tuple[int, object]:
         """A create call, its answer as the faults have it."""
         nth = self._creates
         self._creates += 1
@@ -216,22 +217,23 @@ class TwilioServer:
             await asyncio.sleep(self._takes.at(self._luck(nth)) / self.options.speed)
         fate = self.world.faults.answer(nth)
         if fate is Answer.GOOD:
-            return _response(*self.world.pump.act(handler, call))
+            return self.world.pump.act(self._routes.create, call)
         if fate is Answer.THROTTLED:
             raise ApiError(20429)
         if fate.processed:
-            self.world.pump.act(handler, call)
+            self.world.pump.act(self._routes.create, call)
         if fate in (Answer.ERROR_AFTER, Answer.ERROR_BEFORE):
             raise ApiError(20500)
-        return await self._hang(request)
+        await self._hang(request)
+        raise ApiError(20500)
 
-    async def _hang(self, request: web.BaseRequest) -> web.Response:
+    async def _hang(self, request: web.BaseRequest) -> None:
         """No answer for as long as the client listens; in the end the connection is cut."""
         until = self._loop.time() + _HANG_S
         while _is_there(request) and not self._closing.is_set() and self._loop.time() < until:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), _LISTENS_S)
-        return _cut(request)
+        _cut(request)
 
     def _perhaps_cut(self, request: web.BaseRequest) -> None:
         """In an outage connections break before anything is done."""
@@ -270,14 +272,46 @@ class TwilioServer:
         raise ApiError(20003)
 
 
-def _response(status: int, answer: object) -> web.Response:
-    if answer is None:
+def _domain(path: str) -> str:
+    """Whose address this would be at Twilio."""
+    if path.startswith("/v1/Services"):
+        return "messaging.twilio.com"
+    return "lookups.twilio.com" if "/PhoneNumbers/" in path[:17] else "api.twilio.com"
+
+
+async def _form(request: web.BaseRequest, query: str) -> Form:
+    """The parameters: of the body by POST, whichever way it is encoded, else of the address."""
+    if request.method != "POST":
+        return Form(query)
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    if request.content_type == "multipart/form-data":
+        try:
+            parts = await request.post()
+        except (ValueError, KeyError, AssertionError) as error:
+            raise ApiError(20422, "The body is not multipart/form-data") from error
+        return Form.of_parts([(name, value) for name, value in parts.items() if isinstance(value, str)])
+    try:
+        return Form((await request.read()).decode())
+    except UnicodeDecodeError as error:
+        raise ApiError(20422, "The body is not UTF-8") from error
+
+
+def _response(status: int, answer: object, path: str, element: str) -> web.Response:
+    if isinstance(answer, Elsewhere):
+        return web.Response(status=status, headers={"Location": answer.url})
+    if not isinstance(answer, dict):
         return web.Response(status=status)
-    return web.Response(body=orjson.dumps(answer), status=status, content_type=_JSON)
+    form = form_of(path) if element else "json"
+    body = written(answer, element, form)
+    return web.Response(body=body, status=status, content_type=content_type(form))
 
 
-def _refused(error: ApiError) -> web.Response:
-    return web.Response(body=error.body(), status=error.status, content_type=_JSON)
+def _refused(error: ApiError, path: str) -> web.Response:
+    form = form_of(path)
+    headers = {"WWW-Authenticate": _CHALLENGE} if error.status == 401 else None
+    body = written_error(error.body(), form)
+    return web.Response(body=body, status=error.status, content_type=content_type(form), headers=headers)
 
 
 def _is_there(request: web.BaseRequest) -> bool:

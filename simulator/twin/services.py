@@ -19,7 +19,11 @@ _FLAGS = (
     "use_inbound_webhook_on_number",
     "synchronous_validation",
 )
-_USECASES = ("notifications", "marketing", "verification", "discussion", "poll", "undeclared")
+_CHOICES = {
+    **dict.fromkeys(_METHODS, ("POST", "GET")),
+    "scan_message_content": ("inherit", "enable", "disable"),
+    "usecase": ("notifications", "marketing", "verification", "discussion", "poll", "undeclared"),
+}
 _LINKS = {
     "phone_numbers": "PhoneNumbers",
     "short_codes": "ShortCodes",
@@ -103,7 +107,7 @@ class Services:
         service = self.find(account, sid)
         number = account.numbers.get(form.text("PhoneNumberSid"))
         if number is None:
-            raise ApiError(20404, "Phone Number not found")
+            raise ApiError(21421, "The PhoneNumberSid is invalid")
         if number.service is service:
             raise ApiError(21710)
         if number.service is not None:
@@ -165,19 +169,11 @@ def _apply(service: Service, form: Form) -> None:
         if value and not is_url(value):
             raise ApiError(20422, f"Invalid {parameter_name(name)}")
         changes[name] = getattr(service, name) if value is None else value or None
-    for method in _METHODS:
-        changes[method] = _one_of(form, method, ("POST", "GET"), getattr(service, method))
-    changes["usecase"] = _one_of(form, "usecase", _USECASES, service.usecase)
+    for name, allowed in _CHOICES.items():
+        changes[name] = form.choice(parameter_name(name), allowed, getattr(service, name))
     changes["validity_period"] = form.whole("ValidityPeriod", service.validity_period)
     if not 1 <= form.whole("ValidityPeriod", service.validity_period) <= 36_000:
         raise ApiError(20422, "Invalid ValidityPeriod")
     changes["friendly_name"] = form.text("FriendlyName", service.friendly_name)
     for field, setting in changes.items():
         setattr(service, field, setting)
-
-
-def _one_of(form: Form, name: str, allowed: tuple[str, ...], default: str) -> str:
-    value = form.text(parameter_name(name), default)
-    if value not in allowed:
-        raise ApiError(20422, f"Invalid {parameter_name(name)}")
-    return value

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -14,8 +14,13 @@ from simulator.twin.forms import Form
 Item = TypeVar("Item")
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_US = re.compile("1[0-9]{10}")
+_WRITTEN = re.compile(r"[\s().-]")
 _HOST = re.compile(r"[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\]")
 _LARGEST_PAGE = 1000
+
+_AMERICAN = re.compile(r"(0[1-9]|1[0-2])/([0-9]{2})/([0-9]{4}(?: [0-9:]{5,8}(?: \S+)?)?)")
+_MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 # GSM 03.38: the basic alphabet, and what takes an escape.
 _GSM = (
@@ -38,6 +43,14 @@ _SMART = str.maketrans(
 def phone_of(text: str) -> int | None:
     """+12155550123 as a number; None for anything else but E.164."""
     return int(text[1:]) if _E164.fullmatch(text) else None
+
+
+def dialled(text: str) -> int | None:
+    """A phone as Twilio takes it in a request: E.164, or a US number as people write it, without the plus."""
+    bare = _WRITTEN.sub("", text)
+    if not bare.startswith("+"):
+        bare = f"+1{bare}" if len(bare) == 10 else f"+{bare}" if _US.fullmatch(bare) else ""
+    return phone_of(bare)
 
 
 def is_url(text: str) -> bool:
@@ -101,6 +114,34 @@ def instant(text: str, *, code: int = 20422) -> tuple[float, bool]:
     return at, len(text) == 10
 
 
+def day_or_instant(text: str) -> tuple[float, bool]:
+    """The same of a filter, which Twilio also takes as RFC 2822 or as `06/11/2019 22:05:25 MST`."""
+    try:
+        return instant(text)
+    except ApiError:
+        american = _AMERICAN.fullmatch(text)
+        written = f"{american[2]} {_MONTHS[int(american[1])]} {american[3]}" if american else text
+        try:
+            found = parsedate_to_datetime(written)
+        except (ValueError, OverflowError):
+            raise ApiError(20422, f"Invalid date: {text}") from None
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp(), False
+
+
+def period(form: Form, name: str) -> tuple[float, float]:
+    """From when until when, in Unix seconds, of a filter and its `<` and `>`: days or instants."""
+    after, before = float("-inf"), float("inf")
+    if day := form.text(name):
+        at, whole = day_or_instant(day)
+        after, before = at, at + (86_400 if whole else 1)
+    if least := form.text(f"{name}>"):
+        after = max(after, day_or_instant(least)[0])
+    if most := form.text(f"{name}<"):
+        at, whole = day_or_instant(most)
+        before = min(before, at + (86_400 if whole else 1))
+    return after, before
+
+
 def display(phone: int) -> str:
     """(808) 925-5327."""
     text = f"{phone:011d}"
@@ -114,7 +155,9 @@ class Page:
 
     def __init__(self, form: Form) -> None:
         self.form = form
-        self.size = min(form.whole("PageSize", 50), _LARGEST_PAGE) or 50
+        self.size = form.whole("PageSize", 50) or 50
+        if self.size > _LARGEST_PAGE:
+            raise ApiError(20007)
         self.number = form.whole("Page", 0)
         self.token = form.text("PageToken")
 

@@ -21,12 +21,12 @@ from simulator.model.scenario import Scenario
 from simulator.twin.account_market import AccountLedger, AccountMarket, LiveFaults
 from simulator.twin.accounts import Account, Message, OwnedNumber, Service
 from simulator.twin.callbacks import Callbacks
-from simulator.twin.errors import ApiError
+from simulator.twin.errors import TEXTS, ApiError
 from simulator.twin.loops import ReplyLoops
 from simulator.twin.pump import Pump
 from simulator.twin.strangers import OpenPeople, OpenPopulation
 from simulator.twin.twiml import Reply
-from simulator.twin.wire import is_url, phone_of, segments
+from simulator.twin.wire import dialled, is_url, segments
 
 API_VERSION = "2010-04-01"
 _CHOSEN_S = 0.1  # seconds until a service has chosen a sender and says "queued" [A]
@@ -166,7 +166,7 @@ class AccountsWorld:
 
     def schedule(self, message: Message, delay_s: float, validity_s: float) -> None:
         """Send a message later, unless it is cancelled until then."""
-        message.sid = f"SM{_SCHEDULED + self._scheduled:032x}"
+        message.sid = f"{'MM' if message.media else 'SM'}{_SCHEDULED + self._scheduled:032x}"
         message.status = "scheduled"
         self._scheduled += 1
         self.env.timeout(delay_s, (message, validity_s)).callbacks.append(self._send_scheduled)
@@ -244,6 +244,7 @@ class AccountsWorld:
             parameters["MessagingServiceSid"] = message.service.sid
         if code:
             parameters["ErrorCode"] = str(code)
+            parameters["ErrorMessage"] = TEXTS.get(code, "")
         if status in {"delivered", "undelivered"}:
             done = datetime.fromtimestamp(self.start_at + self.env.now, UTC)
             parameters["RawDlrDoneDate"] = done.strftime("%y%m%d%H%M")
@@ -337,8 +338,8 @@ class AccountsWorld:
 
     def _reply(self, heard: Message, reply: Reply) -> None:
         account = heard.account
-        to = phone_of(reply.to) if reply.to else heard.sender
-        sender = phone_of(reply.sender) if reply.sender else heard.to
+        to = dialled(reply.to) if reply.to else heard.sender
+        sender = dialled(reply.sender) if reply.sender else heard.to
         if to is None:
             raise ApiError(21211)
         number = account.by_phone.get(sender or 0)
@@ -397,11 +398,11 @@ def _inbound_url(number: OwnedNumber) -> tuple[str, str]:
     service = number.service
     if service is not None and not service.use_inbound_webhook_on_number:
         return service.inbound_request_url or "", service.inbound_method
-    return number.urls.get("sms_url", ""), number.urls.get("sms_method", "POST")
+    return number.settings.get("sms_url", ""), number.settings.get("sms_method", "POST")
 
 
 def _fallback_url(number: OwnedNumber) -> tuple[str, str]:
     service = number.service
     if service is not None and not service.use_inbound_webhook_on_number:
         return service.fallback_url or "", service.fallback_method
-    return number.urls.get("sms_fallback_url", ""), number.urls.get("sms_fallback_method", "POST")
+    return number.settings.get("sms_fallback_url", ""), number.settings.get("sms_fallback_method", "POST")

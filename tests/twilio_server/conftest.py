@@ -3,11 +3,23 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import pytest
 
 from simulator.model.scenario import Scenario
 from simulator.twin.server import ServerOptions, TwilioServer
-from tests.twilio_server.twin import OURS, SPEED, START_AT, Connect, Receiver, Serve, Twilio, calm
+from tests.twilio_server.twin import (
+    OURS,
+    PATIENCE_S,
+    SPEED,
+    START_AT,
+    Connect,
+    Receiver,
+    Serve,
+    Twilio,
+    Wire,
+    calm,
+)
 
 
 @pytest.fixture
@@ -60,3 +72,9 @@ async def connect() -> AsyncIterator[Connect]:
 @pytest.fixture
 async def twilio(server: TwilioServer, connect: Connect) -> Twilio:
     return connect(server)
+
+
+@pytest.fixture
+async def wire(server: TwilioServer) -> AsyncIterator[Wire]:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE_S)) as session:
+        yield Wire(server, session)

@@ -12,42 +12,8 @@ import pytest
 from simulator.model.carriers import CARRIERS
 from simulator.model.faults import FaultParameters
 from simulator.model.scenario import BadScenario
-from simulator.twin.accounts import DEFAULT_SID, DEFAULT_TOKEN
 from simulator.twin.server import TwilioServer
-from tests.twilio_server.twin import OURS, PATIENCE_S, PERSON, START_AT, Receiver, Serve, calm
-
-MESSAGES = f"/2010-04-01/Accounts/{DEFAULT_SID}/Messages.json"
-HEADERS = {"Authorization": aiohttp.encode_basic_auth(DEFAULT_SID, DEFAULT_TOKEN)}
-
-
-class Wire:
-    """Bare HTTP to one server."""
-
-    def __init__(self, server: TwilioServer, session: aiohttp.ClientSession) -> None:
-        self.server = server
-        self.session = session
-
-    async def __call__(self, method: str, path: str, **more: Any) -> tuple[int, Any, Any]:
-        async with self.session.request(
-            method, f"{self.server.url}{path}", headers=HEADERS, **more
-        ) as answer:
-            body = await answer.read()
-            return answer.status, msgspec.json.decode(body) if body else None, answer.headers
-
-    async def create(self, to: str = PERSON, **more: str) -> tuple[int, Any, Any]:
-        form = {"To": to, "From": OURS, "Body": "Hello. Reply STOP to opt out", **more}
-        return await self("POST", MESSAGES, data=form)
-
-    async def fault(self, **order: Any) -> Any:
-        status, body, _ = await self("POST", "/twin/faults", json=order)
-        assert status == 201, body
-        return body
-
-
-@pytest.fixture
-async def wire(server: TwilioServer) -> Any:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE_S)) as session:
-        yield Wire(server, session)
+from tests.twilio_server.twin import MESSAGES, OURS, PATIENCE_S, PERSON, START_AT, Receiver, Serve, Wire, calm
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import msgspec
 from aiohttp import web
 from twilio.http.http_client import TwilioHttpClient
@@ -18,6 +19,7 @@ from simulator.model.people import PeopleParameters
 from simulator.model.scenario import Scenario, load
 from simulator.model.webhooks import WebhookParameters
 from simulator.twin.accounts import DEFAULT_SID, DEFAULT_TOKEN
+from simulator.twin.server import TwilioServer
 
 START_AT = 1_793_800_000.0  # a day in November 2026
 OURS = "+12155550100"
@@ -108,6 +110,44 @@ class Twilio:
 
     def close(self) -> None:
         self.client.http_client.session.close()
+
+
+MESSAGES = f"/2010-04-01/Accounts/{DEFAULT_SID}/Messages.json"
+_HEADERS = {"Authorization": aiohttp.encode_basic_auth(DEFAULT_SID, DEFAULT_TOKEN)}
+
+
+class Wire:
+    """Bare HTTP to one server."""
+
+    def __init__(self, server: TwilioServer, session: aiohttp.ClientSession) -> None:
+        self.server = server
+        self.session = session
+
+    async def __call__(
+        self, method: str, path: str, *, headers: dict[str, str] | None = None, **more: Any
+    ) -> tuple[int, Any, Any]:
+        async with self.session.request(
+            method, f"{self.server.url}{path}", headers={**_HEADERS, **(headers or {})}, **more
+        ) as answer:
+            body = await answer.read()
+            return answer.status, msgspec.json.decode(body) if body else None, answer.headers
+
+    async def create(self, to: str = PERSON, **more: str) -> tuple[int, Any, Any]:
+        form = {"To": to, "From": OURS, "Body": "Hello. Reply STOP to opt out", **more}
+        return await self("POST", MESSAGES, data=form)
+
+    async def fault(self, **order: Any) -> Any:
+        status, body, _ = await self("POST", "/twin/faults", json=order)
+        assert status == 201, body
+        return body
+
+    async def bare(self, method: str, path: str, **more: Any) -> tuple[int, str, Any]:
+        """The same, the answer as its text, and no redirect followed."""
+        url = f"{self.server.url}{path}"
+        async with self.session.request(
+            method, url, headers=_HEADERS, allow_redirects=False, **more
+        ) as answer:
+            return answer.status, await answer.text(), answer.headers
 
 
 Serve = Callable[..., Any]
