@@ -32,6 +32,7 @@ from gateway.store.windows import CampaignWindows
 NOBODYS = CampaignKey(0, 0)  # under which texts to numbers we don't know are kept
 _MOST_WAITING: Final = 20_000
 _MOST_BYTES: Final = 32 * 2**20
+_NUMBERS_REMEMBERED = 50_000  # and whose they are
 
 
 class _Arrived(msgspec.Struct, gc=False):
@@ -117,6 +118,8 @@ class Inbound:
 
     async def _sort(self, items: list[_Arrived]) -> list[None]:
         """Into their campaigns' windows, in the order in which they came."""
+        if len(self._campaign_of) > _NUMBERS_REMEMBERED:
+            self._campaign_of.clear()  # they are asked for again, each once
         unknown = sorted({item.text.number_phone for item in items} - self._campaign_of.keys())
         if unknown:
             self._campaign_of.update(await numbers.campaigns_of(self._database, unknown))

@@ -49,6 +49,7 @@ _SELECTED = {How.STICKY: "sticky", How.LOCAL: "local"}
 _SAVE_NUMBERS_S = 60.0
 _SWEEP_S = 60.0
 _SWEPT_AT_ONCE = 5000
+_GOES_ROUND_LOCKS_S = 60.0  # after one was met
 _KEPT_FOR_REPLIES = 10  # one of so many calls
 
 
@@ -80,6 +81,7 @@ class CampaignRoad:
         self.hold = station.inbound_gap.hold(wants_fetch=bool(pool.numbers))
         self._stopping = False
         self._hours_changed = self._must_begin_anew = False  # to be followed at the next step
+        self._goes_round_locks_until = 0.0  # by Clock.steady
         self._lease_s = station.options.lease_s
         self._promised: dict[int, float] = {}  # straight on, not written yet: message -> end of its lease
         self.owned_since = station.clock.steady()
@@ -363,6 +365,21 @@ class CampaignRoad:
             await self._second_look.why(self.campaign, stopped)
 
     async def _write_claims(self, wanted: Sequence[Claim], now: float, ask_at: float) -> dict[int, int]:
+        """A row that somebody holds is waited for once; for a while the others go without it."""
+        steady = self._station.clock.steady()
+        try:
+            return await self._claimed(
+                wanted, now, ask_at, skips_locked=steady < self._goes_round_locks_until
+            )
+        except DatabaseAway as error:
+            if not error.is_lock:
+                raise
+        self._goes_round_locks_until = steady + _GOES_ROUND_LOCKS_S
+        return await self._claimed(wanted, self._station.clock.now(), ask_at, skips_locked=True)
+
+    async def _claimed(
+        self, wanted: Sequence[Claim], now: float, ask_at: float, *, skips_locked: bool
+    ) -> dict[int, int]:
         async with self._station.database.connection() as connection:
             return await claims.claim(
                 connection,
@@ -372,6 +389,7 @@ class CampaignRoad:
                 now=now,
                 ask_at=ask_at,
                 token=self.token,
+                skips_locked=skips_locked,
             )
 
     async def _claim_one_by_one(self, picked: Sequence[Picked]) -> None:

@@ -42,7 +42,7 @@ class SecondLook:
             if refused is not None:
                 reason = refused.sub_reason or "found while it waited"
                 refusals.append(Refusal(standing.message_id, refused.code, reason))
-            else:  # paused: it stays in the queue; whoever resumes the campaign wakes the road
+            else:  # paused, or somebody holds its row: it stays in the queue; whoever resumes wakes the road
                 self._queue.read_again_in(self._station.options.idle_poll_s)
         if refusals:
             await self.refuse(campaign.key, refusals)

@@ -48,11 +48,23 @@ _MAY_GO = "\n      AND ".join(_may_go(rule) for rule in RULES if rule.at_hand_ov
 
 # The second look and the intent before the wire, in one statement: what a rule refuses, what is paused or no longer
 # queued is not claimed, and nothing is by who is not the owner any more.
-_CLAIM = f"""
-WITH chosen AS (
-    SELECT * FROM json_to_recordset($4::json) AS p (
-        message_id bigint, contact_id bigint, number_id bigint, slot_at float8)
-), claimed AS (
+_ROWS = """SELECT * FROM json_to_recordset($4::json) AS p (
+        message_id bigint, contact_id bigint, number_id bigint, slot_at float8)"""
+_CHOSEN = f"""chosen AS (
+    {_ROWS}
+)"""
+# Those whose rows nobody else holds. To lock each first costs something, so that is done only after a lock was met.
+_CHOSEN_AND_FREE = f"""wanted AS (
+    {_ROWS}
+), chosen AS (
+    SELECT p.* FROM wanted p
+    JOIN messages m ON m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = p.message_id
+    JOIN queue q ON q.organisation_id = $1 AND q.campaign_id = $2 AND q.message_id = p.message_id
+    JOIN conversations v ON v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = p.contact_id
+    ORDER BY p.message_id FOR NO KEY UPDATE OF m, v SKIP LOCKED FOR UPDATE OF q SKIP LOCKED
+)"""  # noqa: S608 - fixed texts
+_CLAIM_THESE = """
+WITH {chosen}, claimed AS (
     UPDATE messages m SET state = 'sending', number_id = p.number_id, slot_at = to_timestamp(p.slot_at),
            attempt = m.attempt + 1, spent = m.spent + 1, code = NULL, reason = NULL, provider_sid = NULL,
            accepted_at = NULL, sent_at = NULL, ask_at = to_timestamp($6)
@@ -60,7 +72,7 @@ WITH chosen AS (
     JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id = p.contact_id
     LEFT JOIN conversations v ON v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = p.contact_id
     WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = p.message_id AND m.state = 'queued'
-      AND {_MAY_GO}
+      AND {may_go}
       AND EXISTS (SELECT FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2 AND NOT paused
                   AND owner_id = $7 AND owner_epoch = $8)
     RETURNING m.message_id, m.attempt, p.contact_id, p.number_id
@@ -74,7 +86,9 @@ WITH chosen AS (
 )
 SELECT p.owner_id IS NOT DISTINCT FROM $7 AND p.owner_epoch = $8, claimed.message_id, claimed.attempt
 FROM campaigns p LEFT JOIN claimed ON true WHERE p.organisation_id = $1 AND p.campaign_id = $2
-"""  # noqa: S608 - fixed texts
+"""
+_CLAIM = _CLAIM_THESE.format(chosen=_CHOSEN, may_go=_MAY_GO)
+_CLAIM_FREE = _CLAIM_THESE.format(chosen=_CHOSEN_AND_FREE, may_go=_MAY_GO)
 
 
 async def claim(
@@ -86,14 +100,17 @@ async def claim(
     now: float,
     ask_at: float,
     token: FencingToken,
+    skips_locked: bool = False,
 ) -> dict[int, int]:
     """Moves queued messages to `sending`; returns message id -> attempt of those that may go.
 
-    The others are not queued any more, or a rule of the second look or a pause holds them: see `standings`.
+    The others are not queued any more, or a rule of the second look or a pause holds them: see `standings`. Where
+    somebody else holds a row, the statement waits for it, and none of them goes; with `skips_locked` the others do.
     `ask_at`: from when the provider is asked about them, should nobody tell what became of them. Raises
     OwnershipLost when the token is not the owner's any more.
     """
-    claimed = await connection.fetch(_CLAIM, *key, opt_out_scope, as_rows(rows), now, ask_at, *token)
+    sql = _CLAIM_FREE if skips_locked else _CLAIM
+    claimed = await connection.fetch(sql, *key, opt_out_scope, as_rows(rows), now, ask_at, *token)
     if not claimed or not claimed[0][0]:
         raise OwnershipLost("another worker took it over")
     return {row[1]: row[2] for row in claimed if row[1] is not None}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gateway.core.rules.registration import Limits
 from gateway.core.sending.numbers import Chosen, NoNumber, Number, NumberPool, PoolPolicy, Wait
 from gateway.core.sending.pacing import Pacer
-from gateway.core.sending.waiting import Lane, Picked, Taken, Waiting, WaitingLine, choosing_from
+from gateway.core.sending.waiting import Lane, Picked, Taken, Waiting, WaitingLine
 
 NOON = 1_792_500_000.0
 LIMITS = Limits(
@@ -44,7 +44,19 @@ class Bank:
         return self.line.push(Waiting(message_id=message_id, lane=lane, carrier=carrier, **fields))
 
     def take(self, now: float = NOON, horizon_s: float = 1.0) -> Taken:
-        return self.line.take(now, horizon_s, self.pacer, choosing_from(self.pool, now + horizon_s))
+        def choose(item: Waiting, at: float) -> Chosen | Wait | NoNumber:
+            return self.pool.choose(
+                at,
+                sticky=item.sticky,
+                area_code=item.area_code,
+                carrier=item.carrier,
+                segments=item.segments,
+                horizon_s=now + horizon_s - at,
+                preferred=item.preferred,
+                due_at=item.due_at,
+            )
+
+        return self.line.take(now, horizon_s, self.pacer, choose)
 
     def drain(self, now: float = NOON, horizon_s: float = 1.0, steps: int = 1000) -> list[Picked]:
         picked = []

@@ -249,6 +249,7 @@ async def locked(world: World, sql: str, *arguments: object) -> AsyncIterator[No
 
 A_PERSON = "SELECT FROM conversations WHERE campaign_id = $1 AND contact_id = $2 FOR UPDATE"
 A_MESSAGE = "SELECT FROM messages WHERE campaign_id = $1 AND message_id = $2 FOR UPDATE"
+IN_THE_QUEUE = "SELECT FROM queue WHERE campaign_id = $1 AND message_id = $2 FOR UPDATE"
 LOCK_S = 8.0  # a few tries: each of the server's lock time-outs takes as long in real time, none in ours
 
 
@@ -299,6 +300,24 @@ def test_a_locked_message_holds_up_no_other_receipt(play):
         assert set((await world.states()).values()) == {"delivered"}
 
     play(story, settings=AT_ONCE, connections=4)
+
+
+@pytest.mark.parametrize("row", [A_MESSAGE, A_PERSON, IN_THE_QUEUE])
+def test_a_locked_row_holds_up_no_other_claim_and_is_found_again_soon(play, row: str):
+    people, held = range(1, 11), 8
+
+    async def story(world: World) -> None:
+        await world.wait(1)
+        outcomes = await world.send_all(people)
+        message_id = outcomes[held - 1].message_id
+        assert message_id in await world.queued()
+        async with locked(world, row, CAMPAIGN, held if row is A_PERSON else message_id):
+            await world.wait(20)
+            assert [each.text.phone for each in world.handed] == [phone(n) for n in people if n != held]
+        await world.wait(SETTINGS.dispatch.idle_poll_s + 5)
+        await everybody_was_texted_once(world, people)
+
+    play(story, campaign=ONE_PER_S, connections=4)
 
 
 def test_texts_to_a_number_that_has_to_be_looked_up_keep_their_order(play):

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.core.rules.campaign import CampaignKey, CampaignSettings
 from gateway.core.rules.safeguards import Kind
+from gateway.pipeline import inbound
 from gateway.providers.base import InboundText
 from gateway.store import campaigns, contacts, numbers
 from gateway.store.campaigns import CampaignRow
@@ -209,6 +210,22 @@ def _noting(reads: list[str]):
         reads.append("read")
 
     return note
+
+
+def test_whose_a_number_is_is_forgotten_and_asked_again(play, monkeypatch):
+    most, people = 3, range(1, 13)
+
+    async def story(world: World) -> None:
+        for n in people:
+            await asyncio.gather(*(world.write(n, f"{word} {n}", number_id=n) for word in ("One", "Two")))
+            assert len(world.gateway.inbound_station._campaign_of) <= most + 1
+        texts = await world.store.fetch("SELECT campaign_id, body FROM inbound_texts ORDER BY inbound_id")
+        assert [tuple(row) for row in texts] == [
+            (CAMPAIGN, f"{word} {n}") for n in people for word in ("One", "Two")
+        ]
+
+    monkeypatch.setattr(inbound, "_NUMBERS_REMEMBERED", most)
+    play(story, own_numbers=len(people))
 
 
 def test_a_stop_to_a_number_that_nobody_knows_yet_holds(play):

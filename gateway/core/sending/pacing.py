@@ -212,11 +212,6 @@ class Pacer:
         may_be_granted = self.cap is not None and self.cap.shared and segments <= self.cap.limit
         return now + _GRANT_S if slot == math.inf and may_be_granted else slot
 
-    def count_elsewhere(self, at: float, segments: int) -> None:
-        """Segments that the brand sent toward T-Mobile by another campaign or vendor."""
-        if self.cap is not None:
-            self.cap.add(at, segments)
-
     def daily_cap_reached(self, now: float) -> None:
         """The provider says 30023: nothing more toward T-Mobile before the Pacific midnight."""
         if self.cap is None:

@@ -11,7 +11,7 @@ from heapq import heapify, heappop, heappush
 
 import msgspec
 
-from gateway.core.sending.numbers import BuyOne, BuyReason, Chosen, NoNumber, NumberPool, Wait
+from gateway.core.sending.numbers import BuyOne, BuyReason, Chosen, NoNumber, Wait
 from gateway.core.sending.pacing import Pacer
 
 
@@ -68,24 +68,6 @@ class Taken(msgspec.Struct, frozen=True):
 
 Entry = tuple[float, int, Waiting]
 Choose = Callable[[Waiting, float], Chosen | Wait | NoNumber]
-
-
-def choosing_from(pool: NumberPool, latest: float) -> Choose:
-    """The `choose` of `WaitingLine.take` for slots no later than `latest`, with `sticky` as pushed."""
-
-    def choose(item: Waiting, at: float) -> Chosen | Wait | NoNumber:
-        return pool.choose(
-            at,
-            sticky=item.sticky,
-            area_code=item.area_code,
-            carrier=item.carrier,
-            segments=item.segments,
-            horizon_s=latest - at,
-            preferred=item.preferred,
-            due_at=item.due_at,
-        )
-
-    return choose
 
 
 _ROOM_FOR_ALL = Room()
