@@ -7,8 +7,14 @@ from typing import Any, NamedTuple
 
 from gateway.config import Settings, internal_port
 from gateway.core.rules.errors import BadInput
+from gateway.own_database import check_dsn, data_folder, which_database
 from gateway.providers.base import ProviderError
-from gateway.serve import ask_provider, cannot_listen, data_folder, provider_of, provider_says_no
+from gateway.serve import (
+    ask_provider,
+    cannot_listen,
+    provider_of,
+    provider_says_no,
+)
 from gateway.store.database import Database
 from gateway.store.migrate import would_apply
 from gateway.store.troubles import DatabaseAway
@@ -74,12 +80,13 @@ def _check_free(host: str, port: int, names: str) -> None:
 
 async def _check_database(settings: Settings) -> str | None:
     """A PostgreSQL of our own is not started for a check: only its folder is looked at."""
+    check_dsn(settings)
     if settings.database.dsn is None:
         folder = data_folder(settings)
         nearest = next(each for each in (folder, *folder.parents) if each.exists())
         if not os.access(nearest, os.W_OK):
             raise BadInput("can't write here", str(folder), "give database.data_dir or database.dsn")
-        return None
+        return f"no database.dsn is given: the start will use {which_database(settings)}"
     database = Database(settings.database.dsn, connections=1)
     await database.open()
     try:

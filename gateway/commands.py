@@ -1,4 +1,4 @@
-"""`textbank serve`, `textbank migrate` and `textbank keys`: flags in, one line out. What is heavy loads when needed."""
+"""`textbank serve`, `migrate`, `reconcile`, `keys` and `settings`: flags in, one line out. What is heavy loads when needed."""
 
 import asyncio
 import contextlib
@@ -22,9 +22,10 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 
 _config = click.option(
     "--config",
+    multiple=True,
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Settings as TOML; TEXTBANK_CONFIG names it too.",
+    help="Settings as TOML; may be repeated, the later wins. TEXTBANK_CONFIG names files too, with ':' between.",
 )
 _set = click.option(
     "--set",
@@ -43,7 +44,7 @@ _set = click.option(
 @_set
 @click.option("--check", is_flag=True, help="Say what is wrong, start nothing, and leave: 0 or 2.")
 def serve(
-    config: Path | None,
+    config: tuple[Path, ...],
     host: str | None,
     port: int | None,
     public_url: str | None,
@@ -55,8 +56,8 @@ def serve(
     SIGTERM and SIGINT drain it: what is under way is finished, and no message is left sending.
     """
     flags: dict[str, object] = {"http.host": host, "http.port": port, "http.public_url": public_url}
-    settings = _settings(config, given, flags)
-    from gateway import logs
+    settings, sources = _settings(config, given, flags)
+    from gateway import logs, own_database
     from gateway import serve as serving
 
     logs.configure(settings.log)
@@ -65,7 +66,9 @@ def serve(
 
         return _told(*_run(findings(settings)))
     serving.provider_factory(settings.provider.url)  # before a database is started in vain
-    dsn = serving.database_dsn(settings)
+    own_database.check_dsn(settings)
+    serving.tell_database(settings, sources["database.dsn"])
+    dsn = own_database.database_dsn(settings)
     _run(serving.serve(settings, dsn), fast=True)
     return 0
 
@@ -83,9 +86,9 @@ def _told(faults: list[str], notes: list[str]) -> int:
 @click.command(context_settings=_HELP)
 @_config
 @_set
-def migrate(config: Path | None, given: tuple[str, ...]) -> None:
+def migrate(config: tuple[Path, ...], given: tuple[str, ...]) -> None:
     """Bring the database's tables up to date; done twice, it changes nothing."""
-    applied = _with_database(_settings(config, given), _up_to_date, migrated=False)
+    applied = _with_database(*_settings(config, given), _up_to_date, migrated=False)
     click.echo("\n".join(applied) if applied else "the database is up to date")
 
 
@@ -98,12 +101,12 @@ def migrate(config: Path | None, given: tuple[str, ...]) -> None:
 )
 @_config
 @_set
-def reconcile(since: datetime | None, config: Path | None, given: tuple[str, ...]) -> int:
+def reconcile(since: datetime | None, config: tuple[Path, ...], given: tuple[str, ...]) -> int:
     """Compare the provider's list of our texts with the books, take in late receipts, and name what only one has.
 
     Ends with 1 when there is such a difference. Workers do this by themselves every day.
     """
-    settings = _settings(config, given)
+    settings, sources = _settings(config, given)
     from gateway import logs, serve
 
     logs.configure(settings.log)
@@ -118,7 +121,7 @@ def reconcile(since: datetime | None, config: Path | None, given: tuple[str, ...
         finally:
             await provider.close()
 
-    found = _with_database(settings, work)
+    found = _with_database(settings, sources, work)
     click.echo(
         f"{found.listed} texts at the provider: {found.told} late receipts taken in, {found.unknown} not in the"
         f" books, {found.missing} only in the books, {found.disagrees} ended differently"
@@ -145,7 +148,9 @@ def keys() -> None:
 )
 @_config
 @_set
-def create(name: str, role: str, campaign: int | None, config: Path | None, given: tuple[str, ...]) -> None:
+def create(
+    name: str, role: str, campaign: int | None, config: tuple[Path, ...], given: tuple[str, ...]
+) -> None:
     """Make a key and print it: it is shown this once and never again."""
     from gateway.http.access import RANDOM_BYTES, Role, new_key
     from gateway.store import api_keys, campaigns
@@ -160,20 +165,20 @@ def create(name: str, role: str, campaign: int | None, config: Path | None, give
         await api_keys.create(database, row)
         return text
 
-    click.echo(_with_database(_settings(config, given), work))
+    click.echo(_with_database(*_settings(config, given), work))
 
 
 @keys.command("list", context_settings=_HELP)
 @_config
 @_set
-def list_keys(config: Path | None, given: tuple[str, ...]) -> None:
+def list_keys(config: tuple[Path, ...], given: tuple[str, ...]) -> None:
     """The keys, without their secrets."""
     from gateway.store import api_keys
 
     async def work(database: "Database", _now: float) -> list[api_keys.KeyRow]:
         return await api_keys.load(database)
 
-    for key in _with_database(_settings(config, given), work):
+    for key in _with_database(*_settings(config, given), work):
         campaign = "every campaign" if key.campaign_id is None else f"campaign {key.campaign_id}"
         ended = "" if key.revoked_at is None else f"  revoked {_day(key.revoked_at)}"
         click.echo(f"{key.key_id}  {key.role:<6}  {campaign}  {_day(key.created_at)}  {key.name}{ended}")
@@ -183,7 +188,7 @@ def list_keys(config: Path | None, given: tuple[str, ...]) -> None:
 @click.argument("key_id")
 @_config
 @_set
-def revoke(key_id: str, config: Path | None, given: tuple[str, ...]) -> None:
+def revoke(key_id: str, config: tuple[Path, ...], given: tuple[str, ...]) -> None:
     """End a key, by its id or by the key itself; workers notice within 5 seconds."""
     from gateway.store import api_keys
 
@@ -192,18 +197,33 @@ def revoke(key_id: str, config: Path | None, given: tuple[str, ...]) -> None:
     async def work(database: "Database", now: float) -> bool:
         return await api_keys.revoke(database, bare, now)
 
-    if not _with_database(_settings(config, given), work):
+    if not _with_database(*_settings(config, given), work):
         raise BadInput("there is no such key", bare, "see `textbank keys list`")
     click.echo(f"{bare} is revoked")
+
+
+@click.command("settings", context_settings=_HELP)
+@_config
+@_set
+def settings_in_force(config: tuple[Path, ...], given: tuple[str, ...]) -> None:
+    """Print every setting in force and where its value comes from.
+
+    Of a secret only the scheme is shown. Nothing is started, and no database is asked.
+    """
+    from gateway.config_reference import in_force
+
+    for line in in_force(*_settings(config, given)):
+        click.echo(line)
 
 
 # ---------------------------------------------------------------- what they share
 
 
 def _settings(
-    config: Path | None, given: tuple[str, ...], flags: "dict[str, object] | None" = None
-) -> "Settings":
-    from gateway.config import load
+    config: tuple[Path, ...], given: tuple[str, ...], flags: "dict[str, object] | None" = None
+) -> "tuple[Settings, dict[str, str]]":
+    """The settings, and where each comes from."""
+    from gateway.config import load_with_sources
 
     named = dict(flags or {})
     for each in given:
@@ -211,18 +231,24 @@ def _settings(
         if not separator:
             raise BadInput(f"'{each}' is no setting", "--set", "write it as name=value")
         named[name] = value
-    return load(config, os.environ, named)
+    return load_with_sources(config, os.environ, named)
 
 
 def _with_database(
-    settings: "Settings", work: "Callable[[Database, float], Awaitable[Value]]", *, migrated: bool = True
+    settings: "Settings",
+    sources: "dict[str, str]",
+    work: "Callable[[Database, float], Awaitable[Value]]",
+    *,
+    migrated: bool = True,
 ) -> Value:
-    """Runs `work(database, now)` over the database of the settings, its tables up to date."""
+    """Runs `work(database, now)` over the database of the settings, its tables up to date; says first which it is."""
     from gateway.clock import Clock
-    from gateway.serve import database_dsn
+    from gateway.own_database import check_dsn, database_dsn, which_database
     from gateway.store.database import Database
     from gateway.store.troubles import DatabaseAway
 
+    check_dsn(settings)
+    click.echo(f"database: {which_database(settings)} ({sources['database.dsn']})", err=True)
     dsn = database_dsn(settings)
 
     async def worked() -> Value:

@@ -6,7 +6,7 @@ it `TEXTBANK_WINDOWS_ADMISSION_S`, and a flag's name `windows.admission_s`. Noth
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -19,7 +19,7 @@ from gateway.core.rules.errors import BadInput
 
 PREFIX = "TEXTBANK_"
 CONFIG_VARIABLE = "TEXTBANK_CONFIG"
-"""The environment's way to name the file, when no flag does."""
+"""The environment's way to name the file, when no flag does; of several, with ":" between, the later wins."""
 
 SECRET = {"secret": True}
 
@@ -28,11 +28,11 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of settings. Its repr shows no secret, so that a log or a traceback can't either."""
 
     def __repr__(self) -> str:
-        shown = (f"{name}={_shown(self, name)}" for name in self.__struct_fields__)
-        return f"{type(self).__name__}({', '.join(shown)})"
+        parts = (f"{name}={shown(self, name)}" for name in self.__struct_fields__)
+        return f"{type(self).__name__}({', '.join(parts)})"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return [(name, _Shown(_shown(self, name))) for name in self.__struct_fields__]
+        return [(name, _Shown(shown(self, name))) for name in self.__struct_fields__]
 
 
 class Database(Section, frozen=True):
@@ -43,6 +43,10 @@ class Database(Section, frozen=True):
             extra=SECRET,
         ),
     ] = None
+    dsn_required: Annotated[
+        bool,
+        Meta(description="never start a PostgreSQL of our own: for production, where the DSN must be given"),
+    ] = False
     connections: Annotated[int, Meta(ge=1, le=500, description="connections a worker holds")] = 10
     answer_s: Annotated[
         float,
@@ -211,10 +215,8 @@ LARGEST_PORT = 65_535
 
 def internal_port(http: Http) -> int:
     """Where the house's own door is: several workers of a machine have different ones without more settings."""
-    if http.internal_port is not None:
-        return http.internal_port
-    if not http.port:
-        return 0
+    if http.internal_port is not None or not http.port:
+        return http.internal_port or 0
     above = http.port + INTERNAL_PORT_OFFSET
     return above if above <= LARGEST_PORT else http.port - INTERNAL_PORT_OFFSET
 
@@ -249,24 +251,41 @@ SECTIONS: dict[str, type[Section]] = {item.name: item.type for item in msgspec.s
 
 
 def load(
-    path: Path | None = None,
+    path: Path | Sequence[Path] | None = None,
     environment: Mapping[str, str] | None = None,
     flags: Mapping[str, object] | None = None,
 ) -> Settings:
-    """The settings from all four sources. `flags` has dotted names; None there means "not given".
+    """The settings from all four sources; BadInput says which file, name or value is wrong.
 
-    Raises BadInput for an unreadable file, an unknown name (the nearest known one is suggested) or a bad value.
+    `flags` has dotted names; None there means "not given".
     """
+    return load_with_sources(path, environment, flags)[0]
+
+
+def load_with_sources(
+    path: Path | Sequence[Path] | None = None,
+    environment: Mapping[str, str] | None = None,
+    flags: Mapping[str, object] | None = None,
+) -> tuple[Settings, dict[str, str]]:
+    """As `load`, and where each setting's value comes from."""
     environment = environment or {}
-    path = path or (Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else None)
     values: dict[str, dict[str, object]] = {name: {} for name in SECTIONS}
-    for source in (_from_file(path), _from_environment(environment), _from_flags(flags or {})):
+    sources = dict.fromkeys(_names(), "default")
+    files = (_from_file(each) for each in _files(path, environment))
+    for source in (*files, _from_environment(environment), _from_flags(flags or {})):
         for section, name, value, where in source:
             values[section][name] = _converted(section, name, value, where)
+            sources[f"{section}.{name}"] = where
     sections: dict[str, Any] = {name: SECTIONS[name](**given) for name, given in values.items()}
     settings = Settings(**sections)
     _check_together(settings)
-    return settings
+    return settings, sources
+
+
+def _files(path: Path | Sequence[Path] | None, environment: Mapping[str, str]) -> Sequence[Path]:
+    if isinstance(path, Path):
+        return [path]
+    return path or [Path(each) for each in environment.get(CONFIG_VARIABLE, "").split(":") if each]
 
 
 # ---------------------------------------------------------------- the three sources
@@ -274,9 +293,7 @@ def load(
 Given = Iterator[tuple[str, str, object, str]]
 
 
-def _from_file(path: Path | None) -> Given:
-    if path is None:
-        return
+def _from_file(path: Path) -> Given:
     text = _read(path)
     for section, table in _parsed(path, text).items():
         where = _line(path, text, section, None)
@@ -414,7 +431,8 @@ class _Shown:
         return self.text
 
 
-def _shown(section: Section, name: str) -> str:
+def shown(section: Section, name: str) -> str:
+    """A setting's value for people; of a secret no more than its scheme."""
     value = getattr(section, name)
     kind = next(item.type for item in msgspec.structs.fields(type(section)) if item.name == name)
     if value is None or not (meta_of(kind).extra or {}).get("secret"):

@@ -1,12 +1,12 @@
-"""Every setting with its default and its one line: for the reference page and the tests."""
+"""Every setting with its default and its one line, for the reference page; and those in force, for `textbank settings`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
 
-from gateway.config import SECTIONS, meta_of, variable_of
+from gateway.config import SECTIONS, Section, Settings, meta_of, shown, variable_of
 
 
 class SettingDoc(Struct, frozen=True):
@@ -33,6 +33,24 @@ def reference() -> Iterator[SettingDoc]:
                 description=meta.description or "",
                 secret=bool((meta.extra or {}).get("secret")),
             )
+
+
+def in_force(settings: Settings, sources: Mapping[str, str]) -> Iterator[str]:
+    """The settings as a TOML file would have them, each with its source behind it; secrets hidden."""
+    for section in SECTIONS:
+        table = getattr(settings, section)
+        yield f"[{section}]"
+        for name in table.__struct_fields__:
+            line = (
+                f"# {name} is not given" if getattr(table, name) is None else f"{name} = {_toml(table, name)}"
+            )
+            yield f"{line:<44}  # {sources[f'{section}.{name}']}"
+        yield ""
+
+
+def _toml(table: Section, name: str) -> str:
+    value = getattr(table, name)
+    return str(value).lower() if isinstance(value, bool) else shown(table, name).replace("'", '"')
 
 
 def _type_name(kind: Any) -> str:

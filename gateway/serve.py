@@ -8,7 +8,6 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from importlib.metadata import entry_points, version
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -27,11 +26,11 @@ from gateway.http.readiness import Asked
 from gateway.http.server import application, internal_application
 from gateway.http.shedding import BACKLOG, SHEDDING, Connection, Site
 from gateway.logs import unhandled
+from gateway.own_database import which_database
 from gateway.pipeline.look_ups import RememberedLookUps
 from gateway.providers.base import History, NotSent, Provider, ProviderError, Refused
 from gateway.providers.twilio import webhooks as twilio_webhooks
 from gateway.store.database import Database
-from gateway.store.embedded import EmbeddedServer
 from gateway.store.hosts import Succession
 from gateway.store.limits import PROBE, within
 from gateway.store.migrate import MigrationFailed, migrate
@@ -59,29 +58,9 @@ _log = structlog.get_logger("textbank.serve")
 # ---------------------------------------------------------------- the parts
 
 
-def database_dsn(settings: Settings) -> str:
-    """The DSN given, or that of a PostgreSQL of our own, started here. Raises BadInput.
-
-    It is stopped when the process ends, unless another uses it: the last one stops it.
-    """
-    if settings.database.dsn is not None:
-        return settings.database.dsn
-    server = EmbeddedServer(data_folder(settings))
-    server.start()
-    return server.dsn()
-
-
-def data_folder(settings: Settings) -> Path:
-    """Where a PostgreSQL of our own keeps its data; by default the user's data folder (XDG), root's /var/lib/textbank.
-
-    Root's own folders are closed to others, and PostgreSQL does not run as root.
-    """
-    if settings.database.data_dir is not None:
-        return Path(settings.database.data_dir).expanduser()
-    if os.geteuid() == 0:
-        return Path("/var/lib/textbank")
-    home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(home).expanduser() / "textbank"
+def tell_database(settings: Settings, source: str) -> None:
+    """A line of the log: a worker, too, says which database it speaks to."""
+    _log.info("database", database=which_database(settings), setting=source)
 
 
 def provider_factory(url: str | None) -> Callable[..., Provider]:

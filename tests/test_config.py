@@ -2,6 +2,7 @@
 
 import io
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from gateway.config import SECTIONS, Settings, internal_port, load
-from gateway.config_reference import reference
+from gateway.config import SECTIONS, Settings, internal_port, load, load_with_sources
+from gateway.config_reference import in_force, reference
 from gateway.core.rules.errors import BadInput
 
 DOCS = list(reference())
@@ -45,6 +46,33 @@ def test_each_source_wins_over_the_one_before(write) -> None:
 def test_the_environment_may_name_the_file(write) -> None:
     path = write("[http]\nport = 1001\n")
     assert load(environment={"TEXTBANK_CONFIG": str(path)}).http.port == 1001
+
+
+def test_of_several_files_the_later_wins(write) -> None:
+    """One with settings and one with secrets, for systemd, a shell and a container alike; & is nothing special."""
+    first = write("[http]\nport = 1001\nhost = 'x'\n", "a.toml")
+    second = write("[http]\nport = 1002\n[provider]\nurl = 'twilio://a:b@?x=1&y=2'\n", "b.toml")
+    for settings in (load(environment={"TEXTBANK_CONFIG": f"{first}:{second}"}), load([first, second])):
+        assert (settings.http.port, settings.http.host) == (1002, "x")
+        assert settings.provider.url == "twilio://a:b@?x=1&y=2"
+
+
+def test_what_is_in_force_is_told_with_its_source_and_no_secret(write) -> None:
+    path = write("[http]\nport = 1001\n[opt_outs]\nprovider_replies = false\n")
+    environment = {"TEXTBANK_DATABASE_DSN": "postgresql://me:hunter2@db/x", "TEXTBANK_HTTP_HOST": "::"}
+    lines = list(in_force(*load_with_sources(path, environment, {"log.level": "debug"})))
+    told = {line.split()[0]: line.partition("  #") for line in lines if " = " in line}
+    assert {
+        name: (told[name][0].strip(), told[name][2].strip()) for name in ("port", "host", "level", "dsn")
+    } == {
+        "port": ("port = 1001", f"{path}:2"),
+        "host": ('host = "::"', "environment variable TEXTBANK_HTTP_HOST"),
+        "level": ('level = "debug"', "flag log.level"),
+        "dsn": ('dsn = "postgresql://…"', "environment variable TEXTBANK_DATABASE_DSN"),
+    }
+    assert told["beat_s"][2].strip() == "default"
+    assert "hunter2" not in "".join(lines)
+    assert tomllib.loads("\n".join(lines))["opt_outs"]["provider_replies"] is False
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,54 @@ def test_bad_input_is_one_line(
     assert "Traceback" not in error
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("keys", "create", "a"),
+        ("keys", "list"),
+        ("keys", "revoke", "000000000000"),
+        ("migrate",),
+        ("reconcile",),
+    ],
+)
+def test_every_command_says_which_database_it_speaks_to(
+    config: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    run(*words, "--config", config)
+    first = capsys.readouterr().err.splitlines()[0]
+    assert re.fullmatch(rf"database: postgresql://postgres@/\w+ \({config}:2\)", first)
+
+
+@pytest.mark.parametrize(
+    "words", [("keys", "create", "a"), ("keys", "list"), ("migrate",), ("serve",), ("serve", "--check")]
+)
+def test_a_production_setting_refuses_a_database_of_our_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    path = tmp_path / "textbank.toml"
+    path.write_text(
+        f'[database]\ndsn_required = true\ndata_dir = "{tmp_path}/data"\n[provider]\nurl = "{TWILIO}"\n'
+    )
+    assert run(*words, "--config", path) == 2
+    error = capsys.readouterr().err
+    assert error.count("no database is given") == 1
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_check_without_a_dsn_says_which_database_it_would_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("serve", "--check", "--set", f"database.data_dir={tmp_path}/data")
+    assert f"the start will use a PostgreSQL of our own in {tmp_path}/data" in capsys.readouterr().out
+
+
+def test_settings_in_force_are_printed(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("settings", "--config", config, "--set", "log.level=debug") == 0
+    told = capsys.readouterr().out
+    assert re.search(r'level = "debug" +# flag log.level', told)
+    assert "twin" not in told
+
+
 def test_migrate_twice_changes_nothing(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [run("migrate", "--config", config) for _ in range(2)] == [0, 0]
     assert capsys.readouterr().out == "the database is up to date\n" * 2
@@ -217,8 +265,9 @@ def test_reconcile_without_an_answer_is_one_line(
     furnished(dsn)
     assert run("reconcile", "--config", config) == 2
     error = capsys.readouterr().err.strip()
-    assert error.startswith("textbank: the provider did not tell it all")
-    assert "\n" not in error
+    database, said = error.splitlines()
+    assert database.startswith("database: postgresql://")
+    assert said.startswith("textbank: the provider did not tell it all")
 
 
 def test_reconcile_wants_a_date(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
