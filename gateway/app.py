@@ -19,7 +19,7 @@ from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.options import DispatchOptions
 from gateway.pipeline.settling import Settling
 from gateway.providers.base import History, InboundText, Provider, StatusReport
-from gateway.store import ownership
+from gateway.store import months, ownership
 from gateway.store.database import Database
 from gateway.store.group_commit import CommitWindow
 from gateway.store.notices import Notices, Notifier, Subject
@@ -34,6 +34,9 @@ from gateway.upkeep.retention import Retention
 from gateway.upkeep.workload import Workload
 
 _ASK_EVERY_S = 30.0
+_MONTHS_S = (
+    6 * 3600.0
+)  # how often the next months' partitions are made, which are there long before they begin
 
 
 class Undurable(NamedTuple):
@@ -345,6 +348,12 @@ def retention_of(gateway: Gateway, kept: Kept) -> Retention:
     )
 
 
+async def _months_ahead(gateway: Gateway, _done_until: float | None) -> float:
+    now = gateway.clock.now()
+    await months.make_ahead(gateway.database, now)
+    return now
+
+
 def chores_of(settings: Settings, gateway: Gateway) -> list[Chore]:
     """What one of all workers does now and then; a provider that keeps no history can't be asked for it."""
     works: dict[str, tuple[float, Work]] = {}
@@ -352,6 +361,7 @@ def chores_of(settings: Settings, gateway: Gateway) -> list[Chore]:
     if isinstance(history, History) and poll is not None:
         works["inbound_poll"] = settings.catch_up.inbound_poll_s, poll.poll
         works["reconciliation"] = settings.catch_up.reconcile_s, reconciliation_of(gateway, history).catch_up
+    works["months"] = _MONTHS_S, functools.partial(_months_ahead, gateway)
     works["retention"] = settings.retention.every_s, retention_of(gateway, settings.retention).run
     return [
         Chore(gateway.database, gateway.clock, gateway.metrics, name, every_s, work)

@@ -269,13 +269,16 @@ def _with_database(
 
 
 async def _up_to_date(database: "Database", now: float) -> list[str]:
-    """The migrations applied; raises BadInput when one fails."""
+    """The migrations applied, and the next months' partitions made; raises BadInput when a migration fails."""
+    from gateway.store import months
     from gateway.store.migrate import MigrationFailed, migrate
 
     try:
-        return await migrate(database, now)
+        applied = await migrate(database, now)
     except MigrationFailed as error:
         raise BadInput(str(error), "database.dsn", "give a database that is ours alone") from error
+    await months.make_ahead(database, now)
+    return applied
 
 
 def _run(work: Coroutine[Any, Any, Value], *, fast: bool = False) -> Value:

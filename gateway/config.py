@@ -165,7 +165,9 @@ class Time(Section, frozen=True):
 class Retention(Section, frozen=True):
     messages_days: Annotated[
         Annotated[int, Meta(ge=31, le=36_500)] | None,
-        Meta(description="for how many days a settled message and its attempts are kept; default: for ever"),
+        Meta(
+            description="for how many days settled messages and attempts are kept, till their month goes; default: for ever"
+        ),
     ] = None
     inbound_days: Annotated[
         Annotated[int, Meta(ge=31, le=36_500)] | None,

@@ -30,6 +30,7 @@ from gateway.own_database import which_database
 from gateway.pipeline.look_ups import RememberedLookUps
 from gateway.providers.base import History, NotSent, Provider, ProviderError, Refused
 from gateway.providers.twilio import webhooks as twilio_webhooks
+from gateway.store import months
 from gateway.store.database import Database
 from gateway.store.hosts import Succession
 from gateway.store.limits import PROBE, within
@@ -190,6 +191,7 @@ class Worker:
             applied = await migrate(self.database, self.clock.now())
             if applied:
                 _log.info("migrated", applied=applied)
+            await months.make_ahead(self.database, self.clock.now())
             await self.gateway.start()
             await self._listen()
         except MigrationFailed as error:

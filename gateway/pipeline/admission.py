@@ -26,7 +26,7 @@ from gateway.store import idempotency, messages, recipients
 from gateway.store.database import Database
 from gateway.store.group_commit import Bound, CommitWindow, WindowOptions
 from gateway.store.idempotency import Key
-from gateway.store.ids import Ids
+from gateway.store.ids import IdsByMonth
 from gateway.store.messages import Admission as Row
 from gateway.store.messages import Entered, Keyed
 from gateway.store.recipients import Recipient
@@ -116,7 +116,7 @@ class Admission:
         self._metrics = metrics
         self._road = road
         self._settled_s = settled_s
-        self._ids = Ids(database)
+        self._ids = IdsByMonth(database, clock)
         self.bound = Bound(_MOST_WAITING, _MOST_BYTES)
         self._windows: CampaignWindows[int, _Pending, Outcome | KeyReused] = CampaignWindows(
             self._write,

@@ -7,7 +7,7 @@ import msgspec
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import BadInput
 from gateway.store.database import Database
-from gateway.store.recipients import ABOUT, FACTS, Recipient
+from gateway.store.recipients import ABOUT, FACTS, Recipient, since
 
 
 class ActionRow(msgspec.Struct, frozen=True):
@@ -147,8 +147,8 @@ async def take(
 
 _ABOUT_TAKEN = f"""
 SELECT c.first_name, c.last_name, c.email, c.zip, c.state, c.fields::text, {FACTS}
-FROM (SELECT contact_id, $5::bigint AS action_id, place
-      FROM unnest($6::bigint[]) WITH ORDINALITY AS taken (contact_id, place)) AS wanted {ABOUT}
+FROM (SELECT contact_id, $6::bigint AS action_id, place
+      FROM unnest($7::bigint[]) WITH ORDINALITY AS taken (contact_id, place)) AS wanted {ABOUT}
 ORDER BY wanted.place
 """  # noqa: S608 - fixed texts
 
@@ -165,7 +165,9 @@ async def about(
     """The people of a bucket, in its order."""
     if not contact_ids:
         return []
-    rows = await database.fetch(_ABOUT_TAKEN, *key, opt_out_scope, texts_since, action_id, contact_ids)
+    rows = await database.fetch(
+        _ABOUT_TAKEN, *key, opt_out_scope, *since(texts_since), action_id, contact_ids
+    )
     return [Assigned(Recipient(*row[6:]), *row[:6]) for row in rows]
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database, Statements
-from gateway.store.recipients import ABOUT, FACTS, Recipient, given_to
+from gateway.store.recipients import ABOUT, FACTS, Recipient, given_to, since
 from gateway.store.rows import as_rows
 
 
@@ -234,28 +234,28 @@ _ATTENTION = f"""
 WITH own AS (
     SELECT v.contact_id, v.action_id, v.volunteer_id, v.attention_at
     FROM conversations v JOIN contacts c USING (organisation_id, campaign_id, contact_id)
-    WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.volunteer_id = $6 AND v.attention_at IS NOT NULL
-      AND v.action_id = $5
-      AND c.hours_group = ANY ($10::text[])
-    ORDER BY v.attention_at, v.contact_id LIMIT $8 FOR UPDATE OF v SKIP LOCKED
+    WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.volunteer_id = $7 AND v.attention_at IS NOT NULL
+      AND v.action_id = $6
+      AND c.hours_group = ANY ($11::text[])
+    ORDER BY v.attention_at, v.contact_id LIMIT $9 FOR UPDATE OF v SKIP LOCKED
 ), others AS (
     SELECT v.contact_id, v.action_id, v.volunteer_id, v.attention_at
     FROM conversations v JOIN contacts c USING (organisation_id, campaign_id, contact_id)
-    WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.attention_at <= to_timestamp($7)
-      AND v.volunteer_id IS DISTINCT FROM $6
-      AND (v.offered_at IS NULL OR v.offered_at <= to_timestamp($7)) AND v.action_id = $5
-      AND c.hours_group = ANY ($10::text[])
-    ORDER BY v.attention_at, v.contact_id LIMIT $8 FOR UPDATE OF v SKIP LOCKED
+    WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.attention_at <= to_timestamp($8)
+      AND v.volunteer_id IS DISTINCT FROM $7
+      AND (v.offered_at IS NULL OR v.offered_at <= to_timestamp($8)) AND v.action_id = $6
+      AND c.hours_group = ANY ($11::text[])
+    ORDER BY v.attention_at, v.contact_id LIMIT $9 FOR UPDATE OF v SKIP LOCKED
 ), wanted AS (
-    SELECT * FROM (TABLE own UNION ALL TABLE others) either ORDER BY attention_at, contact_id LIMIT $8
+    SELECT * FROM (TABLE own UNION ALL TABLE others) either ORDER BY attention_at, contact_id LIMIT $9
 ), offered AS (
-    UPDATE conversations v SET offered_at = to_timestamp($9), volunteer_id = $6
+    UPDATE conversations v SET offered_at = to_timestamp($10), volunteer_id = $7
     FROM wanted WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = wanted.contact_id
 ), moved AS (
-    UPDATE assignments a SET volunteer_id = $6, assigned_at = to_timestamp($9)
-    FROM wanted WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $5
+    UPDATE assignments a SET volunteer_id = $7, assigned_at = to_timestamp($10)
+    FROM wanted WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $6
       AND a.contact_id = wanted.contact_id
-     AND wanted.volunteer_id IS DISTINCT FROM $6
+     AND wanted.volunteer_id IS DISTINCT FROM $7
 )
 SELECT extract(epoch FROM wanted.attention_at)::float8, t.body, t.suggests_opt_out, t.wrong_number, {FACTS}
 FROM wanted CROSS JOIN LATERAL (
@@ -287,7 +287,7 @@ async def attention(
         _ATTENTION,
         *key,
         opt_out_scope,
-        texts_since,
+        *since(texts_since),
         action_id,
         volunteer_id,
         take_over_before,

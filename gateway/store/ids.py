@@ -1,5 +1,7 @@
 """Ids in blocks: one round trip gives a worker its next thousand."""
 
+from gateway.clock import Clock
+from gateway.core.rules.months import IDS_OF_A_MONTH, first_id, month_of
 from gateway.store.database import Database
 
 BLOCK = 1000
@@ -25,3 +27,20 @@ class Ids:
             self._next += some
             self._left -= some
         return taken
+
+
+class IdsByMonth:
+    """Ids of what grows: each begins with the month in which it was given (`core/rules/months.py`).
+
+    Unique as long as all of a month's ids are fewer than `IDS_OF_A_MONTH`, whatever clock names the month.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._ids = Ids(database)
+        self._clock = clock
+
+    async def take(self, count: int) -> list[int]:
+        """`count` fresh ids of this month, rising within a worker."""
+        taken = await self._ids.take(count)
+        begin = first_id(month_of(self._clock.now()))
+        return [begin + each % IDS_OF_A_MONTH for each in taken]

@@ -41,7 +41,7 @@ _CONCURRENTLY = re.compile(
 _OURS = re.compile(r"^CREATE (?:TABLE|SEQUENCE) (\w+)", re.MULTILINE)
 _REFUSED = """
 SELECT string_agg(c.relname, ', ' ORDER BY c.relname) FROM pg_class c
-WHERE c.oid IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS name)
+WHERE c.oid IN (SELECT to_regclass(name) FROM unnest($1::text[]) AS name) AND NOT c.relispartition
   AND NOT CASE c.relkind WHEN 'S' THEN has_sequence_privilege(c.oid, 'USAGE') ELSE
     has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
     AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE')

@@ -6,10 +6,12 @@ from typing import Any
 import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
+from gateway.core.rules.months import ids_since
 from gateway.store.database import Statements
 
 # What a statement asks about each row of its `wanted` (contact_id, action_id), in the order of Recipient's fields.
-# $1 and $2 are the campaign's key, $3 is its opt-out scope, $4 since when texts are remembered.
+# $1 and $2 are the campaign's key, $3 is its opt-out scope, $4 and $5 since when texts are remembered, and their ids.
+# The conversation says when there is nothing to look for; ids bound the look to the partitions of those months.
 FACTS = """
 wanted.contact_id, c.phone, c.line_type, c.carrier, coalesce(c.hours_group, ''),
 coalesce(v.revision, 0), v.number_id,
@@ -19,11 +21,14 @@ v.failure_code, CASE WHEN v.failure_until = 'infinity' THEN 'infinity'::float8
 extract(epoch FROM v.last_inbound_at)::float8,
 (SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3 AND o.phone = c.phone) IS NOT NULL,
 a.volunteer_id,
-coalesce(a.texted, false) OR EXISTS (
+coalesce(a.texted, false) OR v.last_initial_at IS NOT NULL AND EXISTS (
     SELECT FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.contact_id = wanted.contact_id
     AND m.action_id = wanted.action_id AND m.kind = 'initial' AND m.state <> 'blocked'),
-ARRAY(SELECT m.text_hash FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2
-      AND m.contact_id = wanted.contact_id AND m.requested_at > to_timestamp($4) AND m.state <> 'blocked')
+CASE WHEN v.last_outbound_at > to_timestamp($4) THEN
+    ARRAY(SELECT m.text_hash FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2
+          AND m.contact_id = wanted.contact_id AND (m.message_id >= $5 OR m.message_id < 10000000000000)
+          AND m.requested_at > to_timestamp($4) AND m.state <> 'blocked')
+ELSE '{}' END
 """
 
 # LATERAL with LIMIT 1: one look-up by key for each person, whatever the planner thinks of the tables' sizes.
@@ -38,7 +43,7 @@ LEFT JOIN LATERAL (SELECT * FROM assignments a WHERE a.organisation_id = $1 AND 
 
 _LOAD = f"""
 SELECT {FACTS}
-FROM unnest($5::bigint[], $6::bigint[]) WITH ORDINALITY AS wanted (contact_id, action_id, place) {ABOUT}
+FROM unnest($6::bigint[], $7::bigint[]) WITH ORDINALITY AS wanted (contact_id, action_id, place) {ABOUT}
 ORDER BY wanted.place
 """  # noqa: S608 - fixed texts
 
@@ -67,6 +72,11 @@ class Recipient(msgspec.Struct, gc=False):
     recent_texts: list[int]
 
 
+def since(at: float) -> tuple[float, int]:
+    """The arguments $4 and $5 of FACTS for an instant (Unix seconds)."""
+    return at, ids_since(at)
+
+
 def given_to(volunteer_id: int, facts: Sequence[Any]) -> Recipient:
     """The FACTS of a statement that has just given the person to this volunteer: it still sees who was before."""
     recipient = Recipient(*facts)
@@ -84,5 +94,5 @@ async def load(
     texts_since: float,
 ) -> list[Recipient]:
     """One record a (contact, action) pair, in the order asked; an unknown contact has phone None."""
-    rows = await statements.fetch(_LOAD, *key, opt_out_scope, texts_since, contact_ids, action_ids)
+    rows = await statements.fetch(_LOAD, *key, opt_out_scope, *since(texts_since), contact_ids, action_ids)
     return [Recipient(*row) for row in rows]

@@ -21,40 +21,48 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 # That a contact was texted in an action outlives the text: nobody gets an action's first text twice.
-_MESSAGES = """
-WITH piece AS (
-    SELECT message_id, contact_id, action_id, kind, sender_id, state, requested_at FROM messages
-    WHERE organisation_id = $1 AND campaign_id = $2 AND message_id > $3 ORDER BY message_id LIMIT $5
-), old AS (
-    SELECT * FROM piece WHERE requested_at < to_timestamp($4) AND state <> ALL ($6::text[])
-), remembered AS (
-    INSERT INTO assignments (organisation_id, campaign_id, action_id, contact_id, hours_group, turn, volunteer_id,
-                             assigned_at, texted)
+_REMEMBERED = """remembered AS (
+    INSERT INTO assignments AS a (organisation_id, campaign_id, action_id, contact_id, hours_group, turn, volunteer_id,
+                                  assigned_at, texted)
     SELECT DISTINCT ON (action_id, contact_id) $1::bigint, $2::bigint, action_id, contact_id, '', 0,
            coalesce(sender_id, 0), requested_at, true
     FROM old WHERE kind = 'initial' AND action_id IS NOT NULL AND state <> 'blocked'
     ORDER BY action_id, contact_id, message_id
-    ON CONFLICT (organisation_id, campaign_id, action_id, contact_id) DO UPDATE SET texted = true
-), attempted AS (
+    ON CONFLICT (organisation_id, campaign_id, action_id, contact_id) DO UPDATE SET texted = true WHERE NOT a.texted
+)"""
+_PIECE_OF_MESSAGES = """piece AS (
+    SELECT message_id, contact_id, action_id, kind, sender_id, state, requested_at FROM messages
+    WHERE organisation_id = $1 AND campaign_id = $2 AND message_id >= $3 AND message_id < $4 ORDER BY message_id LIMIT $5
+)"""
+_MESSAGES = f"""
+WITH {_PIECE_OF_MESSAGES}, old AS (
+    SELECT * FROM piece WHERE requested_at < to_timestamp($7) AND state <> ALL ($6::text[])
+), {_REMEMBERED}, attempted AS (
     DELETE FROM attempts a USING old
     WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.message_id = old.message_id
+      AND a.message_id >= $3 AND a.message_id < $4
 ), gone AS (
     DELETE FROM messages m USING old
     WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = old.message_id AND m.state = old.state
+      AND m.message_id >= $3 AND m.message_id < $4
     RETURNING m.message_id
 )
 SELECT (SELECT max(message_id) FROM piece), (SELECT count(*) FROM old), (SELECT count(*) FROM gone)
-"""
+"""  # noqa: S608 - fixed texts
+_READY_MESSAGES = f"""
+WITH {_PIECE_OF_MESSAGES}, old AS (SELECT * FROM piece), {_REMEMBERED}
+SELECT (SELECT max(message_id) FROM piece), (SELECT count(*) FROM piece WHERE state = ANY ($6::text[]))
+"""  # noqa: S608 - fixed texts
 
 # A conversation that waits for an answer keeps the texts that are to be answered.
 _INBOUND = """
 WITH piece AS (
     SELECT inbound_id, contact_id, received_at FROM inbound_texts
-    WHERE organisation_id = $1 AND campaign_id = $2 AND inbound_id > $3 ORDER BY inbound_id LIMIT $5
+    WHERE organisation_id = $1 AND campaign_id = $2 AND inbound_id >= $3 AND inbound_id < $4 ORDER BY inbound_id LIMIT $5
 ), old AS (
     SELECT piece.inbound_id FROM piece
     LEFT JOIN conversations v ON v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = piece.contact_id
-    WHERE piece.received_at < to_timestamp($4) AND v.attention_at IS NULL
+    WHERE piece.received_at < to_timestamp($6) AND v.attention_at IS NULL
 ), gone AS (
     DELETE FROM inbound_texts i USING old
     WHERE i.organisation_id = $1 AND i.campaign_id = $2 AND i.inbound_id = old.inbound_id
@@ -65,17 +73,24 @@ SELECT (SELECT max(inbound_id) FROM piece), (SELECT count(*) FROM old), (SELECT 
 
 
 async def delete_messages(
-    database: Database, key: CampaignKey, after_id: int, before: float, rows: int
+    database: Database, key: CampaignKey, ids: range, before: float, rows: int
 ) -> Piece:
     """Of the next rows those that were requested before an instant (Unix seconds) and are settled, with their
     attempts."""
-    [row] = await database.fetch(_MESSAGES, *key, after_id, before, rows, _UNSETTLED)
+    [row] = await database.fetch(_MESSAGES, *key, ids.start, ids.stop, rows, _UNSETTLED, before)
     return Piece(*row)
 
 
-async def delete_inbound(
-    database: Database, key: CampaignKey, after_id: int, before: float, rows: int
-) -> Piece:
+async def ready_messages(
+    database: Database, key: CampaignKey, ids: range, rows: int
+) -> tuple[int | None, int]:
+    """Makes the next rows ready to go with their month, whatever their state: what must outlive them is written
+    down. Returns the last one's id, None when there was none, and how many are not settled."""
+    [row] = await database.fetch(_READY_MESSAGES, *key, ids.start, ids.stop, rows, _UNSETTLED)
+    return row[0], row[1]
+
+
+async def delete_inbound(database: Database, key: CampaignKey, ids: range, before: float, rows: int) -> Piece:
     """Of the next texts those that came before an instant (Unix seconds) and wait for no answer."""
-    [row] = await database.fetch(_INBOUND, *key, after_id, before, rows)
+    [row] = await database.fetch(_INBOUND, *key, ids.start, ids.stop, rows, before)
     return Piece(*row)

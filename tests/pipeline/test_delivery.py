@@ -8,14 +8,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.core.rules.lifecycle import State, fold, provider_word
+from gateway.core.rules.months import first_id, month_of
 from gateway.core.rules.retry import RetryPolicy
 from gateway.core.rules.safeguards import Kind
 from gateway.providers.base import NotSent, StatusReport
 from gateway.store.group_commit import TooMuchWaits
+from gateway.store.ids import BLOCK
 from tests.pipeline.scripted_provider import Hangs, Lost
-from tests.pipeline.world import CAMPAIGN, World
+from tests.pipeline.world import CAMPAIGN, START_AT, World
 
 ON_THE_WAY = ("queued", "sending", "sent")
+FIRST_ID = first_id(month_of(START_AT)) + BLOCK
 
 
 async def sent_to(world: World, contact_id: int = 1):
@@ -171,19 +174,19 @@ def test_a_replay_changes_nothing_at_all(play):
 @pytest.mark.parametrize(
     "report",
     [
-        StatusReport(9, 1000, 1, "delivered", None, 0.0, "SMx"),
+        StatusReport(9, FIRST_ID, 1, "delivered", None, 0.0, "SMx"),
         StatusReport(CAMPAIGN, 4, 1, "delivered", None, 0.0, "SMx"),
-        StatusReport(CAMPAIGN, 1000, 9, "delivered", None, 0.0, "SMx"),
-        StatusReport(CAMPAIGN, 1000, 1, "nonsense", None, 0.0, "SMx"),
+        StatusReport(CAMPAIGN, FIRST_ID, 9, "delivered", None, 0.0, "SMx"),
+        StatusReport(CAMPAIGN, FIRST_ID, 1, "nonsense", None, 0.0, "SMx"),
     ],
     ids=["campaign", "message", "attempt", "word"],
 )
 def test_a_callback_about_nothing_we_know_changes_nothing(play, report: StatusReport):
     async def story(world: World) -> None:
         text = await sent_to(world)
-        assert text.message_id == 1000
+        assert text.message_id == FIRST_ID
         await world.gateway.status(report)
-        assert await world.states() == {1000: "sent"}
+        assert await world.states() == {FIRST_ID: "sent"}
 
     play(story)
 

@@ -35,6 +35,14 @@ SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LI
 ORDER BY tablename = 'organisations', tablename = 'campaigns', tablename
 """
 
+_DROP_MONTHS = """
+DO $$ DECLARE month regclass; BEGIN
+    FOR month IN SELECT oid FROM pg_class WHERE relispartition AND relkind = 'r' AND relname ~ '_[0-9]+$' LOOP
+        EXECUTE format('DROP TABLE %s', month);
+    END LOOP;
+END $$
+"""
+
 
 class Cluster:
     """The server, and a connection to its `postgres` database that makes and drops the others."""
@@ -52,9 +60,7 @@ class Cluster:
         tables = [row[0] for row in self._do(self._cleaner.fetch(_TABLES))]
         deletions = "; ".join(f"DELETE FROM {table}" for table in tables if table != "organisations")
         restarts = "; ".join(f"ALTER SEQUENCE {each} RESTART" for each in ("id_blocks", "worker_ids"))
-        self._clean = (
-            f"{_HANG_UP}; {deletions}; DELETE FROM organisations WHERE organisation_id > 1; {restarts}"
-        )
+        self._clean = f"{_HANG_UP}; {_DROP_MONTHS}; {deletions}; DELETE FROM organisations WHERE organisation_id > 1; {restarts}"
 
     def empty(self) -> str:
         """The DSN of the migrated database that tests use one after the other: no rows, nobody connected."""

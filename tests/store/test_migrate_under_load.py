@@ -1,4 +1,4 @@
-"""The move to organisations while workers of the release before go on writing: nothing is lost, nobody waits long."""
+"""The moves to organisations and to months while workers of the release before go on writing: nothing is lost, nobody waits long."""
 
 import asyncio
 import itertools
@@ -13,6 +13,7 @@ from gateway.store.database import Connection, Database
 from gateway.store.migrate import Migration, MigrationFailed, migrate, shipped
 from gateway.store.troubles import DatabaseAway
 from tests.store.cluster import EMPTY, Cluster
+from tests.store.guest import READ_AND_WRITE, a_guest, granted
 from tests.store.rows import NOW
 
 FIRST = 20  # the first migration that knows of organisations
@@ -147,8 +148,30 @@ async def test_a_move_under_load_loses_nothing_and_holds_nobody_up(release_befor
     assert await database.fetch_value("SELECT count(*) FROM messages WHERE message_id <= $1", ROWS) == ROWS
     nobodys = await database.fetch_value("SELECT count(*) FROM inbound_texts WHERE organisation_id = 0")
     assert nobodys == ROWS // 2
+    for table in ("messages", "attempts"):  # what has no month lies in yesterday's table
+        where = await database.fetch(f"SELECT DISTINCT tableoid::regclass::text FROM {table}")
+        assert [row[0] for row in where] == [f"{table}_before"]
     assert writers.longest_s < LONGEST_WAIT_S
     await _is_whole(database)
+    await database.close()
+
+
+@pytest.fixture
+def guest(cluster: Cluster) -> Iterator[str]:
+    with a_guest(cluster) as name:
+        yield name
+
+
+async def test_a_role_may_afterwards_what_it_might_before(release_before: str, guest: str):
+    database = Database(release_before, connections=1)
+    async with granted(release_before, guest, READ_AND_WRITE) as its_dsn:
+        theirs = Database(its_dsn, connections=1)
+        await theirs.execute(_ADMIT, 1, ROWS + 1, 1)
+        await migrate(database, NOW)
+        await theirs.execute(_ADMIT, 1, ROWS + 2, 2)
+        assert await theirs.fetch_value("SELECT count(*) FROM messages") == ROWS + 2
+        assert await theirs.fetch_value("SELECT count(*) FROM attempts") == ROWS
+        await theirs.close()
     await database.close()
 
 

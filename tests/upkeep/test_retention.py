@@ -1,20 +1,23 @@
-"""Retention: what is older than it is kept goes, in pieces; what must be known of a person stays."""
+"""Retention: what is older than it is kept goes, by month or in pieces; what must be known of a person stays."""
+
+import asyncio
 
 import pytest
 
 from gateway.app import chores_of, retention_of
+from gateway.clock import Clock
 from gateway.config import Retention, load
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import BadInput
+from gateway.core.rules.months import after, first_id, month_of
 from gateway.core.rules.safeguards import Kind
-from gateway.store import actions, campaigns
+from gateway.store import actions, campaigns, months
 from gateway.store.actions import ActionRow
 from gateway.store.campaigns import CampaignRow
 from gateway.upkeep import retention
 from tests.pipeline.world import ACTION, CAMPAIGN, KEY, SETTINGS, World, phone
 
 DAYS = Retention(messages_days=31, inbound_days=31)
-ALREADY_SENT = 1206
 
 
 async def pass_days(world: World, days: float) -> None:
@@ -136,6 +139,93 @@ def test_it_goes_in_pieces_and_leaves_other_campaigns_alone(play, monkeypatch):
     play(story)
 
 
+# ---------------------------------------------------------------- a month and its partition
+
+
+def in_days(world: World, days: float) -> retention.Retention:
+    """What goes so much later, of messages that are kept for a month."""
+    clock = Clock(asyncio.get_running_loop(), world.clock.now() + days * retention.DAY_S)
+    return retention.Retention(world.store, world.gateway.campaigns, clock, messages_days=31, inbound_days=31)
+
+
+def test_a_months_messages_go_together_and_the_next_months_stay(play):
+    async def story(world: World) -> None:
+        this = month_of(world.clock.now())
+        await months.make_ahead(world.store, world.clock.now())
+        await world.send_all(range(1, 6))
+        await world.wait(60.0)
+        await world.store.execute(
+            "INSERT INTO attempts (organisation_id, campaign_id, message_id, attempt, ended_at, state)"
+            " SELECT organisation_id, campaign_id, message_id, 1, now(), 'failed' FROM messages"
+        )
+        for table in months.MESSAGES:  # and one of the month after, of the same age
+            await world.store.execute(
+                f"INSERT INTO {table} SELECT * FROM json_populate_record(NULL::{table}, ("
+                f"SELECT to_jsonb(m) || jsonb_build_object('message_id', $1::bigint) FROM {table} m LIMIT 1)::json)",
+                first_id(after(this)) + 1,
+            )
+        await in_days(world, 32).run()
+        assert await count(world, "messages") == 6  # the month may have messages that are younger
+        await in_days(world, 64).run()
+        assert await months.there(world.store) == [after(this), after(this, 2)]
+        assert await count(world, "messages") == await count(world, "attempts") == 1
+
+    play(story)
+
+
+def test_a_month_of_which_a_row_is_needed_loses_the_others_and_goes_later(play):
+    async def story(world: World) -> None:
+        this = month_of(world.clock.now())
+        await months.make_ahead(world.store, world.clock.now())
+        await world.send_all(range(1, 6))
+        await world.wait(60.0)
+        await world.store.execute("UPDATE messages SET state = 'unknown' WHERE contact_id = 2")
+        await in_days(world, 64).run()
+        assert [row[0] for row in await world.store.fetch("SELECT contact_id FROM messages")] == [2]
+        assert this in await months.there(world.store)
+        await world.store.execute("UPDATE messages SET state = 'failed'")
+        await in_days(world, 64).run()
+        assert this not in await months.there(world.store)
+
+    play(story)
+
+
+def test_nobody_gets_an_actions_first_text_twice_when_its_month_is_gone(play):
+    async def story(world: World) -> None:
+        await actions.publish(world.store, ActionRow(KEY, ACTION, "Vote", '{"initials": ["Hi"]}'), 1, 0.0)
+        await world.store.execute("UPDATE assignments SET volunteer_id = 7")
+        await months.make_ahead(world.store, world.clock.now())
+        assert (await world.submit(1, action_id=ACTION)).admitted
+        assert (await world.submit(2, action_id=ACTION + 1)).admitted  # of an action without a bank
+        await world.wait(60.0)
+        await in_days(world, 64).run()
+        assert await count(world, "messages") == 0
+        await pass_days(world, 64)
+        await world.restart()
+        for contact, action in ((1, ACTION), (2, ACTION + 1)):
+            assert not (await world.submit(contact, "Hello again", action_id=action)).admitted
+        assert (await world.submit(3, "Hello again", action_id=ACTION)).admitted
+
+    play(story)
+
+
+def test_a_month_that_may_not_be_dropped_is_emptied_in_pieces(play, monkeypatch):
+    async def refused(*_: object) -> bool:
+        return False
+
+    monkeypatch.setattr(months, "drop", refused)
+
+    async def story(world: World) -> None:
+        await months.make_ahead(world.store, world.clock.now())
+        await world.send_all(range(1, 6))
+        await world.wait(60.0)
+        await in_days(world, 64).run()
+        assert await count(world, "messages") == 0
+        assert month_of(world.clock.now()) in await months.there(world.store)
+
+    play(story)
+
+
 def test_idempotency_keys_are_kept_for_three_days(play, monkeypatch):
     monkeypatch.setattr(retention, "_PIECE", 2)
 
@@ -156,8 +246,10 @@ def test_idempotency_keys_are_kept_for_three_days(play, monkeypatch):
 
 def test_it_is_a_chore(play):
     async def story(world: World) -> None:
-        [chore] = chores_of(SETTINGS, world.gateway)
-        assert chore.name == "retention"
+        ahead, chore = chores_of(SETTINGS, world.gateway)
+        assert (ahead.name, chore.name) == ("months", "retention")
+        assert await ahead.run_once()
+        assert await months.there(world.store) == [after(month_of(world.clock.now()), n) for n in range(3)]
         assert await chore.run_once()
         assert not await chore.run_once()  # once in a while
 
