@@ -4,6 +4,7 @@ The market decides when a webhook sets out, twice or never; this decides what a 
 """
 
 import asyncio
+import re
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import NamedTuple
@@ -20,6 +21,7 @@ _LARGEST_ANSWER = 64 * 1024
 _ALERTS_KEPT = 200
 _FIRST_PAUSE_S = 0.25  # doubled at each further try; five fit into the 15 s
 _XML_TYPES = ("text/xml", "application/xml", "text/html")  # error 11206
+_CREDENTIALS = re.compile("//[^/?#]*@")
 _MOST_DOCUMENTS = 50  # of one text from a person, <Redirect> to <Redirect> (error 14106)
 _MOST_HTTP_REDIRECTS = 10  # [A]; Twilio does not say how many
 _AS_A_GET = frozenset({301, 302, 303})  # as a browser does
@@ -80,7 +82,8 @@ class Callbacks:
         self._posts.close()
 
     def alert(self, code: int, url: str, text: str) -> None:
-        self.alerts.append(Alert(code, url, text))
+        """A line of the debugger, which everybody may read: without the address's credentials."""
+        self.alerts.append(Alert(code, _CREDENTIALS.sub("//", url), text))
         self.alert_codes[code] += 1
 
     def post(
@@ -184,7 +187,7 @@ class Callbacks:
             there = urljoin(target.signed, answer.location)
             if answer.status not in _FOLLOWED or not answer.location or not is_url(there):
                 raise _Failed("3xx", f"HTTP {answer.status} to {answer.location[:100]!r}", 11216)
-            target = target_of(there)
+            target = target_of(there, target.receiver.tag)
             method = "GET" if answer.status in _AS_A_GET else method
         raise _Failed("3xx", "HTTP too many redirects", 11215)
 

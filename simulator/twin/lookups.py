@@ -65,7 +65,7 @@ class Lookups:
             "valid": not errors,
             "validation_errors": list(errors),
             **dict.fromkeys(_PACKAGES),
-            "url": f"https://lookups.twilio.com/v2/PhoneNumbers/{asked}",
+            "url": f"https://lookups.twilio.com/v2/PhoneNumbers/{_e164(number) if number is not None else asked}",
         }
         if number is not None and not errors:
             answer["calling_country_code"] = str(number.country_code)

@@ -6,7 +6,6 @@ from hashlib import blake2b
 from hmac import digest
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote_plus
-from uuid import UUID
 
 import msgspec
 from yarl import URL
@@ -54,11 +53,16 @@ class Target(NamedTuple):
     receiver: Receiver
 
 
-def target_of(url: str) -> Target:
-    """The parts of a URL; what an override says badly counts as not said."""
+def target_of(url: str, tag: str = "") -> Target:
+    """The parts of a URL; what an override says badly counts as not said.
+
+    `tag` is that of the address that sent us on to this one: its webhook keeps its token.
+    """
     address, _, fragment = url.partition("#")
     base, mark, query = address.partition("?")
     receiver = _receiver(base, fragment)
+    if tag:
+        receiver = msgspec.structs.replace(receiver, tag=tag)
     return Target(address, f"{receiver.path}{mark}{query}", receiver)
 
 
@@ -116,7 +120,7 @@ def signed_request(
     idempotency_token, credentials = _token(nth, target), target.receiver.credentials
     admission = ""
     if challenge and credentials is not None:
-        answer = authorization(challenge, credentials, method, path, idempotency_token.hex)
+        answer = authorization(challenge, credentials, method, path, idempotency_token)
         admission = f"Authorization: {answer}\r\n" if answer else ""
     return (
         f"{method} {path} HTTP/1.1\r\nHost: {target.receiver.host}\r\nUser-Agent: TwilioProxy/1.1\r\nAccept: */*\r\n"
@@ -137,7 +141,6 @@ def _encoded(value: str) -> str:
     )
 
 
-def _token(nth: int, target: Target) -> UUID:
-    """The same at each try of one webhook at one receiver."""
-    name = f"{nth}/{target.receiver.tag}".encode()
-    return UUID(bytes=blake2b(name, digest_size=16).digest(), version=4)
+def _token(nth: int, target: Target) -> str:
+    """A UUID, the same at each try of one webhook at one receiver; written by hand, for thousands a second."""
+    return f"{nth & 0xFFFFFFFF:08x}-{nth >> 32 & 0xFFFF:04x}-4000-8000-{target.receiver.tag}"

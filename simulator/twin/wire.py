@@ -47,6 +47,10 @@ def phone_of(text: str) -> int | None:
 
 def dialled(text: str) -> int | None:
     """A phone as Twilio takes it in a request: E.164, or a US number as people write it, without the plus."""
+    return phone_of(text) or _as_written(text)
+
+
+def _as_written(text: str) -> int | None:
     bare = _WRITTEN.sub("", text)
     if not bare.startswith("+"):
         bare = f"+1{bare}" if len(bare) == 10 else f"+{bare}" if _US.fullmatch(bare) else ""

@@ -109,6 +109,7 @@ async def test_a_redirect_goes_on_by_get(
         ),
     )
     assert await hear(server, twilio, receiver, "/in/") == [REPLY]
+    assert len({w.headers["I-Twilio-Idempotency-Token"] for w in receiver.calls}) == 1
     followed = receiver.calls[-1]
     assert dict(parse_qsl(followed.path.partition("?")[2]))["Body"] == "hello"
     assert is_signed(receiver, followed)
@@ -240,6 +241,7 @@ async def test_who_is_not_let_in_fails(
     await receiver.until(lambda w: w["Body"] == "hello")
     state = await done(server, twilio)
     assert (state["webhooks"]["failed"], state["webhooks"]["alerts"]) == (1, {"11200": 1})
+    assert [alert["url"] for alert in state["webhooks"]["last_alerts"]] == [f"{receiver.url}/in"]
     assert await replies(twilio) == []
 
 
