@@ -169,7 +169,7 @@ class Evidence:
         return departed
 
     def wall_clock(self, zone: str) -> WallClock:
-        """The clocks of a zone over all that the ledger saw go out."""
+        """The clocks of a zone over all that went out, was asked for, or looked at."""
         if zone not in self._clocks:
             start_at, (first, last) = self.world.start_at, self.span
             self._clocks[zone] = WallClock(zone, start_at + first, start_at + last)
@@ -181,12 +181,14 @@ class Evidence:
 
     @cached_property
     def span(self) -> tuple[float, float]:
-        """From a quarter of an hour before the first text was asked for or went out to as long after the last end.
+        """From a quarter of an hour before the first text was asked for, pressed or went out to as long after the last end.
 
         The ledger's moments count, and the books' within a day of them.
         """
         moments = np.concatenate((self.handed_at, self.accepts["departed_at"]))
-        stored = np.concatenate((self.asked_at, self.left_at[np.isfinite(self.left_at)]))
+        day = [self.world.day_ends_at] if np.isfinite(self.world.day_ends_at) else []
+        watched = (self.books.looks["asked_at"], self.books.answers["at"], np.array([0.0, *day]))
+        stored = np.concatenate((self.asked_at, self.left_at[np.isfinite(self.left_at)], *watched))
         if not len(moments):
             moments = np.clip(stored, 0.0, _DAY_S)
         if not len(moments):

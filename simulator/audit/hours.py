@@ -161,6 +161,42 @@ def _seconds(text: str) -> int:
 # ---- where people may be
 
 
+def is_placed(phones: Integers) -> Booleans:
+    """Which phones have an area code of which the hours are known."""
+    known: Booleans = np.isin(phones // 10_000_000 % 1000, [int(code) for code in _area_codes()])
+    return known
+
+
+class Opening:
+    """When people may be answered: the campaign's hours and their own, for any phones at any moments."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+
+    def at(self, phones: Integers, at: Floats) -> Booleans:
+        """Whether each person may have been answered at its moment (seconds of the world)."""
+        groups, places = _groups(self._evidence, phones)
+        moments = self._evidence.world.start_at + at
+        is_open = _campaign_open(self._evidence, moments)
+        answers = np.ones(len(phones), np.bool_)
+        return is_open & (groups >= 0) & _recipient_open(self._evidence, groups, places, answers, moments)
+
+    def over(self, phone: int, is_answer: bool, at: Floats) -> Booleans:
+        """At which of the moments one person may be texted."""
+        groups, places = _groups(self._evidence, np.array([phone], np.int64))
+        moments = self._evidence.world.start_at + at
+        if groups[0] < 0:
+            return np.zeros(len(at), np.bool_)
+        place = places[groups[0]]
+        return _campaign_open(self._evidence, moments) & _place_open(
+            self._evidence, place, is_answer, moments
+        )
+
+    def places(self, phones: Integers) -> Integers:
+        """For each person the place whose hours hold, as a number; -1 where nobody knows it."""
+        return _groups(self._evidence, phones)[0]
+
+
 def _groups(evidence: Evidence, phones: Integers) -> tuple[Integers, list[Place]]:
     """The place of the person behind every phone, as an index; -1 where no area code says one."""
     places: dict[Place, int] = {}

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.model.carriers import CampaignRegistration
+from simulator.model.roster import Roster
+from simulator.model.wording import Wording
 
 STOP_IN_FORCE_S = 10.0
 """The promise: so long after its webhook came a STOP holds, and so long other words may take to be written down.
@@ -72,10 +74,27 @@ NUMBER = np.dtype([("phone", "<i8"), ("state", "<U12")])
 CLAIM = np.dtype([("at", "<f8"), ("volunteer", "<i8"), ("phone", "<i8"), ("change", "i1")])  # +1 or -1
 REQUEST = np.dtype([("message_id", "<i8"), ("state", "u1")])
 ANSWER = np.dtype(
-    [("message_id", "<i8"), ("at", "<f8"), ("volunteer", "<i8"), ("phone", "<i8"), ("state", "u1")]
+    [
+        ("message_id", "<i8"),  # 0: nobody knows
+        ("at", "<f8"),
+        ("took_s", "<f4"),  # since Send was first pressed
+        ("volunteer", "<i4"),
+        ("phone", "<i8"),
+        ("response", "i1"),  # the canned response that was pressed; -1: a first text
+        ("variant", "u1"),  # of a first text: which of the scripts the person gets
+        ("state", "u1"),
+    ]
 )
+LOOK = np.dtype([("asked_at", "<f8"), ("at", "<f8"), ("volunteer", "<i4"), ("shown", "u1")])
+SHOWN = np.dtype([("at", "<f8"), ("phone", "<i8"), ("text", "<u4")])  # text: its key (model/wording.py)
+MARK = np.dtype([("phone", "<i8"), ("asked_at", "<f8"), ("at", "<f8")])  # at inf: nobody answered
+CALL = np.dtype([("at", "<f8"), ("message_id", "<i8")])
 
 Rows = NDArray[Any]
+
+
+def _nobody() -> NDArray[np.int64]:
+    return np.empty(0, np.int64)
 
 
 def no_rows(dtype: np.dtype[Any]) -> Rows:
@@ -87,8 +106,10 @@ class Books(msgspec.Struct, kw_only=True):
     """One campaign's store at the end of the world, and what its clients were told.
 
     `requests` are the acknowledged requests with the state that was answered, `answers` tells the same with who
-    was told when and whom it was for (for the stories); `claims` are in the order in which they happened;
-    `numbers` are all numbers the campaign ever had.
+    was told when, whom it was for and what was pressed, `unsure` those that were never answered; `looks` and `shown`
+    are what the inbox put on volunteers' screens, `marks` whom they marked as opted out (None: nobody watched);
+    `broken_presses` whose press ended in an error; `calls_in_vain` are calls of which the provider made no text.
+    `claims` are in the order in which they happened; `numbers` are all numbers the campaign ever had.
     """
 
     campaign_id: int
@@ -100,6 +121,38 @@ class Books(msgspec.Struct, kw_only=True):
     claims: Rows = msgspec.field(default_factory=lambda: no_rows(CLAIM))
     requests: Rows = msgspec.field(default_factory=lambda: no_rows(REQUEST))
     answers: Rows = msgspec.field(default_factory=lambda: no_rows(ANSWER))
+    unsure: Rows = msgspec.field(default_factory=lambda: no_rows(ANSWER))
+    looks: Rows = msgspec.field(default_factory=lambda: no_rows(LOOK))
+    shown: Rows = msgspec.field(default_factory=lambda: no_rows(SHOWN))
+    marks: Rows | None = None  # MARK
+    broken_presses: NDArray[np.int64] = msgspec.field(default_factory=_nobody)  # phones
+    calls_in_vain: Rows = msgspec.field(default_factory=lambda: no_rows(CALL))
+
+
+class NumberLife(msgspec.Struct, frozen=True):
+    """From when until when a number of ours can be relied upon, in seconds of the world."""
+
+    phone: int
+    known_at: float
+    dies_at: float = inf
+
+
+class Texts(msgspec.Struct, frozen=True):
+    """The campaign's texts as the model renders them; None in place of a script that it can't render."""
+
+    initials: tuple[Wording | None, ...]
+    responses: tuple[Wording | None, ...]
+    senders: tuple[str, ...]  # first names; volunteer n is called senders[n % len(senders)]
+    roster: Roster
+
+
+class Desk(msgspec.Struct, frozen=True):
+    """How the inbox is looked at: volunteers from `first` on sit at the desk; who takes over, and after how long."""
+
+    first: int
+    limit: int  # conversations a look shows at most
+    desk_take_over_s: float
+    own_take_over_s: float
 
 
 class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,10 +161,13 @@ class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
     `start_at` in Unix seconds; hours in minutes after midnight in `zone`, `end_minute` excluded.
     `commit_window_s` is the longest time from a webhook's arrival to its being in force; `ended_at` (seconds
     since the start) is when the books were read, infinite when everything was written before. `addresses` are
-    (ZIP, state) by phone, empty where not known. `carriers_known` False: the gateway cannot know who is with
-    a small carrier, and only the total, the big three and the daily cap are judged. `out_of_service` are the
-    phones that no carrier serves; `confirmations` are the keys (crc32)
-    of the texts that confirm an opt-out; `answers_lost` counts the calls that the provider carried out and whose answer never
+    (ZIP, state) by phone, empty where not known. `texts`, `desk` and `numbers` are None where nobody knows them;
+    `away` are spans in which gateway or provider were not to be had, what they need to come back included;
+    `day_ends_at` is when the gateway is stopped, which texts that wait can't outlast; `marked` are phones that the
+    contact list itself marks as opted out. `carriers_known` False: the gateway cannot know who is with a small carrier,
+    and only the total, the big three and the daily cap are judged. `out_of_service` are the phones that no carrier
+    serves; `confirmations` are the keys (crc32) of the texts that confirm an opt-out; `answers_lost` counts the calls
+    that the provider carried out and whose answer never
     reached the gateway.
     """
 
@@ -126,8 +182,14 @@ class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: float = inf
     carriers_known: bool = True
     answers_lost: int = 0
-    out_of_service: NDArray[np.int64] = msgspec.field(default_factory=lambda: np.empty(0, np.int64))
+    out_of_service: NDArray[np.int64] = msgspec.field(default_factory=_nobody)
     addresses: Mapping[int, tuple[str, str]] = msgspec.field(default_factory=dict)
+    texts: Texts | None = None
+    desk: Desk | None = None
+    numbers: tuple[NumberLife, ...] | None = None
+    away: tuple[tuple[float, float], ...] = ()
+    day_ends_at: float = inf
+    marked: NDArray[np.int64] = msgspec.field(default_factory=_nobody)
 
 
 class Violation(msgspec.Struct, frozen=True):

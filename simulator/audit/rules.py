@@ -7,11 +7,15 @@ from collections.abc import Callable
 
 import msgspec
 
+from simulator.audit.consent import judge_consent
 from simulator.audit.evidence import Evidence, Judged
 from simulator.audit.hours import judge_hours
+from simulator.audit.idle import judge_idle, judge_pressed
 from simulator.audit.lives import judge_accepted_once, judge_balance, judge_moves, judge_stored
 from simulator.audit.persons import judge_claims, judge_inbound, judge_numbers, judge_opt_outs
 from simulator.audit.rates import judge_rates
+from simulator.audit.screens import judge_screens
+from simulator.audit.words import judge_words
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +90,36 @@ RULES: tuple[Rule, ...] = (
         chance="a contact who was given to a volunteer within five seconds of another volunteer's, or whom another "
         "volunteer had before",
         judge=judge_claims,
+    ),
+    Rule(
+        name="consent_kept",
+        sentence="The list of opt-outs is what people asked for, and nobody whom the contact list marks was texted",
+        chance="a STOP or a START, a person whom a volunteer or the contact list marked as opted out",
+        judge=judge_consent,
+    ),
+    Rule(
+        name="right_words",
+        sentence="Each text was its script with its person's names, and somebody had pressed it for this person",
+        chance="a text on the wire of which the model knows the words",
+        judge=judge_words,
+    ),
+    Rule(
+        name="replies_shown",
+        sentence="Each reply was on a volunteer's screen at the first look that should have shown it",
+        chance="a reply after which a volunteer looked who should have seen it",
+        judge=judge_screens,
+    ),
+    Rule(
+        name="presses_sent",
+        sentence="Each press of Send that was let through came on the wire while it could",
+        chance="a press of Send that was let through, or ended in an error",
+        judge=judge_pressed,
+    ),
+    Rule(
+        name="nothing_idles",
+        sentence="No text waited while its hours, its rates and its numbers were free",
+        chance="a text that was asked for when its rates and numbers had room",
+        judge=judge_idle,
     ),
 )
 """In the order of the design; all are judged in every rehearsal."""

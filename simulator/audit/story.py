@@ -52,7 +52,7 @@ class Stories:
     def of_person(self, phone: int) -> tuple[str, ...]:
         """Everything about one person."""
         evidence = self._evidence
-        events = [*self._said(phone), *self._claimed(phone)]
+        events = [*self._said(phone), *self._claimed(phone), *self._watched(phone)]
         for message_id in evidence.message_ids[evidence.messages["phone"] == phone].tolist():
             events += self._stored(message_id)
         events += self._attempts(np.flatnonzero(evidence.to == phone))
@@ -136,6 +136,17 @@ class Stories:
                 yield float(row["received_at"]), f"the store has {text!r} as {row['intent']}"
         for row in books.opt_outs[books.opt_outs["phone"] == phone]:
             yield float(row["at"]), f"+{phone} opted out ({row['source']}) by the store"
+
+    def _watched(self, phone: int) -> Iterator[Event]:
+        """What the contact list marks, what stood on a screen, and what volunteers marked."""
+        books, world = self._evidence.books, self._evidence.world
+        if phone in world.marked:
+            yield self._start_at, f"+{phone} is marked as opted out in the contact list"
+        for at in books.shown["at"][books.shown["phone"] == phone]:
+            yield self._at(at), f"+{phone} stands on a volunteer's screen"
+        if books.marks is not None:
+            for row in books.marks[books.marks["phone"] == phone]:
+                yield self._at(row["asked_at"]), f"a volunteer marks +{phone} as opted out"
 
     def _claimed(self, phone: int) -> Iterator[Event]:
         claims = self._evidence.books.claims

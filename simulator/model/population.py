@@ -209,11 +209,18 @@ class Population:
         for begin in range(start, last, _CHUNK):
             yield from self._chunk(begin, min(begin + _CHUNK, last))
 
+    def name_codes(
+        self, begin: int = 0, end: int | None = None
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """First and last names of people `begin` to `end`, as places in FIRST_NAMES (one beyond: none) and LAST_NAMES."""
+        phones = self.phones[begin:end]
+        first = (self._first_name.many(phones) * len(FIRST_NAMES)).astype(np.int32)
+        first[self._missing_name.many(phones) < self.parameters.missing_first_name_share] = len(FIRST_NAMES)
+        return first, (self._last_name.many(phones) * len(LAST_NAMES)).astype(np.int32)
+
     def _chunk(self, begin: int, end: int) -> Iterator[ContactRow]:
         phones = self.phones[begin:end]
-        first = (self._first_name.many(phones) * len(FIRST_NAMES)).astype(np.int64)
-        first[self._missing_name.many(phones) < self.parameters.missing_first_name_share] = len(FIRST_NAMES)
-        last = (self._last_name.many(phones) * len(LAST_NAMES)).astype(np.int64)
+        first, last = self.name_codes(begin, end)
         names = (*FIRST_NAMES, "")
         for index, phone, given, family in zip(
             range(begin, end), phones.tolist(), first.tolist(), last.tolist(), strict=True

@@ -5,7 +5,8 @@ from array import array
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from math import inf
+from typing import NamedTuple, TypeVar
 
 import simpy
 
@@ -16,11 +17,12 @@ from gateway.store.conversations import Attention
 from simulator.audit.figures import Presses
 from simulator.model.draws import Draws
 from simulator.model.volunteers import Waiting
+from simulator.model.wording import key_of
 from simulator.rehearsal.loop import VirtualLoop
 
-_OWN_TAKE_OVER_S = 3600.0  # a texting volunteer answers for others after an hour (rivals: 60-90 min)
-_DESK_TAKE_OVER_S = 600.0
-_INBOX_LIMIT = 20
+OWN_TAKE_OVER_S = 3600.0  # a texting volunteer answers for others after an hour (rivals: 60-90 min)
+DESK_TAKE_OVER_S = 600.0
+INBOX_LIMIT = 20
 _SAME_TEXT = 1001
 WITNESSED_STATES = tuple(State)
 
@@ -31,8 +33,18 @@ class _Dropped(Exception):
     """The gateway is down, or crashed before it answered."""
 
 
+class _Press(NamedTuple):
+    """A press of Send that waits to be acknowledged."""
+
+    volunteer: int
+    item: Item
+    at: float
+
+
 class ClientLog:
-    """What volunteers saw: contacts given and taken back, and the answer to each press of Send."""
+    """What volunteers saw and did: contacts given and taken back, each press of Send with its answer, each look at the
+    inbox with what it showed, and whom they marked as opted out. Times in seconds of the world.
+    """
 
     def __init__(self) -> None:
         self.claim_at = array("d")
@@ -44,6 +56,23 @@ class ClientLog:
         self.message_volunteer = array("i")
         self.message_contact = array("q")
         self.message_at = array("d")
+        self.message_took_s = array("f")  # since the first press
+        self.message_response = array("b")  # the canned response that was pressed; -1: a first text
+        self.look_asked_at = array("d")
+        self.look_at = array("d")
+        self.look_volunteer = array("i")
+        self.look_shown = array("B")
+        self.shown_at = array("d")
+        self.shown_contact = array("q")
+        self.shown_text = array("I")  # the key of the words
+        self.mark_asked_at = array("d")
+        self.mark_at = array("d")  # inf: nobody answered
+        self.mark_contact = array("q")
+        self.unacknowledged = array("q")  # contacts whose press ended in an error
+        self.unsure_at = array("d")  # presses of which nobody knows whether they were taken
+        self.unsure_volunteer = array("i")
+        self.unsure_contact = array("q")
+        self.unsure_response = array("b")
         self.pressed = 0
         self.failed = 0
         self.first_error = ""
@@ -55,15 +84,54 @@ class ClientLog:
         self.claim_contact.append(contact_id)
         self.claim_change.append(change)
 
-    def acknowledged(self, at: float, volunteer: int, contact_id: int, outcome: Outcome) -> None:
+    def acknowledged(
+        self,
+        at: float,
+        volunteer: int,
+        contact_id: int,
+        outcome: Outcome,
+        *,
+        pressed_at: float,
+        response: int = -1,
+    ) -> None:
+        self.message_took_s.append(at - pressed_at)
+        self.message_response.append(response)
         self.message_id.append(outcome.message_id)
         self.message_state.append(WITNESSED_STATES.index(outcome.state))
         self.message_volunteer.append(volunteer)
         self.message_contact.append(contact_id)
         self.message_at.append(at)
 
-    def refused(self, error: BaseException) -> None:
-        """A press of Send ended in an error, which is a defect of the gateway."""
+    def looked(self, asked_at: float, at: float, volunteer: int, found: Sequence[Attention]) -> None:
+        """A look at the inbox, and what it put on the volunteer's screen."""
+        self.look_asked_at.append(asked_at)
+        self.look_at.append(at)
+        self.look_volunteer.append(volunteer)
+        self.look_shown.append(len(found))
+        for each in found:
+            self.shown_at.append(at)
+            self.shown_contact.append(each.contact_id)
+            self.shown_text.append(key_of(each.body))
+
+    def marked(self, asked_at: float, at: float, contact_id: int) -> None:
+        """A volunteer marked a person as opted out."""
+        self.mark_asked_at.append(asked_at)
+        self.mark_at.append(at)
+        self.mark_contact.append(contact_id)
+
+    def unsure(self, at: float, volunteer: int, contact_id: int, response: int) -> None:
+        """Send was pressed, and what came of it is not known."""
+        self.unsure_at.append(at)
+        self.unsure_volunteer.append(volunteer)
+        self.unsure_contact.append(contact_id)
+        self.unsure_response.append(response)
+
+    def refused(
+        self, at: float, volunteer: int, contact_id: int, error: BaseException, response: int = -1
+    ) -> None:
+        """A press of Send ended in an error, which is a defect of the gateway; its text may go out all the same."""
+        self.unsure(at, volunteer, contact_id, response)
+        self.unacknowledged.append(contact_id)
         self.failed += 1
         self.first_error = self.first_error or f"{type(error).__name__}: {error}"
 
@@ -86,10 +154,10 @@ class BankOfVolunteers:
     ) -> None:
         self._loop = loop
         self._living = bank  # the gateway may crash and come back: the one that lives, or none
-        self._unsent: list[tuple[int, Item]] = []
+        self._unsent: list[_Press] = []
         self._unreleased: list[tuple[int, Sequence[Item]]] = []
         # Who waits for the gateway to come back, to be told what was pressed again at once.
-        self._away: list[asyncio.Future[list[tuple[int, Item]]]] = []
+        self._away: list[asyncio.Future[list[_Press]]] = []
         self._campaign_id = campaign_id
         self._action_id = action_id
         self._bucket = bucket
@@ -118,9 +186,9 @@ class BankOfVolunteers:
             try:
                 return await self._claim_now(volunteer, pressed)
             except _Dropped:
-                back: asyncio.Future[list[tuple[int, Item]]] = self._loop.create_future()
+                back: asyncio.Future[list[_Press]] = self._loop.create_future()
                 self._away.append(back)
-                pressed = [item.contact_id for presser, item in await back if presser == volunteer]
+                pressed = [press.item.contact_id for press in await back if press.volunteer == volunteer]
 
     async def _claim_now(self, volunteer: int, pressed: Sequence[int] | None) -> list[Item]:
         """A bucket; after a lost answer, once all but those whose Send was `pressed` are given back."""
@@ -175,29 +243,32 @@ class BankOfVolunteers:
     def send(self, volunteer: int, item: object) -> None:
         assert isinstance(item, Item)
         self.client_log.pressed += 1
-        self._send(volunteer, item)
+        self._send(_Press(volunteer, item, self._loop.time()))
 
-    def _send(self, volunteer: int, item: Item) -> None:
+    def _send(self, press: _Press) -> None:
         bank = self._living()
         if bank is None:
-            self._unsent.append((volunteer, item))
+            self._unsent.append(press)
             return
-        sent = bank.send(self._campaign_id, self._action_id, volunteer, item)
-        sent.add_done_callback(partial(self._acknowledge, volunteer, item))
+        sent = bank.send(self._campaign_id, self._action_id, press.volunteer, press.item)
+        sent.add_done_callback(partial(self._acknowledge, press))
 
-    def _acknowledge(self, volunteer: int, item: Item, sent: "Future[Outcome]") -> None:
+    def _acknowledge(self, press: _Press, sent: "Future[Outcome]") -> None:
+        contact_id = press.item.contact_id
         if sent.cancelled():  # the gateway crashed before it was durable
-            self._unsent.append((volunteer, item))
+            self._unsent.append(press)
         elif (error := sent.exception()) is not None:
-            self.client_log.refused(error)
+            self.client_log.refused(self._loop.time(), press.volunteer, contact_id, error)
         else:
-            self.client_log.acknowledged(self._loop.time(), volunteer, item.contact_id, sent.result())
+            self.client_log.acknowledged(
+                self._loop.time(), press.volunteer, contact_id, sent.result(), pressed_at=press.at
+            )
 
     def reconnect(self) -> None:
         """The gateway is back: what nobody answered is pressed again, as the volunteers' phones do by themselves."""
         unsent, self._unsent = self._unsent, []
-        for volunteer, item in unsent:
-            self._send(volunteer, item)
+        for press in unsent:
+            self._send(press)
         unreleased, self._unreleased = self._unreleased, []
         for volunteer, items in unreleased:
             self.release(volunteer, items)
@@ -220,18 +291,20 @@ class BankOfVolunteers:
 
     async def _inbox(self, volunteer: int) -> list[Waiting]:
         at_desk = volunteer >= self.texting
+        asked_at = self._loop.time()
         try:
             found = await _answered(
                 self._bank().inbox(
                     self._campaign_id,
                     self._action_id,
                     volunteer,
-                    take_over_s=_DESK_TAKE_OVER_S if at_desk else _OWN_TAKE_OVER_S,
-                    limit=_INBOX_LIMIT,
+                    take_over_s=DESK_TAKE_OVER_S if at_desk else OWN_TAKE_OVER_S,
+                    limit=INBOX_LIMIT,
                 )
             )
         except _Dropped:
             return []
+        self.client_log.looked(asked_at, self._loop.time(), volunteer, found)
         for each in found:
             self._taken_over(each.contact_id, volunteer)
         return [_waiting(each) for each in found]
@@ -245,12 +318,14 @@ class BankOfVolunteers:
         try:
             return await self._answer_now(volunteer, contact_id, response)
         except _Dropped:  # the conversation still waits, for this volunteer or another
+            self.client_log.unsure(self._loop.time(), volunteer, contact_id, response)
             return False
         except Exception as error:  # noqa: BLE001 - the volunteer sees an error page and goes on
-            self.client_log.refused(error)
+            self.client_log.refused(self._loop.time(), volunteer, contact_id, error, response)
             return False
 
     async def _answer_now(self, volunteer: int, contact_id: int, response: int) -> bool:
+        pressed_at = self._loop.time()
         outcome = await _answered(
             self._bank().answer(
                 self._campaign_id,
@@ -261,7 +336,9 @@ class BankOfVolunteers:
                 {"first_name": self._first_name_of(contact_id - 1)},
             )
         )
-        self.client_log.acknowledged(self._loop.time(), volunteer, contact_id, outcome)
+        self.client_log.acknowledged(
+            self._loop.time(), volunteer, contact_id, outcome, pressed_at=pressed_at, response=response
+        )
         if outcome.code == _SAME_TEXT:  # the answer was given before: nothing more to say
             await _answered(self._bank().report(self._campaign_id, contact_id))
             return True
@@ -271,10 +348,13 @@ class BankOfVolunteers:
         return self._loop.event_of(self._opt_out(_contact_of(waiting)))
 
     async def _opt_out(self, contact_id: int) -> bool:
+        asked_at = self._loop.time()
         try:
             self.opt_outs_manual += await _answered(self._bank().opt_out(self._campaign_id, contact_id))
         except _Dropped:  # still in the inbox: whoever looks next does it
+            self.client_log.marked(asked_at, inf, contact_id)
             return False
+        self.client_log.marked(asked_at, self._loop.time(), contact_id)
         return True
 
 

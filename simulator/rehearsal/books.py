@@ -1,44 +1,81 @@
 """The gateway's books at the end of the world: its store's rows, and what its clients were told."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store import audit_export as store
 from gateway.store.database import Database
 from simulator.audit.records import (
     ANSWER,
+    CALL,
     CLAIM,
     INBOUND,
     KINDS,
+    LOOK,
+    MARK,
     MESSAGE,
     NUMBER,
     OPT_OUT,
     PAST_ATTEMPT,
     REQUEST,
+    SHOWN,
     STATES,
     Books,
     Rows,
 )
+from simulator.model.ledger import Table
 from simulator.model.population import Population
 from simulator.rehearsal.bank import WITNESSED_STATES, ClientLog
+
+Phones = NDArray[np.int64]
+Variants = Callable[[NDArray[np.int64]], NDArray[np.int64]]
 
 _STATE = {name: index for index, name in enumerate(STATES)}
 _WORDS: Mapping[str, Sequence[str]] = {"state": STATES, "kind": KINDS}  # stored as words, told as numbers
 
 
 async def read_books(
-    database: Database, key: CampaignKey, population: Population, client_log: ClientLog
+    database: Database,
+    key: CampaignKey,
+    population: Population,
+    client_log: ClientLog,
+    variants: Variants,
+    calls_in_vain: Table,
 ) -> Books:
-    """Reads everything the auditor needs."""
+    """Reads everything the auditor needs; `variants` says which first text each contact gets."""
+    phones = population.phones
     return msgspec.structs.replace(
         await stored_books(database, key),
-        claims=_claims(client_log, population),
+        claims=_claims(client_log, phones),
         requests=_requests(client_log),
-        answers=_answers(client_log, population),
+        answers=_answers(client_log, phones, variants),
+        unsure=_unsure(client_log, phones, variants),
+        looks=_rows(
+            LOOK,
+            asked_at=client_log.look_asked_at,
+            at=client_log.look_at,
+            volunteer=client_log.look_volunteer,
+            shown=client_log.look_shown,
+        ),
+        shown=_rows(
+            SHOWN,
+            at=client_log.shown_at,
+            phone=_phones(phones, client_log.shown_contact),
+            text=client_log.shown_text,
+        ),
+        marks=_rows(
+            MARK,
+            phone=_phones(phones, client_log.mark_contact),
+            asked_at=client_log.mark_asked_at,
+            at=client_log.mark_at,
+        ),
+        broken_presses=_phones(phones, client_log.unacknowledged),
+        calls_in_vain=calls_in_vain.columns().astype(CALL),
     )
 
 
@@ -136,30 +173,61 @@ class _BinaryRows:
         return np.concatenate(self._pieces)
 
 
-def _claims(client_log: ClientLog, population: Population) -> Rows:
-    claims = np.empty(len(client_log.claim_at), CLAIM)
-    claims["at"] = client_log.claim_at
-    claims["volunteer"] = client_log.claim_volunteer
-    claims["phone"] = population.phones[np.array(client_log.claim_contact, np.int64) - 1]
-    claims["change"] = client_log.claim_change
-    return claims
+def _claims(client_log: ClientLog, phones: Phones) -> Rows:
+    return _rows(
+        CLAIM,
+        at=client_log.claim_at,
+        volunteer=client_log.claim_volunteer,
+        phone=_phones(phones, client_log.claim_contact),
+        change=client_log.claim_change,
+    )
 
 
 def _requests(client_log: ClientLog) -> Rows:
-    requests = np.empty(len(client_log.message_id), REQUEST)
-    requests["message_id"] = client_log.message_id
-    requests["state"] = _states(client_log)
-    return requests
+    return _rows(REQUEST, message_id=client_log.message_id, state=_states(client_log))
 
 
-def _answers(client_log: ClientLog, population: Population) -> Rows:
-    answers = np.empty(len(client_log.message_id), ANSWER)
-    answers["message_id"] = client_log.message_id
-    answers["at"] = client_log.message_at
-    answers["volunteer"] = client_log.message_volunteer
-    answers["phone"] = population.phones[np.array(client_log.message_contact, np.int64) - 1]
-    answers["state"] = _states(client_log)
-    return answers
+def _answers(client_log: ClientLog, phones: Phones, variants: Variants) -> Rows:
+    contacts = np.array(client_log.message_contact, np.int64)
+    return _rows(
+        ANSWER,
+        message_id=client_log.message_id,
+        at=client_log.message_at,
+        took_s=client_log.message_took_s,
+        volunteer=client_log.message_volunteer,
+        phone=phones[contacts - 1],
+        response=client_log.message_response,
+        variant=variants(contacts),
+        state=_states(client_log),
+    )
+
+
+def _unsure(client_log: ClientLog, phones: Phones, variants: Variants) -> Rows:
+    """Answers that nobody acknowledged: they may have been sent all the same."""
+    contacts = np.array(client_log.unsure_contact, np.int64)
+    return _rows(
+        ANSWER,
+        message_id=np.zeros(len(contacts)),
+        at=client_log.unsure_at,
+        took_s=np.zeros(len(contacts)),
+        volunteer=client_log.unsure_volunteer,
+        phone=phones[contacts - 1],
+        response=client_log.unsure_response,
+        variant=variants(contacts),
+        state=np.zeros(len(contacts)),
+    )
+
+
+def _phones(phones: Phones, contacts: Sequence[int]) -> Phones:
+    found: Phones = phones[np.array(contacts, np.int64) - 1]
+    return found
+
+
+def _rows(dtype: np.dtype[Any], **columns: Any) -> Rows:
+    rows = np.empty(len(next(iter(columns.values()))), dtype)
+    for name, column in columns.items():
+        rows[name] = column
+    return rows
 
 
 def _states(client_log: ClientLog) -> Rows:

@@ -30,6 +30,7 @@ from gateway.providers.base import (
 from simulator.model.carriers import CarrierParameters
 from simulator.model.draws import Draws, Lognormal
 from simulator.model.faults import Answer, Faults
+from simulator.model.ledger import Table
 from simulator.model.market import InboundEvent, Market, MarketRefusal, Number, StatusEvent, Submission
 from simulator.model.segments import segments_of
 
@@ -72,6 +73,7 @@ class SimulatedProvider:
         self._calls = 0
         self.answers_lost = 0  # calls that were carried out, and whose caller never heard of it
         self._sink: Sink | None = None
+        self.calls_in_vain = Table("at:d message_id:q")  # calls of which no text was made
         market.on_status = self._status
         market.on_inbound = self._inbound
 
@@ -91,14 +93,18 @@ class SimulatedProvider:
         """The request reaches the provider; its answer is settled here, now or never."""
         call: _Call = event.value
         if self._faults.refuses(self._env.now):
+            self._in_vain(call)
             _fail(call, NotSent(text="connection refused"))
             return
         fate = self._faults.answer(call.nth)
         if fate is Answer.THROTTLED:
+            self._in_vain(call)
             _fail(call, Refused(_TOO_MANY_REQUESTS))
             return
         outcome: Accepted | Refused | NotSent | None = self._submit(call) if fate.processed else None
         self.answers_lost += isinstance(outcome, Accepted) and (fate is not Answer.GOOD or call.answer.done())
+        if not isinstance(outcome, Accepted):
+            self._in_vain(call)
         if fate is Answer.GOOD:
             _settle(call, outcome)
         elif fate in (Answer.ERROR_AFTER, Answer.ERROR_BEFORE):
@@ -106,6 +112,9 @@ class SimulatedProvider:
         else:
             late_s = max(0.0, call.handed_at + self._timeout_s - self._env.now)
             self._env.timeout(late_s, call).callbacks.append(_time_out)
+
+    def _in_vain(self, call: _Call) -> None:
+        self.calls_in_vain.append(call.handed_at, call.text.message_id)
 
     def _submit(self, call: _Call) -> Accepted | Refused | NotSent:
         text = call.text

@@ -38,8 +38,9 @@ from simulator.model.ledger import Ledger
 from simulator.model.market import Market
 from simulator.model.people import People
 from simulator.model.population import Line, Population
+from simulator.model.roster import Roster, read_roster
 from simulator.model.volunteers import Volunteers
-from simulator.rehearsal import contact_import
+from simulator.rehearsal import contact_import, witness
 from simulator.rehearsal.bank import BankOfVolunteers
 from simulator.rehearsal.books import read_books
 from simulator.rehearsal.campaign_setup import campaign_settings, lint_of, scripts_of
@@ -58,6 +59,8 @@ _SNAPSHOT_EVERY_S = 120.0
 _GARBAGE_THRESHOLD = 5_000  # objects; a rehearsal makes few cycles
 _RESTART_S = 20.0  # a supervisor starts a crashed gateway again
 _SENDERS = ("Sam", "Maria", "Alex", "Jordan", "Taylor", "Chris", "Ana", "Pat", "Lee", "Robin")
+
+_NOBODY = np.empty(0, np.int64)
 
 OnProgress = Callable[[Snapshot], None]
 
@@ -115,6 +118,7 @@ class _Rehearsal:
         loop.wait_for(self.database)
         self.filter_watch = FilterWatch()
         self.reader: ListReader | None = None
+        self.roster: Roster | None = None  # of a list, as the model reads it
         self.gateway: Gateway | None = None
         self.tasks: list[asyncio.Task[None]] = []
         self.upkeep_tasks: list[asyncio.Task[None]] = []
@@ -196,6 +200,7 @@ class _Rehearsal:
                 "no row of the list can be used", str(self.plan.list_path), "see the rejects file for reasons"
             )
         self.population = Population.from_phones(phones, self.draws, self.scenario.population)
+        self.roster = read_roster(self.plan.list_path)
         return contact_import.from_list(self.reader)
 
     def _build_market(self) -> None:
@@ -253,7 +258,7 @@ class _Rehearsal:
             contacts=self.contacts,
             bucket=parameters.bucket,
             first_names=_SENDERS,
-            first_name_of=self.population.first_name,
+            first_name_of=self._first_name,
         )
         self.volunteers = Volunteers(
             self.env,
@@ -265,6 +270,12 @@ class _Rehearsal:
             responses=[response.name for response in self.scenario.campaign.responses],
         )
         self.bank.texting = self.volunteers.texting
+
+    def _first_name(self, index: int) -> str:
+        """What a volunteer calls a person."""
+        if self.plan.list_path is None:
+            return self.population.first_name(index)
+        return "" if self.roster is None else self.roster.first_name(int(self.population.phones[index]))
 
     # ------------------------------------------------------------ the day
 
@@ -351,7 +362,16 @@ class _Rehearsal:
     # ------------------------------------------------------------ after the day
 
     async def _finish(self) -> Rehearsed:
-        books = await read_books(self.database, KEY, self.population, self.bank.client_log)
+        scripts = scripts_of(self.plan)
+        luck = self.draws.stream("bank/script")
+        books = await read_books(
+            self.database,
+            KEY,
+            self.population,
+            self.bank.client_log,
+            lambda contacts: witness.variants(luck, len(scripts.initials), contacts),
+            self.provider.calls_in_vain,
+        )
         judged: Audit = audit(self.ledger, books, self._world())
         facts = gather(
             self.ledger,
@@ -361,7 +381,7 @@ class _Rehearsal:
             held_back=held_back_phones(books),
             unanswered=await conversations.waiting(self.database, KEY),
             presses=self.bank.presses(),
-            script_findings=lint_of(scripts_of(self.plan)),
+            script_findings=lint_of(scripts),
             books=books,
             filter_record=self.filter_watch.record(),
         )
@@ -393,6 +413,8 @@ class _Rehearsal:
 
     def _world(self) -> GroundTruth:
         campaign = self.scenario.campaign
+        invented = self.plan.list_path is None
+        roster = Roster.of_population(self.population) if invented else self.roster
         return GroundTruth(
             start_at=self.scenario.start_at,
             start_minute=campaign.start_minute,
@@ -403,6 +425,12 @@ class _Rehearsal:
             confirmations=_confirmations(self.settings.opt_outs, campaign.name),
             answers_lost=self.provider.answers_lost,
             out_of_service=self.population.phones[self.population.line == Line.DEAD],
+            texts=None if roster is None else witness.texts(scripts_of(self.plan), _SENDERS, roster),
+            desk=witness.desk(self.volunteers.texting),
+            numbers=witness.numbers(self.market, self.ledger, self.faults, campaign.settle_s),
+            away=witness.away(self.faults, _RESTART_S),
+            marked=_NOBODY if self.roster is None else self.roster.marked,
+            day_ends_at=self.scenario.duration_s,
         )
 
 

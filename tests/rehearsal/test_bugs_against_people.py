@@ -164,8 +164,8 @@ def contacts_are_strangers(patch: Patch) -> None:
 def each_callback_is_a_text_of_its_own(patch: Patch) -> None:
     heard = gateway.pipeline.inbound._heard
 
-    def named_anew(item: object, decides: object) -> conversations.Heard:
-        return replace(heard(item, decides), provider_sid=f"SM{item.inbound_id:032x}")
+    def named_anew(item: object) -> conversations.Heard:
+        return replace(heard(item), provider_sid=f"SM{item.inbound_id:032x}")
 
     patch.setattr(gateway.pipeline.inbound, "_heard", named_anew)
 
@@ -211,8 +211,16 @@ PLANTS = {
         the_provider_may_keep_it_all_night, "an evening with a slow carrier", "lawful_hours"
     ),
     "numbers do not stick": Plant(numbers_do_not_stick, "many numbers", "one_number_a_contact"),
-    "what was not durable is forgotten": Plant(what_was_not_durable_is_forgotten, "crashes", "inbound_once"),
-    "contacts are strangers": Plant(contacts_are_strangers, "a day", "inbound_once"),
+    # a text that nobody knows is shown to nobody, and its STOP is not heard
+    "what was not durable is forgotten": Plant(
+        what_was_not_durable_is_forgotten,
+        "crashes",
+        "inbound_once",
+        frozenset({"replies_shown", "consent_kept"}),
+    ),
+    "contacts are strangers": Plant(
+        contacts_are_strangers, "a day", "inbound_once", frozenset({"replies_shown"})
+    ),
     "each callback is a text of its own": Plant(each_callback_is_a_text_of_its_own, "a day", "inbound_once"),
     "buckets overlap": Plant(buckets_overlap, "a day", "one_volunteer_a_contact"),
 }

@@ -43,8 +43,14 @@ def moment(day, hour, minute=0, zone=NEW_YORK):
     return datetime(2026, 11, day, hour, minute, tzinfo=zone).timestamp() - NOON
 
 
+OF_THE_VOLUNTEERS = ("consent_kept", "right_words", "replies_shown", "presses_sent", "nothing_idles")
+"""Rules that need a log of the volunteers' phones: test_auditor_bank.py has their faults and chances."""
+
+
 class Bank:
     """Ledger and books written by hand; what one says the other says too, until a test plants a fault."""
+
+    keeps_consent = True  # the list of opt-outs follows what people write
 
     def __init__(self, **world):
         self.world = {
@@ -132,7 +138,15 @@ class Bank:
             self.ledger.inbound_deliveries.append(n, at + comes)
         if stored:
             self.inbound.append((inbound_sid_of(n), phone, number, known, intent, NOON + at + (comes or 0)))
+        if comes is not None and self.keeps_consent:
+            self._keep_consent(phone, at + comes, text)
         return self
+
+    def _keep_consent(self, phone, at, text):
+        if text.upper() == "START":
+            self.opt_outs = [row for row in self.opt_outs if row[0] != phone]
+        elif text.upper() == "STOP":
+            self.opt_outs.append((phone, NOON + at, "keyword"))
 
     def change(self, message_id, **fields):
         self.messages[message_id].update(fields)
@@ -178,6 +192,5 @@ def sound():
     bank.end(7, bank.hand_over(7, 95.0, attempt=2), at=97.0)
     bank.change(bank.request(8, CAT, state=QUEUED) and 8, state=UNKNOWN, attempt=1, number=OURS)
     bank.writes(ANN, 20.0).writes(CAT, 60.0, "STOP", "stop")
-    bank.opt_outs.append((CAT, NOON + 60.5, "keyword"))
     bank.claims += [(0, 1, ANN, 1), (0, 2, BOB, 1), (50, 1, ANN, -1), (60, 2, ANN, 1), (60, 2, ANN, 1)]
     return bank

@@ -1,0 +1,120 @@
+"""Heard: each reply that reached the gateway came on a volunteer's screen as soon as somebody looked who should see it.
+
+The volunteers' phones kept each look at the inbox. A look with room on its screen shows all that waits for that
+volunteer: what people wrote whom he has, and what others have left lying for too long. So a reply that such a look
+did not show was kept from everybody.
+"""
+
+import numpy as np
+
+from simulator.audit.consent import Means, Said, said
+from simulator.audit.evidence import Booleans, Breaches, Evidence, Judged
+from simulator.audit.hours import Opening
+from simulator.audit.moments import Moments
+from simulator.audit.records import Desk, Rows
+from simulator.audit.wall_clock import Floats, Integers
+from simulator.model.wording import key_of
+
+_KNOWN_WITHIN_S = 60.0  # of its webhook a reply can be shown [A]
+_ROUNDING_S = 2e-6
+
+
+def judge_screens(evidence: Evidence) -> Judged:
+    """Replies that were kept from the screens, and words on a screen that nobody wrote."""
+    books, desk = evidence.books, evidence.world.desk
+    looks = books.looks[:0] if desk is None else books.looks[books.looks["shown"] < desk.limit]
+    if desk is None or not len(looks):
+        return Judged([], 0)
+    texts = said(evidence)
+    replies = np.flatnonzero(
+        np.isfinite(texts.heard_at) & np.isin(texts.means, (Means.NOTHING, Means.LEAVES))
+    )
+    due = _due_looks(evidence, looks, desk, texts, replies)
+    is_due = due >= 0
+    replies, due = replies[is_due], due[is_due]
+    person, heard_at = texts.person[replies], texts.heard_at[replies]
+    is_due = _still_wants(evidence, texts, person, heard_at, looks["at"][due])
+    is_due &= Opening(evidence).at(person, looks["asked_at"][due])
+    shown_at = Moments(books.shown["phone"], books.shown["at"]).next_at(person, heard_at)
+    is_late = is_due & (shown_at > looks["at"][due] + _ROUNDING_S)
+    found = [
+        Breaches(
+            "phone", person[is_late], "wrote to us, and was kept from the screen of a volunteer who looked"
+        ),
+        Breaches(
+            "phone", _strange_words(evidence, texts), "stood on a volunteer's screen with words of nobody"
+        ),
+    ]
+    return Judged(found, int(is_due.sum()))
+
+
+def _due_looks(evidence: Evidence, looks: Rows, desk: Desk, texts: Said, replies: Integers) -> Integers:
+    """The first look that had to show each reply, as a row of `looks`; -1: nobody looked.
+
+    A person's own volunteer sees a reply at once; the desk, and later anybody, what was left lying.
+    """
+    known_at = texts.heard_at[replies] + _KNOWN_WITHIN_S
+    order = np.argsort(looks["asked_at"], kind="stable")
+    at_desk = order[looks["volunteer"][order] >= desk.first]
+    found = [
+        _first(looks, at_desk, known_at + desk.desk_take_over_s),
+        _first(looks, order, known_at + desk.own_take_over_s),
+        _own(evidence, looks, texts.person[replies], texts.heard_at[replies], known_at),
+    ]
+    asked_at = np.stack([np.where(rows >= 0, looks["asked_at"][rows], np.inf) for rows in found])
+    first = asked_at.argmin(axis=0)
+    rows: Integers = np.stack(found)[first, np.arange(len(replies))]
+    return rows
+
+
+def _first(looks: Rows, order: Integers, after: Floats) -> Integers:
+    """The first of some looks that was asked for at or after each moment; -1: none."""
+    if not len(order):
+        return np.full(len(after), -1, np.int64)
+    place = np.searchsorted(looks["asked_at"][order], after)
+    rows: Integers = np.where(place < len(order), order[np.minimum(place, len(order) - 1)], -1)
+    return rows
+
+
+def _own(evidence: Evidence, looks: Rows, person: Integers, heard_at: Floats, known_at: Floats) -> Integers:
+    """The first look of whoever had the person when the reply came; -1: none, or nobody had."""
+    claims = evidence.books.claims
+    if not len(claims) or not len(looks):
+        return np.full(len(person), -1, np.int64)
+    given = Moments(claims["phone"], claims["at"]).before(person, heard_at)
+    claim = claims[given]
+    rows = Moments(looks["volunteer"], looks["asked_at"]).after(claim["volunteer"], known_at)
+    found: Integers = np.where((given >= 0) & (claim["change"] > 0), rows, -1)
+    return found
+
+
+def _still_wants(
+    evidence: Evidence, texts: Said, person: Integers, heard_at: Floats, until: Floats
+) -> Booleans:
+    """Whose reply still wanted an answer: nobody who had left, or left before it could be shown (F125)."""
+    stops = texts.means == Means.STOP
+    marks = evidence.books.marks
+    marked = np.empty(0, np.int64) if marks is None else marks["phone"]
+    marked_at = np.empty(0) if marks is None else marks["asked_at"]
+    left = np.concatenate((texts.person[stops], marked, evidence.world.marked))
+    left_at = np.concatenate(
+        (texts.at[stops], marked_at, np.full(len(evidence.world.marked), -1.0))
+    )  # a STOP that got lost, and was fetched, counts as well
+    starts = texts.means == Means.START
+    had_left = Moments(left, left_at).last_at(person, until)
+    came_back = Moments(texts.person[starts], texts.at[starts]).last_at(person, heard_at)
+    return ~(had_left > came_back)
+
+
+def _strange_words(evidence: Evidence, texts: Said) -> Integers:
+    """Whom a screen showed with a text that is not theirs."""
+    shown = evidence.books.shown
+    written = np.fromiter(
+        (key_of(text) for text in evidence.ledger.inbound_texts), np.int64, len(texts.person)
+    )
+    theirs = np.unique((texts.person << 32) + written)
+    on_screen = (shown["phone"] << 32) + shown["text"].astype(np.int64)
+    place = np.minimum(np.searchsorted(theirs, on_screen), len(theirs) - 1)
+    strange = theirs[place] != on_screen if len(theirs) else np.ones(len(shown), np.bool_)
+    people: Integers = np.unique(shown["phone"][strange])
+    return people

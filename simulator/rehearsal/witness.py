@@ -1,0 +1,81 @@
+"""What the model knows of a campaign beyond its ledger, for the auditor: texts, the desk, numbers, and who was away."""
+
+from collections.abc import Iterator
+from math import inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.p2p.bank import Scripts
+from simulator.audit.records import Desk, NumberLife, Texts
+from simulator.model.draws import Stream
+from simulator.model.faults import Faults
+from simulator.model.ledger import Ledger
+from simulator.model.market import Market
+from simulator.model.roster import Roster
+from simulator.model.wording import Wording
+from simulator.rehearsal.bank import DESK_TAKE_OVER_S, INBOX_LIMIT, OWN_TAKE_OVER_S
+
+_AFTER_OUTAGE_S = 300.0  # calls that failed are tried again later and later, at most so late [A]
+_AFTER_CRASH_S = (
+    420.0  # what was claimed is asked about, twice a minute, when it can't be on the wire any more [A]
+)
+_LEAST_REST_S = 60.0
+
+
+def texts(scripts: Scripts, senders: tuple[str, ...], roster: Roster) -> Texts:
+    """The campaign's texts, compiled by the model."""
+
+    def compiled(source: str, *, suffix: bool) -> Wording | None:
+        return Wording.of(
+            source,
+            suffix=suffix,
+            contact_fallback=scripts.contact_fallback,
+            sender_fallback=scripts.sender_fallback,
+        )
+
+    return Texts(
+        initials=tuple(compiled(source, suffix=scripts.opt_out_suffix) for source in scripts.initials),
+        responses=tuple(compiled(source, suffix=False) for source in scripts.responses),
+        senders=senders,
+        roster=roster,
+    )
+
+
+def desk(texting: int) -> Desk:
+    """How the volunteers' phones ask for the inbox."""
+    return Desk(texting, INBOX_LIMIT, DESK_TAKE_OVER_S, OWN_TAKE_OVER_S)
+
+
+def variants(luck: Stream, scripts: int, contacts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Which first text each contact gets: an even draw (F087)."""
+    drawn: NDArray[np.int64] = np.minimum((luck.many(contacts) * scripts).astype(np.int64), scripts - 1)
+    return drawn
+
+
+def away(faults: Faults, restart_s: float) -> tuple[tuple[float, float], ...]:
+    """When gateway or provider were down, and what they needed to come back."""
+    outages = [(w.from_s, w.from_s + w.for_s + _AFTER_OUTAGE_S) for w in faults.parameters.outages]
+    crashes = [(at_s, at_s + restart_s + _AFTER_CRASH_S) for at_s in faults.crashes_at_s]
+    return tuple(sorted(outages + crashes))
+
+
+def numbers(market: Market, ledger: Ledger, faults: Faults, settle_s: float) -> tuple[NumberLife, ...]:
+    """The numbers that the campaign has: from when on carriers knew them for sure, and until when they were let."""
+    return tuple(_lives(market, ledger, faults, settle_s))
+
+
+def _lives(market: Market, ledger: Ledger, faults: Faults, settle_s: float) -> Iterator[NumberLife]:
+    bought = ledger.purchases.columns()
+    for at, phone in zip(bought["at"].tolist(), bought["number"].tolist(), strict=True):
+        holding = market.inventory.holding(phone)
+        if holding is None:
+            continue
+        lag_s = max(_LEAST_REST_S, holding.ready_at - at)
+        # refused while nobody knew it, it rests twice as long each time: so it may be tried as late as that
+        known_at = holding.ready_at + 2 * lag_s + settle_s
+        yield NumberLife(phone, known_at, _banned_at(faults, holding.nth))
+
+
+def _banned_at(faults: Faults, nth: int) -> float:
+    return min((ban.at_s for ban in faults.parameters.number_bans if ban.nth == nth), default=inf)
