@@ -52,23 +52,11 @@ class Numbers:
         """What is wrong with an order that no seller need be asked about; `kind` is Local, TollFree or Mobile."""
         phone, area_code = form.text("PhoneNumber"), form.text("AreaCode")
         if account.is_test:
-            code = _MAGIC_BUY.get(dialled(phone) or 0, 21421) if phone else 21452
-            if area_code == "500" and not phone:
-                code = 0
-            if code:
-                raise ApiError(code)
+            _check_magic(phone, area_code)
         elif phone:
-            wanted = dialled(phone)
-            if wanted is None or not is_us_number(wanted) or not has_numbers(area_code_of(wanted)):
-                raise ApiError(21421, f"{phone[:20]} is not valid")
-            if kind and _kind_of(wanted) != kind:
-                raise ApiError(21421, f"{phone[:20]} is not of this kind")
-        elif kind:
-            raise ApiError(21421, "PhoneNumber is required")
-        elif not is_area_code(area_code):
-            raise ApiError(21421, "PhoneNumber or AreaCode is required")
-        elif not has_numbers(area_code):
-            raise ApiError(21452)
+            _check_phone(phone, kind)
+        else:
+            _check_area_code(area_code, kind)
         _settings(form)
 
     def buy(self, account: Account, form: Form) -> dict[str, object]:
@@ -174,6 +162,33 @@ class Numbers:
             "date_updated": date_2010(start_at + number.updated_at),
             "uri": f"{account.base}/IncomingPhoneNumbers/{number.sid}.json",
         }
+
+
+def _check_magic(phone: str, area_code: str) -> None:
+    """What test credentials are answered (twilio.com/docs/iam/test-credentials)."""
+    if not phone and area_code == "500":
+        return
+    if code := _MAGIC_BUY.get(dialled(phone) or 0, 21421) if phone else 21452:
+        raise ApiError(code)
+
+
+def _check_phone(phone: str, kind: str) -> None:
+    wanted = dialled(phone)
+    if wanted is None or not is_us_number(wanted) or not has_numbers(area_code_of(wanted)):
+        raise ApiError(21421, f"{phone[:20]} is not valid")
+    if kind and _kind_of(wanted) != kind:
+        raise ApiError(21421, f"{phone[:20]} is not of this kind")
+
+
+def _check_area_code(area_code: str, kind: str) -> None:
+    if not area_code:
+        raise ApiError(21421, "PhoneNumber is required" if kind else "PhoneNumber or AreaCode is required")
+    if kind:
+        raise ApiError(21457)
+    if not is_area_code(area_code):
+        raise ApiError(21451)
+    if not has_numbers(area_code):
+        raise ApiError(21452)
 
 
 def _kind_of(phone: int) -> str:

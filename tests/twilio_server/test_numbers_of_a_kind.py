@@ -40,6 +40,16 @@ async def test_numbers_of_one_kind(twilio: Twilio) -> None:
         assert await refused(twilio, ask) == 21421
 
 
+async def test_one_kind_is_not_bought_by_area_code(wire: Wire) -> None:
+    for kind, fields, code in (
+        ("Local", {"AreaCode": "312"}, 21457),
+        ("TollFree", {"AreaCode": "888"}, 21457),
+        ("Local", {}, 21421),
+    ):
+        status, refused, _ = await wire("POST", f"{NUMBERS}/{kind}.json", data=fields)
+        assert (status, refused["code"]) == (400, code)
+
+
 async def test_countries_and_their_kinds_of_number(twilio: Twilio) -> None:
     (country,) = await twilio.call(lambda c: c.available_phone_numbers.list())
     fetched = await twilio.call(lambda c: c.available_phone_numbers("US").fetch())
@@ -73,7 +83,7 @@ async def test_area_codes_that_there_are_not(server: TwilioServer, twilio: Twili
         )
         assert found == []
     assert await refused(twilio, lambda c: c.incoming_phone_numbers.create(area_code="999")) == 21452
-    assert await refused(twilio, lambda c: c.incoming_phone_numbers.create(area_code="211")) == 21421
+    assert await refused(twilio, lambda c: c.incoming_phone_numbers.create(area_code="211")) == 21451
     assert (
         await refused(twilio, lambda c: c.incoming_phone_numbers.create(phone_number="+19995550104")) == 21421
     )

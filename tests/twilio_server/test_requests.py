@@ -2,12 +2,26 @@
 
 import asyncio
 import base64
+import inspect
+import re
 import socket
 from contextlib import suppress
 from urllib.request import HTTPBasicAuthHandler, Request, build_opener
 
 import aiohttp
 import pytest
+from twilio.rest.api.v2010.account import AccountInstance
+from twilio.rest.api.v2010.account.available_phone_number_country import AvailablePhoneNumberCountryInstance
+from twilio.rest.api.v2010.account.available_phone_number_country.local import LocalInstance
+from twilio.rest.api.v2010.account.balance import BalanceInstance
+from twilio.rest.api.v2010.account.incoming_phone_number import IncomingPhoneNumberInstance
+from twilio.rest.api.v2010.account.key import KeyInstance
+from twilio.rest.api.v2010.account.message import MessageInstance
+from twilio.rest.api.v2010.account.message.media import MediaInstance
+from twilio.rest.lookups.v1 import phone_number as lookups_v1
+from twilio.rest.lookups.v2 import phone_number as lookups_v2
+from twilio.rest.messaging.v1.service import ServiceInstance
+from twilio.rest.messaging.v1.service.phone_number import PhoneNumberInstance as PoolNumberInstance
 
 from simulator.twin.accounts import DEFAULT_SID, DEFAULT_TOKEN
 from simulator.twin.server import TwilioServer
@@ -188,3 +202,33 @@ async def test_an_address_of_ipv6_can_be_used_as_it_is_told() -> None:
             assert (server.url.startswith("http://[::1]:"), answer.status) == (True, 200)
     finally:
         await server.stop()
+
+
+async def test_resources_have_what_the_sdk_reads(wire: Wire) -> None:
+    """The properties that the SDK's records take, against those in the answers."""
+    account = MESSAGES.removesuffix("/Messages.json")
+    message = (await wire.create(MediaUrl="https://x.example/1.png"))[1]
+    service = (await wire("POST", "/v1/Services", data={"FriendlyName": "Bank"}))[1]
+    number = (await wire("GET", f"{account}/IncomingPhoneNumbers.json"))[1]["incoming_phone_numbers"][0]
+    pool = f"/v1/Services/{service['sid']}/PhoneNumbers"
+    media = (await wire("GET", f"{account}/Messages/{message['sid']}/Media.json"))[1]["media_list"][0]
+    on_sale = f"{account}/AvailablePhoneNumbers/US"
+    offers = (await wire("GET", f"{on_sale}/Local.json?AreaCode=312"))[1]["available_phone_numbers"]
+    answers = {
+        MessageInstance: message,
+        ServiceInstance: service,
+        IncomingPhoneNumberInstance: number,
+        PoolNumberInstance: (await wire("POST", pool, data={"PhoneNumberSid": number["sid"]}))[1],
+        MediaInstance: media,
+        LocalInstance: offers[0],
+        AvailablePhoneNumberCountryInstance: (await wire("GET", f"{on_sale}.json"))[1],
+        AccountInstance: (await wire("GET", f"{account}.json"))[1],
+        KeyInstance: (await wire("POST", f"{account}/Keys.json"))[1],
+        BalanceInstance: (await wire("GET", f"{account}/Balance.json"))[1],
+        lookups_v1.PhoneNumberInstance: (await wire("GET", f"/v1/PhoneNumbers/{PERSON}"))[1],
+        lookups_v2.PhoneNumberInstance: (await wire("GET", f"/v2/PhoneNumbers/{PERSON}"))[1],
+    }
+    for record, answer in answers.items():
+        properties = set(re.findall(r"payload\.get\(\s*\"(\w+)\"", inspect.getsource(record)))
+        assert len(properties) > 2
+        assert properties <= set(answer), record
