@@ -53,7 +53,7 @@ def serve(
 ) -> int:
     """Run the gateway: the API, the provider's callbacks, and the hand-over of every campaign nobody else has.
 
-    SIGTERM and SIGINT drain it: what is under way is finished, and no message is left sending.
+    SIGTERM, SIGINT and SIGHUP drain it: what is under way is finished, and no message is left sending.
     """
     flags: dict[str, object] = {"http.host": host, "http.port": port, "http.public_url": public_url}
     settings, sources = _settings(config, given, flags)

@@ -352,12 +352,13 @@ async def running(
 
 
 async def serve(settings: Settings, dsn: str) -> None:
-    """Serves until SIGTERM or SIGINT, then drains. Raises BadInput for what keeps it from starting."""
+    """Serves until SIGTERM, SIGINT or SIGHUP, then drains. Raises BadInput for what keeps it from starting."""
     asked_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(unhandled)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked_to_stop.set)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup; a background job's Ctrl-C
+            loop.add_signal_handler(number, asked_to_stop.set)
     provider = provider_of(settings)
     try:
         await _greet(provider)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from http import HTTPStatus
@@ -48,6 +47,7 @@ from gateway.pipeline.look_ups import with_lines
 from gateway.store import contacts, conversations, directory
 from gateway.store.contacts import ContactRow
 from gateway.store.ids import Ids
+from gateway.store.temporary import TemporaryFolder
 
 CSV: Final = "text/csv"
 MOST_CSV_BYTES: Final = 512 * 1024 * 1024
@@ -115,8 +115,8 @@ class Uploads:
         )
 
     async def _csv(self, campaign: Campaign, request: web.Request, *, look_up: bool) -> Contacts:
-        with tempfile.TemporaryDirectory(prefix="textbank-list-") as folder:
-            path = Path(folder) / "contacts.csv"
+        with TemporaryFolder("textbank-list-") as folder:
+            path = folder.path / "contacts.csv"
             await _received(request, path, self._floor)
             with _called_the_list(path):
                 reader = await asyncio.to_thread(ListReader, path, keep_rejects=MOST_REJECTS_TOLD)

@@ -66,6 +66,14 @@ _LOOK_S: Final = 0.02
 _left_to_others: Final[list["subprocess.Popen[bytes]"]] = []
 """Servers that this process started and others still use: `subprocess` complains of a child that nobody holds."""
 
+_throwaways: Final[dict[int, "EmbeddedServer"]] = {}
+
+
+def end_throwaways() -> None:
+    """Ends this process's throwaway servers at once, for who is about to leave without unwinding."""
+    for server in list(_throwaways.values()):
+        server.stop()
+
 
 class EmbeddedServer:
     """One cluster in one folder; as a context manager it is stopped at the end.
@@ -125,6 +133,7 @@ class EmbeddedServer:
             place = _place(account)
             sweep(place, PREFIX, before=_end_throwaway)
             self._temporary = TemporaryFolder(PREFIX, place)
+            _throwaways[id(self)] = self
             if account is not None:
                 os.chown(self.root, account.uid, account.gid)
         self._run(account_for(self.root / "cluster"))
@@ -226,6 +235,7 @@ class EmbeddedServer:
             _end_throwaway(self.root, self._process)
             self._temporary.close()
             self._temporary = None
+            _throwaways.pop(id(self), None)
         self._socket_folder = self._process = None
 
     def _leave(self, folder: Path) -> None:

@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,8 +27,10 @@ class TemporaryFolder:
     def __init__(self, prefix: str, place: Path | None = None) -> None:
         place = place or Path(tempfile.gettempdir())
         sweep(place, prefix)
-        self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
-        self._lock = _locked_from_the_start(self.path)
+        self._lock = -1
+        with _without_signals():  # none falls between the folder and its lock
+            self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+            self._lock = _locked_from_the_start(self.path)
 
     def __enter__(self) -> Self:
         return self
@@ -37,12 +40,25 @@ class TemporaryFolder:
     ) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        """A signal may have come before anybody held it."""
+        self.close()
+
     def close(self) -> None:
         """Removes the folder; done twice, it does nothing."""
-        shutil.rmtree(self.path, ignore_errors=True)
         if self._lock >= 0:
+            shutil.rmtree(self.path, ignore_errors=True)
             os.close(self._lock)
             self._lock = -1
+
+
+@contextlib.contextmanager
+def _without_signals() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def sweep(place: Path, prefix: str, before: Callable[[Path], None] = lambda _: None) -> None:

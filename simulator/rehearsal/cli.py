@@ -1,9 +1,7 @@
 """`textbank rehearse`: flags in, a summary and a report out. What is heavy is imported when it is needed."""
 
 import shlex
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,9 +17,7 @@ if TYPE_CHECKING:
 BROKEN_RULE = 1
 NO_GO = 3
 NOT_TESTED = 4
-TERMINATED = 143  # 128 + SIGTERM, as the shell has it
 _MOST_CONTACTS = 5_000_000
-_ENDS_WITHIN_S = 10
 
 
 class Unwritable(click.ClickException):
@@ -203,48 +199,15 @@ def _unwritable(error: OSError, place: Path) -> Unwritable:
 
 def _run(plan: "Plan") -> tuple["Rehearsed", "Progress"]:
     from simulator.rehearsal import run
+    from simulator.rehearsal.ending import ended_by_signals
     from simulator.rehearsal.progress import Progress
 
     _log_to_standard_error()
     with (
-        _ended_by_sigterm(),
+        ended_by_signals(),
         Progress(plan.scenario.title, plan.scenario.campaign.zone, sys.stderr) as progress,
     ):
         return run.rehearse(plan, progress), progress
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the run as Ctrl-C does, so that its PostgreSQL and its folder go too; a second one at once.
-
-    Ctrl-C is what asyncio's Runner knows how to take: it cancels the main task instead of raising somewhere in the
-    middle of a database answer.
-    """
-    asked = False
-
-    def end(number: int, _frame: object) -> None:
-        nonlocal asked
-        asked = True
-        signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
-        signal.alarm(
-            _ENDS_WITHIN_S
-        )  # a cancellation that went astray: the second Ctrl-C ends it where it stands
-        signal.raise_signal(signal.SIGINT)
-
-    if threading.current_thread() is not threading.main_thread():  # only there a handler may be set
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    except KeyboardInterrupt:
-        if asked:
-            raise SystemExit(TERMINATED) from None
-        raise
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGTERM, before)
 
 
 def _log_to_standard_error() -> None:

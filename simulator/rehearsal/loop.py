@@ -185,9 +185,30 @@ def _where(task: "asyncio.Task[Any]") -> str:
     return f"{frame.f_code.co_qualname} line {frame.f_lineno}"
 
 
+_at_work: "list[asyncio.Task[Any]]" = []  # the main task of the world that runs, for who has to end it
+
+
 def run(env: simpy.Environment, work: Callable[["VirtualLoop"], Coroutine[Any, Any, Value]]) -> Value:
     """Runs `work(loop)` to its end in virtual time."""
     with asyncio.Runner(loop_factory=lambda: VirtualLoop(env)) as runner:
         loop = runner.get_loop()
         assert isinstance(loop, VirtualLoop)
-        return runner.run(work(loop))
+        return runner.run(_interruptible(work(loop)))
+
+
+async def _interruptible(work: Coroutine[Any, Any, Value]) -> Value:
+    task = asyncio.current_task()
+    assert task is not None
+    _at_work.append(task)
+    try:
+        return await work
+    finally:
+        _at_work.remove(task)
+
+
+def interrupt() -> bool:
+    """Cancels the world that runs, also out of a signal's handler; False when there is none."""
+    for task in _at_work:
+        task.cancel()
+        task.get_loop().call_soon_threadsafe(lambda: None)  # it may be waiting for a socket
+    return bool(_at_work)

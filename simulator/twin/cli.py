@@ -101,8 +101,9 @@ async def _serve(
     server = TwilioServer(scenario, start_at=time_of_day(), accounts=accounts, options=options)
     asked_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for asked in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(asked, asked_to_stop.set)
+    for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(asked) is not signal.SIG_IGN:  # nohup; a background job's Ctrl-C
+            loop.add_signal_handler(asked, asked_to_stop.set)
     await server.start(host, port)
     first = server.accounts[0]
     click.echo(f"{scenario.title}: {server.url} at {options.speed:g} x, account {first.sid}", err=True)

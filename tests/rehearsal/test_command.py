@@ -129,23 +129,64 @@ def places() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.03, 0.2])
-def test_sigterm_takes_the_database_along(short: Path, places: Path, after_s: float) -> None:
-    """The signal comes after the first line says that the run has begun; 143 is the shell's word for it."""
-    command = [sys.executable, "-c", "from gateway.cli import main; main()", "rehearse", "election-day"]
+REHEARSE = [sys.executable, "-c", "from gateway.cli import main; main()", "rehearse", "election-day"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "status", "background"),
+    [
+        ((signal.SIGTERM,), 143, False),
+        ((signal.SIGTERM,), 143, True),
+        ((signal.SIGHUP,), 129, True),
+        ((signal.SIGTERM, signal.SIGTERM), 143, False),
+        ((signal.SIGINT,), 130, False),
+    ],
+)
+def test_a_signal_takes_the_database_along(
+    short: Path, places: Path, numbers: tuple[signal.Signals, ...], status: int, background: bool
+) -> None:
+    """The signal comes after the first line says that the run has begun. A background job's shell ignores SIGINT."""
+
+    def as_a_shell_starts_it() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN if background else signal.default_int_handler)
+
     environment = {**os.environ, "TMPDIR": str(places)}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment) as run:
+    with subprocess.Popen(
+        REHEARSE,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        env=environment,
+        cwd=short,
+        preexec_fn=as_a_shell_starts_it,  # noqa: PLW1509 - no threads here
+    ) as run:
         assert run.stderr is not None
         assert b"setting up" in run.stderr.readline()
         [server] = places.glob("textbank-pg-*")
         pid = int((server / "cluster" / "postmaster.pid").read_text().split()[0])
-        run.send_signal(signal.SIGTERM)
+        for number in numbers:
+            run.send_signal(number)
         rest = run.stderr.read()
-    assert run.returncode == 143, rest
+    assert run.returncode == status, rest
     assert b"Traceback" not in rest
     assert b"Task was destroyed" not in rest
     assert list(places.glob("textbank-pg-*")) == []
     assert not is_at_work(pid)
+
+
+def test_a_signal_while_postgresql_starts_leaves_nothing(short: Path, places: Path) -> None:
+    """As early as the folder is there, which may be in the middle of initdb."""
+    environment = {**os.environ, "TMPDIR": str(places)}
+    with subprocess.Popen(
+        REHEARSE, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment, cwd=short
+    ) as run:
+        assert run.stderr is not None
+        while run.poll() is None and not list(places.glob("textbank-pg-*")):
+            os.sched_yield()
+        run.send_signal(signal.SIGTERM)
+        rest = run.stderr.read()
+    assert run.returncode == 143, rest
+    assert b"Traceback" not in rest
+    assert list(places.glob("textbank-pg-*")) == []
 
 
 def is_at_work(pid: int) -> bool:

@@ -18,6 +18,7 @@ from gateway.core.rules.errors import BadInput
 from gateway.store import embedded, postgres_programs
 from gateway.store.embedded import PREFIX, EmbeddedServer
 from gateway.store.postgres_programs import cannot_start
+from gateway.store.temporary import TemporaryFolder
 
 pytestmark = pytest.mark.xdist_group("embedded")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="what root must not do")
@@ -214,6 +215,19 @@ def test_what_a_kill_9_leaves_is_swept_by_the_next_start() -> None:
         assert server.root.name.startswith(PREFIX)
         assert not root.exists()
         assert embedded._is_gone(left.pid, None)
+
+
+def test_a_list_that_a_kill_9_left_is_swept_by_the_next(temporary: Path) -> None:
+    """People's phones don't stay in the temporary folder."""
+    place = temporary / "lists"
+    place.mkdir()
+    made = "import os, pathlib; from gateway.store.temporary import TemporaryFolder as T"
+    killed = f"{made}; f = T('textbank-list-', pathlib.Path({str(place)!r})); os.kill(os.getpid(), 9)"
+    assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == -signal.SIGKILL
+    assert len(list(place.iterdir())) == 1
+    with TemporaryFolder("textbank-list-", place) as folder:
+        assert list(place.iterdir()) == [folder.path]
+    assert list(place.iterdir()) == []
 
 
 def test_what_a_living_process_has_is_not_swept() -> None:
