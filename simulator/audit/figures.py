@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 from phonenumbers import PhoneNumber
 from phonenumbers.timezone import time_zones_for_number
 
-from simulator.audit.ends import BAD_NUMBER, EXPIRED, FILTERED, SUSPENDED, TMOBILE_CAPPED, Ends, ends
+from simulator.audit.ends import (
+    BAD_NUMBER,
+    EXPIRED,
+    FILTERED,
+    SETTLING,
+    SUSPENDED,
+    TMOBILE_CAPPED,
+    UNREGISTERED,
+    Ends,
+    ends,
+)
 from simulator.audit.filter_record import Cause, Record, causes, no_record, noticed
 from simulator.audit.records import Books
 from simulator.audit.slow_hour import SlowHour, slow_hours
@@ -58,6 +68,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     untexted: int = 0  # people
     untexted_by_zone: Mapping[str, int] = {}  # people by IANA zone
     purchases_failed: int = 0
+    unknown_numbers: int = 0  # texts refused because carriers did not know our number yet
     unanswered: int = 0  # conversations that still need attention
     presses: Presses = NO_PRESSES
     script_findings: tuple[str, ...] = ()
@@ -110,6 +121,7 @@ def gather(
         untexted=len(untexted),
         untexted_by_zone=_by_zone(untexted),
         purchases_failed=int((ledger.purchases.columns()["code"] > 0).sum()),
+        unknown_numbers=codes[UNREGISTERED] + codes[SETTLING],
         unanswered=unanswered,
         presses=presses,
         script_findings=script_findings,

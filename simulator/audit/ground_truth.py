@@ -74,7 +74,7 @@ class Wishes:
 
     def __init__(self, ledger: Ledger) -> None:
         inbound = ledger.inbound.columns()
-        meant = np.array([_wish(text) for text in ledger.inbound_texts], np.int8)
+        meant = np.array([wish(text) for text in ledger.inbound_texts], np.int8)
         person, at = inbound["person"][meant != 0], inbound["at"][meant != 0]
         self._people = distinct(person)
         keys = self._keys(person, at)
@@ -105,7 +105,7 @@ class Wishes:
         return keys
 
 
-def _wish(text: str) -> int:
+def wish(text: str) -> int:
     """1 to be left alone, -1 for more texts, 0 neither."""
-    intent = intent_of(text)
+    intent = intent_of(text.strip())
     return 0 if intent is None else _WISHES.get(intent, 0)

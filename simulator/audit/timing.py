@@ -112,7 +112,7 @@ def _waiting_texts(ledger: Ledger) -> tuple[Integers, Floats]:
     """Whose texts wait for a volunteer since when: all but the keywords, of which the gateway takes care."""
     deliveries = ledger.inbound_deliveries.columns()
     rows, first = np.unique(deliveries["n"], return_index=True)
-    needs = [intent_of(ledger.inbound_texts[n]) not in _NEEDS_NOBODY for n in rows.tolist()]
+    needs = [intent_of(ledger.inbound_texts[n].strip()) not in _NEEDS_NOBODY for n in rows.tolist()]
     chosen = np.array(needs, np.bool_)
     person: Integers = ledger.inbound.columns()["person"][rows[chosen]]
     return person, deliveries["at"][first][chosen]

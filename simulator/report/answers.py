@@ -21,7 +21,7 @@ from simulator.report.words import (
 
 HOURS_OVER = 1202
 _NAMES: Mapping[str, str] = {ALL: "the campaign's", **{name: f"{CARRIER_NAMES[name]}'s" for name in CARRIERS}}
-_BINDS = 0.9  # of a granted rate: from here it sets the pace
+RATE_BINDS = 0.9  # of a granted rate: from here it sets the pace
 
 
 def answer(result: Result, scenario: Scenario, facts: Facts) -> str:
@@ -54,7 +54,7 @@ def _finish(result: Result, scenario: Scenario, facts: Facts) -> str:
         else ""
     )
     if not troubles:
-        return f"Yes: {finished}, and {_lost_to_filter(filtered, hidden)}."
+        return f"Yes: {finished}; {_lost_to_filter(filtered, hidden)}."
     told = " and ".join(text for _, text in sorted(troubles, reverse=True))
     said_no = facts.untexted or unlawful or worst > limits.max_filtered_share
     return f"{'No' if said_no else 'Almost'}: {f'{finished}, but ' if finished else ''}{told}."
@@ -152,7 +152,7 @@ def _opt_outs(result: Result, scenario: Scenario, facts: Facts) -> str:
 def _rates(result: Result, scenario: Scenario, facts: Facts) -> str:
     """Which rate binds, and how long do presses wait for it?"""
     most, times = facts.busiest[0], facts.timing
-    binds = "set the pace" if most.share >= _BINDS else "was nearest to its limit, and bound nobody"
+    binds = "set the pace" if most.share >= RATE_BINDS else "was nearest to its limit, and bound nobody"
     wait = (
         ""
         if isnan(times.wire_half_s)

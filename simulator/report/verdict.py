@@ -9,7 +9,7 @@ import msgspec
 from simulator.audit.figures import Facts
 from simulator.audit.filter_record import Cause
 from simulator.model.scenario import Scenario
-from simulator.report.answers import HOURS_OVER, answer
+from simulator.report.answers import HOURS_OVER, RATE_BINDS, answer
 from simulator.report.result import INVARIANT_RULES, Counts, Result, Verdict
 from simulator.report.words import clock, closing_at, counted, percent, roughly, share_of, span
 
@@ -214,8 +214,7 @@ def _slow(scenario: Scenario, facts: Facts) -> Iterator[Reason]:
         yield Reason(
             "limit",
             f"From a press of Send to the hand-over one text in a hundred took {roughly(times.wire_most_s)} or longer, "
-            f"half {roughly(times.wire_half_s)}: the granted rate, a daily cap or the hours held them. Press Send more "
-            "slowly, or ask for a higher rate.",
+            f"half {roughly(times.wire_half_s)}. {_why_slow(facts)}",
         )
     if times.answer_most_s > limits.warn_answer_s:
         yield Reason(
@@ -223,6 +222,17 @@ def _slow(scenario: Scenario, facts: Facts) -> Iterator[Reason]:
             f"One reply in ten waited {roughly(times.answer_most_s)} or longer for a volunteer, half {roughly(times.answer_half_s)}. "
             "Keep more volunteers at the desk.",
         )
+
+
+def _why_slow(facts: Facts) -> str:
+    """What most likely held texts up, and what to do about it."""
+    if facts.capped or facts.tmobile_held_back:
+        return "T-Mobile's daily cap held them: spread the bank over more days."
+    if facts.busiest and facts.busiest[0].share >= RATE_BINDS:
+        return "A granted rate set the pace: ask for a higher one, or press Send more slowly."
+    if facts.unknown_numbers:
+        return "They waited for new numbers that carriers did not know yet: buy numbers the day before."
+    return "Look at the plots of queue and rates for the hour."
 
 
 def _late(result: Result, facts: Facts) -> Iterator[Reason]:

@@ -98,10 +98,15 @@ def result(**changes) -> Result:
 
 
 def rehearsed(
-    count: int = 400, *, violations: tuple[Violation, ...] = (), rejects: Path | None = None, script=None
+    count: int = 400,
+    *,
+    violations: tuple[Violation, ...] = (),
+    rejects: Path | None = None,
+    script=None,
+    scenario: str = "election-day",
 ) -> Rehearsed:
     """The whole record, judged."""
-    scenario, ledger, people = texted(count)
+    world, ledger, people = texted(count, scenario=scenario)
     broken = {**dict.fromkeys(INVARIANTS, 0)}
     for violation in violations:
         broken[violation.invariant] += 1
@@ -124,8 +129,8 @@ def rehearsed(
         trace_hash=ledger.trace_hash(),
         cost_usd=ledger.cost_usd,
     )
-    plan = Plan(scenario, count, Path("list.csv") if rejects else None, script, 1, rejects)
-    outcome = judged(outcome, scenario, gather(ledger, people, scenario))
+    plan = Plan(world, count, Path("list.csv") if rejects else None, script, 1, rejects)
+    outcome = judged(outcome, world, gather(ledger, people, world))
     return Rehearsed(plan, outcome, ledger, people, list(violations))
 
 

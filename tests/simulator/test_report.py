@@ -10,21 +10,18 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 
 from simulator.audit.ends import ends
 from simulator.audit.records import Violation
-from simulator.model.carriers import CARRIERS
 from simulator.model.draws import Draws
 from simulator.model.ledger import Ledger
 from simulator.model.population import Population
 from simulator.model.scenario import load, shipped
 from simulator.report import page as report
-from simulator.report import plots
 from simulator.report.assumptions import parameters
 from simulator.report.folder import FILES, AlreadyTaken, own_folder
-from simulator.report.plots import CARRIER_COLOURS, OUTCOMES, figures, outcome_index
+from simulator.report.plots import figures
 from simulator.report.result import INVARIANT_RULES, INVARIANTS
 from simulator.report.summary import carrier_rows, code_rows, span, write_summary
 from tests.simulator.sample_rehearsal import rehearsed, result, snapshot
@@ -188,83 +185,6 @@ def test_a_run_that_fails_leaves_no_empty_folder_and_keeps_what_it_wrote(tmp_pat
         with pytest.raises(KeyboardInterrupt):
             run(what)
     assert [path.name for path in tmp_path.iterdir()] == ["half"]
-
-
-# ------------------------------------------------------------ the plots
-
-
-def test_every_plot_is_valid_plotly_and_small(sample, history) -> None:
-    for figure in figures(sample, history):
-        assert figure.question.endswith("?")
-        assert figure.answer.endswith(".")
-        assert len(go.Figure(figure.spec).data) == len(figure.spec["data"]) > 0
-        assert all(len(trace["x"]) <= 450 for trace in figure.spec["data"])
-
-
-@pytest.mark.parametrize("virtual_s", [30.0, 3600.0, 45_000.0, 61_200.0, 400_000.0, 40_000_000.0])
-def test_time_is_cut_into_few_bins(virtual_s: float) -> None:
-    assert 1 <= np.ceil(virtual_s / plots._bin_s(virtual_s)) <= 160
-
-
-def by_key(sample, history=()):
-    return {
-        figure.key: {trace["name"]: trace for trace in figure.spec["data"]}
-        for figure in figures(sample, history)
-    }
-
-
-def test_the_plots_count_what_the_ledger_counts(sample, history) -> None:
-    traces, totals = by_key(sample, history), sample.ledger.counts()
-    per_bin = 300 / 60  # minutes
-    assert sum(traces["flow"]["handed to the provider"]["y"]) * per_bin == totals.submitted == 400
-    assert round(sum(traces["flow"]["delivered"]["y"]) * per_bin) == totals.delivered
-    assert sum(traces["answers"]["replies in words"]["y"]) == 5
-    assert sum(traces["answers"]["STOP and its kin"]["y"]) == 5
-    assert sum(traces["numbers"]["people"]["y"]) == 400
-    assert sorted(traces["numbers"]["texts"]["y"]) == [200, 200]
-    assert traces["waiting"]["in the provider's queue"]["y"][-1] == 0
-    assert traces["waiting"]["waiting in all"]["y"] == [entry.waiting for entry in history]
-    assert sum(trace["y"][-1] for trace in traces["cost"].values()) == pytest.approx(
-        sample.ledger.cost_usd, abs=1e-3
-    )
-    shares = np.sum([trace["x"] for trace in traces["outcomes"].values()], axis=0)
-    assert shares == pytest.approx(100, abs=0.01)
-
-
-def layouts(sample, history=()):
-    return {figure.key: figure.spec["layout"] for figure in figures(sample, history)}
-
-
-def test_legends_read_in_the_order_of_the_traces(sample) -> None:
-    assert {layout["legend"]["traceorder"] for layout in layouts(sample).values()} == {"normal"}
-
-
-def test_few_waiting_texts_are_counted_in_whole_ones(sample, history) -> None:
-    assert "dtick" not in layouts(sample, history)["waiting"]["yaxis"]
-    assert layouts(sample, [snapshot(virtual_s=1.0, waiting=3)])["waiting"]["yaxis"]["dtick"] == 1
-
-
-def test_times_are_the_campaigns_local_times(sample) -> None:
-    starts = by_key(sample)["flow"]["delivered"]["x"]
-    assert (starts[0], starts[1]) == ("2026-11-03 09:00:00", "2026-11-03 09:05:00")
-
-
-def test_a_carrier_keeps_its_colour_and_has_one_of_its_own(sample) -> None:
-    assert len(set(CARRIER_COLOURS.values())) == len(CARRIERS)
-    names = {plots.CARRIER_NAMES[name]: colour for name, colour in CARRIER_COLOURS.items()}
-    curves = by_key(sample)["latency"]
-    assert {"AT&T", "T-Mobile", "Verizon"} <= set(curves)
-    assert all(curve["line"]["color"] == names[name] for name, curve in curves.items())
-    assert all(curve["x"] == sorted(curve["x"]) for curve in curves.values())
-
-
-def test_every_message_has_one_outcome(sample) -> None:
-    found = np.bincount(outcome_index(ends(sample.ledger)), minlength=len(OUTCOMES))
-    totals = sample.ledger.counts()
-    assert found.sum() == totals.submitted
-    assert found[0] == totals.delivered
-    assert found[1] == totals.sent
-    assert found[3] == totals.filtered
 
 
 def test_a_rehearsal_in_which_nothing_happened_still_has_a_report() -> None:

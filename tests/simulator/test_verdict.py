@@ -197,7 +197,7 @@ def answered(asks: str, changes: dict[str, object], **of_result: object) -> str:
 @pytest.mark.parametrize(
     ("asks", "changes", "of_result", "sentence"),
     [
-        ("finish", {}, {}, "Yes: everybody who can be texted was, the last at 19:00, and 0.5% of the texts were filtered."),
+        ("finish", {}, {}, "Yes: everybody who can be texted was, the last at 19:00; 0.5% of the texts were filtered."),
         ("finish", {"filtered": 20}, {}, "Almost: everybody who can be texted was, the last at 19:00, but 2.0% of the texts were filtered."),
         ("finish", {"filtered": 40}, {}, "No: everybody who can be texted was, the last at 19:00, but 4.0% of the texts were filtered."),
         ("finish", {"untexted": 250}, {}, "No: 250 of 1,000 people were not texted by the end."),
