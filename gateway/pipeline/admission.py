@@ -52,7 +52,8 @@ class NotDecided(TextbankError):
 
 class _Pending(msgspec.Struct, gc=False):
     """A request on its way into the books. `lost`: tries of which nobody knows whether they were written;
-    `conflicts`: how often the person had changed under our hands."""
+    `conflicts`: how often the person had changed under our hands; `asked_at_revision`: of the person's conversation,
+    as whoever asked had seen it."""
 
     request: Request
     script: str | None
@@ -60,6 +61,7 @@ class _Pending(msgspec.Struct, gc=False):
     message_id: int = 0
     lost: "tuple[_Try, ...]" = ()
     conflicts: int = 0
+    asked_at_revision: int | None = None
     outcome: "Outcome | KeyReused | None" = None
 
 
@@ -291,6 +293,11 @@ class Admission:
                 [each.row for each in tries],
                 now + self._settled_s,
                 keyed,
+                [
+                    each.row.contact_id
+                    for item, each in zip(items, tries, strict=True)
+                    if each.row.seen_revision != item.asked_at_revision
+                ],
             )
         except DatabaseGone:
             for item, each in zip(items, tries, strict=True):
@@ -334,6 +341,8 @@ class Admission:
         return self._clock.now() - self._campaigns[campaign_id].settings.safeguards.same_text_s
 
     def _try(self, campaign: Campaign, item: _Pending, recipient: Recipient, now: float) -> _Try:
+        if item.asked_at_revision is None:
+            item.asked_at_revision = recipient.revision
         locked = item.conflicts >= _ROUNDS
         decision = decide(campaign, item.request, recipient, item.message_id, now, locked=locked)
         straight = None

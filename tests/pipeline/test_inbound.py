@@ -6,13 +6,14 @@ import pytest
 
 from gateway.core.rules.campaign import CampaignKey, CampaignSettings
 from gateway.core.rules.safeguards import Kind
+from gateway.p2p.bank import Scripts
 from gateway.pipeline import inbound
 from gateway.providers.base import InboundText
 from gateway.store import campaigns, contacts, numbers
 from gateway.store.campaigns import CampaignRow
 from gateway.store.contacts import ContactRow
 from gateway.store.numbers import NumberRow
-from tests.pipeline.world import CAMPAIGN, GROUP, SCOPE, World, number_phone, phone
+from tests.pipeline.world import ACTION, CAMPAIGN, GROUP, SCOPE, VOLUNTEER, World, number_phone, phone
 
 
 async def opted_out(world: World) -> list[str]:
@@ -44,6 +45,29 @@ def test_the_last_stop_or_start_decides(play, texts: list[str], out: bool, at_on
         outcome = await world.submit(1)
         assert outcome.code == (1302 if out else None)
         assert await world.store.fetch_value("SELECT count(*) FROM inbound_texts") == len(texts)
+
+    play(story)
+
+
+def test_an_answer_closes_only_what_its_volunteer_saw(play):
+    """A person who writes again while the answer is typed still waits for one."""
+
+    async def story(world: World) -> None:
+        async def screen() -> list[str]:
+            bank = world.gateway.bank
+            shown = await bank.inbox(CAMPAIGN, ACTION, VOLUNTEER, take_over_s=600.0)
+            return [each.body for each in shown]
+
+        await world.gateway.bank.publish(CAMPAIGN, ACTION, "Title", Scripts(initials=("Hello",)), seed=1)
+        await world.submit(1, action_id=ACTION)
+        await world.write(1, "Yes")
+        assert await screen() == ["Yes"]
+        await world.write(1, "But where?")
+        answer = {"kind": Kind.REPLY, "action_id": ACTION}
+        assert (await world.submit(1, "Thank you!", **answer)).admitted
+        assert await screen() == ["But where?"]
+        assert (await world.submit(1, "At the town hall", **answer)).admitted
+        assert await screen() == []
 
     play(story)
 
