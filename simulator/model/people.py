@@ -62,6 +62,9 @@ class PeopleParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     further_reply_factor: Share = 0.6  # each further reply is that much rarer [A]
     second_reply_median_s: Positive = 120.0  # [A]
     second_reply_p99_s: Positive = 3600.0  # [A]
+    second_thoughts_share: Share = (
+        0.01  # of people who reply: send a keyword a while later, answered or not [A]
+    )
     leave_after_answer_share: Share = 0.02  # of people who get an answer: send a keyword [A]
     cold_factor: Share = (
         0.5  # who ignored the last text reacts to the next at this share of the first rate [A]
@@ -143,6 +146,7 @@ class People:
         self._text_luck = draws.stream("people/text")
         self._intent_luck = draws.stream("people/intent")
         self._spanish_luck = draws.stream("people/spanish")
+        self._second_thoughts_luck = draws.stream("people/second thoughts")
         self._start_luck = draws.stream("people/start again")
         self._anger_luck = draws.stream("people/anger")
         self._wave_luck = draws.stream("people/stop wave")
@@ -219,8 +223,15 @@ class People:
                 return
         delay_s = self._first_delay_s(phone, nth)
         self._later(delay_s, _Reply(index, phone, sender, intent, nth))
+        if plan & ~_COMPLAINS == Reaction.REPLIES:
+            self._perhaps_think_again(delay_s, _Reply(index, phone, sender, Intent.KEYWORD, nth))
         if plan & ~_COMPLAINS == Reaction.HOSTILE_BY_KEYWORD:  # STOP, and then what they think of us (F125)
             self._later(delay_s + 10.0, _Reply(index, phone, sender, Intent.ABUSE, nth))
+
+    def _perhaps_think_again(self, delay_s: float, keyword: _Reply) -> None:
+        """A few who reply want no more after all, whether somebody has answered them or not."""
+        if self._second_thoughts_luck(keyword.phone, keyword.nth) < self._parameters.second_thoughts_share:
+            self._later(delay_s + self._second_delay_s(keyword.phone, keyword.nth), keyword)
 
     def _react_to_answer(self, index: int, phone: int, sender: int, nth: int, luck: float) -> None:
         """Somebody who replied got an answer: reply again, less and less often, or have enough."""

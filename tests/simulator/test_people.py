@@ -133,7 +133,7 @@ def test_a_few_start_again():
 
 
 def test_second_replies_get_rarer():
-    town = Town(always(reply_share=1.0))
+    town = Town(always(reply_share=1.0, second_thoughts_share=0.0))
     rounds = []
     for _ in range(4):
         before = len(town.wrote)
@@ -142,6 +142,14 @@ def test_second_replies_get_rarer():
     assert rounds[0] == 2_000
     assert rounds[1] / 2_000 == pytest.approx(0.47, abs=0.05)
     assert rounds[0] > rounds[1] > rounds[2] > rounds[3] > 0
+
+
+def test_some_who_replied_want_no_more_after_all():
+    town = Town(always(reply_share=1.0, second_thoughts_share=0.2))
+    town.text(range(2_000))
+    left = sum(intent_of(body) is Intent.KEYWORD for *_, body in town.wrote)
+    assert left / 2_000 == pytest.approx(0.2, abs=0.03)
+    assert len(town.wrote) == 2_000 + left == 2_000 + town.people.opt_outs.keyword
 
 
 def test_a_reassigned_number_answers_wrong_number():

@@ -14,7 +14,18 @@ from simulator.model.draws import Draws
 from simulator.model.population import Population
 from simulator.model.scenario import BadScenario, load, shipped
 
-SHIPPED = ("bad-list", "carrier-brownout", "election-day", "small-town", "window-close")
+SHIPPED = (
+    "bad-list",
+    "capped-nonprofit",
+    "carrier-brownout",
+    "cold-list",
+    "election-day",
+    "election-week",
+    "everything-breaks",
+    "fast-thumbs",
+    "small-town",
+    "window-close",
+)
 
 
 def write(tmp_path, text, name="mine.toml"):
@@ -180,7 +191,7 @@ def test_missing_keys_are_named(tmp_path):
 def test_an_unknown_name_lists_what_there_is():
     with pytest.raises(BadScenario) as caught:
         load("electon-day")
-    assert caught.value.do.startswith("did you mean election-day? there are bad-list, carrier-brownout,")
+    assert caught.value.do.startswith("did you mean election-day? there are bad-list, capped-nonprofit,")
 
 
 @pytest.mark.parametrize("path", ["missing.toml", "folder/missing"])
