@@ -119,6 +119,7 @@ class Gateway:
         self.inbound_station = Inbound(
             database,
             self.campaigns,
+            clock,
             self.metrics,
             window_s=windows.inbound_s,
             max_rows=windows.max_rows,

@@ -172,7 +172,7 @@ class Retention(Section, frozen=True):
     inbound_days: Annotated[
         Annotated[int, Meta(ge=31, le=36_500)] | None,
         Meta(
-            description="for how many days what a person wrote is kept once it is answered; default: for ever"
+            description="for how many days people's texts are kept once answered, till their month goes; default: for ever"
         ),
     ] = None
     every_s: Annotated[

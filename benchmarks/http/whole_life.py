@@ -94,7 +94,7 @@ async def _all_are_stored(house: House, watch: Watch) -> None:
     """Whoever was texted last answers a few seconds later, when the clock has stopped already."""
     await asyncio.sleep(_LAST_REPLY_S)
     stored, written = (
-        await house.store.fetch_value("SELECT count(*) FROM inbound_texts"),
+        await house.store.fetch_value("SELECT count(*) FROM inbound"),
         await watch.replies(),
     )
     if stored != written:
@@ -109,7 +109,7 @@ async def _lives(
     if delivered < count:
         raise RuntimeError(f"{count - delivered} of {count} messages were not delivered")
     replies = await house.store.fetch_value(
-        "SELECT count(*) FROM inbound_texts WHERE campaign_id = $1", campaign_id
+        "SELECT count(*) FROM inbound WHERE campaign_id = $1", campaign_id
     )
     cpu_us = {name: round(1e6 * each / count, 1) for name, each in used_s.items()}
     return Lives(count, replies, round(seconds, 3), round(count / seconds, 1), cpu_us)

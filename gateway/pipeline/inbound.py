@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from gateway.clock import Clock
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.text.consent import Intent, Reading, read
 from gateway.metrics import Metrics
@@ -25,7 +26,7 @@ from gateway.store import conversations, numbers
 from gateway.store.conversations import Heard, Left, Stored
 from gateway.store.database import Database
 from gateway.store.group_commit import Bound, CommitWindow, WindowOptions
-from gateway.store.ids import Ids
+from gateway.store.ids import IdsByMonth
 from gateway.store.troubles import DatabaseGone
 from gateway.store.windows import CampaignWindows
 
@@ -51,6 +52,7 @@ class Inbound:
         self,
         database: Database,
         campaigns: Campaigns,
+        clock: Clock,
         metrics: Metrics,
         *,
         window_s: float,
@@ -63,7 +65,7 @@ class Inbound:
         self._metrics = metrics
         self._settling = settling
         self._confirm = confirm
-        self._ids = Ids(database)
+        self._ids = IdsByMonth(database, clock)
         self._campaign_of: dict[str, CampaignKey] = {}
         bound = Bound(_MOST_WAITING, _MOST_BYTES)
         self.windows: CampaignWindows[CampaignKey, _Arrived, None] = CampaignWindows(

@@ -24,7 +24,7 @@ WHERE p.organisation_id = $1 AND p.campaign_id = $2 ORDER BY o.phone
 INBOUND = """
 SELECT provider_sid, substr(phone, 2)::bigint, substr(number_phone, 2)::bigint, contact_id IS NOT NULL, intent,
        extract(epoch FROM received_at)::float8
-FROM inbound_texts WHERE organisation_id = $1 AND campaign_id = $2 ORDER BY inbound_id
+FROM inbound WHERE organisation_id = $1 AND campaign_id = $2 ORDER BY inbound_id
 """
 NUMBERS = """
 SELECT substr(phone, 2)::bigint, state FROM numbers

@@ -35,6 +35,7 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     opted_out_at: float | None = None
 
 
+# A text whose id at the provider is in `inbound_ids` was heard before, in whatever month.
 # The last new STOP or START of a person decides; one that came before and comes again is not new.
 # A START that comes late, fetched after its webhook was lost, lifts no newer opt-out, and none that the person has
 # repeated since to any number of the scope. The scalar subquery is worked out for a START alone.
@@ -44,15 +45,19 @@ WITH heard AS (
     SELECT * FROM json_to_recordset($4::json) AS h (
         inbound_id bigint, provider_sid text, phone text, number_phone text, body text, intent text,
         suggests_opt_out boolean, wrong_number boolean, received_at float8)
+), new AS (
+    INSERT INTO inbound_ids (organisation_id, campaign_id, provider_sid, inbound_id)
+    SELECT $1, $2, provider_sid, inbound_id FROM heard ORDER BY inbound_id
+    ON CONFLICT (organisation_id, campaign_id, provider_sid) DO NOTHING
+    RETURNING inbound_id
 ), stored AS (
-    INSERT INTO inbound_texts (organisation_id, campaign_id, inbound_id, provider_sid, contact_id, phone, number_phone,
-      body,
+    INSERT INTO inbound (organisation_id, campaign_id, inbound_id, provider_sid, contact_id, phone, number_phone, body,
         intent, suggests_opt_out, wrong_number, received_at)
     SELECT $1, $2, h.inbound_id, h.provider_sid, c.contact_id, h.phone, h.number_phone, h.body, h.intent,
            h.suggests_opt_out, h.wrong_number, to_timestamp(h.received_at)
     FROM heard h LEFT JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.phone = h.phone
+    WHERE (h.inbound_id IN (SELECT inbound_id FROM new)) IS TRUE -- hashed, not a loop in a loop
     ORDER BY h.inbound_id
-    ON CONFLICT (organisation_id, campaign_id, provider_sid) DO NOTHING
     RETURNING inbound_id, contact_id, phone
 ), fresh AS (
     SELECT h.*, stored.contact_id,
@@ -66,7 +71,7 @@ WITH heard AS (
       AND coalesce((
         SELECT max(i.received_at) FROM campaigns p
         JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = p.campaign_id AND c.phone = f.phone
-        JOIN inbound_texts i ON i.organisation_id = $1 AND i.campaign_id = p.campaign_id
+        JOIN inbound i ON i.organisation_id = $1 AND i.campaign_id = p.campaign_id
          AND i.contact_id = c.contact_id AND i.intent = 'stop'
         WHERE p.organisation_id = $1 AND p.opt_out_scope = $3), '-infinity') <= to_timestamp(f.received_at)
     ORDER BY phone, inbound_id DESC
@@ -119,7 +124,7 @@ SELECT DISTINCT ON (p.organisation_id, p.opt_out_scope, h.phone)
 FROM heard h
 CROSS JOIN campaigns p
 JOIN contacts c ON c.organisation_id = p.organisation_id AND c.campaign_id = p.campaign_id AND c.phone = h.phone
-WHERE NOT EXISTS (SELECT FROM inbound_texts i WHERE i.organisation_id = $1 AND i.campaign_id = $2
+WHERE NOT EXISTS (SELECT FROM inbound_ids i WHERE i.organisation_id = $1 AND i.campaign_id = $2
                   AND i.provider_sid = h.provider_sid)
 ORDER BY p.organisation_id, p.opt_out_scope, h.phone, h.received_at
 ON CONFLICT DO NOTHING
@@ -203,7 +208,7 @@ async def left_since(database: Database, key: CampaignKey, opt_out_scope: int, s
         SELECT c.contact_id, extract(epoch FROM o.opted_out_at)::float8
         FROM opt_outs o JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.phone = o.phone
         WHERE o.organisation_id = $1 AND o.scope = $3 AND o.source = 'keyword' AND o.opted_out_at >= to_timestamp($4)
-          AND EXISTS (SELECT FROM inbound_texts i WHERE i.organisation_id = $1 AND i.campaign_id = $2
+          AND EXISTS (SELECT FROM inbound i WHERE i.organisation_id = $1 AND i.campaign_id = $2
                       AND i.contact_id = c.contact_id AND i.received_at = o.opted_out_at)
         ORDER BY c.contact_id
         """,
@@ -259,7 +264,7 @@ WITH own AS (
 )
 SELECT extract(epoch FROM wanted.attention_at)::float8, t.body, t.suggests_opt_out, t.wrong_number, {FACTS}
 FROM wanted CROSS JOIN LATERAL (
-    SELECT body, suggests_opt_out, wrong_number FROM inbound_texts i
+    SELECT body, suggests_opt_out, wrong_number FROM inbound i
     WHERE i.organisation_id = $1 AND i.campaign_id = $2
       AND i.contact_id = wanted.contact_id ORDER BY inbound_id DESC LIMIT 1) t {ABOUT}
 ORDER BY wanted.attention_at, wanted.contact_id

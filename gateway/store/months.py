@@ -16,7 +16,8 @@ from gateway.store.database import Database
 from gateway.store.troubles import DatabaseBusy
 
 MESSAGES: Final = ("messages", "attempts")
-"""The tables of a month, partitioned alike; a list of months is read from the first."""
+"""A family of tables, partitioned alike; whether a month is there is read from the first."""
+INBOUND: Final = ("inbound",)
 
 _AHEAD: Final = 2  # months that are there before they begin: over a month in which nobody makes one
 _STORAGE: Final = {"messages": "WITH (fillfactor = 60)"}  # room for HOT updates
@@ -37,18 +38,18 @@ async def there(database: Database, family: Sequence[str] = MESSAGES) -> list[in
     return [row[0] for row in await database.fetch(_MONTHS, family[0])]
 
 
-async def make_ahead(database: Database, now: float) -> list[int]:
-    """Makes the partitions of this month and the next ones; returns the months made.
+async def make_ahead(database: Database, now: float) -> list[str]:
+    """Makes the partitions of this month and the next ones; returns the first of each family's.
 
     Where the role may not, or rows of a month lie in `…_other` already, rows go there, and a warning says so.
     """
     made = []
-    for family in (MESSAGES,):
+    for family in (MESSAGES, INBOUND):
         known = await there(database, family)
         for count in range(_AHEAD + 1):
             month = after(month_of(now), count)
             if month not in known and await _make(database, family, month):
-                made.append(month)
+                made.append(f"{family[0]}_{month}")
     return made
 
 

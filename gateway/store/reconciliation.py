@@ -92,7 +92,7 @@ async def unheard(database: Database, key: CampaignKey, provider_sids: Sequence[
     rows = await database.fetch(
         """
         SELECT sid FROM unnest($3::text[]) AS u (sid) WHERE NOT EXISTS (
-            SELECT FROM inbound_texts i WHERE i.organisation_id = $1 AND i.campaign_id = $2 AND i.provider_sid = sid)
+            SELECT FROM inbound_ids i WHERE i.organisation_id = $1 AND i.campaign_id = $2 AND i.provider_sid = sid)
         """,
         *key,
         provider_sids,

@@ -54,22 +54,34 @@ WITH {_PIECE_OF_MESSAGES}, old AS (SELECT * FROM piece), {_REMEMBERED}
 SELECT (SELECT max(message_id) FROM piece), (SELECT count(*) FROM piece WHERE state = ANY ($6::text[]))
 """  # noqa: S608 - fixed texts
 
-# A conversation that waits for an answer keeps the texts that are to be answered.
-_INBOUND = """
-WITH piece AS (
-    SELECT inbound_id, contact_id, received_at FROM inbound_texts
-    WHERE organisation_id = $1 AND campaign_id = $2 AND inbound_id >= $3 AND inbound_id < $4 ORDER BY inbound_id LIMIT $5
-), old AS (
-    SELECT piece.inbound_id FROM piece
-    LEFT JOIN conversations v ON v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = piece.contact_id
-    WHERE piece.received_at < to_timestamp($6) AND v.attention_at IS NULL
-), gone AS (
-    DELETE FROM inbound_texts i USING old
+# A conversation that waits for an answer keeps the texts that are to be answered. That a text was heard is forgotten with
+# the text: nobody brings one again that late.
+_PIECE_OF_INBOUND = """piece AS (
+    SELECT i.inbound_id, i.provider_sid, i.received_at, v.attention_at IS NOT NULL AS is_needed
+    FROM (SELECT inbound_id, provider_sid, contact_id, received_at FROM inbound
+          WHERE organisation_id = $1 AND campaign_id = $2 AND inbound_id >= $3 AND inbound_id < $4
+          ORDER BY inbound_id LIMIT $5) i
+    LEFT JOIN conversations v ON v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = i.contact_id
+)"""
+_FORGOTTEN = """forgotten AS (
+    DELETE FROM inbound_ids k USING old
+    WHERE k.organisation_id = $1 AND k.campaign_id = $2 AND k.provider_sid = old.provider_sid
+)"""
+_INBOUND = f"""
+WITH {_PIECE_OF_INBOUND}, old AS (
+    SELECT inbound_id, provider_sid FROM piece WHERE received_at < to_timestamp($6) AND NOT is_needed
+), {_FORGOTTEN}, gone AS (
+    DELETE FROM inbound i USING old
     WHERE i.organisation_id = $1 AND i.campaign_id = $2 AND i.inbound_id = old.inbound_id
+      AND i.inbound_id >= $3 AND i.inbound_id < $4
     RETURNING i.inbound_id
 )
 SELECT (SELECT max(inbound_id) FROM piece), (SELECT count(*) FROM old), (SELECT count(*) FROM gone)
-"""
+"""  # noqa: S608 - fixed texts
+_READY_INBOUND = f"""
+WITH {_PIECE_OF_INBOUND}, old AS (SELECT provider_sid FROM piece WHERE NOT is_needed), {_FORGOTTEN}
+SELECT (SELECT max(inbound_id) FROM piece), (SELECT count(*) FROM piece WHERE is_needed)
+"""  # noqa: S608 - fixed texts
 
 
 async def delete_messages(
@@ -94,3 +106,12 @@ async def delete_inbound(database: Database, key: CampaignKey, ids: range, befor
     """Of the next texts those that came before an instant (Unix seconds) and wait for no answer."""
     [row] = await database.fetch(_INBOUND, *key, ids.start, ids.stop, rows, before)
     return Piece(*row)
+
+
+async def ready_inbound(
+    database: Database, key: CampaignKey, ids: range, rows: int
+) -> tuple[int | None, int]:
+    """Makes the next texts ready to go with their month. Returns the last one's id, None when there was none, and how
+    many wait for an answer."""
+    [row] = await database.fetch(_READY_INBOUND, *key, ids.start, ids.stop, rows)
+    return row[0], row[1]

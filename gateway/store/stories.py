@@ -117,7 +117,7 @@ FROM numbers n WHERE n.organisation_id = $1 AND n.campaign_id = $2
   AND n.number_id = ANY ($3::bigint[]) ORDER BY n.number_id
 """
 _TEXTS = """
-SELECT extract(epoch FROM received_at)::float8, body, intent FROM inbound_texts
+SELECT extract(epoch FROM received_at)::float8, body, intent FROM inbound
 WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3
   AND received_at >= to_timestamp($4) ORDER BY inbound_id LIMIT $5
 """

@@ -1,7 +1,7 @@
 """Retention: messages and people's texts go when they are older than they are kept; by default they are kept for ever.
 Idempotency keys are always kept for three days.
 
-A month's messages go together when the last of them is too old: their partitions are dropped. What lies in no month's
+A month's rows go together when the last of them is too old: their partitions are dropped. What lies in no month's
 partition, and what is left of a month of which somebody still needs a row, goes in small pieces with rests between
 them: whoever sends meanwhile does not notice. Opt-outs, contacts, conversations and what was texted in an action stay.
 """
@@ -45,7 +45,7 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
 
     tables: Sequence[str]
     delete: Delete
-    ready: Ready | None = None
+    ready: Ready
     before: dict[CampaignKey, float]
 
 
@@ -92,8 +92,9 @@ class Retention:
         if self._inbound_days is not None:
             keys = (NOBODYS, *(each.key for each in campaigns))
             yield _Kept(
-                tables=["inbound_texts"],
+                tables=months.INBOUND,
                 delete=retention.delete_inbound,
+                ready=retention.ready_inbound,
                 before=dict.fromkeys(keys, now - self._inbound_days * DAY_S),
             )
 
@@ -101,7 +102,7 @@ class Retention:
         there = await months.there(self._database, kept.tables)
         past = [each for each in there if is_past(each, min(kept.before.values(), default=0.0))]
         for month in past:
-            if kept.ready is not None and await self._drop(kept, kept.ready, month, end):
+            if await self._drop(kept, month, end):
                 _log.info("a month is too old", what=kept.tables[0], month=month)
         elsewhere = ids_outside([each for each in there if each not in past])
         for key, before in kept.before.items():
@@ -109,10 +110,10 @@ class Retention:
             if gone:
                 _log.info("too old", what=kept.tables[0], campaign_id=key.campaign_id, rows=gone)
 
-    async def _drop(self, kept: _Kept, ready: Ready, month: int, end: float) -> bool:
+    async def _drop(self, kept: _Kept, month: int, end: float) -> bool:
         """Whether the month is gone; it stays while somebody needs a row of it."""
         for key in kept.before:
-            if not await self._make_ready(ready, key, ids_of(month), end):
+            if not await self._make_ready(kept.ready, key, ids_of(month), end):
                 return False
         return await months.drop(self._database, month, kept.tables)
 

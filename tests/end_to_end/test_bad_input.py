@@ -123,7 +123,7 @@ async def test_forged_callbacks_change_nothing(town: Town) -> None:
         assert answer == 403
     assert await town.metric('p2p_webhooks_total{result="bad_signature"') == 4
     assert await town.states() == before
-    assert await town.store.fetch_value("SELECT count(*) FROM inbound_texts") == 0
+    assert await town.store.fetch_value("SELECT count(*) FROM inbound") == 0
     assert await town.store.fetch_value("SELECT count(*) FROM opt_outs") == 0
 
 

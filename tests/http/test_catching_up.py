@@ -115,7 +115,7 @@ async def test_a_lost_stop_is_fetched_once_and_is_in_force(dsn: str) -> None:
         assert (await scene.worker.gateway.admission.submit(request)).code == 1302
         poll = chores_of(scene.worker.settings, scene.worker.gateway)[0]
         await poll._work(SOME_DAY)
-        assert await scene.store.fetch_value("SELECT count(*) FROM inbound_texts") == 1
+        assert await scene.store.fetch_value("SELECT count(*) FROM inbound") == 1
         assert await scene.metric("p2p_recovered_total", what="inbound") == 1
         assert await scene.metric("p2p_webhooks_total", type="inbound", result="duplicate") == 0
         done = await scene.store.fetch_value("SELECT done_until FROM chores WHERE name = 'inbound_poll'")

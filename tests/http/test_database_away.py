@@ -22,7 +22,7 @@ FULL = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$;
 CREATE TRIGGER refuses BEFORE INSERT OR UPDATE ON messages EXECUTE FUNCTION refuse();
-CREATE TRIGGER refuses BEFORE INSERT OR UPDATE ON inbound_texts EXECUTE FUNCTION refuse()
+CREATE TRIGGER refuses BEFORE INSERT OR UPDATE ON inbound EXECUTE FUNCTION refuse()
 """
 HANG_UP = """
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity

@@ -158,7 +158,7 @@ async def test_a_stop_is_heard_whatever_stands_around_it(house: House, sid: str,
         return
     assert answer.status == 200
     assert (await house.writes(1, body, sid=sid)).status == 200  # again
-    assert await house.count("inbound_texts") == 1
+    assert await house.count("inbound") == 1
     assert (await house.send(1)).body["code"] == 1302
 
 

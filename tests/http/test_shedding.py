@@ -95,7 +95,7 @@ async def test_who_is_refused_is_counted(full: House) -> None:
 async def test_a_stop_goes_through_while_sends_are_refused(full: House) -> None:
     assert (await full.send()).status == 503
     assert (await full.writes(1, "STOP")).status == 200
-    assert await full.count("inbound_texts") == 1
+    assert await full.count("inbound") == 1
     load(full).places = 10
     assert (await full.send()).body["state"] == "blocked"
 

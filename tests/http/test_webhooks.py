@@ -37,7 +37,7 @@ async def test_only_what_is_signed_for_the_public_address_comes_in(
 ) -> None:
     answer = await house.webhook(INBOUND, inbound_form(SID, phone(1), "Sí, STOP? 👍"), **how)
     assert answer.status == status
-    assert await house.count("inbound_texts") == (status == 200)
+    assert await house.count("inbound") == (status == 200)
     refused = await house.metric('p2p_webhooks_total{result="bad_signature",type="inbound"}')
     assert refused == (status == 403)
 
@@ -67,7 +67,7 @@ async def test_a_text_is_stored_before_it_is_answered_and_once(house: House, rep
         answer = await house.writes(1, "who is this?", sid=SID)
         assert (answer.status, answer.headers["Content-Type"]) == (200, "text/xml; charset=utf-8")
         assert answer.body.endswith(b"<Response/>")
-        assert await house.count("inbound_texts") == 1
+        assert await house.count("inbound") == 1
 
 
 async def test_an_opt_out_is_in_force_with_the_answer(house: House) -> None:
@@ -100,12 +100,12 @@ async def test_what_is_none_of_ours_is_answered_and_forgotten(
 ) -> None:
     """An error would only bring it back."""
     assert (await house.webhook(path, form)).status == 204
-    assert await house.count("inbound_texts") == 0
+    assert await house.count("inbound") == 0
 
 
 async def test_a_text_may_hold_anything(house: House) -> None:
     assert (await house.writes(1, "a\x00b &=+% 🤷")).status == 200
-    assert await house.store.fetch_value("SELECT body FROM inbound_texts") == "ab &=+% 🤷"
+    assert await house.store.fetch_value("SELECT body FROM inbound") == "ab &=+% 🤷"
 
 
 @pytest.mark.parametrize(
@@ -131,5 +131,5 @@ async def test_a_body_is_a_form_within_bounds(
 
 async def test_our_own_number_is_the_conversations(house: House) -> None:
     await house.writes(2, "hello")
-    row = await house.store.fetch_row("SELECT campaign_id, contact_id, number_phone FROM inbound_texts")
+    row = await house.store.fetch_row("SELECT campaign_id, contact_id, number_phone FROM inbound")
     assert tuple(row) == (1, 2, NUMBER)

@@ -184,7 +184,7 @@ def test_an_opt_out_whose_writing_was_not_heard_of_is_confirmed(play):
     """Written, and the connection broke: the second try finds nothing new in it."""
 
     async def story(world: World) -> None:
-        world.database.once(world.database.after, "INTO inbound_texts", world.lose_the_answer)
+        world.database.once(world.database.after, "INTO inbound", world.lose_the_answer)
         await world.write(1, "STOP")
         await world.wait(30)
         assert bodies(world) == [TEXT]

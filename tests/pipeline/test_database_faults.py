@@ -116,7 +116,7 @@ def test_a_text_heard_and_the_answer_lost_is_kept_once(play):
         met = world.database.once(world.database.after, HEAR, world.lose_the_answer)
         await world.write(1, "STOP")
         assert met.done()
-        assert await world.store.fetch_value("SELECT count(*) FROM inbound_texts") == 1
+        assert await world.store.fetch_value("SELECT count(*) FROM inbound") == 1
         assert await world.store.fetch_value("SELECT phone FROM opt_outs") == phone(1)
 
     play(story)
@@ -339,7 +339,7 @@ def test_texts_to_a_number_that_has_to_be_looked_up_keep_their_order(play):
         await world.gateway.inbound(said(1, "STOP"))
         for each in later:
             await each
-        rows = await world.store.fetch("SELECT provider_sid FROM inbound_texts ORDER BY inbound_id")
+        rows = await world.store.fetch("SELECT provider_sid FROM inbound ORDER BY inbound_id")
         assert [row[0] for row in rows] == ["IN1", "IN2", "IN3"]
         assert await world.store.fetch_value("SELECT phone FROM opt_outs") == person
 
@@ -357,7 +357,7 @@ SPACE_AGAIN = "DROP FUNCTION refuse() CASCADE"
 
 
 @pytest.mark.parametrize("code", ["53100", "53200", "57014", "40P01", "25006"])
-@pytest.mark.parametrize("table", ["messages", "inbound_texts", "opt_outs"])
+@pytest.mark.parametrize("table", ["messages", "inbound", "opt_outs"])
 def test_while_the_database_refuses_nothing_is_lost_or_called_a_defect(play, table: str, code: str):
     async def story(world: World) -> None:
         await world.send_all([1])

@@ -44,7 +44,7 @@ def test_the_last_stop_or_start_decides(play, texts: list[str], out: bool, at_on
         assert await opted_out(world) == ([phone(1)] if out else [])
         outcome = await world.submit(1)
         assert outcome.code == (1302 if out else None)
-        assert await world.store.fetch_value("SELECT count(*) FROM inbound_texts") == len(texts)
+        assert await world.store.fetch_value("SELECT count(*) FROM inbound") == len(texts)
 
     play(story)
 
@@ -118,7 +118,7 @@ def test_a_webhook_twice_is_one_text(play):
     async def story(world: World) -> None:
         await asyncio.gather(*(world.write(1, "Hi", sid="IN-1") for _ in range(3)))
         await world.write(1, "Hi", sid="IN-1")
-        assert await world.store.fetch_value("SELECT count(*) FROM inbound_texts") == 1
+        assert await world.store.fetch_value("SELECT count(*) FROM inbound") == 1
         assert (await world.conversation(1))["unread"] == 1
 
     play(story)
@@ -127,9 +127,7 @@ def test_a_webhook_twice_is_one_text(play):
 def test_each_text_is_in_the_right_conversation(play):
     async def story(world: World) -> None:
         await asyncio.gather(*(world.write(each, f"I am {each}") for each in range(1, 11)))
-        rows = await world.store.fetch(
-            "SELECT contact_id, phone, body, campaign_id FROM inbound_texts ORDER BY 1"
-        )
+        rows = await world.store.fetch("SELECT contact_id, phone, body, campaign_id FROM inbound ORDER BY 1")
         assert [tuple(row) for row in rows] == [(n, phone(n), f"I am {n}", CAMPAIGN) for n in range(1, 11)]
 
     play(story)
@@ -139,7 +137,7 @@ def test_a_stranger_is_kept_and_their_stop_counts(play):
     async def story(world: World) -> None:
         await world.write(77, "STOP")
         assert await opted_out(world) == [phone(77)]
-        assert await world.store.fetch_value("SELECT contact_id FROM inbound_texts") is None
+        assert await world.store.fetch_value("SELECT contact_id FROM inbound") is None
 
     play(story)
 
@@ -148,7 +146,7 @@ def test_a_text_to_a_number_we_do_not_know_is_kept(play):
     async def story(world: World) -> None:
         text = InboundText("IN-1", phone(1), "+16105550199", "Hello?", world.clock.now())
         await world.provider.write(text)
-        row = await world.store.fetch_row("SELECT campaign_id, body FROM inbound_texts")
+        row = await world.store.fetch_row("SELECT campaign_id, body FROM inbound")
         assert tuple(row) == (0, "Hello?")
         assert await opted_out(world) == []
 
@@ -207,9 +205,7 @@ def test_a_text_to_a_campaign_that_this_worker_does_not_know_yet(play):
         await world.write(1, "STOP", number_id=9)
         await world.write(1, "STOP", number_id=9)
         assert theirs in world.gateway.campaigns
-        texts = await world.store.fetch(
-            "SELECT campaign_id, contact_id FROM inbound_texts ORDER BY inbound_id"
-        )
+        texts = await world.store.fetch("SELECT campaign_id, contact_id FROM inbound ORDER BY inbound_id")
         assert [tuple(text) for text in texts] == [(theirs, 1), (theirs, 1)]
         outs = await world.store.fetch("SELECT scope, phone FROM opt_outs")
         assert [tuple(out) for out in outs] == [(their_scope, phone(1))]
@@ -243,7 +239,7 @@ def test_whose_a_number_is_is_forgotten_and_asked_again(play, monkeypatch):
         for n in people:
             await asyncio.gather(*(world.write(n, f"{word} {n}", number_id=n) for word in ("One", "Two")))
             assert len(world.gateway.inbound_station._campaign_of) <= most + 1
-        texts = await world.store.fetch("SELECT campaign_id, body FROM inbound_texts ORDER BY inbound_id")
+        texts = await world.store.fetch("SELECT campaign_id, body FROM inbound ORDER BY inbound_id")
         assert [tuple(row) for row in texts] == [
             (CAMPAIGN, f"{word} {n}") for n in people for word in ("One", "Two")
         ]

@@ -245,12 +245,12 @@ def test_the_auditor_sees(rehearse: Rehearse, monkeypatch: Patch, name: str) -> 
 async def _allow_doubles(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     names = await connection.fetch(
-        "SELECT conname FROM pg_constraint WHERE conrelid = 'inbound_texts'::regclass"
+        "SELECT conname FROM pg_constraint WHERE conrelid = 'inbound_ids'::regclass"
         " AND contype IN ('u', 'p') AND pg_get_constraintdef(oid) LIKE '%provider_sid%'"
     )
     assert names, "nothing keeps a text from being stored twice"
     for (name,) in names:
-        await connection.execute(f'ALTER TABLE inbound_texts DROP CONSTRAINT "{name}"')
+        await connection.execute(f'ALTER TABLE inbound_ids DROP CONSTRAINT "{name}"')
     await connection.close()
 
 

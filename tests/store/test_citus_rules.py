@@ -128,9 +128,9 @@ async def test_every_function_is_held_to_its_first_argument(database: Database):
     functions = await database.fetch(
         """
         SELECT proname, proargnames[1], pg_get_functiondef(oid) FROM pg_proc
-        WHERE pronamespace = 'public'::regnamespace ORDER BY proname
+        WHERE pronamespace = 'public'::regnamespace AND prorettype <> 'trigger'::regtype ORDER BY proname
         """
-    )
+    )  # a trigger's organisation is its row's
     assert functions
     for name, first, definition in functions:
         queries = [re.sub(rf"\b{first}\b", "$1", sql) for sql in _queries(parse_plpgsql(definition))]

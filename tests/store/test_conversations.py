@@ -80,7 +80,7 @@ async def test_a_text_is_kept_whole_and_opens_the_conversation(database: Databas
     await texted(database)
     text = heard(5, 1, "No, wrong person ☎", suggests_opt_out=True, wrong_number=True)
     assert await hear(database, text) == [Stored(5, 1)]
-    row = await database.fetch_row("SELECT * FROM inbound_texts")
+    row = await database.fetch_row("SELECT * FROM inbound")
     assert row is not None
     assert (row["contact_id"], row["phone"], row["body"]) == (1, phone(1), "No, wrong person ☎")
     assert (row["suggests_opt_out"], row["wrong_number"]) == (True, True)

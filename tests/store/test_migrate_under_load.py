@@ -8,7 +8,11 @@ from collections.abc import Iterator
 import asyncpg
 import pytest
 
+from gateway.core.rules.campaign import CampaignKey
+from gateway.core.rules.months import first_id, month_of
+from gateway.store import conversations, months
 from gateway.store import migrate as migrations
+from gateway.store.conversations import Heard
 from gateway.store.database import Connection, Database
 from gateway.store.migrate import Migration, MigrationFailed, migrate, shipped
 from gateway.store.troubles import DatabaseAway
@@ -148,11 +152,40 @@ async def test_a_move_under_load_loses_nothing_and_holds_nobody_up(release_befor
     assert await database.fetch_value("SELECT count(*) FROM messages WHERE message_id <= $1", ROWS) == ROWS
     nobodys = await database.fetch_value("SELECT count(*) FROM inbound_texts WHERE organisation_id = 0")
     assert nobodys == ROWS // 2
-    for table in ("messages", "attempts"):  # what has no month lies in yesterday's table
+    before = {"messages": "messages_before", "attempts": "attempts_before", "inbound": "inbound_texts"}
+    for table, yesterdays in before.items():  # what has no month lies in yesterday's table
         where = await database.fetch(f"SELECT DISTINCT tableoid::regclass::text FROM {table}")
-        assert [row[0] for row in where] == [f"{table}_before"]
+        assert [row[0] for row in where] == [yesterdays]
+    untold = await database.fetch_value(
+        "SELECT count(*) FROM inbound FULL JOIN inbound_ids USING (organisation_id, campaign_id, provider_sid)"
+        " WHERE inbound.inbound_id IS DISTINCT FROM inbound_ids.inbound_id"
+    )
+    assert untold == 0
     assert writers.longest_s < LONGEST_WAIT_S
     await _is_whole(database)
+    await database.close()
+
+
+async def test_a_text_that_both_releases_hear_is_heard_once(release_before: str):
+    database = Database(release_before, connections=1)
+    await migrate(database, NOW)
+    await months.make_ahead(database, NOW)
+
+    async def heard_now(number: int, inbound_id: int) -> int:
+        text = Heard(inbound_id, f"SM{number}", "+12151", "+12675550100", "Hi", "reply", False, False, NOW)
+        return len(await conversations.hear(database, CampaignKey(1, 1), 1, [text]))
+
+    this_month = first_id(month_of(NOW))
+    await database.execute(_HEAR, 1, ROWS + 1, 1)
+    assert await heard_now(ROWS + 1, this_month + 1) == 0  # the release before has it
+    assert await heard_now(ROWS + 2, this_month + 2) == 1
+    await database.execute(_HEAR, 1, ROWS + 2, 1)  # the release before is brought it too
+    await database.execute(_HEAR, 1, ROWS + 2, 1)
+    found = await database.fetch(
+        "SELECT inbound_id FROM inbound WHERE provider_sid = ANY ($1::text[]) ORDER BY inbound_id",
+        [f"SM{ROWS + 1}", f"SM{ROWS + 2}"],
+    )
+    assert [row[0] for row in found] == [ROWS + 1, this_month + 2]
     await database.close()
 
 
@@ -169,8 +202,10 @@ async def test_a_role_may_afterwards_what_it_might_before(release_before: str, g
         await theirs.execute(_ADMIT, 1, ROWS + 1, 1)
         await migrate(database, NOW)
         await theirs.execute(_ADMIT, 1, ROWS + 2, 2)
+        await theirs.execute(_HEAR, 1, ROWS + 2, 2)
         assert await theirs.fetch_value("SELECT count(*) FROM messages") == ROWS + 2
         assert await theirs.fetch_value("SELECT count(*) FROM attempts") == ROWS
+        assert await theirs.fetch_value("SELECT count(*) FROM inbound_ids") == ROWS + 1
         await theirs.close()
     await database.close()
 

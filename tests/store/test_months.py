@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from gateway.core.rules.months import after, first_id, month_of
-from gateway.store import claims, months, receipts, recipients
+from gateway.store import claims, conversations, months, receipts, recipients
 from gateway.store.database import Database
 from gateway.store.receipts import Word
 from tests.store.cluster import Cluster
@@ -21,6 +21,7 @@ from tests.store.rows import (
     admit,
     claim,
     claiming,
+    heard,
     own_number,
     people,
 )
@@ -56,10 +57,11 @@ async def where(database: Database, table: str = "messages") -> dict[int, str]:
 
 
 async def test_this_month_and_the_next_two_are_made_once(database: Database):
-    assert await months.make_ahead(database, NOW) == [THIS, NEXT, LATER]
+    assert await months.make_ahead(database, NOW) == [
+        f"{table}_{each}" for table in ("messages", "inbound") for each in (THIS, NEXT, LATER)
+    ]
     assert await months.make_ahead(database, NOW) == []
-    assert await months.there(database) == [THIS, NEXT, LATER]
-    for table, storage in (("messages", ["fillfactor=60"]), ("attempts", None)):
+    for table, storage in (("messages", ["fillfactor=60"]), ("attempts", None), ("inbound", None)):
         made = {row[0]: row[1] for row in await database.fetch(_PARTITIONS, table)}
         assert made == {f"{table}_other": storage} | {
             f"{table}_{each}": storage for each in (THIS, NEXT, LATER)
@@ -68,8 +70,9 @@ async def test_this_month_and_the_next_two_are_made_once(database: Database):
 
 async def test_workers_that_start_together_make_them_once(database: Database):
     made = await asyncio.gather(*(months.make_ahead(database, NOW) for _ in range(4)))
-    assert {month for some in made for month in some} == {THIS, NEXT, LATER}
-    assert await months.there(database) == [THIS, NEXT, LATER]
+    assert {table for some in made for table in some} >= {f"messages_{THIS}", f"inbound_{LATER}"}
+    for family in (months.MESSAGES, months.INBOUND):
+        assert await months.there(database, family) == [THIS, NEXT, LATER]
 
 
 async def test_a_message_and_its_attempts_lie_in_its_month(database: Database):
@@ -100,7 +103,8 @@ async def test_where_a_month_came_too_late_its_rows_stay_elsewhere_and_the_next_
     await people(database)
     late = first_id(THIS) + 1
     await admit(database, admission(late, 1))
-    assert await months.make_ahead(database, NOW) == [NEXT, LATER]
+    made = await months.make_ahead(database, NOW)
+    assert made[:2] == [f"messages_{NEXT}", f"messages_{LATER}"]
     assert await where(database) == {late: "messages_other"}
 
 
@@ -114,6 +118,25 @@ async def test_a_role_that_may_not_make_them_goes_on_without(own_dsn: str, guest
         assert not await months.drop(theirs, THIS)
         await theirs.close()
     assert list((await where(database)).values()) == [f"messages_{THIS}"]
+
+
+async def test_a_text_is_heard_once_in_whatever_month_it_is_brought(database: Database):
+    await months.make_ahead(database, NOW)
+    await people(database)
+    first, again = (
+        heard(first_id(THIS) + 1, 1, "STOP", intent="stop"),
+        heard(first_id(NEXT) + 1, 1, "STOP", intent="stop"),
+    )
+    again.provider_sid = first.provider_sid
+    assert [each.inbound_id for each in await conversations.hear(database, KEY, SCOPE, [first])] == [
+        first.inbound_id
+    ]
+    assert await conversations.hear(database, KEY, SCOPE, [again]) == []
+    assert await database.fetch_value("SELECT unread FROM conversations") == 1
+    twice = [heard(first_id(NEXT) + n, 2, provider_sid="SM2") for n in (2, 3)]
+    assert len(await conversations.hear(database, KEY, SCOPE, twice)) == 1
+    rows = await database.fetch("SELECT tableoid::regclass::text FROM inbound ORDER BY inbound_id")
+    assert [row[0] for row in rows] == [f"inbound_{THIS}", f"inbound_{NEXT}"]
 
 
 # ---------------------------------------------------------------- dropped

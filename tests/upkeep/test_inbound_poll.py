@@ -101,7 +101,12 @@ async def test_only_what_the_books_lack_comes_in_oldest_first(
     database: Database, poll: InboundPoll, account: Account
 ) -> None:
     await database.execute(
-        "INSERT INTO inbound_texts VALUES ($1, 1, 'IN1', 1, $2, $3, 'Hi', 'reply', false, false, now())",
+        """
+        WITH known AS (
+            INSERT INTO inbound VALUES ($1, 1, 'IN1', 1, $2, $3, 'Hi', 'reply', false, false, now()) RETURNING *
+        )
+        INSERT INTO inbound_ids SELECT organisation_id, campaign_id, provider_sid, inbound_id FROM known
+        """,
         CAMPAIGN,
         phone(1),
         OUR_PHONE,

@@ -24,7 +24,7 @@ async def pass_days(world: World, days: float) -> None:
     """The books age: everything in them happened so much earlier."""
     for table, columns in (
         ("messages", ("requested_at", "not_after", "slot_at", "final_at")),
-        ("inbound_texts", ("received_at",)),
+        ("inbound", ("received_at",)),
         ("conversations", ("last_initial_at", "last_outbound_at", "last_inbound_at")),
     ):
         changes = ", ".join(f"{column} = {column} - make_interval(secs => $1)" for column in columns)
@@ -102,8 +102,9 @@ def test_texts_that_wait_for_an_answer_stay(play):
         await world.write(3, "STOP")
         await pass_days(world, 32)
         await retention_of(world.gateway, DAYS).run()
-        rows = await world.store.fetch("SELECT contact_id FROM inbound_texts")
+        rows = await world.store.fetch("SELECT contact_id FROM inbound")
         assert [row[0] for row in rows] == [2]
+        assert await count(world, "inbound_ids") == 1
         assert await world.store.fetch_value("SELECT phone FROM opt_outs") == phone(3)  # for good
 
     play(story)
@@ -205,6 +206,31 @@ def test_nobody_gets_an_actions_first_text_twice_when_its_month_is_gone(play):
         for contact, action in ((1, ACTION), (2, ACTION + 1)):
             assert not (await world.submit(contact, "Hello again", action_id=action)).admitted
         assert (await world.submit(3, "Hello again", action_id=ACTION)).admitted
+
+    play(story)
+
+
+def test_a_months_texts_go_together_once_nobody_waits_for_an_answer(play):
+    async def story(world: World) -> None:
+        this = month_of(world.clock.now())
+        await months.make_ahead(world.store, world.clock.now())
+        await world.send_all(range(1, 4))
+        await world.wait(60.0)
+        for contact in (1, 2, 3):
+            await world.write(contact, "Who is this?")
+        assert (await world.submit(1, "Ann", kind=Kind.REPLY)).admitted
+        await world.write(3, "STOP")
+        await in_days(world, 32).run()
+        assert await count(world, "inbound") == await count(world, "inbound_ids") == 4
+        await in_days(world, 64).run()
+        assert [row[0] for row in await world.store.fetch("SELECT contact_id FROM inbound")] == [2]
+        assert await count(world, "inbound_ids") == 1
+        assert this in await months.there(world.store, months.INBOUND)
+        await world.store.execute("UPDATE conversations SET attention_at = NULL")
+        await in_days(world, 64).run()
+        assert this not in await months.there(world.store, months.INBOUND)
+        assert await count(world, "inbound") == await count(world, "inbound_ids") == 0
+        assert await world.store.fetch_value("SELECT phone FROM opt_outs") == phone(3)  # for good
 
     play(story)
 
