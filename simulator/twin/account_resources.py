@@ -22,6 +22,7 @@ EMPTY_LISTS = {
     "Recordings": "Recording",
     "SMS/ShortCodes": "ShortCode",
     "Transcriptions": "Transcription",
+    "Usage/Triggers": "UsageTrigger",
 }
 """Lists in which the twin never has anything, and what one entry is called."""
 
@@ -47,6 +48,7 @@ _SUBRESOURCES = {
     "transcriptions": "Transcriptions",
     "usage": "Usage",
 }
+_KEYS = {path: name for name, path in _SUBRESOURCES.items()} | {"Usage/Triggers": "usage_triggers"}
 
 
 class AccountResources:
@@ -84,7 +86,7 @@ class AccountResources:
 
     def empty_page(self, account: Account, path: str, form: Form) -> dict[str, object]:
         """A list of something that the twin has none of."""
-        key = {name: key for key, name in _SUBRESOURCES.items()}[path]
+        key = _KEYS[path]
         return Page(form).body_2010(f"{account.base}/{path}.json", key, [])
 
     # ------------------------------------------------------------ keys

@@ -91,6 +91,17 @@ class ApiKey(msgspec.Struct, frozen=True):
     updated_at: float
 
 
+class Traffic(msgspec.Struct):
+    """Messages one way, and their segments."""
+
+    messages: int = 0
+    segments: int = 0
+
+    def count(self, segments: int) -> None:
+        self.messages += 1
+        self.segments += segments
+
+
 class Account:
     """One customer of the API."""
 
@@ -106,6 +117,7 @@ class Account:
         self.services: dict[str, Service] = {}
         self.keys: dict[str, ApiKey] = {}
         self.messages = History(self)
+        self.sent, self.received = Traffic(), Traffic()
         self.open_requests = 0
 
     def __repr__(self) -> str:

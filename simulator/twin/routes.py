@@ -19,6 +19,7 @@ from simulator.twin.phone_numbers import Numbers
 from simulator.twin.representations import divided
 from simulator.twin.services import Services
 from simulator.twin.sms import Messages
+from simulator.twin.usage import UsageRecords
 from simulator.twin.world import AccountsWorld
 
 _SID = "[A-Za-z]{2}[0-9a-fA-F]{32}"
@@ -61,6 +62,7 @@ class Routes:
     def __init__(self, world: AccountsWorld) -> None:
         self.world = world
         self.accounts = AccountResources(world)
+        self.usage = UsageRecords(world)
         self.messages = Messages(world)
         self.media = Media(world, self.messages)
         self.numbers = Numbers(world)
@@ -121,6 +123,7 @@ class Routes:
             (f"{account}/(Keys|SigningKeys)", "Key", {"POST": self._create_key, "GET": self._keys}),
             (f"{account}/(?:Keys|SigningKeys)/([^/]+)", "Key", keys),
             (f"{account}/Balance", "Balance", {"GET": self._balance}),
+            (f"{account}/Usage/Records", "UsageRecord", {"GET": self._usage}),
             *empty,
             ("/2010-04-01/Accounts", "Account", {"GET": self._accounts}),
             (account, "Account", {"GET": self._account}),
@@ -273,6 +276,9 @@ class Routes:
 
     def _balance(self, call: Call) -> Answer:
         return 200, self.accounts.balance(call.account)
+
+    def _usage(self, call: Call) -> Answer:
+        return 200, self.usage.page(call.account, call.form)
 
     def _empty(self, path: str, call: Call) -> Answer:
         return 200, self.accounts.empty_page(call.account, path, call.form)

@@ -161,6 +161,7 @@ class AccountsWorld:
             if message.media:
                 message.sid = f"MM{message.sid[2:]}"
         self._outbound[message.n] = message
+        message.account.sent.count(message.segments)
         if message.service is not None and number is not None and message.callback:
             self.env.timeout(_CHOSEN_S, message).callbacks.append(self._chosen)
 
@@ -280,6 +281,7 @@ class AccountsWorld:
         message = Message(-1, sid, account, "inbound", person, number, text, count, at, service=owned.service)
         message.status = "received"
         account.messages.add(message)
+        account.received.count(count)
 
     def _inbound(self, event: InboundEvent) -> None:
         n = int(event.sid.removeprefix("SM"), base=16) - _INBOUND

@@ -1,12 +1,15 @@
 """Accounts, their subresources and keys, through the official SDK."""
 
+from datetime import date
+
 import pytest
 from twilio.base.exceptions import TwilioRestException
 
 from simulator.twin.account_resources import EMPTY_LISTS
 from simulator.twin.accounts import DEFAULT_SID, Account
 from simulator.twin.server import TwilioServer
-from tests.twilio_server.twin import Connect, Serve, Twilio, Wire
+from tests.twilio_server.test_webhooks import listen, text
+from tests.twilio_server.twin import OURS, PERSON, Connect, Receiver, Serve, Twilio, Wire
 
 SUBRESOURCES = {
     "addresses", "applications", "authorized_connect_apps", "available_phone_numbers", "balance", "calls",
@@ -78,3 +81,28 @@ async def test_a_key_is_fetched_renamed_and_listed_under_both_names(
         with pytest.raises(TwilioRestException) as refused:
             await twilio.call(missing)
         assert (refused.value.code, refused.value.status) == (20404, 404)
+
+
+async def test_what_an_account_has_used(serve: Serve, connect: Connect, receiver: Receiver) -> None:
+    server = await serve(accounts=[Account("AC" + "a" * 32, "one"), Account("AC" + "b" * 32, "two")])
+    twilio, other = connect(server, "AC" + "a" * 32, "one"), connect(server, "AC" + "b" * 32, "two")
+    for body in ("Hi. STOP to end", "x" * 161):
+        await twilio.call(lambda c, body=body: c.messages.create(to=PERSON, from_=OURS, body=body))
+    await listen(twilio, receiver)
+    await text(twilio, server, "hello")
+    await receiver.until(lambda w: w["Body"] == "hello")
+    records = {each.category: each for each in await twilio.call(lambda c: c.usage.records.list())}
+    assert {
+        name: (each.count, each.usage, each.usage_unit, str(each.price)) for name, each in records.items()
+    } == {
+        "sms": ("3", "4", "segments", "0.03320"),
+        "sms-outbound": ("2", "3", "segments", "0.02490"),
+        "sms-inbound": ("1", "1", "segments", "0.00830"),
+        "totalprice": ("", "0.03320", "usd", "0.03320"),
+    }
+    (one,) = await twilio.call(
+        lambda c: c.usage.records.list(category="sms-outbound", start_date=date(2026, 1, 1))
+    )
+    assert (one.count, str(one.start_date)) == ("2", "2026-11-04")
+    assert {each.usage for each in await other.call(lambda c: c.usage.records.list())} == {"0", "0.00000"}
+    assert await twilio.call(lambda c: c.usage.triggers.list()) == []
