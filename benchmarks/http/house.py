@@ -141,10 +141,17 @@ def good(answer: Answer) -> Any:
     return msgspec.json.decode(answer.body)
 
 
+def _folder() -> Path:
+    """Open to others: for root the server is run by another account, which must get in."""
+    folder = Path(tempfile.mkdtemp(prefix="textbank-bench-"))
+    folder.chmod(0o755)
+    return folder
+
+
 @asynccontextmanager
 async def house(*, speed: float = 1.0) -> AsyncIterator[House]:
     """A new house with an empty database, gone at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="textbank-bench-"))
+    folder = _folder()
     try:
         with EmbeddedServer(folder) as server:
             built = House(folder, server)
