@@ -51,8 +51,13 @@ bench-correctness: $(MADE) ## numbers bought, duplicates, losses, judged by the 
 clean: ## remove the environment and everything built
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
 
+# Says in one line what is wrong with the Python, before anything is made.
+NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo yes
+TOO_OLD = Python 3.11 or later is needed, and $(PYTHON) is not that: name another, such as make PYTHON=python3.12
+
 # Debian may have Python and pip without ensurepip: pip then puts itself into the new environment.
 $(BIN)/python:
+	$(if $(shell $(NEW_ENOUGH)),,$(error $(TOO_OLD)))
 	$(PYTHON) -m venv $(VENV) || { $(PYTHON) -m venv --clear --without-pip $(VENV) && \
 		$(PYTHON) -m pip --python $(VENV)/bin/python install --quiet pip; }
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 
@@ -12,7 +13,11 @@ from gateway.core.rules.errors import BadInput
 COMMANDS = "textbank.commands"
 """The entry-point group in which a distribution registers its subcommands."""
 
+COMPLETION = "_TEXTBANK_COMPLETE"
+"""The shell's way to ask for completions, as click has it: bash_source, zsh_source, fish_source."""
+
 BAD_INPUT = 2
+DEFECT = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED = 130
 READER_LEFT = 141  # 128 + SIGPIPE, as the shell has it
 
@@ -58,18 +63,20 @@ def _unavailable(entry: EntryPoint, reason: str) -> click.Command:
     cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.version_option(None, "--version", package_name="textbank", message="textbank %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of a defect; may stand anywhere.")
 @click.pass_context
-def textbank(context: click.Context) -> None:
+def textbank(context: click.Context, debug: bool) -> None:
     """Send and receive a campaign's texts, or rehearse a whole text bank first.
 
-    Each command explains itself: textbank COMMAND --help.
+    Each command explains itself: textbank COMMAND --help. The exit status is 0 when all is well, 1 when a rule is
+    broken, 2 on bad input, 70 on a defect of ours, 130 when interrupted.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command and leave with its exit status: 0 done, 1 the run found a fault, 2 bad input."""
+    """Run the command and leave with its exit status: 0 done, 1 a rule broken, 2 bad input, 70 a defect of ours."""
     sys.exit(run(arguments))
 
 
@@ -79,18 +86,23 @@ def run(arguments: Sequence[str] | None = None) -> int:
     An error that carries `textbank_exit_status` (and BadInput) becomes one line on standard error: parts that may
     not import the gateway mark their own errors so.
     """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    if instruction := os.environ.get(COMPLETION):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(textbank, {}, "textbank", COMPLETION, instruction)
     try:
-        return _invoked(list(sys.argv[1:] if arguments is None else arguments))
+        return _invoked([word for word in words if word != "--debug"])
     except BrokenPipeError:
         return _reader_left()
     except click.exceptions.NoArgsIsHelpError as asked:
         asked.show()
         return asked.exit_code
-    except (Exception, KeyboardInterrupt) as error:
-        trouble = _trouble(error)
-        if trouble is None:  # a defect: its traceback is wanted
-            raise
-        return _complain(*trouble)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever it is, one line and a status
+        if debug:
+            traceback.print_exc()
+        return _complain(*(_trouble(error) or _defect(error)))
 
 
 def _invoked(words: list[str]) -> int:
@@ -118,6 +130,17 @@ def _trouble(error: BaseException) -> tuple[str, int] | None:
         case _:
             status = getattr(error, "textbank_exit_status", None)
             return (str(error), status) if isinstance(status, int) else None
+
+
+def _defect(error: BaseException) -> tuple[str, int]:
+    """What nobody at the keyboard can mend, in one line that helps whoever can."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{'/'.join(place.filename.split('/')[-3:])}:{place.lineno}"
+    what = f"{type(error).__name__}: {error}".rstrip(": ")
+    return (
+        f"this is a defect of ours ({what}): {where}; run it again with --debug, and report what it shows",
+        DEFECT,
+    )
 
 
 def _where_to_look(error: click.UsageError) -> str:

@@ -1,12 +1,17 @@
 """The command: finds subcommands, turns bad input into one line and status 2, hides no defect."""
 
+import os
+import re
+import shutil
 import subprocess
 import sys
 from importlib.metadata import EntryPoint, version
+from pathlib import Path
 
 import click
 import pytest
 
+from docs.generate.command_line import leaves
 from gateway import cli
 from gateway.core.rules.errors import BadInput, TextbankError
 
@@ -45,7 +50,7 @@ TREE = {
         "x", callback=raising(BadInput("no phone column", "a.csv", "name one 'phone'"))
     ),
     "marked": click.Command("x", callback=raising(MarkedError("two\nlines"))),
-    "defect": click.Command("x", callback=raising(TextbankError("a defect of ours"))),
+    "defect": click.Command("x", callback=raising(TextbankError("a table is missing"))),
     "interrupted": click.Command("x", callback=raising(KeyboardInterrupt())),
     "nothing": "not a command",
 }
@@ -90,9 +95,84 @@ def test_trouble_is_one_line_and_a_status(
     assert output.err.count("\n") == 1
 
 
-def test_a_defect_keeps_its_traceback() -> None:
-    with pytest.raises(TextbankError, match="a defect of ours"):
-        cli.run(["defect"])
+def test_a_defect_is_one_line_and_70_and_its_traceback_is_to_be_had(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.run(["defect"]) == cli.DEFECT == 70
+    said = capsys.readouterr().err
+    assert re.fullmatch(
+        r"textbank: this is a defect of ours \(TextbankError: a table is missing\): \S+/tests/test_cli\.py:\d+;"
+        r" run it again with --debug, and report what it shows\n",
+        said,
+    )
+    for words in (["--debug", "defect"], ["defect", "--debug"]):
+        assert cli.run(words) == 70
+        assert "Traceback" in capsys.readouterr().err
+
+
+def test_completion_knows_commands_and_flags(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_TEXTBANK_COMPLETE", "bash_source")
+    assert cli.run([]) == 0
+    assert "_textbank_completion" in capsys.readouterr().out
+    monkeypatch.setenv("_TEXTBANK_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "textbank count --co")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    assert cli.run([]) == 0
+    assert "--contacts" in capsys.readouterr().out
+
+
+def test_python_m_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("textbank ")
+
+
+@pytest.mark.parametrize(("name", "command"), list(leaves()), ids=str)
+def test_help_is_in_whole_sentences(name: str, command: click.Command) -> None:
+    assert command.help.strip().endswith("."), name
+    assert command.help.strip()[0].isupper()
+    for option in command.params:
+        if isinstance(option, click.Option) and option.help:
+            text = re.sub(r"\s+\[default: .*\]$", "", option.help)
+            assert text[0].isupper() or text[0].isdigit(), (name, option.name)
+            assert text.endswith((".", '…".')), (name, option.name)
+
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.parametrize("target", ["rehearse", "test"])
+def test_an_old_python_is_one_line_of_make(tmp_path: Path, target: str) -> None:
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    old = tmp_path / "python3.10"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    done = subprocess.run(
+        ["make", target, f"PYTHON={old}"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "Python 3.11 or later is needed" in done.stderr
+    assert "make PYTHON=python3.12" in done.stderr
+
+
+def test_an_ascii_terminal_of_60_columns(capfd: pytest.CaptureFixture[str]) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": ":".join(sys.path),
+        "LC_ALL": "C",
+        "COLUMNS": "60",
+    }
+    environment |= {"PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    for words in (["--help"], ["rehearse", "--help"], ["rehearse", "--list-scenarios"], ["settings"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway", *words], env=environment, capture_output=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, b""), words
 
 
 @pytest.mark.parametrize(("contacts", "status"), [("3", 0), ("30", 1)])

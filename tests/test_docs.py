@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import shutil
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +11,10 @@ from pathlib import Path
 import click
 import pytest
 
-from docs.generate import DOCS, filled, pages, parts
+from docs.generate import DOCS, MANUAL, filled, pages, parts
 from docs.generate.blocks import BLOCKS, commands, sub_reasons
+from docs.generate.command_line import leaves as commands_that_run
+from docs.generate.manual import manual
 from docs.generate.parameters import MEANINGS as PARAMETER_MEANINGS
 from docs.generate.parameters import parameters
 from docs.generate.result_fields import MEANINGS as FIELD_MEANINGS
@@ -298,3 +302,18 @@ def test_files_named_in_the_pages_exist() -> None:
     }
     assert len(named) > 8
     assert [(where, name) for where, name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_the_manual_page_says_what_the_commands_say() -> None:
+    text = MANUAL.read_text(encoding="utf-8")
+    assert text == manual()
+    assert all(f"\n.SS {name}\n" in text for name, _ in commands_that_run())
+
+
+@pytest.mark.skipif(shutil.which("man") is None, reason="no man here")
+def test_man_takes_the_manual_page() -> None:
+    told = subprocess.run(
+        ["man", "--warnings", "-l", str(MANUAL)], capture_output=True, text=True, check=True
+    )
+    assert told.stderr == ""
+    assert "EXIT STATUS" in told.stdout

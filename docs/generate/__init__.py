@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from docs.generate.blocks import BLOCKS
+from docs.generate.manual import manual
 
 DOCS = Path(__file__).resolve().parent.parent
+MANUAL = DOCS / "textbank.1"
 
 _PART = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- end: (?P=name) -->)", re.DOTALL)
 
@@ -39,4 +41,7 @@ def write() -> list[Path]:
         if after != before:
             page.write_text(after, encoding="utf-8")
             changed.append(page)
+    if not MANUAL.exists() or MANUAL.read_text(encoding="utf-8") != manual():
+        MANUAL.write_text(manual(), encoding="utf-8")
+        changed.append(MANUAL)
     return changed

@@ -33,6 +33,7 @@ def document(version: str) -> Json:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Textbank", "version": version, "description": _ABOUT},
+        "servers": [{"url": "/", "description": "the gateway that serves this document"}],
         "tags": [{"name": name} for name in dict.fromkeys(each.tag for each in OPERATIONS)],
         "paths": paths,
         "components": {

@@ -1,7 +1,9 @@
 """The door put together: one aiohttp application from the table of operations and the providers' webhooks."""
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from http import HTTPStatus
 
 import msgspec
 from aiohttp import web
@@ -63,6 +65,7 @@ def internal_application(parts: Parts) -> web.Application:
 
 def _application(parts: Parts, access_log: AccessLog | None) -> web.Application:
     app = web.Application(middlewares=[_counted(parts.metrics, access_log), explained])
+    app.on_response_prepare.append(_without_versions)
     app.router.add_get("/healthz", HealthDesk(parts).alive)
     return app
 
@@ -73,11 +76,16 @@ def _add_operations(
     for operation in operations:
         desk, _, method = operation.handler.partition(".")
         handler = getattr(desks[desk], method)
-        app.router.add_route(
-            operation.method,
-            _pattern(operation),
-            handler if operation.role is None else _keyed(parts, operation, handler),
-        )
+        served = handler if operation.role is None else _keyed(parts, operation, handler)
+        if operation.method == "GET":
+            app.router.add_get(_pattern(operation), served)  # HEAD as well
+        else:
+            app.router.add_route(operation.method, _pattern(operation), served)
+
+
+async def _without_versions(_request: web.Request, response: web.StreamResponse) -> None:
+    """What runs here in which version is nobody's business."""
+    response.headers["Server"] = "textbank"
 
 
 def _counted(metrics: Metrics, access_log: AccessLog | None) -> Middleware:
@@ -119,9 +127,22 @@ def _keyed(parts: Parts, operation: Operation, handler: Keyed) -> Handler:
     assert role is not None
 
     async def guarded(request: web.Request) -> web.StreamResponse:
-        return await handler(request, await parts.keys.grant(request, role))
+        response = await handler(request, await parts.keys.grant(request, role))
+        return _unless_known(request, response) if operation.method == "GET" else response
 
     return guarded
+
+
+def _unless_known(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    """With its ETag; 304 without the body for a client that has it already (RFC 9110, 13.1.2)."""
+    if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
+        return response
+    tag = hashlib.blake2b(response.body, digest_size=16).hexdigest()
+    response.etag = tag
+    known = request.if_none_match or ()
+    if response.status == HTTPStatus.OK and any(each.value in (tag, "*") for each in known):
+        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers={"ETag": f'"{tag}"'})
+    return response
 
 
 def _pages(version: str) -> list[web.RouteDef]:

@@ -81,6 +81,12 @@ class Connection(web.RequestHandler):
     def has_place(self) -> bool:
         return self._place_since is not None
 
+    def handle_error(self, *about: Any, **more: Any) -> web.StreamResponse:
+        """What is no HTTP never comes to the application, which would name the server without its versions."""
+        response = super().handle_error(*about, **more)
+        response.headers["Server"] = "textbank"
+        return response
+
     def begin(self) -> None:
         """The send has come to its handler. Raises Refusal 503 when that took too long."""
         if self._place_since is not None:

@@ -96,7 +96,7 @@ class House:
             method, (url or self.worker.url) + path, data=data, headers=sent
         ) as response:
             text = await response.read()
-            is_json = response.content_type.endswith("json")
+            is_json = bool(text) and response.content_type.endswith("json")
             return Answer(response.status, msgspec.json.decode(text) if is_json else text, response.headers)
 
     async def send(self, contact_id: int = 1, body: str = "Hello", **more: Any) -> Answer:
