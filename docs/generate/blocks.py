@@ -198,6 +198,13 @@ def _invariants() -> str:
     return table(("#", "name", "the rule", "one chance to break it"), rows)
 
 
+def _planted_bugs() -> str:
+    from tests.rehearsal.fault_table import rows  # with the whole gateway behind it
+
+    told = [(code(row.rule), row.bug, row.world, row.seeds) for row in rows()]
+    return table(("named by the rule", "what was broken on purpose", "in which world", "seeds needed"), told)
+
+
 def _state_windows() -> str:
     rows = [(state, _week(week)) for state, week in sorted(STATE_WINDOWS.items())]
     return table(("state", "hours, recipient's local time"), rows)
@@ -268,6 +275,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "safeguards": _safeguards,
     "moves": _moves,
     "invariants": _invariants,
+    "planted-bugs": _planted_bugs,
     "state-windows": _state_windows,
     "prices": _prices,
     "rejects": _rejects,

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.audit.evidence import Booleans, Breaches, Evidence, Judged
-from simulator.audit.records import CONFIRMATION, REPLY, GroundTruth
+from simulator.audit.records import CONFIRMATION, REPLY
 from simulator.audit.wall_clock import Floats, Integers
+from simulator.model.addresses import Addresses
 
 _OPENS_S, _SHUTS_S = 9 * 3600, 21 * 3600
 _EARLY_S = 0.001  # the sum of start and seconds may fall short of the full hour by a rounding
@@ -49,6 +50,21 @@ def judge_hours(evidence: Evidence) -> Judged:
         *_shut(evidence, groups, places, departed, evidence.departed_at, "passed on to the carrier"),
     ]
     return Judged(found, _near_an_edge(evidence))
+
+
+def shut_around(evidence: Evidence, phones: Integers, at: Floats) -> Booleans:
+    """Whether a person's window for a first text, or the campaign's, is shut at a moment or within ten minutes after."""
+    groups, places = _groups(evidence, phones)
+    first, last = evidence.span
+    minutes = np.arange(first, last, _MINUTE_S)
+    found = groups < 0
+    known = np.flatnonzero(~found)
+    if len(known) and len(minutes):
+        shut_so_far = _shut_minutes(evidence, places, groups[known], minutes)
+        now = _minute(at[known], minutes)
+        until = np.minimum(now + _EDGE_MINUTES, len(minutes) - 1)
+        found[known] = shut_so_far[groups[known] * 2, until + 1] > shut_so_far[groups[known] * 2, now]
+    return found
 
 
 def _near_an_edge(evidence: Evidence) -> int:
@@ -204,27 +220,25 @@ def _groups(evidence: Evidence, phones: Integers) -> tuple[Integers, list[Place]
     for code, (state, zones) in _area_codes().items():
         by_code[int(code)] = places.setdefault(Place(frozenset((state,)), frozenset(zones)), len(places))
     groups = by_code[phones // 10_000_000 % 1000]
-    if evidence.world.addresses:
-        _narrow(phones, groups, places, evidence.world)
+    _narrow(groups, places, evidence.world.addresses, evidence.world.addresses.places_of(phones))
     return groups, list(places)
 
 
-def _narrow(to: Integers, groups: Integers, places: dict[Place, int], world: GroundTruth) -> None:
+def _narrow(groups: Integers, places: dict[Place, int], addresses: Addresses, lives: Integers) -> None:
     """People whose address is known: every place that area code and address name must be open."""
-    phones, whose = np.unique(to, return_inverse=True)
-    first = np.zeros(len(phones), np.int64)
-    first[whose] = groups
+    chosen = np.flatnonzero((lives >= 0) & (groups >= 0))
+    pairs, whose = np.unique(groups[chosen] * len(addresses.known) + lives[chosen], return_inverse=True)
     by_index = list(places)
-    for index, phone in enumerate(phones.tolist()):
-        if phone not in world.addresses or first[index] < 0:
-            continue
-        place = by_index[first[index]]
-        zip_code, state = world.addresses[phone]
-        address = _address_place(zip_code, "" if state in place.states else state)
-        if address is not None:
-            both = Place(place.states | address.states, place.zones | address.zones)
-            first[index] = places.setdefault(both, len(places))
-    groups[:] = first[whose]
+    narrowed = np.empty(len(pairs), np.int64)
+    for nth, pair in enumerate(pairs.tolist()):
+        group, address = divmod(pair, len(addresses.known))
+        narrowed[nth] = places.setdefault(_both(by_index[group], *addresses.known[address]), len(places))
+    groups[chosen] = narrowed[whose]
+
+
+def _both(place: Place, zip_code: str, state: str) -> Place:
+    address = _address_place(zip_code, "" if state in place.states else state)
+    return place if address is None else Place(place.states | address.states, place.zones | address.zones)
 
 
 @cache

@@ -40,13 +40,13 @@ def judge_opt_outs(evidence: Evidence) -> Judged:
     64.1200(a)(12)).
     """
     stop_phones, stop_at, start_phones, start_at = _consent(evidence)
-    exempt = _confirms(evidence, stop_phones, stop_at)
+    exempt = confirms(evidence, stop_phones, stop_at)
     known = distinct(stop_phones)
     chosen = np.flatnonzero(is_among(evidence.to, known) & ~exempt)
     to, handed_at = evidence.to[chosen], evidence.handed_at[chosen]
     in_force_since = handed_at - evidence.world.commit_window_s - _ROUNDING_S
-    stopped = _latest(known, stop_phones, stop_at, to, in_force_since)
-    started = _latest(known, start_phones, start_at, to, handed_at)
+    stopped = latest(known, stop_phones, stop_at, to, in_force_since)
+    started = latest(known, start_phones, start_at, to, handed_at)
     found = [
         Breaches(
             "submission", chosen[stopped > started], "handed over after this person's opt-out was in force"
@@ -68,28 +68,35 @@ def _asked_in_vain(
     theirs = is_among(messages["phone"], known) & (messages["kind"] != CONFIRMATION)
     phones = messages["phone"][theirs]
     until = np.minimum(evidence.left_at[theirs], _LATEST_S)
-    stopped = _latest(known, stop_phones, stop_at, phones, until)
-    started = _latest(known, start_phones, start_at, phones, until)
+    stopped = latest(known, stop_phones, stop_at, phones, until)
+    started = latest(known, start_phones, start_at, phones, until)
     return int(np.count_nonzero(stopped > started))
 
 
-def _consent(evidence: Evidence) -> tuple[Integers, Floats, Integers, Floats]:
-    """Who stopped and who started when (seconds of the world), by what reached the gateway."""
-    world, books = evidence.world, evidence.books
-    rows, first_at = _first_deliveries(evidence)
+def heard_consent(evidence: Evidence) -> tuple[Integers, Floats, Integers, Floats]:
+    """Who meant to stop and who to start, and when that reached the gateway (seconds of the world)."""
+    rows, first_at = first_deliveries(evidence)
     inbound = evidence.ledger.inbound.columns()[rows]
     words = [_consent_word(evidence.ledger.inbound_texts[n]) for n in rows.tolist()]
     says = np.array(words, "U5") if words else np.empty(0, "U5")
     stops, starts = says == "stop", says == "start"
-    stored = books.opt_outs
-    stored_at = stored["at"] - world.start_at
+    return inbound["person"][stops], first_at[stops], inbound["person"][starts], first_at[starts]
+
+
+def _consent(evidence: Evidence) -> tuple[Integers, Floats, Integers, Floats]:
+    """The same, and the opt-outs that the store itself has."""
+    stop_phones, stop_at, start_phones, start_at = heard_consent(evidence)
+    rows, first_at = first_deliveries(evidence)
+    people = evidence.ledger.inbound.columns()["person"][rows]
+    stored = evidence.books.opt_outs
+    stored_at = stored["at"] - evidence.world.start_at
     by_text = stored["source"] == "keyword"
-    stored_at[by_text] = _told_at(stored["phone"][by_text], stored_at[by_text], inbound["person"], first_at)
+    stored_at[by_text] = _told_at(stored["phone"][by_text], stored_at[by_text], people, first_at)
     return (
-        np.concatenate((inbound["person"][stops], stored["phone"])),
-        np.concatenate((first_at[stops], stored_at)),
-        inbound["person"][starts],
-        first_at[starts],
+        np.concatenate((stop_phones, stored["phone"])),
+        np.concatenate((stop_at, stored_at)),
+        start_phones,
+        start_at,
     )
 
 
@@ -115,7 +122,7 @@ def _consent_word(text: str) -> str:
     return "start" if word in _START_WORDS or meant is Intent.START else ""
 
 
-def _confirms(evidence: Evidence, stop_phones: Integers, stop_at: Floats) -> Booleans:
+def confirms(evidence: Evidence, stop_phones: Integers, stop_at: Floats) -> Booleans:
     """The first text in a confirmation's words that follows an opt-out within five minutes."""
     n = np.flatnonzero(np.isin(evidence.submissions["body_key"], evidence.world.confirmations))
     found = np.zeros(len(evidence.submissions), np.bool_)
@@ -124,22 +131,22 @@ def _confirms(evidence: Evidence, stop_phones: Integers, stop_at: Floats) -> Boo
     n = n[np.lexsort((evidence.handed_at[n], evidence.to[n]))]
     to, at = evidence.to[n], evidence.handed_at[n]
     known = distinct(stop_phones)
-    latest = _latest(known, stop_phones, stop_at, to, at)
-    is_prompt = (latest >= 0) & (_microseconds(at) - latest <= _CONFIRMED_WITHIN_S * 1e6)
+    stopped = latest(known, stop_phones, stop_at, to, at)
+    is_prompt = (stopped >= 0) & (_microseconds(at) - stopped <= _CONFIRMED_WITHIN_S * 1e6)
     is_second = np.zeros(len(n), np.bool_)
-    is_second[1:] = (to[1:] == to[:-1]) & (latest[1:] == latest[:-1])  # of the same opt-out
+    is_second[1:] = (to[1:] == to[:-1]) & (stopped[1:] == stopped[:-1])  # of the same opt-out
     found[n] = is_prompt & ~is_second
     return found
 
 
-def _first_deliveries(evidence: Evidence) -> tuple[Integers, Floats]:
+def first_deliveries(evidence: Evidence) -> tuple[Integers, Floats]:
     """The inbound texts that reached the gateway, and when first."""
     deliveries = evidence.ledger.inbound_deliveries.columns()
     rows, first = np.unique(deliveries["n"], return_index=True)  # in time order
     return rows, deliveries["at"][first]
 
 
-def _latest(known: Integers, phones: Integers, at: Floats, whose: Integers, until: Floats) -> Integers:
+def latest(known: Integers, phones: Integers, at: Floats, whose: Integers, until: Floats) -> Integers:
     """The last event of each person up to a time, in microseconds after _EARLIEST_S; -1: none."""
     theirs = is_among(phones, known)
     events, moments = _microseconds(at[theirs]), _microseconds(until)
@@ -173,7 +180,7 @@ def judge_numbers(evidence: Evidence) -> Judged:
     order = seen[np.lexsort((evidence.handed_at[seen], evidence.to[seen]))]
     to, sender = evidence.to[order], senders[order]
     changes = np.flatnonzero((to[1:] == to[:-1]) & (sender[1:] != sender[:-1])) + 1
-    useless_at = _useless(evidence)
+    useless_at = went_bad(evidence, _USELESS_AFTER)
     left: dict[int, set[int]] = {}
     moved, returned = [], []
     for position in changes.tolist():
@@ -207,8 +214,8 @@ def _second_texts(evidence: Evidence) -> int:
     return int(np.count_nonzero(again & (evidence.handed_at >= second_at)))
 
 
-def _useless(evidence: Evidence) -> dict[int, float]:
-    """From when on each number was of no use, by what provider and carriers said; seconds of the world."""
+def went_bad(evidence: Evidence, failures: int) -> dict[int, float]:
+    """When each number was given back, refused by the provider, or had so many texts fail on its account."""
     released = evidence.ledger.releases.columns()
     refused = evidence.ledger.refusals.columns()
     refused = refused[np.isin(refused["code"], _REFUSES_NUMBER)]
@@ -216,22 +223,22 @@ def _useless(evidence: Evidence) -> dict[int, float]:
     for numbers, at in (
         (released["number"], released["at"]),
         (refused["sender"], refused["at"]),
-        _fifth_failures(evidence),
+        _nth_failures(evidence, failures),
     ):
         for number, moment in zip(numbers.tolist(), at.tolist(), strict=True):
             found[number] = min(moment, found.get(number, np.inf))
     return found
 
 
-def _fifth_failures(evidence: Evidence) -> tuple[Integers, Floats]:
+def _nth_failures(evidence: Evidence, failures: int) -> tuple[Integers, Floats]:
     """Numbers of which so many texts failed on their account, and when that many had."""
     n = np.flatnonzero(np.isin(evidence.final_code, _OF_THE_NUMBER))
     sender = evidence.submissions["sender"][n]
     order = np.lexsort((evidence.final_at[n], sender))
     sender, at = sender[order], evidence.final_at[n][order]
     nth = np.arange(len(sender)) - np.searchsorted(sender, sender)
-    is_fifth = nth == _USELESS_AFTER - 1
-    return sender[is_fifth], at[is_fifth]
+    is_last = nth == failures - 1
+    return sender[is_last], at[is_last]
 
 
 # ---- 9: each inbound text once
@@ -243,7 +250,7 @@ def judge_inbound(evidence: Evidence) -> Judged:
     times = Counter(stored["provider_sid"].tolist())
     heard = evidence.ledger.inbound.columns()
     ours = {inbound_sid_of(n): n for n in range(len(heard))}
-    rows, first_at = _first_deliveries(evidence)
+    rows, first_at = first_deliveries(evidence)
     latest = evidence.world.ended_at - evidence.world.commit_window_s
     missing = [n for n in rows[first_at < latest].tolist() if not times[inbound_sid_of(n)]]
     doubled = [ours[sid] for sid, count in times.items() if count > 1 and sid in ours]

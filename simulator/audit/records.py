@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.model.addresses import NO_ADDRESSES, Addresses
 from simulator.model.carriers import CampaignRegistration
 from simulator.model.roster import Roster
 from simulator.model.wording import Wording
@@ -155,13 +156,24 @@ class Desk(msgspec.Struct, frozen=True):
     own_take_over_s: float
 
 
+class Pool(msgspec.Struct, frozen=True, kw_only=True):
+    """What the campaign wishes of its numbers, and what is on sale: `stock` by area code, else `stock_elsewhere`."""
+
+    rotate_after: int
+    preferred_area_codes: tuple[str, ...] = ()
+    stock: Mapping[str, int] = {}
+    stock_elsewhere: int = 0
+
+
 class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
     """What the campaign was allowed, and how long the gateway may take to commit.
 
     `start_at` in Unix seconds; hours in minutes after midnight in `zone`, `end_minute` excluded.
     `commit_window_s` is the longest time from a webhook's arrival to its being in force; `ended_at` (seconds
     since the start) is when the books were read, infinite when everything was written before. `addresses` are
-    (ZIP, state) by phone, empty where not known. `texts`, `desk` and `numbers` are None where nobody knows them;
+    where people live, as the list says; `landlines` the phones that a look-up calls one (None: nobody knows), `pool`
+    what is wished of numbers (None: they are not judged), `first_texts` how many a person may get without having
+    written: one for each action (None: not judged). `texts`, `desk` and `numbers` are None where nobody knows them;
     `away` are spans in which gateway or provider were not to be had, what they need to come back included;
     `day_ends_at` is when the gateway is stopped, which texts that wait can't outlast; `marked` are phones that the
     contact list itself marks as opted out. `carriers_known` False: the gateway cannot know who is with a small carrier,
@@ -183,7 +195,10 @@ class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
     carriers_known: bool = True
     answers_lost: int = 0
     out_of_service: NDArray[np.int64] = msgspec.field(default_factory=_nobody)
-    addresses: Mapping[int, tuple[str, str]] = msgspec.field(default_factory=dict)
+    addresses: Addresses = NO_ADDRESSES
+    landlines: NDArray[np.int64] | None = None
+    pool: Pool | None = None
+    first_texts: int | None = None
     texts: Texts | None = None
     desk: Desk | None = None
     numbers: tuple[NumberLife, ...] | None = None

@@ -7,12 +7,15 @@ from collections.abc import Callable
 
 import msgspec
 
+from simulator.audit.blocks import judge_blocks
 from simulator.audit.consent import judge_consent
 from simulator.audit.evidence import Evidence, Judged
+from simulator.audit.first_texts import judge_first_texts
 from simulator.audit.hours import judge_hours
 from simulator.audit.idle import judge_idle, judge_pressed
 from simulator.audit.lives import judge_accepted_once, judge_balance, judge_moves, judge_stored
 from simulator.audit.persons import judge_claims, judge_inbound, judge_numbers, judge_opt_outs
+from simulator.audit.purchases import judge_area_codes, judge_purchases
 from simulator.audit.rates import judge_rates
 from simulator.audit.screens import judge_screens
 from simulator.audit.words import judge_words
@@ -120,6 +123,30 @@ RULES: tuple[Rule, ...] = (
         sentence="No text waited while its hours, its rates and its numbers were free",
         chance="a text that was asked for when its rates and numbers had room",
         judge=judge_idle,
+    ),
+    Rule(
+        name="one_first_text",
+        sentence="Nobody got a second first text, the same words twice, or anything after a code that forbids it",
+        chance="a text that was asked for after another one to somebody who had not written, or while a code forbade it",
+        judge=judge_first_texts,
+    ),
+    Rule(
+        name="blocked_for_a_reason",
+        sentence="Whatever was blocked was blocked for a reason that there was",
+        chance="a text that was blocked",
+        judge=judge_blocks,
+    ),
+    Rule(
+        name="numbers_needed",
+        sentence="Numbers were bought for a reason, no more than the pool may have, and none was forgotten",
+        chance="a purchase of a number",
+        judge=judge_purchases,
+    ),
+    Rule(
+        name="wished_area_codes",
+        sentence="Numbers were bought in a wished area code while it had any",
+        chance="a number bought for a campaign that wishes for area codes",
+        judge=judge_area_codes,
     ),
 )
 """In the order of the design; all are judged in every rehearsal."""

@@ -28,13 +28,8 @@ from simulator.model.filtering import Filtering, FilteringParameters
 from simulator.model.handsets import HandsetParameters, Handsets
 from simulator.model.inventory import Inventory, InventoryParameters, Number, is_area_code
 from simulator.model.journey import Journey
-from simulator.model.ledger import (
-    STATUSES,
-    Ledger,
-    inbound_sid_of,
-    number_of,
-    sid_of,
-)
+from simulator.model.ledger import STATUSES, Ledger, inbound_sid_of, number_of, sid_of
+from simulator.model.look_ups import LOOK_UP_LUCK
 from simulator.model.messages import (
     DEAD,
     LANDLINE,
@@ -124,7 +119,7 @@ class Market:
         self._know_population(population)
         self._journey_luck = draws.stream("market/journey")
         self._inbound_luck = draws.stream("market/inbound")
-        self._lookup_luck = draws.stream("market/lookup")
+        self._lookup_luck = draws.stream(LOOK_UP_LUCK)
         carriers = parameters.carriers
         self._inbound_s = Percentiles((0.5, carriers.inbound_median_s), (0.99, carriers.inbound_p99_s))
 

@@ -15,6 +15,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
+from simulator.model.addresses import Addresses
 from simulator.model.carriers import CARRIERS, Carrier, Share
 from simulator.model.draws import Draws, Stream
 
@@ -42,6 +43,17 @@ LAST_NAMES = tuple(
     Baker Hall Campbell Mitchell Carter Roberts Garcia Rodriguez Martinez Hernandez Lopez Gonzalez Perez
     Sanchez Ramirez Torres Flores Rivera Gomez Diaz Muñoz Nguyen Tran Patel Kim Chen Wong Washington Jefferson
     Booker O'Brien Kowalski Schmidt""".split()  # noqa: SIM905
+)
+
+
+# Where people go who took their number along: large states in every zone, with ZIP prefixes of their cities.
+ELSEWHERE = (
+    ("CA", ("900", "941")),
+    ("TX", ("750", "770")),
+    ("FL", ("331", "328")),
+    ("NY", ("100", "112")),
+    ("CO", ("802",)),
+    ("WA", ("981",)),
 )
 
 
@@ -89,6 +101,7 @@ class PopulationParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     dead_share: Share = 0.02  # of contacts; 6 % on an old list [A] -> 30005
     dead_by_carrier: dict[Carrier, Share] = {}  # of a carrier's numbers, where another share is dead [A]
     reassigned_share: Share = 0.03  # of mobile contacts: somebody else has the number now [A]
+    elsewhere_share: Share = 0.10  # of contacts: live in another state than their area code's [S]
     missing_first_name_share: Share = 0.005  # of contacts: the script's fallback name is used [A]
     states: Annotated[tuple[State, ...], Meta(min_length=1)] = (
         State(
@@ -143,7 +156,11 @@ class Population:
         self._last_name = draws.stream("population/last name")
         self._missing_name = draws.stream("population/missing name")
         self._zip = draws.stream("population/zip")
-        self._state_of = {code: state for state in parameters.states for code in state.area_codes}
+        self._elsewhere = draws.stream("population/elsewhere")
+        self._homes = [*((each.state, each.zip_prefixes) for each in parameters.states), *ELSEWHERE]
+        self._home_of_code = np.full(1000, -1, np.int64)
+        for home, state in enumerate(parameters.states):
+            self._home_of_code[list(state.area_codes)] = home
         order = np.argsort(self.phones, kind="stable")
         self._order = array("i", order.astype(np.int32).tobytes())
         self._sorted = array("q", self.phones[order].tobytes())
@@ -189,19 +206,34 @@ class Population:
     def last_name(self, index: int) -> str:
         return LAST_NAMES[int(self._last_name(int(self.phones[index])) * len(LAST_NAMES))]
 
-    def state(self, index: int) -> str:
-        """The state of the area code ("PA"), empty if the scenario does not name it."""
-        state = self._state_of.get(int(self.phones[index]) // 10_000_000 % 1000)
-        return state.state if state else ""
+    def addresses(self) -> Addresses:
+        """Where everybody lives, as it stands on the list."""
+        order = np.argsort(self.phones, kind="stable")
+        return Addresses(self.phones[order], self._places(self.phones[order]), self._known_places())
 
-    def zip(self, index: int) -> str:
-        """A ZIP of that state, empty if the state is."""
-        phone = int(self.phones[index])
-        state = self._state_of.get(phone // 10_000_000 % 1000)
-        if state is None:
-            return ""
-        number = int(self._zip(phone) * 100 * len(state.zip_prefixes))
-        return f"{state.zip_prefixes[number // 100]}{number % 100:02d}"
+    def _places(self, phones: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Each person's place in `_known_places`; -1 if the scenario does not name the area code.
+
+        Nearly everybody lives in the area code's state, some in one of ELSEWHERE.
+        """
+        home = self._home_of_code[phones // 10_000_000 % 1000]
+        luck, share = self._elsewhere.many(phones), self.parameters.elsewhere_share
+        moved = (luck < share) & (home >= 0)
+        away = (luck[moved] / share * len(ELSEWHERE)).astype(np.int64) if share else home[moved]
+        home[moved] = len(self.parameters.states) + away
+        sizes = np.array([100 * len(prefixes) for _, prefixes in self._homes])
+        begins = np.cumsum(sizes) - sizes
+        place = begins[home] + (self._zip.many(phones) * sizes[home]).astype(np.int64)
+        found: NDArray[np.int32] = np.where(home >= 0, place, -1).astype(np.int32)
+        return found
+
+    def _known_places(self) -> list[tuple[str, str]]:
+        return [
+            (f"{prefix}{number:02d}", state)
+            for state, prefixes in self._homes
+            for prefix in prefixes
+            for number in range(100)
+        ]
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[ContactRow]:
         """The list as a campaign would upload it, people `start` to `stop`."""
@@ -222,12 +254,11 @@ class Population:
         phones = self.phones[begin:end]
         first, last = self.name_codes(begin, end)
         names = (*FIRST_NAMES, "")
-        for index, phone, given, family in zip(
-            range(begin, end), phones.tolist(), first.tolist(), last.tolist(), strict=True
+        places = (*self._known_places(), ("", ""))  # the last: not known
+        for phone, given, family, place in zip(
+            phones.tolist(), first.tolist(), last.tolist(), self._places(phones).tolist(), strict=True
         ):
-            yield ContactRow(
-                f"+{phone}", names[given], LAST_NAMES[family], self.zip(index), self.state(index)
-            )
+            yield ContactRow(f"+{phone}", names[given], LAST_NAMES[family], *places[place])
 
 
 def _choices(shares: tuple[float, ...], stream: Stream, who: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -17,7 +17,6 @@ from simulator.rehearsal.stopwatch import Stopwatch, peak_rss_bytes
 from simulator.report.result import ContactList, Messages, Numbers, OptOuts, Plan, Result
 from simulator.report.verdict import judged as with_verdict
 
-_RIGHTLY_BLOCKED = (9000, 1205, 1204, 1302)
 _HOURS_OVER = 1202
 _CONSENT = frozenset({Meaning.OPT_OUT, Meaning.OPT_IN, Meaning.CONSENT})
 _NO_CONSENT = "no column says who has opted out or who may be texted: nobody was left out for it"
@@ -103,14 +102,6 @@ def list_of(summary: ListSummary) -> ContactList:
         ignored=summary.ignored,
         warnings=(*((_NO_CONSENT,) if silent else ()), *summary.warnings),
     )
-
-
-def excused_phones(books: Books) -> NDArray[np.int64]:
-    """People who were rightly not texted: no mobile phone, opted out, or failing lately."""
-    rows = books.messages
-    rightly = (rows["state"] == STATES.index("blocked")) & np.isin(rows["code"], _RIGHTLY_BLOCKED)
-    phones: NDArray[np.int64] = rows["phone"][rightly]
-    return phones
 
 
 def held_back_phones(books: Books) -> NDArray[np.int64]:

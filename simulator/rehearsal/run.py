@@ -8,16 +8,13 @@ import asyncio
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from zlib import crc32
 
 import msgspec
 import numpy as np
 import simpy
-from numpy.typing import NDArray
 
 from gateway.app import Gateway
 from gateway.clock import Clock
-from gateway.config import OptOuts
 from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignKey
 from gateway.core.rules.errors import BadInput
 from gateway.p2p.lists import ListReader, read_list
@@ -27,10 +24,13 @@ from gateway.store.contacts import ContactRow
 from gateway.store.embedded import EmbeddedServer
 from gateway.store.migrate import make_throwaway, migrate
 from simulator.audit.auditor import audit
+from simulator.audit.blocks import rightly_untexted
+from simulator.audit.evidence import Evidence
 from simulator.audit.figures import gather
 from simulator.audit.filter_record import FilterWatch
 from simulator.audit.ground_truth import world_knows
 from simulator.audit.records import Audit, GroundTruth
+from simulator.model.addresses import NO_ADDRESSES
 from simulator.model.blocking import BlockScope
 from simulator.model.draws import Draws
 from simulator.model.faults import Faults
@@ -46,7 +46,7 @@ from simulator.rehearsal.books import read_books
 from simulator.rehearsal.campaign_setup import campaign_settings, lint_of, scripts_of
 from simulator.rehearsal.history import RememberingProvider
 from simulator.rehearsal.loop import VirtualLoop, run
-from simulator.rehearsal.outcome import excused_phones, held_back_phones, list_of, result_of
+from simulator.rehearsal.outcome import held_back_phones, list_of, result_of
 from simulator.rehearsal.paced_database import PacedDatabase
 from simulator.rehearsal.rehearsed_settings import ANSWER_S, SETTINGS, rehearsed
 from simulator.rehearsal.stopwatch import Stopwatch
@@ -372,12 +372,13 @@ class _Rehearsal:
             lambda contacts: witness.variants(luck, len(scripts.initials), contacts),
             self.provider.calls_in_vain,
         )
-        judged: Audit = audit(self.ledger, books, self._world())
+        world = self._world()
+        judged: Audit = audit(self.ledger, books, world)
         facts = gather(
             self.ledger,
             self.population,
             self.scenario,
-            excused=excused_phones(books),
+            excused=rightly_untexted(Evidence(self.ledger, books, world)),
             held_back=held_back_phones(books),
             unanswered=await conversations.waiting(self.database, KEY),
             presses=self.bank.presses(),
@@ -422,8 +423,12 @@ class _Rehearsal:
             zone=campaign.zone,
             registration=campaign.registration(),
             other_per_number_per_s=self.scenario.carriers.other_per_number_per_s,
-            confirmations=_confirmations(self.settings.opt_outs, campaign.name),
+            confirmations=witness.confirmations(self.settings.opt_outs, campaign.name),
             answers_lost=self.provider.answers_lost,
+            addresses=self.population.addresses() if invented else NO_ADDRESSES,
+            landlines=witness.landlines(self.population, self.draws, self.scenario) if invented else None,
+            pool=witness.pool(self.scenario),
+            first_texts=1,
             out_of_service=self.population.phones[self.population.line == Line.DEAD],
             texts=None if roster is None else witness.texts(scripts_of(self.plan), _SENDERS, roster),
             desk=witness.desk(self.volunteers.texting),
@@ -432,9 +437,3 @@ class _Rehearsal:
             marked=_NOBODY if self.roster is None else self.roster.marked,
             day_ends_at=self.scenario.duration_s,
         )
-
-
-def _confirmations(ours: OptOuts, campaign_name: str) -> NDArray[np.uint64]:
-    """The key of our own confirmation of an opt-out, where we send one."""
-    body = ours.confirmation.replace("{campaign}", campaign_name)
-    return np.array([] if ours.provider_replies else [crc32(body.encode())], np.uint64)

@@ -2,17 +2,22 @@
 
 from collections.abc import Iterator
 from math import inf
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.config import OptOuts
 from gateway.p2p.bank import Scripts
-from simulator.audit.records import Desk, NumberLife, Texts
-from simulator.model.draws import Stream
+from simulator.audit.records import Desk, NumberLife, Pool, Texts
+from simulator.model.draws import Draws, Stream
 from simulator.model.faults import Faults
 from simulator.model.ledger import Ledger
+from simulator.model.look_ups import called_landlines
 from simulator.model.market import Market
+from simulator.model.population import Population
 from simulator.model.roster import Roster
+from simulator.model.scenario import Scenario
 from simulator.model.wording import Wording
 from simulator.rehearsal.bank import DESK_TAKE_OVER_S, INBOX_LIMIT, OWN_TAKE_OVER_S
 
@@ -79,3 +84,25 @@ def _lives(market: Market, ledger: Ledger, faults: Faults, settle_s: float) -> I
 
 def _banned_at(faults: Faults, nth: int) -> float:
     return min((ban.at_s for ban in faults.parameters.number_bans if ban.nth == nth), default=inf)
+
+
+def pool(scenario: Scenario) -> Pool:
+    """What the campaign wishes of its numbers, and what is on sale."""
+    campaign, inventory = scenario.campaign, scenario.inventory
+    return Pool(
+        rotate_after=campaign.rotate_after,
+        preferred_area_codes=campaign.preferred_area_codes,
+        stock=inventory.scarce,
+        stock_elsewhere=inventory.stock_per_area_code,
+    )
+
+
+def landlines(population: Population, draws: Draws, scenario: Scenario) -> NDArray[np.int64]:
+    """The phones that look-ups call landlines."""
+    return called_landlines(population, draws, scenario.inventory.lookup_error_share)
+
+
+def confirmations(ours: OptOuts, campaign_name: str) -> NDArray[np.uint64]:
+    """The key of our own confirmation of an opt-out, where we send one."""
+    body = ours.confirmation.replace("{campaign}", campaign_name)
+    return np.array([] if ours.provider_replies else [crc32(body.encode())], np.uint64)

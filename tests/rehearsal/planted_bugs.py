@@ -1,7 +1,7 @@
 """Safeguards switched off on purpose: what a planted bug is, and how to tell that the auditor saw it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 
 import msgspec
@@ -35,6 +35,31 @@ class Plant(msgspec.Struct, frozen=True):
     world: str
     breaks: str
     with_it: frozenset[str] = frozenset()
+    seeds: int = 1  # worlds tried until the auditor names it
+
+
+FIRST_SEED = 3
+MOST_SEEDS = 20
+
+
+def assert_named(
+    rehearse: Callable[..., Rehearsed],
+    monkeypatch: pytest.MonkeyPatch,
+    worlds: Mapping[str, World],
+    plant: Plant,
+    *,
+    contacts: int = 150,
+) -> None:
+    """The rule is named in the last of the plant's worlds, and in none before: so the table is true."""
+    assert plant.seeds <= MOST_SEEDS
+    worlds[plant.world].provoke(monkeypatch)
+    plant.bug(monkeypatch)
+    for seed in range(FIRST_SEED, FIRST_SEED + plant.seeds - 1):
+        assert plant.breaks not in broken(
+            rehearse(worlds[plant.world].scenario, contacts=contacts, seed=seed)
+        )
+    last = FIRST_SEED + plant.seeds - 1
+    assert_seen(rehearse(worlds[plant.world].scenario, contacts=contacts, seed=last), plant)
 
 
 def assert_seen(done: Rehearsed, plant: Plant) -> None:

@@ -209,7 +209,10 @@ PLANTS = {
     "every tenth is sent twice": Plant(every_tenth_is_sent_twice, "a day", _TWICE, frozenset({_BOOKS})),
     # some of the dropped were handed over already, and a reply to such a text opens no conversation of an action
     "every tenth request is dropped": Plant(
-        every_tenth_request_is_dropped, "a day", _BOOKS, frozenset({_STORED, "replies_shown"})
+        every_tenth_request_is_dropped,
+        "a day",
+        _BOOKS,
+        frozenset({_STORED, "replies_shown", "one_first_text"}),
     ),
     "receipts are not believed": Plant(receipts_are_not_believed, "a day", _BOOKS),
     "a final state may change": Plant(a_final_state_may_change, "a day", _BOOKS, frozenset({_MOVES})),

@@ -17,6 +17,7 @@ from gateway.pipeline.hand_over import HandOver
 from gateway.pipeline.lease import Held
 from gateway.pipeline.road import CampaignRoad
 from gateway.store import actions, claims, conversations, messages
+from gateway.upkeep.inbound_poll import InboundPoll
 from simulator.model.faults import Brownout, FaultParameters, Window
 from simulator.rehearsal.provider import SimulatedProvider
 from simulator.rehearsal.run import rehearse_on
@@ -149,12 +150,17 @@ def numbers_do_not_stick(patch: Patch) -> None:
 
 
 def what_was_not_durable_is_forgotten(patch: Patch) -> None:
+    """And what the provider had meanwhile is fetched by nobody."""
     crash = Gateway.crash
+
+    async def fetch_nothing(*_: object) -> None:
+        pass
 
     def forget(worker: Gateway) -> Undurable:
         return Undurable(crash(worker).statuses, [])
 
     patch.setattr(Gateway, "crash", forget)
+    patch.setattr(InboundPoll, "_keep", fetch_nothing)
 
 
 def contacts_are_strangers(patch: Patch) -> None:

@@ -23,6 +23,7 @@ from simulator.audit.records import (
     STATES,
     UNKNOWN,
 )
+from simulator.model.addresses import Addresses
 from simulator.model.carriers import CampaignRegistration
 from simulator.model.ledger import STATUSES, Ledger, inbound_sid_of
 from simulator.model.messages import Submission
@@ -43,6 +44,12 @@ def moment(day, hour, minute=0, zone=NEW_YORK):
     return datetime(2026, 11, day, hour, minute, tzinfo=zone).timestamp() - NOON
 
 
+OF_TEXTS_AND_NUMBERS = (
+    "one_first_text",
+    "blocked_for_a_reason",
+    "numbers_needed",
+    "wished_area_codes",
+)
 OF_THE_VOLUNTEERS = ("consent_kept", "right_words", "replies_shown", "presses_sent", "nothing_idles")
 """Rules that need a log of the volunteers' phones: test_auditor_bank.py has their faults and chances."""
 
@@ -68,6 +75,7 @@ class Bank:
 
     def request(self, message_id, phone=ANN, *, kind=INITIAL, state=BLOCKED, code=0, at=None):
         at = message_id * 10.0 if at is None else at
+        code = code or (9000 if state == BLOCKED else 0)
         row = [message_id, phone, 0, kind, state, True, code, 0, 1, NOON + at, NAN, NAN]
         self.messages[message_id] = dict(zip(MESSAGE.names, row, strict=True))
         self.requests.append((message_id, BLOCKED if state == BLOCKED else QUEUED))
@@ -84,14 +92,24 @@ class Bank:
         carrier=0,
         segments=1,
         departs=0.5,
-        body_key=1,
+        body_key=None,
     ):
         """The provider has it; with `departs` None it stays there."""
         message = self.messages.get(message_id, {"phone": ANN})
         at = message_id * 10.0 + 1 if at is None else at
         whom = message["phone"] if to is None else to
         reference = (CAMPAIGN, message_id, attempt)
-        asked = Submission(whom, sender, CAMPAIGN, segments, "Hi", body_key, 3600.0, reference, at)
+        asked = Submission(
+            whom,
+            sender,
+            CAMPAIGN,
+            segments,
+            "Hi",
+            message_id if body_key is None else body_key,
+            3600.0,
+            reference,
+            at,
+        )
         n = self.ledger.submit(asked, at + 0.1, carrier)
         if departs is not None:
             self.ledger.accept(n, at + departs, at + departs + 0.5)
@@ -168,6 +186,8 @@ class Bank:
         )
 
     def audit(self):
+        if isinstance(self.world.get("addresses"), dict):
+            self.world["addresses"] = Addresses.of(self.world["addresses"])
         return audit(self.ledger, self.books(), GroundTruth(**self.world))
 
     def faults(self):
@@ -185,7 +205,7 @@ def sound():
     """A little of everything that may happen."""
     bank = Bank()
     bank.text(1, ANN).text(2, BOB, status="undelivered", code=30_003).text(3, CAT, told=False)
-    bank.request(4, DAN, code=1302).request(5, DAN, state=QUEUED)
+    bank.request(4, DAN).request(5, DAN, state=QUEUED)
     bank.change(bank.request(6, BOB, state=QUEUED) and 6, state=FAILED, code=21_211, attempt=1)
     bank.ledger.refuse(61.0, BOB, OURS, CAMPAIGN, 21_211)
     bank.text(7, ANN, status="failed", code=30_001).again(7)

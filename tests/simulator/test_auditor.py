@@ -22,6 +22,7 @@ from tests.simulator.audited_bank import (
     CAT,
     DAN,
     NOON,
+    OF_TEXTS_AND_NUMBERS,
     OF_THE_VOLUNTEERS,
     OURS,
     SECOND,
@@ -372,7 +373,7 @@ def test_a_planted_fault_is_reported_and_only_it(invariant, plant):
 
 
 def test_every_invariant_has_a_planted_fault():
-    assert {*PLANTED, *OF_THE_VOLUNTEERS} == set(INVARIANTS)
+    assert {*PLANTED, *OF_THE_VOLUNTEERS, *OF_TEXTS_AND_NUMBERS} == set(INVARIANTS)
 
 
 # ------------------------------------------------------------ what is told

@@ -272,7 +272,7 @@ def test_a_call_in_vain_ends_the_wait():
 def test_a_press_that_never_went():
     bank = Watched().press(1, ANN, at=100.0).request(1, ANN, state=QUEUED, at=100.0)
     assert bank.found() == {"presses_sent": 1}
-    blocked = Watched().press(1, ANN, at=100.0).request(1, ANN, at=100.0, code=1302)
+    blocked = Watched().press(1, ANN, at=100.0).request(1, ANN, at=100.0, code=9000)
     assert blocked.found() == {}
 
 

@@ -149,7 +149,7 @@ def test_an_opt_out_from_before_the_world_holds():
 
 @pytest.mark.parametrize(
     ("at", "body_key", "broken"),
-    [(100.0, 77, {}), (100.0, 1, 1), (309.0, 77, {}), (311.0, 77, 1)],
+    [(100.0, 77, {}), (100.0, 78, 1), (309.0, 77, {}), (311.0, 77, 1)],
     ids=["in time", "other words", "just in time", "too late"],
 )
 def test_one_confirmation_of_an_opt_out_may_follow_it(at, body_key, broken):

@@ -1,0 +1,209 @@
+"""Every block re-derived: the model finds the reason for which a text was blocked, or there was none.
+
+| code       | right when                                                                                        |
+|------------|---------------------------------------------------------------------------------------------------|
+| 9000       | a look-up calls the phone a landline                                                              |
+| 1302       | the person had asked to be left alone, was marked, or the provider had said so (21610)            |
+| 1204, 1205 | a text to this person had ended with a code that is remembered, within its time                   |
+| 1202       | the window was shut, or about to                                                                  |
+| 1203       | a purchase had failed, or as many numbers as the campaign may have were bought, or none yet        |
+| 1001, 1304 | another text to this person was asked for before                                                  |
+| 9001       | another text to this person was asked for within two minutes                                      |
+| 1303       | the contact was with another volunteer, or with none                                              |
+
+Any other code has no reason in a text bank.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from math import inf
+
+import numpy as np
+
+from simulator.audit.evidence import Booleans, Breaches, Evidence, Judged
+from simulator.audit.first_texts import DAY_S
+from simulator.audit.hours import shut_around
+from simulator.audit.persons import first_deliveries, latest
+from simulator.audit.records import BLOCKED, Rows
+from simulator.audit.wall_clock import Floats, Integers
+from simulator.model.arrays import distinct, is_among
+from simulator.model.replies import Intent, intent_of
+
+_REMEMBERED_S = {
+    21211: inf,
+    21217: inf,
+    21265: inf,
+    21614: inf,
+    21635: inf,
+    30006: inf,
+    30004: 90 * DAY_S,
+    30005: 90 * DAY_S,
+    30003: DAY_S,
+    30008: 6 * 3600.0,
+    30450: 1800.0,
+}
+_LEAVING = frozenset({Intent.KEYWORD, Intent.LEAVES, Intent.ABUSE, Intent.WRONG_NUMBER})
+_UNSUBSCRIBED = 21610
+_ROUNDING_S = 1.0
+_LOCKED_S = 120.0
+_FEWEST_A_DAY = 10  # purchases
+_FOR_GOOD = (9000, 1205, 1204, 1302)
+_REPEATS = (1001, 1304, 9001)
+
+
+class _Blocks:
+    """The blocked messages, one element each."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        rows = np.flatnonzero(evidence.messages["state"] == BLOCKED)
+        messages = evidence.messages[rows]
+        self.evidence = evidence
+        self.ids: Integers = messages["message_id"]
+        self.phone: Integers = np.ascontiguousarray(messages["phone"])
+        self.code = messages["code"]
+        self.asked_at = evidence.asked_at[rows]
+        ended = messages["final_at"] - evidence.world.start_at
+        self.at: Floats = np.where(np.isnan(ended), self.asked_at, ended)
+
+
+def judge_blocks(evidence: Evidence) -> Judged:
+    """Texts blocked with a code for which the model finds no reason."""
+    blocks = _Blocks(evidence)
+    found = [
+        Breaches("message", blocks.ids[chosen[~right]], f"blocked with {code}, for which there was no reason")
+        for code, chosen, right in _judged(blocks)
+    ]
+    return Judged(found, len(blocks.ids))
+
+
+def rightly_untexted(evidence: Evidence) -> Integers:
+    """People whose text was blocked for good, and rightly: a landline, opted out, or failing."""
+    blocks = _Blocks(evidence)
+    people = [blocks.phone[chosen[right]] for code, chosen, right in _judged(blocks) if code in _FOR_GOOD]
+    return distinct(np.concatenate(people)) if people else np.empty(0, np.int64)
+
+
+def _judged(blocks: _Blocks) -> Iterator[tuple[int, Integers, Booleans]]:
+    """Code by code: which blocks it gave, and which of them rightly."""
+    for code in np.unique(blocks.code).tolist():
+        chosen = np.flatnonzero(blocks.code == code)
+        reasons = _REASONS.get(code)
+        yield code, chosen, np.zeros(len(chosen), np.bool_) if reasons is None else reasons(blocks, chosen)
+
+
+def _is_landline(blocks: _Blocks, chosen: Integers) -> Booleans:
+    landlines = blocks.evidence.world.landlines
+    if landlines is None:
+        return np.ones(len(chosen), np.bool_)
+    return is_among(blocks.phone[chosen], landlines)
+
+
+def _had_left(blocks: _Blocks, chosen: Integers) -> Booleans:
+    """Whether the person had asked to be left alone, in whatever words, was marked, or is one the provider refuses."""
+    evidence = blocks.evidence
+    rows, first_at = first_deliveries(evidence)
+    leaves = np.array(
+        [intent_of(evidence.ledger.inbound_texts[n]) in _LEAVING for n in rows.tolist()], np.bool_
+    )
+    person = evidence.ledger.inbound.columns()["person"][rows]
+    stored = evidence.books.opt_outs
+    marked = stored[stored["source"] != "keyword"]
+    refused = evidence.ledger.refusals.columns()
+    refused = refused[refused["code"] == _UNSUBSCRIBED]
+    phones = np.concatenate((person[leaves], marked["phone"], refused["to"]))
+    at = np.concatenate((first_at[leaves], marked["at"] - evidence.world.start_at, refused["at"]))
+    return _before(phones, at, blocks.phone[chosen], blocks.at[chosen] + _ROUNDING_S)
+
+
+def _had_failed(blocks: _Blocks, chosen: Integers) -> Booleans:
+    evidence = blocks.evidence
+    refused = evidence.ledger.refusals.columns()
+    found = np.zeros(len(chosen), np.bool_)
+    for code, held_s in _REMEMBERED_S.items():
+        ended = evidence.final_code == code
+        of_code = refused[refused["code"] == code]
+        phones = np.concatenate((evidence.to[ended], of_code["to"]))
+        at = np.concatenate((evidence.final_at[ended], of_code["at"]))
+        until = blocks.at[chosen] + _ROUNDING_S
+        found |= _before(phones, at, blocks.phone[chosen], until, within_s=held_s)
+    return found
+
+
+def _before(
+    phones: Integers, at: Floats, whose: Integers, until: Floats, *, within_s: float = inf
+) -> Booleans:
+    """Whether each person has an event before a moment, and not longer ago than that."""
+    known = distinct(phones)
+    found = np.zeros(len(whose), np.bool_)
+    theirs = np.flatnonzero(is_among(whose, known))
+    if not len(theirs):
+        return found
+    last_us = latest(known, phones, at, whose[theirs], until[theirs])
+    now_us = latest(whose[theirs], whose[theirs], until[theirs], whose[theirs], until[theirs])
+    found[theirs] = (last_us >= 0) & (now_us - last_us <= min(within_s, 366 * DAY_S) * 1e6)
+    return found
+
+
+def _was_shut(blocks: _Blocks, chosen: Integers) -> Booleans:
+    shut = shut_around(blocks.evidence, blocks.phone[chosen], blocks.at[chosen])
+    return shut | shut_around(blocks.evidence, blocks.phone[chosen], blocks.asked_at[chosen])
+
+
+def _had_no_number(blocks: _Blocks, chosen: Integers) -> Booleans:
+    """A purchase had failed, none had been made yet, or all that may be were."""
+    bought = blocks.evidence.ledger.purchases.columns()
+    most = blocks.evidence.world.registration.max_numbers
+    most = min(most, max(_FEWEST_A_DAY, (most + 1) // 2))
+    at = blocks.at[chosen]
+    failed = np.searchsorted(bought["at"][bought["code"] > 0], at, side="right")
+    made = np.searchsorted(bought["at"][bought["code"] == 0], at, side="right")
+    right: Booleans = (failed > 0) | (made == 0) | (made >= most)
+    return right
+
+
+def _had_another(blocks: _Blocks, chosen: Integers) -> Booleans:
+    """Another text to this person, asked for before, that was not itself blocked for being one too many."""
+    messages = blocks.evidence.messages
+    others = ~((messages["state"] == BLOCKED) & np.isin(messages["code"], _REPEATS))
+    return _before(
+        messages["phone"][others],
+        blocks.evidence.asked_at[others],
+        blocks.phone[chosen],
+        blocks.asked_at[chosen] + _ROUNDING_S,
+    )
+
+
+def _was_locked(blocks: _Blocks, chosen: Integers) -> Booleans:
+    messages, asked_at = blocks.evidence.messages, blocks.evidence.asked_at
+    order = np.lexsort((asked_at, messages["phone"]))
+    same = np.diff(messages["phone"][order]) == 0
+    near = same & (np.diff(asked_at[order]) <= _LOCKED_S)
+    locked = np.zeros(len(order), np.bool_)
+    locked[order[1:][near]] = True
+    locked[order[:-1][near]] = True
+    right: Booleans = locked[blocks.evidence.rows_of(blocks.ids[chosen])]
+    return right
+
+
+def _was_anothers(blocks: _Blocks, chosen: Integers) -> Booleans:
+    claims: Rows = blocks.evidence.books.claims
+    if not len(claims):
+        return np.ones(len(chosen), np.bool_)
+    order = np.argsort(claims["phone"], kind="stable")
+    phone, volunteer = claims["phone"][order], claims["volunteer"][order]
+    handed_on = distinct(phone[1:][(phone[1:] == phone[:-1]) & (volunteer[1:] != volunteer[:-1])])
+    given_back = distinct(claims["phone"][claims["change"] < 0])
+    return is_among(blocks.phone[chosen], handed_on) | is_among(blocks.phone[chosen], given_back)
+
+
+_REASONS: Mapping[int, Callable[[_Blocks, Integers], Booleans]] = {
+    9000: _is_landline,
+    1302: _had_left,
+    1204: _had_failed,
+    1205: _had_failed,
+    1202: _was_shut,
+    1203: _had_no_number,
+    1001: _had_another,
+    1304: _had_another,
+    9001: _was_locked,
+    1303: _was_anothers,
+}
