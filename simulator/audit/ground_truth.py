@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.audit.moments import Moments
 from simulator.audit.records import Books
 from simulator.model.arrays import distinct, is_among
 from simulator.model.ledger import DELIVERED, Ledger
@@ -16,7 +17,6 @@ from simulator.model.replies import Intent, intent_of
 
 LEAVING = frozenset({Intent.KEYWORD, Intent.LEAVES, Intent.ABUSE, Intent.WRONG_NUMBER})
 _WISHES = {**dict.fromkeys(LEAVING, 1), Intent.START: -1}
-_LONGEST_S = 1e7  # beyond any world's end: keeps two people's moments apart in one key
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -77,32 +77,21 @@ class Wishes:
         meant = np.array([wish(text) for text in ledger.inbound_texts], np.int8)
         person, at = inbound["person"][meant != 0], inbound["at"][meant != 0]
         self._people = distinct(person)
-        keys = self._keys(person, at)
-        order = np.argsort(keys, kind="stable")
-        self._sorted = keys[order]
-        self._leaves = meant[meant != 0][order] > 0
+        self._wishes = Moments(person, at)
+        self._leaves = meant[meant != 0] > 0
 
     @property
     def leavers(self) -> Integers:
         """The people whose last wish was to be left alone."""
-        found: Integers = self._people[
-            self.to_leave(self._people, np.full(len(self._people), _LONGEST_S / 2))
-        ]
+        found: Integers = self._people[self.to_leave(self._people, np.full(len(self._people), np.inf))]
         return found
 
     def to_leave(self, people: Integers, at: Floats) -> NDArray[np.bool_]:
         """Whether the last wish of each person up to a moment was to be left alone."""
-        if not len(self._sorted):
-            return np.zeros(len(people), np.bool_)
-        keys = self._keys(people, at)
-        place = np.maximum(np.searchsorted(self._sorted, keys, side="right") - 1, 0)
-        theirs = (self._sorted[place] <= keys) & (self._sorted[place] // _LONGEST_S == keys // _LONGEST_S)
-        wished: NDArray[np.bool_] = theirs & self._leaves[place] & is_among(people, self._people)
+        wished = np.zeros(len(people), np.bool_)
+        rows = self._wishes.before(people, at)
+        wished[rows >= 0] = self._leaves[rows[rows >= 0]]
         return wished
-
-    def _keys(self, people: Integers, at: Floats) -> Floats:
-        keys: Floats = np.searchsorted(self._people, people) * _LONGEST_S + at
-        return keys
 
 
 def wish(text: str) -> int:

@@ -6,13 +6,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.audit.records import INITIAL, REPLY, Books
-from simulator.model.arrays import distinct, is_among
+from simulator.audit.moments import Moments
+from simulator.audit.records import MARK, Books, no_rows
+from simulator.model.arrays import distinct
 from simulator.model.ledger import Ledger
 from simulator.model.replies import Intent, intent_of
 
 _NEEDS_NOBODY = frozenset({Intent.KEYWORD, Intent.START})
-_LONGEST_S = 1e7  # beyond any world's end
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -47,7 +47,7 @@ def timing(ledger: Ledger, books: Books, start_at: float) -> Timing:
     if not len(asked):
         return Timing()
     firsts = asked["handed_at"][np.unique(asked["to"], return_index=True)[1]]
-    wire_s = press_to_wire_s(ledger, books, start_at)
+    wire_s = press_to_wire_s(ledger, books)
     answer_s = reply_to_answer_s(conversations(ledger, books, start_at))
     return Timing(
         first_at=float(asked["handed_at"].min()),
@@ -64,41 +64,30 @@ def _quantile(values: Floats, share: float) -> float:
     return float(np.quantile(values, share)) if len(values) else nan
 
 
-def press_to_wire_s(ledger: Ledger, books: Books, start_at: float) -> Floats:
-    """From a volunteer's press to the first hand-over, of each message that was handed over."""
+def press_to_wire_s(ledger: Ledger, books: Books) -> Floats:
+    """From a volunteer's press, as the client saw it, to the first hand-over of each message that was handed over."""
     asked = ledger.submissions.columns()
     ours = asked[(asked["campaign_id"] == books.campaign_id) & (asked["message_id"] >= 0)]
     ids, first = np.unique(ours["message_id"], return_index=True)  # oldest first: the first hand-over
-    rows = books.messages
-    wanted = np.isin(rows["kind"], (INITIAL, REPLY))
-    places = np.searchsorted(rows["message_id"], ids)
-    known = places < len(rows)
-    known[known] = (rows["message_id"][places[known]] == ids[known]) & wanted[places[known]]
-    pressed_at = rows["requested_at"][places[known]] - start_at
-    spans: Floats = np.maximum(ours["handed_at"][first][known] - pressed_at, 0.0)
-    return spans
+    pressed, press = np.unique(books.answers["message_id"], return_index=True)
+    known, handed, presses = np.intersect1d(ids, pressed, assume_unique=True, return_indices=True)
+    rows = books.answers[press[presses]]
+    spans: Floats = np.maximum(ours["handed_at"][first[handed]] - (rows["at"] - rows["took_s"]), 0.0)
+    return spans[known > 0]
 
 
 def conversations(ledger: Ledger, books: Books, start_at: float) -> Conversations:
     """From the texts that reached the gateway and need a volunteer to what closed them."""
     person, at = _waiting_texts(ledger)
     who, when, answers = _closings(books, start_at)
-    people = distinct(person)
-    known = is_among(who, people)
-    keys = np.searchsorted(people, who[known]) * _LONGEST_S + when[known]
-    order = np.argsort(keys, kind="stable")
-    keys, answers = keys[order], answers[known][order]
-    opened = np.searchsorted(people, person) * _LONGEST_S + at
-    place = np.searchsorted(keys, opened)
-    met = np.full(len(opened), -1.0)  # nobody's
-    met[place < len(keys)] = keys[place[place < len(keys)]]
-    closes = met // _LONGEST_S == opened // _LONGEST_S
-    ends = np.where(closes, place, -1 - np.searchsorted(people, person))  # one open end a person
-    _, first = np.unique(ends[np.argsort(at, kind="stable")], return_index=True)
-    first = np.argsort(at, kind="stable")[first]  # of the texts that one answer closed, the earliest
-    closed_at, answered = np.full(len(opened), nan), np.zeros(len(opened), np.bool_)
-    closed_at[closes] = met[closes] % _LONGEST_S
-    answered[closes] = answers[place[closes]]
+    rows = Moments(who, when).after(person, at)
+    closes = rows >= 0
+    ends = np.where(closes, rows, -1 - np.searchsorted(distinct(person), person))  # one open end a person
+    by_time = np.argsort(at, kind="stable")
+    first = by_time[np.unique(ends[by_time], return_index=True)[1]]  # of what one answer closed, the earliest
+    closed_at, answered = np.full(len(person), nan), np.zeros(len(person), np.bool_)
+    closed_at[closes] = when[rows[closes]]
+    answered[closes] = answers[rows[closes]]
     return Conversations(at[first], closed_at[first], answered[first])
 
 
@@ -119,10 +108,10 @@ def _waiting_texts(ledger: Ledger) -> tuple[Integers, Floats]:
 
 
 def _closings(books: Books, start_at: float) -> tuple[Integers, Floats, NDArray[np.bool_]]:
-    """Answers that volunteers asked for, and opt-outs of every kind."""
-    replies = books.messages[books.messages["kind"] == REPLY]
-    left = books.opt_outs
-    who = np.concatenate((replies["phone"], left["phone"]))
-    when = np.concatenate((replies["requested_at"], left["at"])) - start_at
-    answers = np.arange(len(who)) < len(replies)
-    return who, when, answers
+    """Answers and marks that volunteers pressed, and opt-outs by keyword."""
+    replies = books.answers[books.answers["response"] >= 0]
+    marks = no_rows(MARK) if books.marks is None else books.marks
+    left = books.opt_outs[books.opt_outs["source"] == "keyword"]
+    who = np.concatenate((replies["phone"], marks["phone"], left["phone"]))
+    when = np.concatenate((replies["at"] - replies["took_s"], marks["asked_at"], left["at"] - start_at))
+    return who, when, np.arange(len(who)) < len(replies)

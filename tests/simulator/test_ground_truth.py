@@ -7,7 +7,7 @@ import pytest
 from simulator.audit.ends import ends
 from simulator.audit.filter_record import RECORD, Cause, FilterWatch, causes, noticed
 from simulator.audit.ground_truth import WorldKnows, world_knows
-from simulator.audit.records import INITIAL, MESSAGE, OPT_OUT, REPLY, Books
+from simulator.audit.records import ANSWER, MARK, MESSAGE, OPT_OUT, Books
 from simulator.audit.throughput import ALL, busiest
 from simulator.audit.timing import conversations, press_to_wire_s, reply_to_answer_s, timing
 from simulator.model.carriers import CampaignRegistration
@@ -27,7 +27,7 @@ class Diary:
 
     def __init__(self) -> None:
         self.ledger = Ledger()
-        self.messages: list[tuple] = []
+        self.answers: list[tuple] = []
 
     def text(
         self,
@@ -36,10 +36,10 @@ class Diary:
         *,
         shown: bool | None = True,
         pressed_at: float | None = None,
-        kind: int = INITIAL,
+        response: int = -1,
     ) -> int:
         """Handed over at `at`, on the phone two seconds later; `shown` None: filtered."""
-        number = len(self.messages) + 1
+        number = len(self.answers) + 1
         submission = Submission(
             to=to,
             sender=OURS,
@@ -58,8 +58,9 @@ class Diary:
         else:
             self.ledger.arrive(n, at + 2, shown)
             self.ledger.final(n, at + 2, DELIVERED)
-        asked_at = START_AT + (at if pressed_at is None else pressed_at)
-        self.messages.append((number, to, OURS, kind, 5, False, 0, 1, 1, asked_at, np.nan, np.nan))
+        took_s = 1.5  # until the press was acknowledged
+        acknowledged_at = (at if pressed_at is None else pressed_at) + took_s
+        self.answers.append((number, acknowledged_at, took_s, 0, to, response, 0, 5))
         return n
 
     def hear(self, person: int, at: float, text: str) -> None:
@@ -68,8 +69,13 @@ class Diary:
 
     def books(self, *opted_out: tuple[int, float, str]) -> Books:
         left = [(phone, START_AT + at, source) for phone, at, source in opted_out]
+        marks = [(phone, at, at + 1.0) for phone, at, source in opted_out if source == "manual"]
         return Books(
-            campaign_id=1, messages=np.array(self.messages, MESSAGE), opt_outs=np.array(left, OPT_OUT)
+            campaign_id=1,
+            messages=np.empty(0, MESSAGE),
+            opt_outs=np.array(left, OPT_OUT),
+            answers=np.array(self.answers, ANSWER),
+            marks=np.array(marks, MARK),
         )
 
     def known(self, *opted_out: tuple[int, float, str], reassigned: tuple[int, ...] = ()) -> WorldKnows:
@@ -133,8 +139,8 @@ def test_an_empty_world_knows_nothing() -> None:
 def test_from_the_press_to_the_first_hand_over() -> None:
     diary = Diary()
     diary.text(ANN, 10.0, pressed_at=4.0)
-    diary.text(BEN, 90.0, pressed_at=30.0, kind=REPLY)
-    spans = press_to_wire_s(diary.ledger, diary.books(), START_AT)
+    diary.text(BEN, 90.0, pressed_at=30.0, response=0)
+    spans = press_to_wire_s(diary.ledger, diary.books())
     assert spans.tolist() == pytest.approx([6.0, 60.0])
 
 
@@ -144,7 +150,7 @@ def test_a_conversation_waits_from_its_first_text_to_the_answer() -> None:
     diary.hear(ANN, 15.0, "Is this a real person?")
     diary.hear(BEN, 20.0, "STOP")  # nobody need look
     diary.hear(CAT, 30.0, "Lose my number")
-    diary.text(ANN, 41.0, pressed_at=40.0, kind=REPLY)
+    diary.text(ANN, 41.0, pressed_at=40.0, response=0)
     diary.hear(ANN, 50.0, "Thanks!")  # nobody ever looked
     books = diary.books((CAT, 90.0, "manual"), (BEN, 20.0, "keyword"))
     found = conversations(diary.ledger, books, START_AT)

@@ -8,7 +8,7 @@ from simulator.audit.ends import ends
 from simulator.audit.filter_record import RECORD
 from simulator.audit.ground_truth import never_shown
 from simulator.audit.places import place_of
-from simulator.audit.records import MESSAGE, OPT_OUT, Books
+from simulator.audit.records import ANSWER, MESSAGE, OPT_OUT, Books
 from simulator.model.carriers import CARRIERS
 from simulator.model.messages import Submission
 from simulator.report.plots import CARRIER_COLOURS, figures, frame
@@ -234,12 +234,12 @@ def test_a_filter_that_held_something_is_drawn(sample) -> None:
 def test_what_the_books_tell_is_drawn_from_them() -> None:
     done = rehearsed(100)
     asked = done.ledger.submissions.columns()
-    messages = np.zeros(len(asked), MESSAGE)
-    messages["message_id"], messages["phone"] = asked["message_id"], asked["to"]
+    answers = np.zeros(len(asked), ANSWER)
+    answers["message_id"], answers["phone"], answers["response"] = asked["message_id"], asked["to"], -1
+    answers["at"], answers["took_s"] = asked["handed_at"] - 1.0, 2.0
     start_at = done.plan.scenario.start_at
-    messages["requested_at"] = asked["handed_at"] + start_at - 3.0
     left = np.array([(int(asked["to"][0]), start_at + 900.0, "keyword")], OPT_OUT)
-    done.books = Books(campaign_id=1, messages=messages, opt_outs=left)
+    done.books = Books(campaign_id=1, messages=np.empty(0, MESSAGE), answers=answers, opt_outs=left)
     traces = by_key(done)
     assert traces["opt_outs"]["opted out"]["y"][-1] == pytest.approx(1.0)
     assert traces["inbox"]["waiting"]["y"][-1] == 1  # one of three wrote in words, and nobody answered

@@ -31,7 +31,7 @@ def waits(frame: Frame) -> Figure | None:
     if frame.books is None:
         return None
     start_at = frame.scenario.start_at
-    wire_s = press_to_wire_s(frame.ledger, frame.books, start_at)
+    wire_s = press_to_wire_s(frame.ledger, frame.books)
     answer_s = reply_to_answer_s(conversations(frame.ledger, frame.books, start_at))
     data, told = [], []
     for name, spans, colour, dash in (
