@@ -103,9 +103,14 @@ def _cap(result: Result, scenario: Scenario, facts: Facts) -> str:
         if facts.tmobile_cap is None
         else f"T-Mobile's daily cap of {facts.tmobile_cap:,} segments left {counted(unsent, 'text')} unsent"
     )
+    answers = (
+        ""
+        if isnan(times.answer_most_s)
+        else f"; 90% of the replies were answered within {roughly(times.answer_most_s)}"
+    )
     return (
         f"{texted:,} of {counted(result.contacts, 'person', 'people')} took {span(times.last_first_text_at - times.first_at)}, "
-        f"from {clock(scenario, times.first_at)} to {clock(scenario, times.last_first_text_at)}, and {left}."
+        f"from {clock(scenario, times.first_at)} to {clock(scenario, times.last_first_text_at)}, and {left}{answers}."
     )
 
 
@@ -134,35 +139,42 @@ def _brownout(result: Result, scenario: Scenario, facts: Facts) -> str:
 
 
 def _opt_outs(result: Result, scenario: Scenario, facts: Facts) -> str:
-    """How many leave, and what do the carriers make of it?"""
+    """Does the bank get through its list before the carriers suspend it?"""
     left = result.opt_outs.keyword + result.opt_outs.manual
     rules = scenario.filtering
-    suspended = (
-        f"suspended the campaign, which failed {counted(facts.suspended, 'text')},"
-        if facts.suspended
-        else "did not suspend the campaign"
+    texted = result.contacts - facts.untexted
+    through = (
+        f"{texted:,} of {counted(result.contacts, 'person', 'people')} were texted or rightly left alone"
     )
+    if facts.suspended:
+        lead = f"No: the carriers suspended the campaign, which failed {counted(facts.suspended, 'text')}; {through}"
+    elif facts.untexted:
+        lead = f"No: {through}, though nobody suspended the campaign"
+    else:
+        lead = f"Yes: {through}, and nobody suspended the campaign"
     return (
-        f"{percent(share_of(left, facts.people_texted))} of the people texted opted out (carriers flag "
-        f"{percent(rules.opt_out_flag)} and suspend at {percent(rules.opt_out_suspend)}): they {suspended} and filtered "
-        f"{percent(_filtered(facts))} of the texts."
+        f"{lead}; {percent(share_of(left, facts.people_texted))} of the people texted opted out (carriers flag "
+        f"{percent(rules.opt_out_flag)} and suspend at {percent(rules.opt_out_suspend)}), and "
+        f"{percent(_filtered(facts))} of the texts were filtered."
     )
 
 
 def _rates(result: Result, scenario: Scenario, facts: Facts) -> str:
-    """Which rate binds, and how long do presses wait for it?"""
+    """Is a rate passed, which one binds, and how long do presses wait for it?"""
     most, times = facts.busiest[0], facts.timing
-    binds = "set the pace" if most.share >= RATE_BINDS else "was nearest to its limit, and bound nobody"
+    passed = result.invariants.get("rates_and_caps", 0)
+    lead = f"{counted(passed, 'text')} passed a rate or a cap" if passed else "No rate was passed"
+    binds = "set the pace" if most.share >= RATE_BINDS else "was the fullest and bound nobody"
     wait = (
         ""
         if isnan(times.wire_half_s)
-        else f"; half of the texts were on the wire {roughly(times.wire_half_s)} after Send was pressed, 99% after {roughly(times.wire_most_s)}"
+        else f"; half of the texts were on the wire {roughly(times.wire_half_s)} after Send was pressed, 99% after "
+        f"{roughly(times.wire_most_s)}"
     )
-    said = (
-        f"{_NAMES[most.name]} rate {binds}: in its busiest minute {most.used_per_s:.1f} of the {most.granted_per_s:g} granted "
-        f"segments a second were used{wait}."
+    return (
+        f"{lead}; {_NAMES[most.name]} {binds}, with {most.used_per_s:.1f} of {most.granted_per_s:g} granted segments a "
+        f"second in its busiest minute{wait}."
     )
-    return said[0].upper() + said[1:]
 
 
 def _faults(result: Result, scenario: Scenario, facts: Facts) -> str:

@@ -11,7 +11,7 @@ from simulator.audit.filter_record import Cause
 from simulator.model.scenario import Scenario
 from simulator.report.answers import HOURS_OVER, RATE_BINDS, answer
 from simulator.report.result import INVARIANT_RULES, Counts, Result, Verdict
-from simulator.report.words import clock, closing_at, counted, percent, roughly, share_of, span
+from simulator.report.words import clock, closing_at, counted, percent, roughly, share_of, span, words
 
 _WORTH_SAYING = 0.01  # share of messages from which a trouble limits a bank; assumption
 _CAP_REACHED = 0.99  # of the daily cap: the last text may not have fitted
@@ -164,8 +164,7 @@ def _held(scenario: Scenario, facts: Facts) -> str:
 
 
 def _told(scenario: Scenario, cause: Cause) -> str:
-    name = cause.name.replace("_", " ")
-    return f"{name} from {clock(scenario, cause.from_at)} (adding up to {percent(cause.most_share)})"
+    return f"{words(cause.name)} from {clock(scenario, cause.from_at)} (adding up to {percent(cause.most_share)})"
 
 
 def _hidden(result: Result, scenario: Scenario, facts: Facts) -> Iterator[Reason]:

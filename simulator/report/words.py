@@ -19,7 +19,7 @@ CARRIER_NAMES: dict[Carrier, str] = {
 
 def words(key: str) -> str:
     """A reason's key as words."""
-    return key.replace("_", " ")
+    return key.replace("_", " ").replace("opt out", "opt-out")
 
 
 def percent(share: float) -> str:
