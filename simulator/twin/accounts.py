@@ -101,6 +101,10 @@ class Traffic(msgspec.Struct):
         self.messages += 1
         self.segments += segments
 
+    def together_with(self, other: "Traffic") -> "Traffic":
+        """Both together."""
+        return Traffic(self.messages + other.messages, self.segments + other.segments)
+
 
 class Account:
     """One customer of the API."""
@@ -117,7 +121,7 @@ class Account:
         self.services: dict[str, Service] = {}
         self.keys: dict[str, ApiKey] = {}
         self.messages = History(self)
-        self.sent, self.received = Traffic(), Traffic()
+        self.sent, self.sent_pictures, self.received = Traffic(), Traffic(), Traffic()
         self.open_requests = 0
 
     def __repr__(self) -> str:

@@ -67,6 +67,8 @@ TEXTS = {
     30006: "Landline or unreachable carrier",
     30007: "Message filtered",
     30008: "Unknown error",
+    30017: "Carrier network congestion",
+    30022: "Rate limits exceeded",
     30023: "Daily message cap reached",
     30029: "The ContentRetention is invalid",
     30030: "The AddressRetention is invalid",

@@ -179,11 +179,12 @@ class Messages:
 
     def _price(self, message: Message, status: str) -> str | None:
         """Twilio's own price; carrier fees are charged apart."""
-        if status not in {"sent", "delivered", "undelivered", "received"} or message.sid.startswith("MM"):
+        if status not in {"sent", "delivered", "undelivered", "received"}:
             return None
         if message.n < 0 and message.direction != "inbound":
             return None  # an answer to a keyword is free
-        return f"{-message.segments * self._world.scenario.carriers.base_usd:.5f}"
+        prices = self._world.scenario.carriers
+        return f"{-message.segments * (prices.base_mms_usd if message.media else prices.base_usd):.5f}"
 
 
 def _older(account: Account, page: Page, messages: Iterable[Message]) -> Iterator[Message]:

@@ -6,6 +6,8 @@ from simulator.twin.wire import Page, date_v1
 from simulator.twin.world import API_VERSION, AccountsWorld
 
 _DESCRIPTIONS = {
+    "mms": "MMS",
+    "mms-outbound": "Outbound MMS",
     "sms": "SMS",
     "sms-inbound": "Inbound SMS",
     "sms-outbound": "Outbound SMS",
@@ -23,29 +25,39 @@ class UsageRecords:
     def page(self, account: Account, form: Form) -> dict[str, object]:
         """Records.json, of one category or of all."""
         page = Page(form)
-        both = Traffic(
-            account.sent.messages + account.received.messages,
-            account.sent.segments + account.received.segments,
+        prices = self._world.scenario.carriers
+        out_usd, in_usd, pictures_usd = (
+            traffic.segments * price_usd
+            for traffic, price_usd in (
+                (account.sent, prices.base_usd),
+                (account.received, prices.base_usd),
+                (account.sent_pictures, prices.base_mms_usd),
+            )
         )
+        texts = account.sent.together_with(account.received)
         used = {
-            "sms": both,
-            "sms-inbound": account.received,
-            "sms-outbound": account.sent,
-            "totalprice": both,
+            "mms": (account.sent_pictures, pictures_usd),
+            "mms-outbound": (account.sent_pictures, pictures_usd),
+            "sms": (texts, out_usd + in_usd),
+            "sms-inbound": (account.received, in_usd),
+            "sms-outbound": (account.sent, out_usd),
+            "totalprice": (texts, out_usd + in_usd + pictures_usd),
         }
         asked = form.optional("Category")
         rows = [
-            self._record(account, category, traffic)
-            for category, traffic in used.items()
+            self._record(account, category, traffic, cost_usd)
+            for category, (traffic, cost_usd) in used.items()
             if asked in (None, category)
         ]
         shown, more = page.of(rows)
         path = f"{account.base}/Usage/Records.json"
         return page.body_2010(path, "usage_records", list(shown), more="PA" if more else "")
 
-    def _record(self, account: Account, category: str, traffic: Traffic) -> dict[str, object]:
+    def _record(
+        self, account: Account, category: str, traffic: Traffic, cost_usd: float
+    ) -> dict[str, object]:
         world = self._world
-        price_usd = f"{traffic.segments * world.scenario.carriers.base_usd:.5f}"
+        price_usd = f"{cost_usd:.5f}"
         is_price = category == "totalprice"
         now = date_v1(world.start_at + world.env.now)
         return {

@@ -134,6 +134,8 @@ class AccountsWorld:
 
     def send(self, message: Message, number: OwnedNumber | None, validity_s: float) -> None:
         """Hand a message to the market. Raises ApiError where Twilio refuses at once."""
+        if message.media:
+            message.segments = 1  # a picture is one, whatever its text
         code = 0
         if number is None:
             code = 21704
@@ -151,6 +153,7 @@ class AccountsWorld:
             validity_s=validity_s,
             reference=(int(ours[1]), int(ours[2]), int(ours[3] or 0)) if ours else _NOBODYS,
             handed_at=self.env.now,
+            pictures=len(message.media),
         )
         try:
             message.n = self.market.place(submission, in_service=message.service is not None, code=code)
@@ -161,7 +164,8 @@ class AccountsWorld:
             if message.media:
                 message.sid = f"MM{message.sid[2:]}"
         self._outbound[message.n] = message
-        message.account.sent.count(message.segments)
+        account = message.account
+        (account.sent_pictures if message.media else account.sent).count(message.segments)
         if message.service is not None and number is not None and message.callback:
             self.env.timeout(_CHOSEN_S, message).callbacks.append(self._chosen)
 

@@ -91,15 +91,19 @@ async def test_what_an_account_has_used(serve: Serve, connect: Connect, receiver
     await listen(twilio, receiver)
     await text(twilio, server, "hello")
     await receiver.until(lambda w: w["Body"] == "hello")
-    records = {each.category: each for each in await twilio.call(lambda c: c.usage.records.list())}
-    assert {
-        name: (each.count, each.usage, each.usage_unit, str(each.price)) for name, each in records.items()
-    } == {
-        "sms": ("3", "4", "segments", "0.03320"),
-        "sms-outbound": ("2", "3", "segments", "0.02490"),
-        "sms-inbound": ("1", "1", "segments", "0.00830"),
-        "totalprice": ("", "0.03320", "usd", "0.03320"),
+    await twilio.call(
+        lambda c: c.messages.create(to=PERSON, from_=OURS, media_url=["https://x.example/1.png"])
+    )
+    records = await twilio.call(lambda c: c.usage.records.list())
+    assert {each.category: (each.count, each.usage, str(each.price)) for each in records} == {
+        "mms": ("1", "1", "0.02200"),
+        "mms-outbound": ("1", "1", "0.02200"),
+        "sms": ("3", "4", "0.03320"),
+        "sms-outbound": ("2", "3", "0.02490"),
+        "sms-inbound": ("1", "1", "0.00830"),
+        "totalprice": ("", "0.05520", "0.05520"),
     }
+    assert {each.usage_unit for each in records} == {"segments", "usd"}
     (one,) = await twilio.call(
         lambda c: c.usage.records.list(category="sms-outbound", start_date=date(2026, 1, 1))
     )

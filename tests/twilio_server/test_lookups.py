@@ -104,3 +104,15 @@ async def test_what_is_not_valid(twilio: Twilio, asked: str, error: str) -> None
     )
     assert (found.valid, found.validation_errors, found.country_code) == (False, [error], None)
     assert found.line_type_intelligence is None
+
+
+async def test_a_look_up_of_the_carrier_costs(serve: Serve, connect: Connect) -> None:
+    server = await serve()
+    twilio = connect(server)
+    ledger, price_usd = server.world.ledger, server.world.scenario.carriers.lookup_usd
+    await twilio.call(lambda c: c.lookups.v2.phone_numbers(PERSON).fetch())
+    await twilio.call(lambda c: c.lookups.v1.phone_numbers(PERSON).fetch())
+    assert (ledger.lookups, ledger.cost_usd) == (0, 0.0)
+    await twilio.call(lambda c: c.lookups.v2.phone_numbers(PERSON).fetch(fields="line_type_intelligence"))
+    await twilio.call(lambda c: c.lookups.v1.phone_numbers(PERSON).fetch(type=["carrier"]))
+    assert (ledger.lookups, ledger.cost_usd) == (2, pytest.approx(2 * price_usd))

@@ -147,6 +147,24 @@ async def test_media_and_feedback(twilio: Twilio) -> None:
     assert feedback.outcome == "confirmed"
 
 
+async def test_a_picture_has_a_price_of_its_own(
+    server: TwilioServer, twilio: Twilio, receiver: Receiver
+) -> None:
+    message = await twilio.call(
+        lambda c: c.messages.create(
+            to=PERSON,
+            from_=OURS,
+            body="x" * 500,
+            media_url=["https://x.example/1.png"],
+            status_callback=receiver.url,
+        )
+    )
+    assert message.num_segments == "1"
+    await receiver.status(message.sid, "delivered")
+    assert (await twilio.call(lambda c: c.messages(message.sid).fetch())).price == "-0.02200"
+    assert server.world.ledger.cost_usd > 0.022  # with the carrier's fee
+
+
 async def test_a_scheduled_message_is_sent_in_time_or_cancelled(
     serve: Serve, connect: Connect, receiver: Receiver
 ) -> None:
