@@ -149,7 +149,7 @@ class Plan(msgspec.Struct, frozen=True):
     def heading(self, contacts: int) -> str:
         """The scenario's title with the people of this run, who are not the scenario's own number."""
         whose = "invented people" if self.list_path is None else f"people of {self.list_path.name}"
-        return f"{self.scenario.title}: {contacts:,} {whose}, seed {self.seed}"
+        return f"{self.scenario.title}: {contacts:,} {whose}"
 
 
 class Rehearsed(msgspec.Struct):

@@ -112,7 +112,7 @@ def truths(result: Result) -> list[tuple[str, str, str]]:
     return [
         ("asked to be left alone", f"{known.asked_to_leave:,}", "people, in whatever words"),
         ("opt-outs overlooked", f"{known.opt_outs_overlooked:,}", "of them, not opted out in the books"),
-        ("texts after that wish", f"{known.shown_after_leaving:,}", f"{known.sent_after_leaving:,} were handed over after it"),
+        ("texts after that wish", f"{known.shown_after_leaving:,}", f"of them {known.sent_after_leaving:,} handed over after it"),
         ("never shown", f"{known.never_shown:,}", f"of {known.reported_delivered:,} texts reported as delivered"),
         ("strays", f"{known.to_reassigned + known.to_unlisted:,}", f"{known.to_reassigned:,} to reassigned numbers, {known.to_unlisted:,} to phones not on the list"),
         ("complaints", f"{known.complaints:,}", "reports of junk"),

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from contextlib import contextmanager
+from html import escape
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
@@ -99,9 +100,15 @@ def test_the_verdict_comes_first_and_everything_is_there(page: str, sample) -> N
 
 
 def test_title_and_heading_count_the_people_of_this_run(page: str, sample) -> None:
-    heading = "Election day in seven states: 400 invented people, seed 1"
+    heading = "Election day in seven states: 400 invented people"
     assert f"<title>{sample.result.verdict}: {heading}</title>" in page
     assert f"<h1>{heading}</h1>" in page
+    assert "of a simulated day, seed 1, times in" in page
+
+
+def test_the_answer_comes_before_the_verdict(page: str, sample) -> None:
+    text = without_plotly(page)
+    assert text.index(escape(sample.result.answer)) < text.index(f"<strong>{sample.result.verdict}</strong>")
 
 
 @pytest.mark.parametrize("name", shipped())
