@@ -19,11 +19,16 @@ from docs.generate.command_line import leaves
 from docs.generate.door import names
 from docs.generate.result_fields import fields
 from docs.generate.twin import FAULTS, TABLE_MEANINGS
-from gateway import config, config_reference
+from gateway import cli, config, config_reference
 from gateway.core.rules.registration import Registration, limits
+from gateway.http.bodies import MOST_BYTES
+from gateway.http.operations import OPERATIONS
 from gateway.http.records import NewCampaign, SingleMessage
+from gateway.http.uploads import MOST_CSV_BYTES
 from gateway.metrics import FAMILIES
 from gateway.providers.twilio.webhooks import INBOUND_PATH, STATUS_PATH
+from gateway.store.embedded import EmbeddedServer
+from gateway.store.postgres_programs import _installed
 from simulator.twin.control import TABLES, FaultOrder
 from tests.test_docs import fenced, page, texts
 
@@ -225,6 +230,78 @@ def test_the_container_copies_what_there_is_and_all_that_is_installed() -> None:
     packages = re.search(r"tool\.hatch\.build\.targets\.wheel\]\npackages = \[(.+?)\]", project)
     assert packages is not None
     assert {*re.findall(r'"(\w+)"', packages[1]), "pyproject.toml", "LICENSE", "README.md"} <= copied
+
+
+def test_the_container_runs_as_a_number_and_says_whether_it_lives() -> None:
+    text = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
+    assert re.search(r"^USER \d+:\d+$", text, re.MULTILINE)
+    asked = re.search(r"HEALTHCHECK (?s:.+?)127\.0\.0\.1:8800(/\w+)", text)
+    assert asked is not None
+    assert asked[1] in {each.path for each in OPERATIONS}
+    assert "VOLUME /var/lib/textbank" in text
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert {".git", ".venv", "secrets.toml"} <= set(ignored)
+    copied = {name for line in re.findall(r"^COPY (.+) \S+$", text, re.MULTILINE) for name in line.split()}
+    assert not copied & set(ignored)
+
+
+def test_the_proxies_take_a_list_as_large_as_the_api_does() -> None:
+    nginx = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    caddy = (DEPLOY / "Caddyfile").read_text(encoding="utf-8")
+    most_mib = MOST_CSV_BYTES // 2**20
+    assert f"client_max_body_size {most_mib}m;" in nginx
+    assert f"JSON ends at {MOST_BYTES // 2**20} MB" in nginx
+    assert f"max_size {most_mib}MiB" in caddy
+    assert "request_buffers" in caddy
+
+
+def test_every_variable_of_the_guide_is_set_before_it_is_used() -> None:
+    known: set[str] = set()
+    for name, text in fenced("console"):
+        if name.endswith("how-to/deploy.md"):
+            for line in text.splitlines():
+                used = set(re.findall(r"\$\{?([A-Z_]+)", line.removeprefix("$ ")))
+                assert used <= known, line
+                known |= set(re.findall(r"^\$ export ([A-Z_]+)=", line))
+    assert known >= {"API", "KEY", "TEXTBANK_CONFIG", "REPOSITORY"}
+
+
+def test_every_file_that_the_guide_copies_is_there_and_gets_its_rights() -> None:
+    text = page("how-to/deploy.md")
+    copied = re.findall(r"/opt/textbank/source/docs/how-to/deploy/([\w.]+)", text)
+    copied += re.findall(r"^\$ install -m \d+ .*?([\w.]+) /etc/textbank/\1$", text, re.MULTILINE)
+    assert {"roles.sql", "textbank.service", "textbank.toml", "secrets.toml"} <= set(copied)
+    assert [name for name in copied if not (DEPLOY / name).exists()] == []
+    assert "install -m 0640 -o root -g textbank secrets.toml" in text
+    unit = (DEPLOY / "textbank.service").read_text(encoding="utf-8")
+    assert "TEXTBANK_CONFIG=/etc/textbank/textbank.toml:/etc/textbank/secrets.toml" in unit
+    assert "export TEXTBANK_CONFIG=/etc/textbank/textbank.toml:/etc/textbank/secrets.toml" in text
+
+
+def test_the_guide_s_database_and_settings_lead_to_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As far as it goes on any machine: the role's file, both settings files, and the first commands."""
+    with EmbeddedServer() as server:
+        dsn = server.dsn()
+        psql = [_installed() / "bin" / "psql", "-v", "ON_ERROR_STOP=1", "-X", dsn]
+        with (DEPLOY / "roles.sql").open() as roles:
+            done = subprocess.run(psql, stdin=roles, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        secrets = (DEPLOY / "secrets.toml").read_text(encoding="utf-8")
+        where = dsn.partition("?")[2].replace("%2F", "/")
+        (tmp_path / "secrets.toml").write_text(
+            secrets.replace("@127.0.0.1:5432/textbank", f"@/textbank?{where}").replace("…", "0"),
+            encoding="utf-8",
+        )
+        monkeypatch.setenv("TEXTBANK_CONFIG", f"{DEPLOY / 'textbank.toml'}:{tmp_path / 'secrets.toml'}")
+        assert cli.run(["settings"]) == 0
+        assert cli.run(["migrate"]) == 0
+        assert cli.run(["keys", "create", "desk", "--role", "admin"]) == 0
+        said = capsys.readouterr()
+    assert "change-me" not in said.out + said.err
+    assert said.out.splitlines()[-1].startswith("tb_")
+    assert "database: postgresql://textbank@/textbank" in said.err
 
 
 def test_requests_of_the_guide_are_read_by_the_api() -> None:

@@ -251,6 +251,16 @@ async def _require_rights(database: Database) -> None:
         )
 
 
+async def is_empty(database: Database) -> bool:
+    """Whether the database has no table, view or sequence of anybody's."""
+    return not await database.fetch_value(
+        """
+        SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
+        """
+    )
+
+
 async def make_throwaway(database: Database) -> None:
     """Tables without a write-ahead log, for a database that nobody needs after a crash: a rehearsal's.
 

@@ -69,6 +69,9 @@ def _list_scenarios(context: click.Context, _: click.Parameter, wanted: bool) ->
     metavar="FILE",
     help="Your textbank.toml: rehearse its settings, but those of capacity, which no rehearsal can show.",
 )
+@click.option(
+    "--dsn", metavar="URL", help="An empty PostgreSQL database to rehearse in, instead of one of our own."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the summary.")
 @click.option("--strict", is_flag=True, help="End with 3 on NO-GO, with 4 if a rule was not tested.")
 @click.option(
@@ -94,6 +97,7 @@ def rehearse(
     seed: int,
     report: Path | None,
     config: Path | None,
+    dsn: str | None,
     as_json: bool,
     strict: bool,
     rejects: Path | None,
@@ -118,7 +122,7 @@ def rehearse(
     with _folder(report, plan) as folder:
         if list_path is not None:
             plan = replace(plan, rejects=rejects or folder / "rejects.csv")
-        rehearsed, progress = _run(plan)
+        rehearsed, progress = _run(plan, dsn)
         _write(rehearsed, progress, folder, _command(scenario, plan, config))
     _print(rehearsed, as_json=as_json)
     if not rehearsed.result.held:
@@ -197,7 +201,7 @@ def _unwritable(error: OSError, place: Path) -> Unwritable:
     return Unwritable(f"can't be written: {place}: {reason}; choose another place")
 
 
-def _run(plan: "Plan") -> tuple["Rehearsed", "Progress"]:
+def _run(plan: "Plan", dsn: str | None) -> tuple["Rehearsed", "Progress"]:
     from simulator.rehearsal import run
     from simulator.rehearsal.ending import ended_by_signals
     from simulator.rehearsal.progress import Progress
@@ -207,7 +211,7 @@ def _run(plan: "Plan") -> tuple["Rehearsed", "Progress"]:
         ended_by_signals(),
         Progress(plan.scenario.title, plan.scenario.campaign.zone, sys.stderr) as progress,
     ):
-        return run.rehearse(plan, progress), progress
+        return run.rehearse(plan, progress, dsn), progress
 
 
 def _log_to_standard_error() -> None:

@@ -44,6 +44,7 @@ from simulator.rehearsal import contact_import, witness
 from simulator.rehearsal.bank import BankOfVolunteers
 from simulator.rehearsal.books import read_books
 from simulator.rehearsal.campaign_setup import campaign_settings, lint_of, scripts_of
+from simulator.rehearsal.given_database import check_empty
 from simulator.rehearsal.history import RememberingProvider
 from simulator.rehearsal.loop import VirtualLoop, run
 from simulator.rehearsal.outcome import held_back_phones, list_of, result_of
@@ -65,9 +66,15 @@ _NOBODY = np.empty(0, np.int64)
 OnProgress = Callable[[Snapshot], None]
 
 
-def rehearse(plan: Plan, on_progress: OnProgress | None = None) -> Rehearsed:
-    """Runs the plan to its end; raises BadInput or BadScenario for what a person got wrong."""
+def rehearse(plan: Plan, on_progress: OnProgress | None = None, dsn: str | None = None) -> Rehearsed:
+    """Runs the plan to its end; raises BadInput or BadScenario for what a person got wrong.
+
+    Without a DSN in a PostgreSQL of its own; a database that is given must be empty.
+    """
     watch = Stopwatch()
+    if dsn is not None:
+        asyncio.run(check_empty(dsn))
+        return rehearse_on(dsn, plan, on_progress, watch)
     with EmbeddedServer() as server:
         return rehearse_on(server.dsn(), plan, on_progress, watch)
 

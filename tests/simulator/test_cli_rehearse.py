@@ -29,7 +29,7 @@ class Runs:
         self.verdict = None
         self.not_tested = ()
 
-    def rehearse(self, plan, on_progress=None):
+    def rehearse(self, plan, on_progress=None, dsn=None):
         self.plans.append(plan)
         if self.error is not None:
             raise self.error
