@@ -20,7 +20,7 @@ from simulator.report.plots.frame import (
     Frame,
     line,
 )
-from simulator.report.words import CARRIER_NAMES, clock
+from simulator.report.words import CARRIER_NAMES, clock, percent
 
 _PACIFIC = ZoneInfo("America/Los_Angeles")
 _DAY_S = 86_400
@@ -85,7 +85,7 @@ def rates(frame: Frame) -> Figure | None:
         most = max(most, (label, float(used.max())), key=lambda each: each[1])
     whose = "the whole campaign's" if most[0] == "all" else f"{most[0]}'s"
     answer = (
-        f"The fullest was {whose}: {most[1]:.0f}% of its rate in its busiest minute. At 100% the rate, and not the "
+        f"The fullest was {whose}: {percent(most[1] / 100)} of its rate in its busiest minute. At 100% the rate, and not the "
         "volunteers, sets the pace."
     )
     marks = [(100.0, "granted")] if most[1] > 30 else []
