@@ -92,6 +92,7 @@ class VolunteerParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     late_at_most_s: Annotated[float, Meta(ge=0)] = 600.0  # after the shift began, evenly [A]
     tap_median_s: Positive = 4.0  # from one tap to the next; with p99: 620 taps an hour [S: 200-800]
     tap_p99_s: Positive = 30.0
+    double_tap_share: Share = 0.003  # of taps: the thumb bounces, and the press comes twice [A]
     break_every_s: Positive = 2700.0  # [A]
     break_s: Annotated[float, Meta(ge=0)] = 420.0  # [A]
     inbox_every_s: Positive = 600.0  # a texting volunteer looks at the replies [A]
@@ -162,6 +163,7 @@ class Volunteers:
         self._answers_of = [0] * self.count
         self._late = draws.stream("volunteers/late")
         self._tap = draws.stream("volunteers/tap")
+        self._bounce = draws.stream("volunteers/double tap")
         self._tap_s = Lognormal(parameters.tap_median_s, parameters.tap_p99_s)
         self._answer = draws.stream("volunteers/answer")
         self._answer_s = Lognormal(parameters.answer_median_s, parameters.answer_p99_s)
@@ -215,6 +217,7 @@ class Volunteers:
     ) -> Generator[Event, Any, Sequence[object]]:
         """One bucket, tap by tap; the value is what was left when the shift was over."""
         env, send, tap, tap_s = self._env, self._bank.send, self._tap, self._tap_s
+        bounce = self._bounce
         for position, item in enumerate(items):
             if env.now >= duty.ends_at:
                 return items[position:]
@@ -222,6 +225,8 @@ class Volunteers:
             yield env.timeout(tap_s.at(tap(volunteer, rhythm.taps)))
             self.taps += 1
             send(volunteer, item)
+            if bounce(volunteer, rhythm.taps) < self._parameters.double_tap_share:
+                send(volunteer, item)
             if env.now >= rhythm.inbox_at or env.now >= rhythm.break_at:
                 yield from self._look_up(volunteer, duty, rhythm)
         return ()

@@ -60,7 +60,8 @@ def world(number: int) -> Scenario:
     scenario = _KINDS[number % len(_KINDS)]()
     population = replace(scenario.population, elsewhere_share=0.5 * luck(1), landline_share=0.1 * luck(2))
     volunteers = replace(scenario.volunteers, count=2 + int(luck(3) * 10), bucket=5 + int(luck(4) * 60))
-    return replace(scenario, population=population, volunteers=volunteers)
+    people = replace(scenario.people, second_thoughts_share=0.3 * luck(6))
+    return replace(scenario, population=population, volunteers=volunteers, people=people)
 
 
 def contacts(number: int) -> int:

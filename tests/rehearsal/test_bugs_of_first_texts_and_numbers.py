@@ -12,7 +12,6 @@ from gateway.core.sending.purchases import ANYWHERE, BuyOne, Purchases
 from gateway.core.sending.rotation import Rotation
 from gateway.pipeline import decision, delivery
 from gateway.pipeline.purchase import Buyer
-from simulator.rehearsal.bank import BankOfVolunteers
 from tests.rehearsal.conftest import Rehearse
 from tests.rehearsal.planted_bugs import Plant, World, assert_named
 from tests.rehearsal.small_worlds import (
@@ -37,20 +36,11 @@ _OFF = replace(
 )
 
 
-def presses_come_twice(patch: Patch) -> None:
-    """A volunteer's phone sends each press again ten seconds later."""
-    send = BankOfVolunteers._send
-
-    def twice(bank: BankOfVolunteers, volunteer: int, item: object) -> None:
-        send(bank, volunteer, item)
-        bank._loop.call_later(10.0, send, bank, volunteer, item)
-
-    patch.setattr(BankOfVolunteers, "_send", twice)
-
+_TWICE = replace(_DAY, volunteers=replace(_DAY.volunteers, double_tap_share=1.0))
 
 WORLDS = {
     "a day": World(_DAY),
-    "presses come twice": World(_DAY, presses_come_twice),
+    "presses come twice": World(_TWICE),
     "an old list": World(_OLD_LIST),
     "phones are off": World(_OFF),
     "two numbers are enough": World(known_at_once(campaign(_DAY, rotate_after=100, preferred_area_codes=()))),

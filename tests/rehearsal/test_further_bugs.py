@@ -38,7 +38,7 @@ _LONG = (
     + "We count on you on Tuesday, as always. " * 5
     + "STOP to quit"
 )
-_ACCENTS = "Hola {{first_name}}, soy {{sender.first_name}}. ¿Podrá votar el martes? Así será: responda STOP"
+_ACCENTS = "Hola {{first_name}}, soy {{sender.first_name}}. ¿Podrá votar el martes? Contamos con usted, así será: responda STOP"
 _MOVED = replace(_DAY, population=replace(_DAY.population, elsewhere_share=0.6))
 _FILTERED = replace(campaign(_DAY, rotate_after=15), filtering=replace(_DAY.filtering, base_share=0.10))
 
@@ -238,7 +238,9 @@ _OPT_OUT, _HOURS, _TWICE, _BOOKS = "no_text_after_opt_out", "lawful_hours", "acc
 _STORED, _NUMBER, _RATES = "accepted_is_stored", "one_number_a_contact", "rates_and_caps"
 _MOVES, _VOLUNTEER = "legal_moves", "one_volunteer_a_contact"
 PLANTS = {
-    "only the bare word counts": Plant(only_the_bare_word_counts, "people change their minds", _OPT_OUT),
+    "only the bare word counts": Plant(
+        only_the_bare_word_counts, "people change their minds", _OPT_OUT, frozenset({"consent_kept"})
+    ),
     "everybody lives where the area code says": Plant(
         everybody_lives_where_the_area_code_says, "many live elsewhere", _HOURS
     ),
@@ -248,7 +250,9 @@ PLANTS = {
         undelivered_is_written_down_as_delivered, "a day", _BOOKS
     ),
     "sizes are characters by 160": Plant(sizes_are_characters_by_160, "texts with accents", _STORED),
-    "a neighbour gets the text": Plant(a_neighbour_gets_the_text, "a day", _STORED),
+    "a neighbour gets the text": Plant(
+        a_neighbour_gets_the_text, "a day", _STORED, frozenset({"right_words"})
+    ),
     "answers come from the newest number": Plant(
         answers_come_from_the_newest_number, "many numbers", _NUMBER
     ),
@@ -256,7 +260,10 @@ PLANTS = {
         a_full_number_moves_its_conversations, "many numbers", _NUMBER
     ),
     "one filtered text retires a number": Plant(
-        one_filtered_text_retires_a_number, "many texts are filtered", _NUMBER
+        one_filtered_text_retires_a_number,
+        "many texts are filtered",
+        _NUMBER,
+        frozenset({"nothing_idles"}),  # everybody moves to new numbers, which have to settle
     ),
     "segments count as one on the meters": Plant(
         segments_count_as_one_on_the_meters, "long texts at a low rate", _RATES

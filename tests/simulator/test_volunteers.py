@@ -1,5 +1,6 @@
 """Volunteers: shifts, pace, buckets, the inbox and the desk, seen from a bank that writes everything down."""
 
+from collections import Counter
 from itertools import pairwise
 
 import msgspec
@@ -80,12 +81,21 @@ def hold(
     return bank, volunteers
 
 
-def three_hours(**parameters):
+def three_hours(*, double_tap_share=0.0, **parameters):
+    parameters["double_tap_share"] = double_tap_share
     return VolunteerParameters(shifts=(Shift(from_h=0.0, to_h=3.0, share=1.0),), **parameters)
 
 
 def waiting(text, nth=0, **facts):
     return Waiting(conversation=("thread", nth), text=text, **facts)
+
+
+def test_a_thumb_bounces_now_and_then_and_the_press_comes_twice():
+    bank, volunteers = hold(1_000, three_hours(count=3, desk_share=0.0, double_tap_share=0.05))
+    assert volunteers.taps == 1_000
+    assert 1_030 <= len(bank.sent) <= 1_070
+    assert {item for *_, item in bank.sent} == set(range(1_000))
+    assert all(count <= 2 for count in Counter(item for *_, item in bank.sent).values())
 
 
 def test_everybody_on_the_list_is_texted_once():
