@@ -9,6 +9,24 @@ import msgspec
 from docs.generate.tables import code, table
 from simulator.report.result import INVARIANTS, Result
 
+_WAITS = {
+    "press_to_wire": "from a first press of Send to the hand-over to the provider",
+    "reply_to_screen": "from a reply's webhook to a volunteer's screen",
+    "reply_to_answer": "the same to a volunteer's press of the answer",
+    "stop_to_effect": "from a STOP at the provider to the gateway's hearing of it, or to the last text to its person",
+}
+_PARTS = {
+    "count": "how many there were",
+    "p50_s": "seconds within which half were over",
+    "p95_s": "95 % of them",
+    "p99_s": "99 % of them",
+    "max_s": "the longest",
+}
+_OF_WAITS = {
+    f"waits.{name}.{part}": f"{meaning}: {words}" if part == "count" else words
+    for name, meaning in _WAITS.items()
+    for part, words in _PARTS.items()
+}
 MEANINGS: Mapping[str, str] = {
     "scenario": "the scenario's name",
     "seed": "the seed",
@@ -52,6 +70,7 @@ MEANINGS: Mapping[str, str] = {
     "ground_truth.to_unlisted": "texts to phones that are not on the list",
     "ground_truth.complaints": "reports of junk",
     "ground_truth.webhooks_lost": "the provider's callbacks that never came",
+    **_OF_WAITS,
     "answer": "the answer to the scenario's question, in one sentence",
     "verdict": '"GO", "GO with limits" or "NO-GO"',
     "verdict_reasons": "the reasons in plain words, the gravest first, of them the largest",

@@ -23,6 +23,7 @@ from simulator.audit.records import MARK, Rows, no_rows
 from simulator.audit.wall_clock import Floats, Integers
 from simulator.model.arrays import distinct, is_among
 from simulator.model.blocking import STOP_WORDS
+from simulator.model.ledger import Ledger
 from simulator.model.replies import Intent, intent_of
 
 _BEFORE_ALL_S = -1.0
@@ -68,20 +69,20 @@ class Said(NamedTuple):
     means: Integers
 
 
-def said(evidence: Evidence) -> Said:
-    """Every text of a person to this campaign."""
-    inbound = evidence.ledger.inbound.columns()
-    deliveries = evidence.ledger.inbound_deliveries.columns()
+def said(ledger: Ledger) -> Said:
+    """Every text of a person."""
+    inbound = ledger.inbound.columns()
+    deliveries = ledger.inbound_deliveries.columns()
     heard_at = np.full(len(inbound), np.inf)
     np.minimum.at(heard_at, deliveries["n"], deliveries["at"])
-    means = np.fromiter((meaning_of(text) for text in evidence.ledger.inbound_texts), np.int64, len(inbound))
+    means = np.fromiter((meaning_of(text) for text in ledger.inbound_texts), np.int64, len(inbound))
     return Said(np.ascontiguousarray(inbound["person"]), np.ascontiguousarray(inbound["at"]), heard_at, means)
 
 
 def judge_consent(evidence: Evidence) -> Judged:
     """Opt-outs that are missing, opt-outs that nobody asked for, texts to people whom the list marks."""
     world, books = evidence.world, evidence.books
-    texts = said(evidence)
+    texts = said(evidence.ledger)
     marked = world.marked[is_placed(world.marked)]
     must = _must_have_left(evidence, texts, marked)
     listed = distinct(books.opt_outs["phone"].astype(np.int64))

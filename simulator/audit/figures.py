@@ -28,6 +28,7 @@ from simulator.audit.records import Books
 from simulator.audit.slow_hour import SlowHour, slow_hours
 from simulator.audit.throughput import RateUse, busiest
 from simulator.audit.timing import Timing, timing
+from simulator.audit.waits import Waits, waits
 from simulator.model.arrays import distinct, is_among
 from simulator.model.carriers import TMOBILE
 from simulator.model.ledger import DELIVERED, SENT, Ledger
@@ -74,6 +75,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     script_findings: tuple[str, ...] = ()
     lost: Mapping[str, int] = {}  # accepted and not delivered, by what became of them, the most first
     timing: Timing = Timing()
+    waits: Waits = Waits()
     held: tuple[Cause, ...] = ()  # what the filter held against the campaign, the worst first
     noticed: tuple[float, int] | None = None  # when the filter bit, and after how many texts
     busiest: tuple[RateUse, ...] = ()  # the meters' busiest minutes, the fullest first
@@ -127,6 +129,7 @@ def gather(
         script_findings=script_findings,
         lost=_lost(end),
         timing=Timing() if books is None else timing(ledger, books, scenario.start_at),
+        waits=Waits() if books is None else waits(ledger, books, scenario.start_at),
         held=causes(no_record() if filter_record is None else filter_record),
         noticed=noticed(ledger, end, scenario.verdict.max_filtered_share),
         busiest=busiest(ledger, scenario.campaign.registration()),

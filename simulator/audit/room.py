@@ -12,7 +12,7 @@ from simulator.model.carriers import CARRIERS
 _CELL_S = 5.0
 _MOST_CELLS = 40_000
 _FREE_SHARE = 0.5  # of a rate: as little used, it holds nobody up
-_AROUND_S = 30.0  # to either side of a cell
+_AROUND_S = 30.0  # before a cell, and after it
 _SEGMENTS_AROUND = 10  # of a slow rate
 _CAP_SHARE, _CAP_KEPT = (
     0.9,
@@ -36,6 +36,7 @@ class Room:
         self._count = int(until // self._cell_s) + 1
         self.at: Floats = np.arange(self._count, dtype=np.float64) * self._cell_s
         self._is_served = ~is_among(evidence.to, evidence.world.out_of_service)
+        self._in_vain = np.bincount(self._cell(evidence.books.calls_in_vain["at"]), minlength=self._count)
         self._toward: dict[int, Booleans] = {}
         self._everywhere = (
             self._is_there()
@@ -100,15 +101,15 @@ class Room:
         return is_free & self._day_has_room() if "tmobile" in names else is_free
 
     def _is_free(self, counted: Booleans, rate_per_s: float) -> Booleans:
-        """In which cells a rate was used by less than half, around them."""
-        per_cell = self._segments(counted)
+        """In which cells a rate was used by less than half, in the time before as in the time after."""
         around_s = max(_AROUND_S, _SEGMENTS_AROUND / rate_per_s) if rate_per_s else np.inf
         reach = max(1, int(min(around_s / self._cell_s, self._count)))
-        total = np.concatenate(([0.0], np.cumsum(per_cell)))
+        total = np.concatenate(([0.0], np.cumsum(self._segments(counted) + self._in_vain)))
         cells = np.arange(self._count)
         first, last = np.maximum(cells - reach, 0), np.minimum(cells + reach + 1, self._count)
-        used_per_s = (total[last] - total[first]) / ((last - first) * self._cell_s)
-        free: Booleans = used_per_s < _FREE_SHARE * rate_per_s
+        most = _FREE_SHARE * rate_per_s * self._cell_s
+        before, after = total[cells + 1] - total[first], total[last] - total[cells]
+        free: Booleans = (before < most * (cells + 1 - first)) & (after < most * (last - cells))
         return free
 
     def _day_has_room(self) -> Booleans:

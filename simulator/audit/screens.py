@@ -25,7 +25,7 @@ def judge_screens(evidence: Evidence) -> Judged:
     looks = books.looks[:0] if desk is None else books.looks[books.looks["shown"] < desk.limit]
     if desk is None or not len(looks):
         return Judged([], 0)
-    texts = said(evidence)
+    texts = said(evidence.ledger)
     replies = np.flatnonzero(
         np.isfinite(texts.heard_at) & np.isin(texts.means, (Means.NOTHING, Means.LEAVES))
     )

@@ -138,6 +138,8 @@ class VerdictParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     warn_opt_out_share: Share = 0.05
     warn_wire_s: Positive = 600.0  # from a press of Send to the hand-over: 99 % within
     warn_answer_s: Positive = 3600.0  # from a person's text to a volunteer's answer: 90 % within
+    warn_screen_s: Positive = 1800.0  # from a reply's webhook to a volunteer's screen: 95 % within
+    warn_stop_s: Positive = 120.0  # from a STOP at the provider to its effect: 99 % within
     warn_margin_s: Seconds = 900.0  # from the last first text to the end of the hours
     must_finish: bool = False  # contacts not texted at the end: NO-GO, else "GO with limits"
 

@@ -57,6 +57,7 @@ def result_of(
         invariants=judged.counts,
         chances=judged.chances,
         ground_truth=ground_truth,
+        waits=facts.waits,
         verdict="NO-GO",
         cpu_seconds=round(watch.cpu_s(), 3),
         setup_seconds=round(setup_s, 3),

@@ -11,6 +11,7 @@ from simulator.audit.filter_record import Record
 from simulator.audit.ground_truth import WorldKnows
 from simulator.audit.records import Books, Violation
 from simulator.audit.rules import RULES
+from simulator.audit.waits import Waits
 from simulator.model.ledger import Ledger
 from simulator.model.scenario import Scenario
 
@@ -92,6 +93,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     invariants: Counts
     chances: Counts = {}
     ground_truth: WorldKnows = WorldKnows()
+    waits: Waits = Waits()
     answer: str = ""  # to the scenario's question
     verdict: Verdict = "NO-GO"  # until judged (simulator/report/verdict.py)
     verdict_reasons: tuple[str, ...] = ()

@@ -68,6 +68,7 @@ def _reasons(result: Result, scenario: Scenario, facts: Facts) -> Iterator[Reaso
     yield from _late(result, facts)
     yield from _limits(result, facts)
     yield from _slow(scenario, facts)
+    yield from _waited(scenario, facts)
     yield from _presses(result, facts)
     yield from _people(result, facts)
     for finding in facts.script_findings:
@@ -220,6 +221,24 @@ def _slow(scenario: Scenario, facts: Facts) -> Iterator[Reason]:
             "limit",
             f"One reply in ten waited {roughly(times.answer_most_s)} or longer for a volunteer, half {roughly(times.answer_half_s)}. "
             "Keep more volunteers at the desk.",
+        )
+
+
+def _waited(scenario: Scenario, facts: Facts) -> Iterator[Reason]:
+    """What only the volunteers' phones and the ledger show: replies on no screen yet, texts on their way after a STOP."""
+    limits = scenario.verdict
+    screen, stop = facts.waits.reply_to_screen, facts.waits.stop_to_effect
+    if screen.p95_s > limits.warn_screen_s:
+        yield Reason(
+            "limit",
+            f"One reply in twenty waited {roughly(screen.p95_s)} or longer until a volunteer saw it, half "
+            f"{roughly(screen.p50_s)}. Keep more volunteers at the desk.",
+        )
+    if stop.p99_s > limits.warn_stop_s:
+        yield Reason(
+            "limit",
+            f"One STOP in a hundred took {roughly(stop.p99_s)} or longer from the provider to its effect, half "
+            f"{roughly(stop.p50_s)}: see that the provider's webhooks reach the gateway at once.",
         )
 
 

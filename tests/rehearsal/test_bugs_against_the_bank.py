@@ -192,7 +192,7 @@ def a_third_of_all_replies_needs_no_attention(patch: Patch) -> None:
 
 
 def nobody_takes_over(patch: Patch) -> None:
-    rewrite(patch, conversations, "_ATTENTION", r"v\.attention_at <= to_timestamp\(\$7\)", "false")
+    rewrite(patch, conversations, "_ATTENTION", r"v\.attention_at <= to_timestamp\(\$\d+\)", "false")
 
 
 def a_look_shows_one_conversation(patch: Patch) -> None:
@@ -327,6 +327,18 @@ PLANTS = {
     ),
     "any later text lifts an opt-out": Plant(
         any_later_text_lifts_an_opt_out, "STOP, then abuse", _CONSENT, _TEXTED
+    ),
+    "what volunteers mark is only closed": Plant(what_volunteers_mark_is_only_closed, "a day", _CONSENT),
+    "START lifts nothing": Plant(start_lifts_nothing, "people come back", _CONSENT),
+    "whoever answers is opted out": Plant(whoever_answers_is_opted_out, "a day", _CONSENT),
+    "names are those of the person before": Plant(names_are_those_of_the_person_before, "a day", _WORDS),
+    "everybody gets the first script": Plant(everybody_gets_the_first_script, "a day", _WORDS),
+    "another response than the one pressed": Plant(another_response_than_the_one_pressed, "a day", _WORDS),
+    "all texts come from one volunteer": Plant(all_texts_come_from_one_volunteer, "a day", _WORDS),
+    "the suffix is forgotten": Plant(the_suffix_is_forgotten, "a suffix", _WORDS),
+    "the end of a text is cut off": Plant(the_end_of_a_text_is_cut_off, "a day", _WORDS),
+    "a third of all replies needs no attention": Plant(
+        a_third_of_all_replies_needs_no_attention, "a day", _SCREENS
     ),
     "nobody takes over": Plant(nobody_takes_over, "a day", _SCREENS),
     "a look shows one conversation": Plant(a_look_shows_one_conversation, "a day", _SCREENS),

@@ -7,9 +7,10 @@ import pytest
 from simulator.audit.ends import ends
 from simulator.audit.filter_record import RECORD, Cause, FilterWatch, causes, noticed
 from simulator.audit.ground_truth import WorldKnows, world_knows
-from simulator.audit.records import ANSWER, MARK, MESSAGE, OPT_OUT, Books
+from simulator.audit.records import ANSWER, MARK, MESSAGE, OPT_OUT, SHOWN, Books
 from simulator.audit.throughput import ALL, busiest
 from simulator.audit.timing import conversations, press_to_wire_s, reply_to_answer_s, timing
+from simulator.audit.waits import Wait, waits
 from simulator.model.carriers import CampaignRegistration
 from simulator.model.draws import Draws
 from simulator.model.filtering import Filtering, FilteringParameters
@@ -28,6 +29,7 @@ class Diary:
     def __init__(self) -> None:
         self.ledger = Ledger()
         self.answers: list[tuple] = []
+        self.shown: list[tuple] = []
 
     def text(
         self,
@@ -76,6 +78,7 @@ class Diary:
             opt_outs=np.array(left, OPT_OUT),
             answers=np.array(self.answers, ANSWER),
             marks=np.array(marks, MARK),
+            shown=np.array(self.shown, SHOWN),
         )
 
     def known(self, *opted_out: tuple[int, float, str], reassigned: tuple[int, ...] = ()) -> WorldKnows:
@@ -165,6 +168,31 @@ def test_a_conversation_waits_from_its_first_text_to_the_answer() -> None:
     times = timing(diary.ledger, books, START_AT)
     assert (times.first_at, times.last_at, times.last_first_text_at) == (41.0, 41.0, 41.0)
     assert (times.wire_most_s, times.answer_half_s) == (1.0, 30.0)
+
+
+def test_each_wait_is_told_with_its_late_ones() -> None:
+    diary = Diary()
+    for nth in range(100):
+        diary.text(ANN, 100.0 + nth, pressed_at=99.0)
+    diary.hear(BEN, 300.0, "Who is this?")
+    diary.shown.append((360.0, BEN, 0))
+    diary.text(BEN, 391.0, pressed_at=390.0, response=0)
+    told = waits(diary.ledger, diary.books(), START_AT)
+    assert told.press_to_wire == Wait(101, p50_s=50.0, p95_s=95.0, p99_s=99.0, max_s=100.0)
+    assert told.reply_to_screen == Wait(1, 60.0, 60.0, 60.0, 60.0)
+    assert told.reply_to_answer == Wait(1, 90.0, 90.0, 90.0, 90.0)
+    assert told.stop_to_effect == Wait()
+
+
+def test_a_stop_has_its_effect_with_the_last_text_to_its_person() -> None:
+    diary = Diary()
+    diary.hear(ANN, 10.0, "STOP")
+    diary.text(ANN, 14.0)
+    diary.hear(ANN, 20.0, "START")
+    diary.text(ANN, 30.0)
+    diary.hear(BEN, 10.0, "STOP")
+    told = waits(diary.ledger, diary.books(), START_AT).stop_to_effect
+    assert (told.count, told.p50_s, told.max_s) == (2, 2.0, 4.0)
 
 
 def test_the_busiest_minute_of_each_meter() -> None:
