@@ -4,6 +4,7 @@ Append-only tables of packed numbers. A message is known by `n`, its row in `sub
 since the world's start; phones are ints; carriers and statuses are indices into CARRIERS and STATUSES.
 """
 
+import copy
 import hashlib
 import re
 import struct
@@ -93,6 +94,12 @@ class Table:
             matches &= rows[name] == value
         found: list[int] = np.flatnonzero(matches).tolist()
         return found
+
+    def of_rows(self, rows: NDArray[Any]) -> "Table":
+        """A table of the same columns with these rows."""
+        made = copy.copy(self)
+        made._rows = bytearray(rows.tobytes())
+        return made
 
     def raw(self) -> bytearray:
         return self._rows

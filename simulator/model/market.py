@@ -378,8 +378,12 @@ class Market:
     # ------------------------------------------------------------ questions
 
     def lookup(self, phone: int) -> tuple[str, str]:
-        """(line type, carrier) as a lookup service says it, for its price; a small share is wrong."""
+        """(line type, carrier) as a lookup service says it, for its price."""
         self.ledger.look_up()
+        return self.line_of(phone)
+
+    def line_of(self, phone: int) -> tuple[str, str]:
+        """The same as it was said before, for who has kept it; a small share is wrong."""
         index = self._index_of(phone)
         if index < 0 or self._line_of[index] == DEAD:
             return "unknown", ""

@@ -38,7 +38,7 @@ from simulator.model.inventory import InventoryParameters
 from simulator.model.market import MarketParameters
 from simulator.model.people import PeopleParameters
 from simulator.model.population import PopulationParameters
-from simulator.model.volunteers import VolunteerParameters
+from simulator.model.volunteers import Shift, VolunteerParameters
 from simulator.model.webhooks import WebhookParameters
 
 Text = Annotated[str, Meta(min_length=1)]
@@ -91,6 +91,7 @@ class CampaignParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     brand_kind: BrandKind = "political_527"
     score: Annotated[int, Meta(ge=0, le=100)] = 0  # vetting score; a 527 has none
     campaign_kind: CampaignKind = "political"
+    brand: str = ""  # campaigns of one brand share T-Mobile's day; none: the campaign's name
     overrides: Overrides = Overrides()
     preferred_area_codes: tuple[AreaCode, ...] = ()  # none: any (F027)
     rotate_after: Annotated[int, Meta(ge=1)] = 300  # new conversations per number (F016, C7)
@@ -118,13 +119,36 @@ class CampaignParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     def registration(self) -> CampaignRegistration:
         """What the carriers grant: by brand kind and score, then as overridden."""
-        granted = registration_of(self.brand_kind, self.score, self.campaign_kind, brand=self.name)
+        granted = registration_of(
+            self.brand_kind, self.score, self.campaign_kind, brand=self.brand or self.name
+        )
         overrides = {
             name: value
             for name in self.overrides.__struct_fields__
             if (value := getattr(self.overrides, name)) is not None
         }
         return msgspec.structs.replace(granted, **overrides)
+
+
+class Companion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Another campaign of the same brand that texts the same list; the rest is as the first campaign has it."""
+
+    name: Text  # of the campaign
+    scripts: Annotated[tuple[Text, ...], Meta(min_length=1)]  # its first texts
+    volunteers: Annotated[int, Meta(ge=1)]  # how many text and answer for it
+    shifts: tuple[Shift, ...] = ()  # when they come; none: as the first's
+    brand: str = ""  # another brand than the first campaign's; none: the same, which shares T-Mobile's day
+
+    def over(self, scenario: "Scenario") -> "Scenario":
+        """The scenario as this campaign has it."""
+        first = scenario.campaign
+        campaign = msgspec.structs.replace(
+            first, name=self.name, scripts=self.scripts, brand=self.brand or first.brand or first.name
+        )
+        volunteers = msgspec.structs.replace(
+            scenario.volunteers, count=self.volunteers, shifts=self.shifts or scenario.volunteers.shifts
+        )
+        return msgspec.structs.replace(scenario, campaign=campaign, volunteers=volunteers)
 
 
 class VerdictParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -165,6 +189,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     campaign: CampaignParameters
     asks: Question = "finish"  # what the question is about: the verdict's first sentence answers that
     name: str = ""
+    companions: tuple[Companion, ...] = ()
     population: PopulationParameters = PopulationParameters()
     people: PeopleParameters = PeopleParameters()
     volunteers: VolunteerParameters = VolunteerParameters()

@@ -23,6 +23,12 @@ def check(plan: Plan) -> None:
     """
     _check_registration(plan.scenario)
     _check_scripts(plan)
+    if plan.list_path is not None and plan.scenario.companions:
+        raise BadInput(
+            "several campaigns can't share a list of your own",
+            f"{plan.scenario.name}: companions",
+            "leave --list out, or take a scenario with one campaign",
+        )
     if plan.list_path is not None:
         read_list(plan.list_path, rejects=plan.rejects)
     else:
@@ -43,6 +49,10 @@ def _check_scripts(plan: Plan) -> None:
     where = "--script" if plan.script else f"{plan.scenario.name}: campaign"
     for source in scripts.initials:
         _check_script(source, scripts, where, opt_out_suffix=scripts.opt_out_suffix)
+    for companion in plan.scenario.companions:
+        for source in companion.scripts:
+            where = f"{plan.scenario.name}: companions"
+            _check_script(source, scripts, where, opt_out_suffix=scripts.opt_out_suffix)
     for source in scripts.responses:
         _check_script(source, scripts, f"{plan.scenario.name}: campaign", opt_out_suffix=False)
 
@@ -114,4 +124,5 @@ def _registration(scenario: Scenario) -> Registration:
         small_carrier_number_per_s=scenario.carriers.other_per_number_per_s,
         tmobile_daily_cap=overrides.tmobile_daily_segments,
         max_numbers=overrides.max_numbers,
+        brand=(campaign.brand or campaign.name) if scenario.companions or campaign.brand else "",
     )

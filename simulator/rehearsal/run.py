@@ -9,14 +9,15 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import msgspec
 import numpy as np
 import simpy
+from msgspec.structs import replace
 
 from gateway.app import Gateway
 from gateway.clock import Clock
 from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignKey
 from gateway.core.rules.errors import BadInput
+from gateway.p2p.bank import TextBank
 from gateway.p2p.lists import ListReader, read_list
 from gateway.store import campaigns, conversations
 from gateway.store.campaigns import CampaignRow
@@ -29,14 +30,12 @@ from simulator.audit.evidence import Evidence
 from simulator.audit.figures import gather
 from simulator.audit.filter_record import FilterWatch
 from simulator.audit.ground_truth import world_knows
-from simulator.audit.records import Audit, GroundTruth
+from simulator.audit.records import Audit, Books, GroundTruth
 from simulator.model.addresses import NO_ADDRESSES
-from simulator.model.blocking import BlockScope
 from simulator.model.draws import Draws
 from simulator.model.faults import Faults
 from simulator.model.ledger import Ledger
-from simulator.model.market import Market
-from simulator.model.people import People
+from simulator.model.of_campaign import of_campaign
 from simulator.model.population import Line, Population
 from simulator.model.roster import Roster, read_roster
 from simulator.model.volunteers import Volunteers
@@ -44,11 +43,12 @@ from simulator.rehearsal import contact_import, witness
 from simulator.rehearsal.bank import BankOfVolunteers
 from simulator.rehearsal.books import read_books
 from simulator.rehearsal.campaign_setup import campaign_settings, lint_of, scripts_of
+from simulator.rehearsal.companions import Companion, left_of_the_day, merged, siblings, together
 from simulator.rehearsal.given_database import check_empty
-from simulator.rehearsal.history import RememberingProvider
 from simulator.rehearsal.loop import VirtualLoop, run
 from simulator.rehearsal.outcome import held_back_phones, list_of, result_of
 from simulator.rehearsal.paced_database import PacedDatabase
+from simulator.rehearsal.provider_side import provider_side
 from simulator.rehearsal.rehearsed_settings import ANSWER_S, SETTINGS, rehearsed
 from simulator.rehearsal.stopwatch import Stopwatch
 from simulator.rehearsal.upkeep import Upkeep
@@ -124,6 +124,10 @@ class _Rehearsal:
         self.database = PacedDatabase(dsn)
         loop.wait_for(self.database)
         self.filter_watch = FilterWatch()
+        self.companions = [
+            Companion(CAMPAIGN + 1 + nth, wanted, plan, _SENDERS, self.settings.opt_outs)
+            for nth, wanted in enumerate(plan.scenario.companions)
+        ]
         self.reader: ListReader | None = None
         self.roster: Roster | None = None  # of a list, as the model reads it
         self.gateway: Gateway | None = None
@@ -182,12 +186,16 @@ class _Rehearsal:
             await conversations.import_opt_outs(
                 self.database, KEY.organisation_id, CAMPAIGN, self.reader.opted_out, self.clock.now()
             )
+        for each in self.companions:
+            await each.create(self.database, self.market, self.population, self.clock.now())
         await self.database.script("ANALYZE")
         self.gateway = await self._start_gateway()
         await self.gateway.bank.publish(
             CAMPAIGN, ACTION, self.scenario.title, scripts_of(self.plan), seed=self.plan.seed
         )
         self._build_volunteers()
+        for each in self.companions:
+            await each.publish(self.gateway, self.loop, self.env, self._living, self.population)
         gc.collect()
         gc.freeze()  # what lives as long as the world need not be looked through again and again
 
@@ -211,40 +219,9 @@ class _Rehearsal:
         return contact_import.from_list(self.reader)
 
     def _build_market(self) -> None:
-        scenario = self.scenario
-        parameters = scenario.market()
-        if not self.settings.opt_outs.provider_replies:
-            parameters = msgspec.structs.replace(parameters, block_scope=BlockScope.NOTHING)
-        self.market = Market(
-            self.env,
-            parameters,
-            start_at=scenario.start_at,
-            population=self.population,
-            draws=self.draws,
-            ledger=self.ledger,
-            faults=self.faults,
-        )
-        self.market.register(CAMPAIGN, scenario.campaign.registration())
-        waves = self.faults.stop_wave_share if self.faults.parameters.stop_waves else None
-        self.people = People(
-            self.env,
-            scenario.people,
-            self.population,
-            self.draws,
-            send=self.market.text_from_person,
-            complain=self.market.complaint,
-            stop_wave_share=waves,
-        )
-        self.market.people = self.people
-        self.provider = RememberingProvider(
-            self.env,
-            self.market,
-            self.faults,
-            self.draws,
-            scenario.carriers,
-            start_at=scenario.start_at,
-            timeout_s=self.settings.dispatch.submit_timeout_s,
-        )
+        world = self.scenario, self.settings, self.population, self.draws, self.ledger, self.faults
+        self.market, self.people, self.provider = provider_side(self.env, *world)
+        self.market.register(CAMPAIGN, self.scenario.campaign.registration())
 
     async def _start_gateway(self) -> Gateway:
         gateway = Gateway(self.settings, self.database, self.provider, self.clock)
@@ -258,7 +235,7 @@ class _Rehearsal:
         parameters = self.scenario.volunteers
         self.bank = BankOfVolunteers(
             self.loop,
-            lambda: self.gateway.bank if self.gateway is not None else None,
+            self._living,
             self.draws,
             campaign_id=CAMPAIGN,
             action_id=ACTION,
@@ -278,6 +255,9 @@ class _Rehearsal:
         )
         self.bank.texting = self.volunteers.texting
 
+    def _living(self) -> TextBank | None:
+        return self.gateway.bank if self.gateway is not None else None
+
     def _first_name(self, index: int) -> str:
         """What a volunteer calls a person."""
         if self.plan.list_path is None:
@@ -288,7 +268,8 @@ class _Rehearsal:
 
     async def _live(self, on_progress: OnProgress | None) -> None:
         self.database.answer_s = ANSWER_S
-        self.volunteers.start()
+        for volunteers in (self.volunteers, *(each.volunteers for each in self.companions)):
+            volunteers.start()
         crashes = self.loop.create_task(self._supervise(), name="supervisor")
         self.tasks.append(crashes)
         self.tasks.append(self.loop.create_task(self._watch_filter(), name="filter watch"))
@@ -317,9 +298,11 @@ class _Rehearsal:
         unanswered = gateway.crash()
         await asyncio.sleep(_RESTART_S)
         gateway = await self._start_gateway()
-        await gateway.bank.open(CAMPAIGN, ACTION)
+        for campaign_id in (CAMPAIGN, *(each.campaign_id for each in self.companions)):
+            await gateway.bank.open(campaign_id, ACTION)
         self.gateway = gateway
-        self.bank.reconnect()
+        for bank in (self.bank, *(each.bank for each in self.companions)):
+            bank.reconnect()
         for report in unanswered.statuses:
             gateway.status(report)
         for text in unanswered.texts:
@@ -379,13 +362,14 @@ class _Rehearsal:
             lambda contacts: witness.variants(luck, len(scripts.initials), contacts),
             self.provider.calls_in_vain,
         )
-        world = self._world()
-        judged: Audit = audit(self.ledger, books, world)
+        ours = of_campaign(self.ledger, CAMPAIGN) if self.companions else self.ledger
+        world = self._world(ours)
+        judged, of_all = await self._judged(ours, books, world)
         facts = gather(
             self.ledger,
             self.population,
             self.scenario,
-            excused=rightly_untexted(Evidence(self.ledger, books, world)),
+            excused=rightly_untexted(Evidence(ours, books, world)),
             held_back=held_back_phones(books),
             unanswered=await conversations.waiting(self.database, KEY),
             presses=self.bank.presses(),
@@ -397,9 +381,9 @@ class _Rehearsal:
             plan=self.plan,
             contacts=self.contacts,
             ledger=self.ledger,
-            books=books,
+            books=of_all,
             judged=judged,
-            ground_truth=world_knows(self.ledger, books, self.population, self.people.complaints),
+            ground_truth=world_knows(self.ledger, of_all, self.population, self.people.complaints),
             virtual_s=self.loop.time(),
             watch=self.watch,
             setup_s=self.setup_s,
@@ -416,10 +400,28 @@ class _Rehearsal:
             self.filter_watch.record(),
         )
 
+    async def _judged(self, ours: Ledger, books: Books, world: GroundTruth) -> tuple[Audit, Books]:
+        """All campaigns, each by itself: what the rules say is about one. And the books of all."""
+        parts = self.population, self.provider, self.market, self.faults
+        others = [
+            await each.judged(self.database, self.ledger, world, *parts, self._siblings(each.campaign_id))
+            for each in self.companions
+        ]
+        audits = [audit(ours, books, world), *(other for other, _ in others)]
+        return together(audits), merged([books, *(theirs for _, theirs in others)])
+
+    def _siblings(self, of: int) -> list[int]:
+        return siblings(of, self.scenario, self.companions)
+
     def _list(self) -> ContactList | None:
         return None if self.reader is None else list_of(self.reader.summary)
 
-    def _world(self) -> GroundTruth:
+    def _world(self, ledger: Ledger) -> GroundTruth:
+        truth = self._truth(ledger)
+        left = left_of_the_day(truth.registration, self.ledger, self._siblings(CAMPAIGN), truth)
+        return replace(truth, registration=left)
+
+    def _truth(self, ledger: Ledger) -> GroundTruth:
         campaign = self.scenario.campaign
         invented = self.plan.list_path is None
         roster = Roster.of_population(self.population) if invented else self.roster
@@ -439,7 +441,7 @@ class _Rehearsal:
             out_of_service=self.population.phones[self.population.line == Line.DEAD],
             texts=None if roster is None else witness.texts(scripts_of(self.plan), _SENDERS, roster),
             desk=witness.desk(self.volunteers.texting),
-            numbers=witness.numbers(self.market, self.ledger, self.faults, campaign.settle_s),
+            numbers=witness.numbers(self.market, ledger, self.faults, campaign.settle_s),
             away=witness.away(self.faults, _RESTART_S),
             marked=_NOBODY if self.roster is None else self.roster.marked,
             day_ends_at=self.scenario.duration_s,

@@ -24,6 +24,7 @@ SHIPPED = (
     "everything-breaks",
     "fast-thumbs",
     "small-town",
+    "two-campaigns-one-brand",
     "window-close",
 )
 

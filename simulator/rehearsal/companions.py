@@ -1,0 +1,204 @@
+"""The other campaigns of a world: each with its own numbers, texts, volunteers and books, in the same gateway.
+
+Each keeps its own list of opt-outs, as campaigns do unless told otherwise: the auditor judges a campaign by the texts
+to its own numbers, and would take a block for a STOP to another one's for a block without a reason.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+import simpy
+
+from gateway.app import Gateway
+from gateway.config import OptOuts
+from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignKey
+from gateway.p2p.bank import TextBank
+from gateway.providers.base import Line
+from gateway.store import campaigns
+from gateway.store.campaigns import CampaignRow
+from gateway.store.database import Database
+from simulator.audit.auditor import audit
+from simulator.audit.records import Audit, Books, GroundTruth
+from simulator.model.arrays import is_among
+from simulator.model.carriers import TMOBILE, CampaignRegistration, next_pacific_midnight
+from simulator.model.draws import Draws
+from simulator.model.faults import Faults
+from simulator.model.ledger import Ledger
+from simulator.model.market import Market
+from simulator.model.of_campaign import of_campaign
+from simulator.model.population import Population
+from simulator.model.roster import Roster
+from simulator.model.scenario import Companion as Wanted
+from simulator.model.scenario import Scenario
+from simulator.model.volunteers import Volunteers
+from simulator.rehearsal import contact_import, witness
+from simulator.rehearsal.bank import BankOfVolunteers
+from simulator.rehearsal.books import read_books
+from simulator.rehearsal.campaign_setup import campaign_settings, scripts_of
+from simulator.rehearsal.loop import VirtualLoop
+from simulator.rehearsal.provider import SimulatedProvider
+from simulator.report.result import Plan
+
+_FIRST, _ACTION = 1, 1
+_LUCK_OF_ITS_OWN = 1 << 40  # volunteers and scripts of another campaign have other luck; people keep theirs
+
+
+class Companion:
+    """One other campaign, which texts the same people; its contacts have the same ids."""
+
+    def __init__(
+        self, campaign_id: int, wanted: Wanted, plan: Plan, senders: tuple[str, ...], opt_outs: OptOuts
+    ) -> None:
+        self.campaign_id = campaign_id
+        self.key = CampaignKey(DEFAULT_ORGANISATION, campaign_id)
+        self.plan = msgspec.structs.replace(plan, scenario=wanted.over(plan.scenario), script=None)
+        self.scenario = self.plan.scenario
+        self._draws = Draws((plan.seed + campaign_id * _LUCK_OF_ITS_OWN) % 2**63)
+        self._senders = senders
+        self._opt_outs = opt_outs
+
+    async def create(self, database: Database, market: Market, population: Population, now: float) -> None:
+        """Its registration, its row, and its contacts, which were looked up for the first campaign."""
+        market.register(self.campaign_id, self.scenario.campaign.registration())
+        settings = campaign_settings(self.scenario).to_json()
+        row = CampaignRow(
+            self.campaign_id, self.campaign_id, self.scenario.campaign.name, settings, paused=False
+        )
+        await campaigns.create(database, row, now)
+
+        async def kept(phones: Sequence[str]) -> list[Line]:
+            found = [market.line_of(int(phone[1:])) for phone in phones]
+            return [Line(line_type, carrier or None) for line_type, carrier in found]
+
+        people = contact_import.from_population(population)
+        self.contacts = await contact_import.put(database, self.key, people, kept)
+
+    async def publish(
+        self,
+        gateway: Gateway,
+        loop: VirtualLoop,
+        env: simpy.Environment,
+        living: "Callable[[], TextBank | None]",
+        population: Population,
+    ) -> None:
+        """Its action, and everybody who texts for it."""
+        await gateway.bank.publish(
+            self.campaign_id, _ACTION, self.scenario.campaign.name, scripts_of(self.plan), seed=self.plan.seed
+        )
+        parameters = self.scenario.volunteers
+        self.bank = BankOfVolunteers(
+            loop,
+            living,
+            self._draws,
+            campaign_id=self.campaign_id,
+            action_id=_ACTION,
+            contacts=self.contacts,
+            bucket=parameters.bucket,
+            first_names=self._senders,
+            first_name_of=population.first_name,
+        )
+        self.volunteers = Volunteers(
+            env,
+            parameters,
+            self._draws,
+            self.bank,
+            contacts=self.contacts,
+            duration_s=self.scenario.duration_s,
+            responses=[response.name for response in self.scenario.campaign.responses],
+        )
+        self.bank.texting = self.volunteers.texting
+
+    async def judged(
+        self,
+        database: Database,
+        ledger: Ledger,
+        first: GroundTruth,
+        population: Population,
+        provider: SimulatedProvider,
+        market: Market,
+        faults: Faults,
+        siblings: Sequence[int],
+    ) -> tuple[Audit, Books]:
+        """What the auditor says of this campaign alone, and its books; `first` is the truth about the first one."""
+        scripts = scripts_of(self.plan)
+        luck = self._draws.stream("bank/script")
+        books = await read_books(
+            database,
+            self.key,
+            population,
+            self.bank.client_log,
+            lambda contacts: witness.variants(luck, len(scripts.initials), contacts),
+            provider.calls_in_vain,
+        )
+        part = of_campaign(ledger, self.campaign_id)
+        campaign = self.scenario.campaign
+        truth = msgspec.structs.replace(
+            first,
+            registration=left_of_the_day(campaign.registration(), ledger, siblings, first),
+            confirmations=witness.confirmations(self._opt_outs, campaign.name),
+            pool=witness.pool(self.scenario),
+            texts=witness.texts(scripts, self._senders, Roster.of_population(population)),
+            desk=witness.desk(self.volunteers.texting),
+            numbers=witness.numbers(market, part, faults, campaign.settle_s),
+        )
+        return audit(part, books, truth), books
+
+
+def left_of_the_day(
+    registration: CampaignRegistration,
+    ledger: Ledger,
+    siblings: Sequence[int],
+    truth: GroundTruth,
+) -> CampaignRegistration:
+    """What a campaign may send to T-Mobile when others of its brand have had their part of the day.
+
+    Numbers out of service count, as nobody can know whose they are. In a world of several Pacific days no part is taken
+    off: the auditor then knows each campaign's own use alone.
+    """
+    cap, sent = registration.tmobile_daily_segments, ledger.submissions.columns()
+    counts = (sent["carrier"] == TMOBILE) | is_among(sent["to"], truth.out_of_service)
+    sent = sent[counts & np.isin(sent["campaign"], siblings)]
+    if cap is None or not len(sent):
+        return registration
+    first_at, last_at = (
+        truth.start_at + float(at) for at in (sent["handed_at"].min(), sent["handed_at"].max())
+    )
+    if next_pacific_midnight(first_at) <= last_at:
+        return registration
+    left = max(0, cap - int(sent["segments"].sum()))
+    return msgspec.structs.replace(registration, tmobile_daily_segments=left)
+
+
+def siblings(of: int, first: Scenario, companions: Sequence[Companion]) -> list[int]:
+    """The other campaigns of a campaign's brand; `first` is the first campaign's scenario."""
+    brands = {each.campaign_id: each.scenario.campaign.registration().brand for each in companions}
+    brands[_FIRST] = first.campaign.registration().brand
+    return [other for other, brand in brands.items() if other != of and brand == brands[of]]
+
+
+def together(audits: list[Audit]) -> Audit:
+    """Several campaigns' audits as one."""
+    first, *others = audits
+    counts, chances, violations = dict(first.counts), dict(first.chances), list(first.violations)
+    for other in others:
+        for name, count in other.counts.items():
+            counts[name] = counts.get(name, 0) + count
+        for name, count in other.chances.items():
+            chances[name] = chances.get(name, 0) + count
+        violations += other.violations
+    return Audit(counts, violations, chances)
+
+
+def merged(books: list[Books]) -> Books:
+    """What several campaigns' books say together, for counting: messages, numbers, texts and opt-outs."""
+    first, *others = books
+    if not others:
+        return first
+    return msgspec.structs.replace(
+        first,
+        messages=np.concatenate([each.messages for each in books]),
+        inbound=np.concatenate([each.inbound for each in books]),
+        numbers=np.concatenate([each.numbers for each in books]),
+        opt_outs=np.unique(np.concatenate([each.opt_outs for each in books])),
+    )
