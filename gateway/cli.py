@@ -1,5 +1,6 @@
 """The `textbank` command: finds its subcommands, parses their arguments, and nothing else."""
 
+import io
 import os
 import sys
 import traceback
@@ -86,6 +87,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     An error that carries `textbank_exit_status` (and BadInput) becomes one line on standard error: parts that may
     not import the gateway mark their own errors so.
     """
+    _speak_any_language()
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     if instruction := os.environ.get(COMPLETION):
@@ -103,6 +105,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if debug:
             traceback.print_exc()
         return _complain(*(_trouble(error) or _defect(error)))
+
+
+def _speak_any_language() -> None:
+    """In a terminal that has no `…` it is a question mark, not a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() not in ("utf-8", "utf8"):
+            stream.reconfigure(errors="replace")
 
 
 def _invoked(words: list[str]) -> int:

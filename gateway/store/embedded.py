@@ -198,11 +198,11 @@ class EmbeddedServer:
         settings = {**_ALWAYS, **(_THROWAWAY if self._durable is None else {})}
         lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
         mine = data / "textbank.conf"
-        mine.write_text(lines)
+        mine.write_text(lines, encoding="utf-8")
         mine.chmod(0o644)  # the cluster's own folder is for its account alone
         main = data / "postgresql.conf"
-        if "textbank.conf" not in main.read_text():
-            with main.open("a") as file:
+        if "textbank.conf" not in main.read_text(encoding="utf-8"):
+            with main.open("a", encoding="utf-8") as file:
                 file.write("\ninclude = 'textbank.conf'\n")
 
     def _choose_socket_folder(self, account: Account | None) -> Path:
@@ -334,7 +334,9 @@ class _Postmaster:
 def _postmaster(data: Path) -> _Postmaster | None:
     """The server that runs on the data, by its own word and the system's; None when there is none."""
     try:
-        found = _Postmaster((data / "postmaster.pid").read_text().splitlines())
+        found = _Postmaster(
+            (data / "postmaster.pid").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        )
         command = Path(f"/proc/{found.pid}/cmdline").read_bytes().split(b"\0")
     except (OSError, ValueError, IndexError):
         return None
@@ -396,5 +398,5 @@ def _is_gone(pid: int, process: "subprocess.Popen[bytes] | None") -> bool:
 
 def _last_words(log: Path) -> str:
     with contextlib.suppress(OSError):
-        return log.read_text(errors="replace")[-4_000:]
+        return log.read_text(encoding="utf-8", errors="replace")[-4_000:]
     return ""

@@ -82,7 +82,7 @@ def shipped() -> Iterator[Migration]:
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
         number, _, name = file.name.removesuffix(".sql").partition("_")
         if file.name.endswith(".sql"):
-            yield Migration(int(number), name, file.read_text())
+            yield Migration(int(number), name, file.read_text(encoding="utf-8"))
 
 
 async def migrate(database: Database, now: float) -> list[str]:

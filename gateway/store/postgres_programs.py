@@ -131,7 +131,12 @@ def as_account(account: Account | None) -> dict[str, Any]:
 def initialise(command: Sequence[str], account: Account | None, data: Path) -> None:
     """Runs `initdb`; raises BadInput with the last thing that it said."""
     process = subprocess.Popen(
-        list(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **as_account(account)
+        list(command),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        **as_account(account),
     )
     try:
         said, _ = process.communicate(timeout=INITDB_S)

@@ -189,6 +189,26 @@ def test_a_signal_while_postgresql_starts_leaves_nothing(short: Path, places: Pa
     assert list(places.glob("textbank-pg-*")) == []
 
 
+def test_an_ascii_terminal_of_60_columns(short: Path) -> None:
+    """The report is UTF-8 all the same; the summary's own lines fit."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": ":".join(sys.path),
+        "LC_ALL": "C",
+        "COLUMNS": "60",
+    }
+    environment |= {"PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    words = [sys.executable, "-m", "gateway", "rehearse", "short.toml", "--contacts", "20"]
+    done = subprocess.run(words, env=environment, cwd=short, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.isascii()
+    assert done.stderr.isascii()
+    assert b"Traceback" not in done.stderr
+    assert b"defect" not in done.stderr
+    [report] = short.glob("reports/*/report.html")
+    assert "<html" in report.read_text(encoding="utf-8")
+
+
 def is_at_work(pid: int) -> bool:
     """A process that has ended may stand in the table until somebody asks for its status."""
     try:
