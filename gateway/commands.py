@@ -123,7 +123,7 @@ def reconcile(since: datetime | None, config: tuple[Path, ...], given: tuple[str
 
     found = _with_database(settings, sources, work)
     click.echo(
-        f"{found.listed} texts at the provider: {found.told} late receipts taken in, {found.unknown} not in the"
+        f"texts at the provider: {found.listed}; late receipts taken in: {found.told}; {found.unknown} not in the"
         f" books, {found.missing} only in the books, {found.disagrees} ended differently"
     )
     return 1 if found.unknown or found.missing or found.disagrees else 0

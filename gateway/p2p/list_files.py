@@ -139,7 +139,8 @@ def detect_encoding(path: Path) -> tuple[str, tuple[str, ...]]:
     right, wrong = _count_utf8(path)
     if wrong and right < wrong and marked is None:
         return "cp1252", ()
-    note = f"{wrong} bytes are not UTF-8 and were read as Windows-1252"
+    which = "1 byte is not UTF-8 and was" if wrong == 1 else f"{wrong} bytes are not UTF-8 and were"
+    note = f"{which} read as Windows-1252"
     return marked or "utf-8", (note,) if wrong else ()
 
 
@@ -200,7 +201,7 @@ def _with_header(
         nearest = max(guesses, key=lambda guess: guess.score, default=None)
         raise _no_phone_column(path, nearest or _Guess(",", read_header(()), 1, 1))
     above = sum(1 for line in lines[1 if told else 0 : best.line - 1] if line.strip())
-    note = f"{above} lines above the header (line {best.line}) were skipped"
+    note = f"{above} {'line' if above == 1 else 'lines'} above the header (line {best.line}) skipped"
     return ListFile(
         path=path,
         encoding=encoding,

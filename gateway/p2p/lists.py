@@ -83,13 +83,21 @@ class _Tally:
 
     def warnings(self, rows: int) -> tuple[str, ...]:
         """What the list's owner should know beside the rejects."""
-        told = {
-            "ZIP codes are not US ZIP codes and were left blank": self.strange_zips,
-            "states are not US states and were left blank": self.strange_states,
-            "rows begin a quotation that never ends; the quotation mark was ignored": self.stray_quotes,
-        }
-        counted = tuple(f"{count} {what}" for what, count in told.items() if count)
-        return counted if rows else (*counted, "the list has a header but no rows")
+        told = (
+            (
+                self.strange_zips,
+                "ZIP code is not a US ZIP code and was",
+                "ZIP codes are not US ZIP codes and were",
+            ),
+            (self.strange_states, "state is not a US state and was", "states are not US states and were"),
+        )
+        counted = [f"{count} {one if count == 1 else many} left blank" for count, one, many in told if count]
+        if self.stray_quotes:
+            begins = "row begins" if self.stray_quotes == 1 else "rows begin"
+            counted.append(
+                f"{self.stray_quotes} {begins} a quotation that never ends; the quotation mark was ignored"
+            )
+        return tuple(counted) if rows else (*counted, "the list has a header but no rows")
 
 
 class ListReader:

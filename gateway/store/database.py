@@ -135,7 +135,7 @@ class Database:
                 "database.dsn",
                 "start it, or correct the DSN",
             ) from error
-        except BadInput:
+        except BaseException:  # a cancellation as well: nobody else has the connection
             self.hang_up()
             raise
         finally:

@@ -1,5 +1,6 @@
 """The words of a result: what the terminal shows in the end, and what the report's tables say."""
 
+import os
 from collections.abc import Iterator
 from typing import TextIO
 
@@ -143,7 +144,8 @@ def _not_rehearsed(result: Result) -> list[tuple[str, str]]:
 
 def write_summary(rehearsed: Rehearsed, stream: TextIO) -> None:
     """The readable end of a run: verdict, reasons, numbers, rules."""
-    console = Console(file=stream, highlight=False, width=None if stream.isatty() else _PIPE_WIDTH)
+    wanted = stream.isatty() or "COLUMNS" in os.environ
+    console = Console(file=stream, highlight=False, width=None if wanted else _PIPE_WIDTH)
     result = rehearsed.result
     console.print(Text(f"\n{rehearsed.plan.heading(result.contacts)}", style="bold"))
     console.print(Text(rehearsed.plan.scenario.question, style="dim"))

@@ -314,9 +314,10 @@ def _presses(result: Result, facts: Facts) -> Iterator[Reason]:
 
 def _people(result: Result, facts: Facts) -> Iterator[Reason]:
     if facts.unanswered and share_of(facts.unanswered, result.replies) >= _WORTH_SAYING:
+        left = counted(facts.unanswered, "conversation was left", "conversations were left")
         yield Reason(
             "limit",
-            f"{facts.unanswered:,} conversations were left without an answer. Keep volunteers at the desk longer.",
+            f"{left} without an answer. Keep volunteers at the desk longer.",
             share_of(facts.unanswered, result.contacts),
         )
     unknown = result.messages.unknown

@@ -255,7 +255,7 @@ def test_reconcile_says_what_it_found(config: Path, dsn: str, capsys: pytest.Cap
     asyncio.run(no_numbers())
     assert run("reconcile", "--config", config, "--since", "2026-11-03") == 0
     assert capsys.readouterr().out.startswith(
-        "0 texts at the provider: 0 late receipts taken in, 0 not in the"
+        "texts at the provider: 0; late receipts taken in: 0; 0 not in the"
     )
 
 

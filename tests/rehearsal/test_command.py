@@ -203,6 +203,7 @@ def test_an_ascii_terminal_of_60_columns(short: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.isascii()
     assert done.stderr.isascii()
+    assert max(len(line.rstrip()) for line in done.stdout.decode().splitlines()) <= 60
     assert b"Traceback" not in done.stderr
     assert b"defect" not in done.stderr
     [report] = short.glob("reports/*/report.html")

@@ -92,7 +92,7 @@ def test_a_list_that_says_nothing_about_consent_is_warned_of_first(tmp_path: Pat
     found = list_of(reader.summary)
     assert found.warnings == (
         "no column says who has opted out or who may be texted: nobody was left out for it",
-        "1 states are not US states and were left blank",
+        "1 state is not a US state and was left blank",
     )
 
 
