@@ -105,13 +105,23 @@ def _had_left(blocks: _Blocks, chosen: Integers) -> Booleans:
         [intent_of(evidence.ledger.inbound_texts[n]) in _LEAVING for n in rows.tolist()], np.bool_
     )
     person = evidence.ledger.inbound.columns()["person"][rows]
-    stored = evidence.books.opt_outs
-    marked = stored[stored["source"] != "keyword"]
+    marked, marked_at = _marks(evidence)
     refused = evidence.ledger.refusals.columns()
     refused = refused[refused["code"] == _UNSUBSCRIBED]
-    phones = np.concatenate((person[leaves], marked["phone"], refused["to"]))
-    at = np.concatenate((first_at[leaves], marked["at"] - evidence.world.start_at, refused["at"]))
+    phones = np.concatenate((person[leaves], marked, refused["to"]))
+    at = np.concatenate((first_at[leaves], marked_at, refused["at"]))
     return _before(phones, at, blocks.phone[chosen], blocks.at[chosen] + _ROUNDING_S)
+
+
+def _marks(evidence: Evidence) -> tuple[Integers, Floats]:
+    """Whom the list marks, and whom volunteers did and when; by the store where nobody watched them."""
+    listed, marks = evidence.world.marked, evidence.books.marks
+    if marks is not None:
+        phones, at = marks["phone"], marks["asked_at"]
+    else:
+        stored = evidence.books.opt_outs[evidence.books.opt_outs["source"] != "keyword"]
+        phones, at = stored["phone"], stored["at"] - evidence.world.start_at
+    return np.concatenate((phones, listed)), np.concatenate((at, np.zeros(len(listed))))
 
 
 def _had_failed(blocks: _Blocks, chosen: Integers) -> Booleans:

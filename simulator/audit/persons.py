@@ -9,7 +9,7 @@ from collections import Counter
 import numpy as np
 
 from simulator.audit.evidence import Booleans, Breaches, Evidence, Judged
-from simulator.audit.records import CONFIRMATION, Rows
+from simulator.audit.records import CONFIRMATION, MARK, Rows, no_rows
 from simulator.audit.wall_clock import Floats, Integers
 from simulator.model.arrays import distinct, is_among
 from simulator.model.blocking import STOP_WORDS
@@ -84,7 +84,7 @@ def heard_consent(evidence: Evidence) -> tuple[Integers, Floats, Integers, Float
 
 
 def _consent(evidence: Evidence) -> tuple[Integers, Floats, Integers, Floats]:
-    """The same, and the opt-outs that the store itself has."""
+    """The same, the opt-outs that the store itself has, and those that a volunteer marked and was answered."""
     stop_phones, stop_at, start_phones, start_at = heard_consent(evidence)
     rows, first_at = first_deliveries(evidence)
     people = evidence.ledger.inbound.columns()["person"][rows]
@@ -92,12 +92,21 @@ def _consent(evidence: Evidence) -> tuple[Integers, Floats, Integers, Floats]:
     stored_at = stored["at"] - evidence.world.start_at
     by_text = stored["source"] == "keyword"
     stored_at[by_text] = _told_at(stored["phone"][by_text], stored_at[by_text], people, first_at)
+    marked = answered_marks(evidence)
     return (
-        np.concatenate((stop_phones, stored["phone"])),
-        np.concatenate((stop_at, stored_at)),
+        np.concatenate((stop_phones, stored["phone"], marked["phone"])),
+        np.concatenate((stop_at, stored_at, marked["at"])),
         start_phones,
         start_at,
     )
+
+
+def answered_marks(evidence: Evidence) -> Rows:
+    """Whom volunteers marked as opted out, and were told that it is done."""
+    marks = evidence.books.marks
+    marks = no_rows(MARK) if marks is None else marks
+    answered: Rows = marks[np.isfinite(marks["at"])]
+    return answered
 
 
 def _told_at(phones: Integers, at: Floats, people: Integers, heard_at: Floats) -> Floats:

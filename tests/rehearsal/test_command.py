@@ -80,7 +80,7 @@ def test_one_json_object_on_standard_output(short: Path) -> None:
     assert result["peak_rss_bytes"] > 10_000_000
     assert result["invariants"] == dict.fromkeys(INVARIANTS, 0)
     assert list(result["chances"]) == list(INVARIANTS)
-    assert result["chances"]["books_balance"] >= 40
+    assert result["chances"]["books_balance"] > 20
     assert result["verdict"] in {"GO", "GO with limits", "NO-GO"}
     messages = result["messages"]
     assert list(messages) == MESSAGES

@@ -1,11 +1,13 @@
 """One first text, blocks for a reason, numbers that are needed: what breaks each rule, and what gives it a chance."""
 
+import msgspec
 import numpy as np
 import pytest
 
+from simulator.audit.auditor import audit
 from simulator.audit.blocks import rightly_untexted
 from simulator.audit.evidence import Evidence
-from simulator.audit.records import BLOCKED, GroundTruth, Pool
+from simulator.audit.records import BLOCKED, MARK, GroundTruth, Pool
 from tests.simulator.audited_bank import ANN, BOB, CAMPAIGN, CAT, DAN, NOON, OURS, SECOND, Bank, moment
 
 POOL = Pool(rotate_after=2, preferred_area_codes=("267",), stock={"267": 2}, stock_elsewhere=200)
@@ -279,6 +281,23 @@ def test_what_breaks_a_rule_and_what_is_a_chance(rule, happens, violations, chan
     happens(ours)
     found = ours.audit()
     assert (found.counts[rule], found.chances[rule]) == (violations, chances)
+
+
+def test_the_volunteers_phones_know_whom_they_marked_not_the_store():
+    ours = bank()
+    one_whom_a_volunteer_marked_is_blocked(ours)
+    watched = msgspec.structs.replace(ours.books(), marks=np.array([(BOB, 20.0, 21.0)], MARK))
+    found = audit(ours.ledger, watched, GroundTruth(**ours.world))
+    assert found.counts[BLOCKS] == 1
+    watched.marks["phone"] = ANN
+    assert audit(ours.ledger, watched, GroundTruth(**ours.world)).counts[BLOCKS] == 0
+
+
+def test_a_text_after_a_mark_is_one_after_an_opt_out_whatever_the_store_says():
+    ours = bank().text(1, ANN).text(50, ANN)
+    watched = msgspec.structs.replace(ours.books(), marks=np.array([(ANN, 20.0, 21.0)], MARK))
+    found = audit(ours.ledger, watched, GroundTruth(**ours.world))
+    assert found.counts["no_text_after_opt_out"] == 1
 
 
 def test_only_those_are_excused_whose_block_had_a_reason():
