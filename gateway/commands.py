@@ -152,6 +152,8 @@ def create(
     name: str, role: str, campaign: int | None, config: tuple[Path, ...], given: tuple[str, ...]
 ) -> None:
     """Make a key and print it: it is shown this once and never again."""
+    if not name.strip():
+        raise BadInput("a key needs a name", "NAME", "say what it is for, in your own words")
     from gateway.http.access import RANDOM_BYTES, Role, new_key
     from gateway.store import api_keys, campaigns
 

@@ -85,6 +85,7 @@ def test_a_key_is_revoked(config: Path, capsys: pytest.CaptureFixture[str], whol
         (("keys", "revoke", "000000000000"), "there is no such key"),
         (("keys", "create", "a", "--campaign", "77"), "there is no such campaign"),
         (("keys", "create", "a", "--role", "king"), "king"),
+        (("keys", "create", "  "), "a key needs a name"),
         (("migrate", "--set", "nonsense"), "is no setting"),
         (("migrate", "--set", "database.dns=x"), "did you mean 'database.dsn'"),
         (("migrate", "--set", "database.dsn=postgresql://127.0.0.1:9/x"), "the database does not answer"),
