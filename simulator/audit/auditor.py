@@ -52,5 +52,7 @@ def _violation(
             return Violation(invariant, found.what, subject, stories.of_message(subject))
         case "phone":
             return Violation(invariant, f"+{subject}: {found.what}", None, stories.of_person(subject))
+        case "number":
+            return Violation(invariant, f"+{subject}: {found.what}", None, stories.of_number(subject))
         case _:
             assert_never(found.about)

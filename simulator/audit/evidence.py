@@ -31,9 +31,11 @@ Booleans = NDArray[np.bool_]
 
 
 class Breaches(msgspec.Struct, frozen=True):
-    """What one rule found: rows of the ledger's submissions, message ids or phones, and a sentence for all."""
+    """What one rule found: rows of the ledger's submissions, message ids, phones of persons or numbers of
+    the campaign's own, and a sentence for all.
+    """
 
-    about: Literal["submission", "message", "phone"]
+    about: Literal["submission", "message", "phone", "number"]
     subjects: Integers
     what: str
 

@@ -35,9 +35,9 @@ def judge_purchases(evidence: Evidence) -> Judged:
     settled = bought["at"] < evidence.world.ended_at - _KEPT_WITHIN_S
     lost = settled & ~is_among(bought["number"], evidence.books.numbers["phone"])
     found = [
-        Breaches("phone", bought["number"][beyond], "a number was bought that nobody needed"),
-        Breaches("phone", bought["number"][too_many], "a number was bought beyond the registered pool"),
-        Breaches("phone", bought["number"][lost], "a number was bought, and is in nobody's books"),
+        Breaches("number", bought["number"][beyond], "a number was bought that nobody needed"),
+        Breaches("number", bought["number"][too_many], "a number was bought beyond the registered pool"),
+        Breaches("number", bought["number"][lost], "a number was bought, and is in nobody's books"),
     ]
     return Judged(found, len(tried))
 
@@ -78,7 +78,7 @@ def judge_area_codes(evidence: Evidence) -> Judged:
     )
     unjust = elsewhere & ~lately & _in_stock(pool, bought)
     what = "a number was bought elsewhere although a wished area code had one"
-    return Judged([Breaches("phone", bought["number"][unjust], what)], len(bought))
+    return Judged([Breaches("number", bought["number"][unjust], what)], len(bought))
 
 
 def _in_stock(pool: Pool, bought: Rows) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

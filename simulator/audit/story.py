@@ -58,6 +58,23 @@ class Stories:
         events += self._attempts(np.flatnonzero(evidence.to == phone))
         return self._lines(events)
 
+    def of_number(self, number: int) -> tuple[str, ...]:
+        """One of the campaign's own numbers: every purchase up to its own, and its end."""
+        ledger = self._evidence.ledger
+        tried, released = ledger.purchases.columns(), ledger.releases.columns()
+        own_at = tried["at"][(tried["number"] == number) & (tried["code"] == 0)]
+        until = own_at.max(initial=-np.inf)
+        events = [*self._bought(tried[tried["at"] <= until])]
+        events += [
+            (self._at(at), f"+{number} is given back") for at in released["at"][released["number"] == number]
+        ]
+        return self._lines(events)
+
+    def _bought(self, tried: Rows) -> Iterator[Event]:
+        for at, number, _, code in tried.tolist():
+            what = f"a purchase fails{_code(code)}" if code else f"+{number} is bought"
+            yield self._at(at), what
+
     def _lines(self, events: list[Event]) -> tuple[str, ...]:
         told = sorted(events, key=lambda event: event[0])
         lines = tuple(f"{clock_text(at, self._zone)}  {what}" for at, what in told[:_MOST_LINES])

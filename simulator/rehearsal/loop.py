@@ -7,6 +7,7 @@ Tie rule: at one instant SimPy's events come first, then asyncio's timers in the
 """
 
 import asyncio
+import inspect
 import selectors
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -182,6 +183,9 @@ def _where(task: "asyncio.Task[Any]") -> str:
     if not stack:
         return "at its start"
     frame = stack[-1]
+    inner: Any = task.get_coro()
+    while inspect.iscoroutine(inner) and inner.cr_frame is not None:  # what it waits in, however deep
+        frame, inner = inner.cr_frame, inner.cr_await
     return f"{frame.f_code.co_qualname} line {frame.f_lineno}"
 
 

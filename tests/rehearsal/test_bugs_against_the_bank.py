@@ -330,7 +330,10 @@ PLANTS = {
     ),
     "what volunteers mark is only closed": Plant(what_volunteers_mark_is_only_closed, "a day", _CONSENT),
     "START lifts nothing": Plant(start_lifts_nothing, "people come back", _CONSENT),
-    "whoever answers is opted out": Plant(whoever_answers_is_opted_out, "a day", _CONSENT),
+    # and what is asked for them afterwards is blocked without a reason
+    "whoever answers is opted out": Plant(
+        whoever_answers_is_opted_out, "a day", _CONSENT, frozenset({"blocked_for_a_reason"})
+    ),
     "names are those of the person before": Plant(names_are_those_of_the_person_before, "a day", _WORDS),
     "everybody gets the first script": Plant(everybody_gets_the_first_script, "a day", _WORDS),
     "another response than the one pressed": Plant(another_response_than_the_one_pressed, "a day", _WORDS),
