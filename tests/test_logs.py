@@ -22,7 +22,6 @@ PHONE, SECRET, TEXT = "+12155550123", "a-token-of-ours", "Hi Ann, it is Sam"
 def as_before() -> Iterator[None]:
     handlers, level = logging.root.handlers[:], logging.root.level
     yield
-    structlog.reset_defaults()
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
 

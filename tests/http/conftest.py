@@ -5,7 +5,6 @@ import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-import structlog
 
 from tests.http.house import House, a_house
 from tests.store.cluster import Cluster, shared
@@ -34,6 +33,5 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delenv(name)
     handlers, level = logging.root.handlers[:], logging.root.level
     yield
-    structlog.reset_defaults()
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
