@@ -39,6 +39,7 @@ _THROWAWAY = {
     "max_wal_size": "'4GB'",
     "checkpoint_timeout": "'1h'",
     "track_activities": "off",
+    "vacuum_truncate": "off",  # giving room back takes a lock for which statements wait
 }
 _ALWAYS = {
     "jit": "off",

@@ -243,8 +243,7 @@ class World:
         await self.cut_connections()
         raise ConnectionResetError("the connection broke")
 
-    async def close(self) -> None:
-        self.gateway.crash()
+    async def hang_up(self) -> None:
         for database in self._databases:
             with contextlib.suppress(OSError):  # a broken connection
                 await database.close()
@@ -340,12 +339,15 @@ def play(
 
     async def begin(loop: VirtualLoop) -> Any:
         world = World(loop, dsn, settings, connections, provider)
-        await world.set_up(campaign or CampaignSettings(), people, own_numbers)
-        await world.start()
         try:
-            return await story(world)
+            await world.set_up(campaign or CampaignSettings(), people, own_numbers)
+            await world.start()
+            try:
+                return await story(world)
+            finally:
+                world.gateway.crash()
         finally:
-            await world.close()
+            await world.hang_up()
 
     with _no_longer_than(HANG_S):
         return run(simpy.Environment(), begin)
