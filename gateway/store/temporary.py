@@ -28,9 +28,15 @@ class TemporaryFolder:
         place = place or Path(tempfile.gettempdir())
         sweep(place, prefix)
         self._lock = -1
-        with _without_signals():  # none falls between the folder and its lock
-            self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
-            self._lock = _locked_from_the_start(self.path)
+        try:
+            with _without_signals():  # none falls between the folder and its lock
+                self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+                self._lock = _locked_from_the_start(self.path)
+        except (
+            BaseException
+        ):  # one that came meanwhile: its traceback would keep this object, and so the folder
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -16,8 +16,8 @@ from tests.store.faulty_line import FaultyLine
 
 HANG_S = 20.0  # only a test that would never end meets it
 FAST = Limits(
-    connect_s=0.5,
-    turn_s=0.5,
+    connect_s=2.0,  # a busy machine may need that long
+    turn_s=2.0,
     answer_s=0.5,
     statement_s=0.3,
     lock_s=0.1,
