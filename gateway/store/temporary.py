@@ -8,7 +8,6 @@ import contextlib
 import fcntl
 import os
 import shutil
-import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,14 +27,15 @@ class TemporaryFolder:
         place = place or Path(tempfile.gettempdir())
         sweep(place, prefix)
         self._lock = -1
+        # Its name is known before it is there: a signal may come at any step. No decision rests on it.
+        self.path = place / f"{prefix}{os.urandom(8).hex()}"  # noqa: TID251
         try:
-            with _without_signals():  # none falls between the folder and its lock
-                self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
-                self._lock = _locked_from_the_start(self.path)
-        except (
-            BaseException
-        ):  # one that came meanwhile: its traceback would keep this object, and so the folder
-            self.close()
+            self.path.mkdir(mode=0o700)
+            self._lock = _locked_from_the_start(self.path)
+        except FileExistsError:
+            raise
+        except BaseException:
+            shutil.rmtree(self.path, ignore_errors=True)
             raise
 
     def __enter__(self) -> Self:
@@ -56,15 +56,6 @@ class TemporaryFolder:
             shutil.rmtree(self.path, ignore_errors=True)
             os.close(self._lock)
             self._lock = -1
-
-
-@contextlib.contextmanager
-def _without_signals() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def sweep(place: Path, prefix: str, before: Callable[[Path], None] = lambda _: None) -> None:
