@@ -99,6 +99,9 @@ class Connection(web.RequestHandler):
             self._place_since = None
 
     def data_received(self, data: bytes) -> None:
+        if not data:  # not from the wire: the library goes on with what it held back while a body was paused
+            super().data_received(data)
+            return
         if self._to_skip:
             skipped, data = data[: self._to_skip], data[self._to_skip :]
             self._to_skip -= len(skipped)

@@ -3,14 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 import pytest
+from aiohttp import web
 
+from gateway.http import uploads
 from gateway.http.access import Role
 from gateway.http.load import Load
 from gateway.http.shedding import SHEDDING
+from gateway.http.turns import Floor
 from tests.http.house import CAMPAIGN, House
 from tests.http.signing_provider import PATIENCE_S
 
@@ -183,3 +187,30 @@ async def test_every_place_is_given_back(house: House, request_bytes: bytes, sta
     async with asyncio.timeout(PATIENCE_S):
         while load(house).under_way:  # noqa: ASYNC110 - nobody tells that a client's end was seen
             await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("size", [525_000, 600_000, 780_000, 1_100_000, 3_000_000])
+async def test_a_body_that_was_paused_is_read_to_its_end(
+    house: House, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Beyond half a megabyte the library pauses a body, and goes on with it by a call without data."""
+    received = uploads._received
+
+    async def late(request: web.Request, path: Path, floor: Floor) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not request.protocol._reading_paused:  # noqa: ASYNC110 - the library has no event for it
+                await asyncio.sleep(0)
+        await received(request, path, floor)
+
+    monkeypatch.setattr(uploads, "_received", late)
+    row = "2155550101," + "x" * 988 + "\n"
+    text = ("phone,notes\n" + row * (size // len(row))).encode()
+    head = (
+        f"POST /v1/campaigns/{CAMPAIGN}/contacts HTTP/1.1\r\nHost: texts.example.org\r\nContent-Type: text/csv\r\n"
+        f"Authorization: Bearer {house.keys[Role.ADMIN]}\r\nContent-Length: {len(text)}\r\n\r\n"
+    )
+    async with line(house) as caller:
+        (told,) = await caller.answers(1, head.encode() + text)
+        assert told.status == 200
+        (told,) = await caller.answers(1, ALIVE)  # and the connection goes on
+    assert told.status == 200
