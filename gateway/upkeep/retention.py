@@ -111,7 +111,9 @@ class Retention:
                 _log.info("too old", what=kept.tables[0], campaign_id=key.campaign_id, rows=gone)
 
     async def _drop(self, kept: _Kept, month: int, end: float) -> bool:
-        """Whether the month is gone; it stays while somebody needs a row of it."""
+        """Whether the month is gone; it stays while somebody needs a row of it, or that can't be said of a campaign."""
+        if self._campaigns.unreadable:
+            return False
         for key in kept.before:
             if not await self._make_ready(kept.ready, key, ids_of(month), end):
                 return False

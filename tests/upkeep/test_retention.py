@@ -35,6 +35,22 @@ async def count(world: World, table: str) -> int:
     return int(await world.store.fetch_value(f"SELECT count(*) FROM {table}"))
 
 
+async def failed_once_before(world: World) -> None:
+    """Each message has an attempt that is over."""
+    await world.store.execute(
+        "INSERT INTO attempts (organisation_id, campaign_id, message_id, attempt, ended_at, state)"
+        " SELECT organisation_id, campaign_id, message_id, 1, now(), 'failed' FROM messages"
+    )
+
+
+async def five_in_this_month(world: World) -> int:
+    """Five people are texted in a month that has its partition; returns the month."""
+    await months.make_ahead(world.store, world.clock.now())
+    await world.send_all(range(1, 6))
+    await world.wait(60.0)
+    return month_of(world.clock.now())
+
+
 async def test_by_default_everything_is_kept() -> None:
     assert (Retention().messages_days, Retention().inbound_days) == (None, None)
 
@@ -52,10 +68,7 @@ def test_what_is_old_and_settled_goes_and_what_is_young_stays(play):
         await world.send_all(range(1, 6))
         await world.wait(60.0)
         await world.store.execute("UPDATE messages SET attempt = 2")
-        await world.store.execute(
-            "INSERT INTO attempts (organisation_id, campaign_id, message_id, attempt, ended_at, state)"
-            " SELECT organisation_id, campaign_id, message_id, 1, now(), 'failed' FROM messages"
-        )
+        await failed_once_before(world)
         await pass_days(world, 32)
         await world.store.execute("UPDATE messages SET state = 'queued' WHERE contact_id = 1")
         await world.store.execute("UPDATE messages SET state = 'unknown' WHERE contact_id = 2")
@@ -151,14 +164,8 @@ def in_days(world: World, days: float) -> retention.Retention:
 
 def test_a_months_messages_go_together_and_the_next_months_stay(play):
     async def story(world: World) -> None:
-        this = month_of(world.clock.now())
-        await months.make_ahead(world.store, world.clock.now())
-        await world.send_all(range(1, 6))
-        await world.wait(60.0)
-        await world.store.execute(
-            "INSERT INTO attempts (organisation_id, campaign_id, message_id, attempt, ended_at, state)"
-            " SELECT organisation_id, campaign_id, message_id, 1, now(), 'failed' FROM messages"
-        )
+        this = await five_in_this_month(world)
+        await failed_once_before(world)
         for table in months.MESSAGES:  # and one of the month after, of the same age
             await world.store.execute(
                 f"INSERT INTO {table} SELECT * FROM json_populate_record(NULL::{table}, ("
@@ -176,16 +183,36 @@ def test_a_months_messages_go_together_and_the_next_months_stay(play):
 
 def test_a_month_of_which_a_row_is_needed_loses_the_others_and_goes_later(play):
     async def story(world: World) -> None:
-        this = month_of(world.clock.now())
-        await months.make_ahead(world.store, world.clock.now())
-        await world.send_all(range(1, 6))
-        await world.wait(60.0)
+        this = await five_in_this_month(world)
         await world.store.execute("UPDATE messages SET state = 'unknown' WHERE contact_id = 2")
         await in_days(world, 64).run()
         assert [row[0] for row in await world.store.fetch("SELECT contact_id FROM messages")] == [2]
         assert this in await months.there(world.store)
         await world.store.execute("UPDATE messages SET state = 'failed'")
         await in_days(world, 64).run()
+        assert this not in await months.there(world.store)
+
+    play(story)
+
+
+def test_a_month_stays_while_a_campaign_with_rows_of_it_can_not_be_read(play):
+    """A newer release made its settings: nobody here can say what of it is unsettled, or whom an action has texted."""
+
+    async def story(world: World) -> None:
+        this = await five_in_this_month(world)
+        readable = await world.store.fetch_value("SELECT settings::text FROM campaigns")
+        other = CampaignRow(CAMPAIGN + 1, 5, "Another, which can be read", readable, paused=False)
+        await campaigns.create(world.store, other, 0.0)
+        set_to = "UPDATE campaigns SET settings = $2::text::jsonb WHERE campaign_id = $1"
+        await world.store.execute(set_to, CAMPAIGN, '{"hours": 7}')
+        await world.gateway.campaigns.load()
+        assert CAMPAIGN in world.gateway.campaigns.unreadable
+        await in_days(world, 64).run()
+        assert await count(world, "messages") == 5
+        await world.store.execute(set_to, CAMPAIGN, readable)
+        await world.gateway.campaigns.load()
+        await in_days(world, 64).run()
+        assert await count(world, "messages") == 0
         assert this not in await months.there(world.store)
 
     play(story)
@@ -242,12 +269,10 @@ def test_a_month_that_may_not_be_dropped_is_emptied_in_pieces(play, monkeypatch)
     monkeypatch.setattr(months, "drop", refused)
 
     async def story(world: World) -> None:
-        await months.make_ahead(world.store, world.clock.now())
-        await world.send_all(range(1, 6))
-        await world.wait(60.0)
+        this = await five_in_this_month(world)
         await in_days(world, 64).run()
         assert await count(world, "messages") == 0
-        assert month_of(world.clock.now()) in await months.there(world.store)
+        assert this in await months.there(world.store)
 
     play(story)
 
