@@ -138,7 +138,10 @@ def read_roster(path: Path) -> Roster | None:
 
 def _read(rows: Iterator[Sequence[str]], columns: _Columns) -> Roster:
     phones, first, last, marked = array("q"), array("i"), array("i"), array("q")
-    words: tuple[dict[str, int], dict[str, int]] = ({}, {})
+    words: tuple[dict[str, int], dict[str, int]] = (
+        {"": 0},
+        {"": 0},
+    )  # code 0: no name, and none that a text asks for
     for row in rows:
         phone = _phone(row, columns)
         if not phone:

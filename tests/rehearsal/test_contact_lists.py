@@ -11,7 +11,7 @@ from gateway import cli
 from gateway.p2p.lists import read_list
 from simulator.rehearsal.outcome import list_of
 from tests.rehearsal.conftest import Rehearse
-from tests.rehearsal.small_worlds import ELECTION_DAY, broken, small, told
+from tests.rehearsal.small_worlds import ELECTION_DAY, TALKATIVE, broken, small, told
 
 # A spreadsheet's export as campaigns have it: a semicolon, odd headers, a title line's worth of trouble a row.
 UGLY = """\
@@ -105,6 +105,28 @@ def test_who_opted_out_is_never_texted(rehearse: Rehearse, ugly: Path) -> None:
     assert texted <= USABLE
     assert texted.isdisjoint(OPTED_OUT)
     assert set(done.population.phones.tolist()) == USABLE
+
+
+@pytest.mark.parametrize(
+    ("header", "person"),
+    [
+        ("Name,Phone,Opted Out", "Ann Doe"),  # which of the words is the first name, nobody can be sure
+        ("Full Name,Phone,Opted Out", "Doe; Ann"),
+        ("First Name,Phone,Opted Out", "Ann3"),
+        ("VANID,Phone,Opted Out", "1"),
+    ],
+)
+def test_a_list_whose_names_nobody_can_be_sure_of(
+    rehearse: Rehearse, tmp_path: Path, header: str, person: str
+) -> None:
+    path = tmp_path / "list.csv"
+    rows = [f"{person},215555{line:04},{'yes' if line == 109 else ''}" for line in range(100, 140)]
+    path.write_text("\n".join([header, *rows, ""]))
+    world = small(ELECTION_DAY, hours=1.5, volunteers=8, people=TALKATIVE)
+    done = rehearse(world, contacts=None, list_path=path, seed=3)
+    assert broken(done) == set(), told(done)
+    assert done.result.contacts == 39
+    assert 12155550109 not in done.ledger.submissions.columns()["to"].tolist()
 
 
 def test_another_order_of_rows_changes_no_voter_and_revives_no_opt_out(
