@@ -12,14 +12,18 @@ from simulator.audit.rules import RULES
 from simulator.audit.story import Stories
 from simulator.model.ledger import Ledger
 
-__all__ = ["Audit", "Books", "GroundTruth", "audit"]
+__all__ = ["Audit", "Books", "GroundTruth", "audit", "audit_of"]
 
 TOLD_IN_FULL = 20
 
 
 def audit(ledger: Ledger, books: Books, world: GroundTruth) -> Audit:
     """Every violation counted; of each rule the first 20 with the whole story of the message or person."""
-    evidence = Evidence(ledger, books, world)
+    return audit_of(Evidence(ledger, books, world))
+
+
+def audit_of(evidence: Evidence) -> Audit:
+    """The same, of evidence that is joined already."""
     stories = Stories(evidence)
     counts: dict[str, int] = {}
     chances: dict[str, int] = {}

@@ -27,7 +27,7 @@ from simulator.audit.filter_record import Cause, Record, causes, no_record, noti
 from simulator.audit.records import Books
 from simulator.audit.slow_hour import SlowHour, slow_hours
 from simulator.audit.throughput import RateUse, busiest
-from simulator.audit.timing import Timing, timing
+from simulator.audit.timing import Timing, spans, timing
 from simulator.audit.waits import Waits, waits
 from simulator.model.arrays import distinct, is_among
 from simulator.model.carriers import TMOBILE
@@ -99,6 +99,7 @@ def gather(
     vain; `unanswered`, `presses` and `script_findings` only the gateway and its volunteers know.
     """
     end = ends(ledger)
+    took = None if books is None else spans(ledger, books, scenario.start_at)
     accepted = end.accepted
     codes = Counter(end.code[end.code > 0].tolist())
     asked = ledger.submissions.columns()
@@ -128,8 +129,8 @@ def gather(
         presses=presses,
         script_findings=script_findings,
         lost=_lost(end),
-        timing=Timing() if books is None else timing(ledger, books, scenario.start_at),
-        waits=Waits() if books is None else waits(ledger, books, scenario.start_at),
+        timing=Timing() if took is None else timing(ledger, took),
+        waits=Waits() if books is None or took is None else waits(ledger, books, took),
         held=causes(no_record() if filter_record is None else filter_record),
         noticed=noticed(ledger, end, scenario.verdict.max_filtered_share),
         busiest=busiest(ledger, scenario.campaign.registration()),

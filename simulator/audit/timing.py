@@ -41,14 +41,25 @@ class Conversations(msgspec.Struct, frozen=True):
     answered: NDArray[np.bool_]
 
 
-def timing(ledger: Ledger, books: Books, start_at: float) -> Timing:
+class Spans(msgspec.Struct, frozen=True):
+    """How long each press waited for the wire, and each reply that was answered for its answer; in seconds."""
+
+    press_to_wire_s: Floats
+    reply_to_answer_s: Floats
+
+
+def spans(ledger: Ledger, books: Books, start_at: float) -> Spans:
+    """Worked out once, for all who tell of them."""
+    return Spans(press_to_wire_s(ledger, books), reply_to_answer_s(conversations(ledger, books, start_at)))
+
+
+def timing(ledger: Ledger, took: Spans) -> Timing:
     """Medians and the late ones."""
     asked = ledger.submissions.columns()
     if not len(asked):
         return Timing()
     firsts = asked["handed_at"][np.unique(asked["to"], return_index=True)[1]]
-    wire_s = press_to_wire_s(ledger, books)
-    answer_s = reply_to_answer_s(conversations(ledger, books, start_at))
+    wire_s, answer_s = took.press_to_wire_s, took.reply_to_answer_s
     return Timing(
         first_at=float(asked["handed_at"].min()),
         last_at=float(asked["handed_at"].max()),

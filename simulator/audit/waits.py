@@ -17,7 +17,7 @@ import numpy as np
 from simulator.audit.consent import Means, Said, said
 from simulator.audit.moments import Moments
 from simulator.audit.records import Books
-from simulator.audit.timing import conversations, press_to_wire_s, reply_to_answer_s
+from simulator.audit.timing import Spans
 from simulator.audit.wall_clock import Floats
 from simulator.model.ledger import Ledger
 
@@ -43,13 +43,13 @@ class Waits(msgspec.Struct, frozen=True):
     stop_to_effect: Wait = Wait()
 
 
-def waits(ledger: Ledger, books: Books, start_at: float) -> Waits:
+def waits(ledger: Ledger, books: Books, took: Spans) -> Waits:
     """The four figures of a rehearsal that is over."""
     texts = said(ledger)
     return Waits(
-        press_to_wire=_wait(press_to_wire_s(ledger, books)),
+        press_to_wire=_wait(took.press_to_wire_s),
         reply_to_screen=_wait(reply_to_screen_s(texts, books)),
-        reply_to_answer=_wait(reply_to_answer_s(conversations(ledger, books, start_at))),
+        reply_to_answer=_wait(took.reply_to_answer_s),
         stop_to_effect=_wait(stop_to_effect_s(texts, ledger)),
     )
 

@@ -23,7 +23,17 @@ from simulator.model.messages import Submission
 STATUSES = ("queued", "sent", "delivered", "undelivered", "failed")
 QUEUED, SENT, DELIVERED, UNDELIVERED, FAILED = range(5)
 
-_TYPES = {"d": "<f8", "f": "<f4", "q": "<i8", "Q": "<u8", "i": "<i4", "H": "<u2", "B": "u1"}
+_TYPES = {
+    "d": "<f8",
+    "f": "<f4",
+    "q": "<i8",
+    "Q": "<u8",
+    "i": "<i4",
+    "I": "<u4",
+    "H": "<u2",
+    "B": "u1",
+    "b": "i1",
+}
 
 _SID = re.compile("SM[0-9a-fA-F]{32}")
 _INBOUND_SID = 1 << 127

@@ -16,6 +16,7 @@ from gateway.pipeline.admission import Outcome
 from gateway.store.conversations import Attention
 from simulator.audit.figures import Presses
 from simulator.model.draws import Draws
+from simulator.model.ledger import Table
 from simulator.model.volunteers import Waiting
 from simulator.model.wording import key_of
 from simulator.rehearsal.loop import VirtualLoop
@@ -47,42 +48,22 @@ class ClientLog:
     """
 
     def __init__(self) -> None:
-        self.claim_at = array("d")
-        self.claim_volunteer = array("i")
-        self.claim_contact = array("q")
-        self.claim_change = array("b")
-        self.message_id = array("q")
-        self.message_state = array("B")
-        self.message_volunteer = array("i")
-        self.message_contact = array("q")
-        self.message_at = array("d")
-        self.message_took_s = array("f")  # since the first press
-        self.message_response = array("b")  # the canned response that was pressed; -1: a first text
-        self.look_asked_at = array("d")
-        self.look_at = array("d")
-        self.look_volunteer = array("i")
-        self.look_shown = array("B")
-        self.shown_at = array("d")
-        self.shown_contact = array("q")
-        self.shown_text = array("I")  # the key of the words
-        self.mark_asked_at = array("d")
-        self.mark_at = array("d")  # inf: nobody answered
-        self.mark_contact = array("q")
-        self.unacknowledged = array("q")  # contacts whose press ended in an error
-        self.unsure_at = array("d")  # presses of which nobody knows whether they were taken
-        self.unsure_volunteer = array("i")
-        self.unsure_contact = array("q")
-        self.unsure_response = array("b")
+        self.claims = Table("at:d volunteer:i contact:q change:b")
+        # `took_s` since the first press; `response` is the canned response that was pressed; -1: a first text
+        self.acknowledgements = Table("message_id:q at:d took_s:f volunteer:i contact:q response:b state:B")
+        self.looks = Table("asked_at:d at:d volunteer:i shown:B")
+        self.shown = Table("at:d contact:q text:I")  # the key of the words
+        self.marks = Table("asked_at:d at:d contact:q")  # at inf: nobody answered
+        self.errors = Table("contact:q")  # presses that ended in an error
+        # presses of which nobody knows whether they were taken
+        self.unsure_presses = Table("at:d volunteer:i contact:q response:b")
         self.pressed = 0
-        self.failed = 0
+        self.blocked = 0
         self.first_error = ""
 
     def holds(self, at: float, volunteer: int, contact_id: int, change: int) -> None:
         """+1: the volunteer has the contact; -1: no more."""
-        self.claim_at.append(at)
-        self.claim_volunteer.append(volunteer)
-        self.claim_contact.append(contact_id)
-        self.claim_change.append(change)
+        self.claims.append(at, volunteer, contact_id, change)
 
     def acknowledged(
         self,
@@ -94,45 +75,32 @@ class ClientLog:
         pressed_at: float,
         response: int = -1,
     ) -> None:
-        self.message_took_s.append(at - pressed_at)
-        self.message_response.append(response)
-        self.message_id.append(outcome.message_id)
-        self.message_state.append(WITNESSED_STATES.index(outcome.state))
-        self.message_volunteer.append(volunteer)
-        self.message_contact.append(contact_id)
-        self.message_at.append(at)
+        state = WITNESSED_STATES.index(outcome.state)
+        self.acknowledgements.append(
+            outcome.message_id, at, at - pressed_at, volunteer, contact_id, response, state
+        )
+        self.blocked += outcome.state is State.BLOCKED
 
     def looked(self, asked_at: float, at: float, volunteer: int, found: Sequence[Attention]) -> None:
         """A look at the inbox, and what it put on the volunteer's screen."""
-        self.look_asked_at.append(asked_at)
-        self.look_at.append(at)
-        self.look_volunteer.append(volunteer)
-        self.look_shown.append(len(found))
+        self.looks.append(asked_at, at, volunteer, len(found))
         for each in found:
-            self.shown_at.append(at)
-            self.shown_contact.append(each.contact_id)
-            self.shown_text.append(key_of(each.body))
+            self.shown.append(at, each.contact_id, key_of(each.body))
 
     def marked(self, asked_at: float, at: float, contact_id: int) -> None:
         """A volunteer marked a person as opted out."""
-        self.mark_asked_at.append(asked_at)
-        self.mark_at.append(at)
-        self.mark_contact.append(contact_id)
+        self.marks.append(asked_at, at, contact_id)
 
     def unsure(self, at: float, volunteer: int, contact_id: int, response: int) -> None:
         """Send was pressed, and what came of it is not known."""
-        self.unsure_at.append(at)
-        self.unsure_volunteer.append(volunteer)
-        self.unsure_contact.append(contact_id)
-        self.unsure_response.append(response)
+        self.unsure_presses.append(at, volunteer, contact_id, response)
 
     def refused(
         self, at: float, volunteer: int, contact_id: int, error: BaseException, response: int = -1
     ) -> None:
         """A press of Send ended in an error, which is a defect of the gateway; its text may go out all the same."""
         self.unsure(at, volunteer, contact_id, response)
-        self.unacknowledged.append(contact_id)
-        self.failed += 1
+        self.errors.append(contact_id)
         self.first_error = self.first_error or f"{type(error).__name__}: {error}"
 
 
@@ -278,7 +246,7 @@ class BankOfVolunteers:
 
     def presses(self) -> Presses:
         """What became of the presses without an acknowledgement; asked for when the day is over."""
-        return Presses(len(self._unsent), self.client_log.failed, self.client_log.first_error)
+        return Presses(len(self._unsent), len(self.client_log.errors), self.client_log.first_error)
 
     def _bank(self) -> TextBank:
         bank = self._living()

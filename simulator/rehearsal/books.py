@@ -49,34 +49,39 @@ async def read_books(
 ) -> Books:
     """Reads everything the auditor needs; `variants` says which first text each contact gets."""
     phones = population.phones
+    answers = client_log.acknowledgements.columns()
+    unsure = client_log.unsure_presses.columns()
     return msgspec.structs.replace(
         await stored_books(database, key),
-        claims=_claims(client_log, phones),
-        requests=_requests(client_log),
-        answers=_answers(client_log, phones, variants),
-        unsure=_unsure(client_log, phones, variants),
-        looks=_rows(
-            LOOK,
-            asked_at=client_log.look_asked_at,
-            at=client_log.look_at,
-            volunteer=client_log.look_volunteer,
-            shown=client_log.look_shown,
+        claims=_told(CLAIM, client_log.claims.columns(), phones),
+        requests=_told(REQUEST, answers, phones, state=_states(answers)),
+        answers=_told(ANSWER, answers, phones, variant=variants(answers["contact"]), state=_states(answers)),
+        # they may have been sent all the same
+        unsure=_told(
+            ANSWER, unsure, phones, message_id=0, took_s=0, variant=variants(unsure["contact"]), state=0
         ),
-        shown=_rows(
-            SHOWN,
-            at=client_log.shown_at,
-            phone=_phones(phones, client_log.shown_contact),
-            text=client_log.shown_text,
-        ),
-        marks=_rows(
-            MARK,
-            phone=_phones(phones, client_log.mark_contact),
-            asked_at=client_log.mark_asked_at,
-            at=client_log.mark_at,
-        ),
-        broken_presses=_phones(phones, client_log.unacknowledged),
+        looks=_told(LOOK, client_log.looks.columns(), phones),
+        shown=_told(SHOWN, client_log.shown.columns(), phones),
+        marks=_told(MARK, client_log.marks.columns(), phones),
+        broken_presses=phones[client_log.errors.columns()["contact"] - 1],
         calls_in_vain=calls_in_vain.columns().astype(CALL),
     )
+
+
+def _told(dtype: np.dtype[Any], seen: Rows, phones: Phones, **more: Any) -> Rows:
+    """Rows of the phones' log as the auditor has them: with the phone for the contact, and what is given besides."""
+    if "phone" in (dtype.names or ()):
+        more["phone"] = phones[seen["contact"] - 1]
+    rows = np.empty(len(seen), dtype)
+    for name in dtype.names or ():
+        rows[name] = more[name] if name in more else seen[name]
+    return rows
+
+
+def _states(seen: Rows) -> Rows:
+    meaning = np.array([_STATE[name] for name in WITNESSED_STATES], np.uint8)
+    states: Rows = meaning[seen["state"]]
+    return states
 
 
 async def stored_books(database: Database, key: CampaignKey) -> Books:
@@ -171,66 +176,3 @@ class _BinaryRows:
         if self._bytes != self._TRAILER:
             raise ValueError("the store's last row cannot be read: a value is NULL or too long")
         return np.concatenate(self._pieces)
-
-
-def _claims(client_log: ClientLog, phones: Phones) -> Rows:
-    return _rows(
-        CLAIM,
-        at=client_log.claim_at,
-        volunteer=client_log.claim_volunteer,
-        phone=_phones(phones, client_log.claim_contact),
-        change=client_log.claim_change,
-    )
-
-
-def _requests(client_log: ClientLog) -> Rows:
-    return _rows(REQUEST, message_id=client_log.message_id, state=_states(client_log))
-
-
-def _answers(client_log: ClientLog, phones: Phones, variants: Variants) -> Rows:
-    contacts = np.array(client_log.message_contact, np.int64)
-    return _rows(
-        ANSWER,
-        message_id=client_log.message_id,
-        at=client_log.message_at,
-        took_s=client_log.message_took_s,
-        volunteer=client_log.message_volunteer,
-        phone=phones[contacts - 1],
-        response=client_log.message_response,
-        variant=variants(contacts),
-        state=_states(client_log),
-    )
-
-
-def _unsure(client_log: ClientLog, phones: Phones, variants: Variants) -> Rows:
-    """Answers that nobody acknowledged: they may have been sent all the same."""
-    contacts = np.array(client_log.unsure_contact, np.int64)
-    return _rows(
-        ANSWER,
-        message_id=np.zeros(len(contacts)),
-        at=client_log.unsure_at,
-        took_s=np.zeros(len(contacts)),
-        volunteer=client_log.unsure_volunteer,
-        phone=phones[contacts - 1],
-        response=client_log.unsure_response,
-        variant=variants(contacts),
-        state=np.zeros(len(contacts)),
-    )
-
-
-def _phones(phones: Phones, contacts: Sequence[int]) -> Phones:
-    found: Phones = phones[np.array(contacts, np.int64) - 1]
-    return found
-
-
-def _rows(dtype: np.dtype[Any], **columns: Any) -> Rows:
-    rows = np.empty(len(next(iter(columns.values()))), dtype)
-    for name, column in columns.items():
-        rows[name] = column
-    return rows
-
-
-def _states(client_log: ClientLog) -> Rows:
-    meaning = np.array([_STATE[name] for name in WITNESSED_STATES], np.uint8)
-    states: Rows = meaning[np.array(client_log.message_state, np.uint8)]
-    return states

@@ -10,6 +10,9 @@ from gateway.core.text.scripts import ScriptFault, compile_script
 from gateway.core.text.segments import measure, normalise
 from gateway.p2p.bank import Scripts
 from gateway.p2p.lists import read_list
+from gateway.store import campaigns
+from gateway.store.campaigns import CampaignRow
+from gateway.store.database import Database
 from simulator.model.draws import Draws
 from simulator.model.population import Population
 from simulator.model.scenario import Scenario
@@ -19,7 +22,7 @@ from simulator.report.result import Plan
 def check(plan: Plan) -> None:
     """Finds what can't be rehearsed before anything is started: registration, scripts, list, number of contacts.
 
-    Raises BadInput or TooManyContacts. Of a list only the head is read.
+    Raises BadInput or TooManyContacts. Of a list the head is read, and the columns of consent if it has any.
     """
     _check_registration(plan.scenario)
     _check_scripts(plan)
@@ -34,6 +37,13 @@ def check(plan: Plan) -> None:
     else:
         count = plan.contacts or plan.scenario.contacts
         Population.synthetic(plan.scenario.population, count, Draws(plan.seed))
+
+
+async def create(database: Database, campaign_id: int, scenario: Scenario, now: float) -> None:
+    """The campaign's row; its opt-outs hold for it alone."""
+    settings = campaign_settings(scenario).to_json()
+    row = CampaignRow(campaign_id, campaign_id, scenario.campaign.name, settings, paused=False)
+    await campaigns.create(database, row, now)
 
 
 def _check_registration(scenario: Scenario) -> None:

@@ -15,8 +15,6 @@ from gateway.config import OptOuts
 from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignKey
 from gateway.p2p.bank import TextBank
 from gateway.providers.base import Line
-from gateway.store import campaigns
-from gateway.store.campaigns import CampaignRow
 from gateway.store.database import Database
 from simulator.audit.auditor import audit
 from simulator.audit.records import Audit, Books, GroundTruth
@@ -31,13 +29,12 @@ from simulator.model.population import Population
 from simulator.model.roster import Roster
 from simulator.model.scenario import Companion as Wanted
 from simulator.model.scenario import Scenario
-from simulator.model.volunteers import Volunteers
 from simulator.rehearsal import contact_import, witness
-from simulator.rehearsal.bank import BankOfVolunteers
 from simulator.rehearsal.books import read_books
-from simulator.rehearsal.campaign_setup import campaign_settings, scripts_of
+from simulator.rehearsal.campaign_setup import create, scripts_of
 from simulator.rehearsal.loop import VirtualLoop
 from simulator.rehearsal.provider import SimulatedProvider
+from simulator.rehearsal.staff import staffed
 from simulator.report.result import Plan
 
 _FIRST, _ACTION = 1, 1
@@ -61,11 +58,7 @@ class Companion:
     async def create(self, database: Database, market: Market, population: Population, now: float) -> None:
         """Its registration, its row, and its contacts, which were looked up for the first campaign."""
         market.register(self.campaign_id, self.scenario.campaign.registration())
-        settings = campaign_settings(self.scenario).to_json()
-        row = CampaignRow(
-            self.campaign_id, self.campaign_id, self.scenario.campaign.name, settings, paused=False
-        )
-        await campaigns.create(database, row, now)
+        await create(database, self.campaign_id, self.scenario, now)
 
         async def kept(phones: Sequence[str]) -> list[Line]:
             found = [market.line_of(int(phone[1:])) for phone in phones]
@@ -86,28 +79,18 @@ class Companion:
         await gateway.bank.publish(
             self.campaign_id, _ACTION, self.scenario.campaign.name, scripts_of(self.plan), seed=self.plan.seed
         )
-        parameters = self.scenario.volunteers
-        self.bank = BankOfVolunteers(
+        self.bank, self.volunteers = staffed(
+            env,
             loop,
-            living,
+            self.scenario,
             self._draws,
+            living,
             campaign_id=self.campaign_id,
             action_id=_ACTION,
             contacts=self.contacts,
-            bucket=parameters.bucket,
-            first_names=self._senders,
+            senders=self._senders,
             first_name_of=population.first_name,
         )
-        self.volunteers = Volunteers(
-            env,
-            parameters,
-            self._draws,
-            self.bank,
-            contacts=self.contacts,
-            duration_s=self.scenario.duration_s,
-            responses=[response.name for response in self.scenario.campaign.responses],
-        )
-        self.bank.texting = self.volunteers.texting
 
     async def judged(
         self,
@@ -122,13 +105,12 @@ class Companion:
     ) -> tuple[Audit, Books]:
         """What the auditor says of this campaign alone, and its books; `first` is the truth about the first one."""
         scripts = scripts_of(self.plan)
-        luck = self._draws.stream("bank/script")
         books = await read_books(
             database,
             self.key,
             population,
             self.bank.client_log,
-            lambda contacts: witness.variants(luck, len(scripts.initials), contacts),
+            witness.variants(self._draws, scripts),
             provider.calls_in_vain,
         )
         part = of_campaign(ledger, self.campaign_id)

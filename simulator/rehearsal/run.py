@@ -19,12 +19,11 @@ from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignKey
 from gateway.core.rules.errors import BadInput
 from gateway.p2p.bank import TextBank
 from gateway.p2p.lists import ListReader, read_list
-from gateway.store import campaigns, conversations
-from gateway.store.campaigns import CampaignRow
+from gateway.store import conversations
 from gateway.store.contacts import ContactRow
 from gateway.store.embedded import EmbeddedServer
 from gateway.store.migrate import make_throwaway, migrate
-from simulator.audit.auditor import audit
+from simulator.audit.auditor import audit_of
 from simulator.audit.blocks import rightly_untexted
 from simulator.audit.evidence import Evidence
 from simulator.audit.figures import gather
@@ -38,11 +37,9 @@ from simulator.model.ledger import Ledger
 from simulator.model.of_campaign import of_campaign
 from simulator.model.population import Line, Population
 from simulator.model.roster import Roster, read_roster
-from simulator.model.volunteers import Volunteers
 from simulator.rehearsal import contact_import, witness
-from simulator.rehearsal.bank import BankOfVolunteers
 from simulator.rehearsal.books import read_books
-from simulator.rehearsal.campaign_setup import campaign_settings, lint_of, scripts_of
+from simulator.rehearsal.campaign_setup import create, lint_of, scripts_of
 from simulator.rehearsal.companions import Companion, left_of_the_day, merged, siblings, together
 from simulator.rehearsal.given_database import check_empty
 from simulator.rehearsal.loop import VirtualLoop, run
@@ -50,6 +47,7 @@ from simulator.rehearsal.outcome import held_back_phones, list_of, result_of
 from simulator.rehearsal.paced_database import PacedDatabase
 from simulator.rehearsal.provider_side import provider_side
 from simulator.rehearsal.rehearsed_settings import ANSWER_S, SETTINGS, rehearsed
+from simulator.rehearsal.staff import staffed
 from simulator.rehearsal.stopwatch import Stopwatch
 from simulator.rehearsal.upkeep import Upkeep
 from simulator.report.result import ContactList, Plan, Rehearsed, Snapshot
@@ -175,12 +173,7 @@ class _Rehearsal:
         await migrate(self.database, self.clock.now())
         await make_throwaway(self.database)
         self._build_market()
-        settings = campaign_settings(self.scenario)
-        await campaigns.create(
-            self.database,
-            CampaignRow(CAMPAIGN, CAMPAIGN, self.scenario.campaign.name, settings.to_json(), paused=False),
-            self.clock.now(),
-        )
+        await create(self.database, CAMPAIGN, self.scenario, self.clock.now())
         self.contacts = await contact_import.put(self.database, KEY, people, self.provider.look_up)
         if self.reader is not None:
             await conversations.import_opt_outs(
@@ -232,28 +225,18 @@ class _Rehearsal:
         return gateway
 
     def _build_volunteers(self) -> None:
-        parameters = self.scenario.volunteers
-        self.bank = BankOfVolunteers(
+        self.bank, self.volunteers = staffed(
+            self.env,
             self.loop,
-            self._living,
+            self.scenario,
             self.draws,
+            self._living,
             campaign_id=CAMPAIGN,
             action_id=ACTION,
             contacts=self.contacts,
-            bucket=parameters.bucket,
-            first_names=_SENDERS,
+            senders=_SENDERS,
             first_name_of=self._first_name,
         )
-        self.volunteers = Volunteers(
-            self.env,
-            parameters,
-            self.draws,
-            self.bank,
-            contacts=self.contacts,
-            duration_s=self.scenario.duration_s,
-            responses=[response.name for response in self.scenario.campaign.responses],
-        )
-        self.bank.texting = self.volunteers.texting
 
     def _living(self) -> TextBank | None:
         return self.gateway.bank if self.gateway is not None else None
@@ -330,9 +313,8 @@ class _Rehearsal:
         )
 
     def _snapshot(self) -> Snapshot:
-        counts = self.ledger.counts()
-        blocked = int(np.count_nonzero(np.array(self.bank.client_log.message_state) == 1))
-        requested = len(self.bank.client_log.message_id)
+        counts, log = self.ledger.counts(), self.bank.client_log
+        requested, blocked = len(log.acknowledgements), log.blocked
         return Snapshot(
             virtual_s=self.loop.time(),
             duration_s=self.scenario.duration_s,
@@ -353,23 +335,23 @@ class _Rehearsal:
 
     async def _finish(self) -> Rehearsed:
         scripts = scripts_of(self.plan)
-        luck = self.draws.stream("bank/script")
         books = await read_books(
             self.database,
             KEY,
             self.population,
             self.bank.client_log,
-            lambda contacts: witness.variants(luck, len(scripts.initials), contacts),
+            witness.variants(self.draws, scripts),
             self.provider.calls_in_vain,
         )
         ours = of_campaign(self.ledger, CAMPAIGN) if self.companions else self.ledger
         world = self._world(ours)
-        judged, of_all = await self._judged(ours, books, world)
+        evidence = Evidence(ours, books, world)
+        judged, of_all = await self._judged(evidence)
         facts = gather(
             self.ledger,
             self.population,
             self.scenario,
-            excused=rightly_untexted(Evidence(ours, books, world)),
+            excused=rightly_untexted(evidence),
             held_back=held_back_phones(books),
             unanswered=await conversations.waiting(self.database, KEY),
             presses=self.bank.presses(),
@@ -400,14 +382,15 @@ class _Rehearsal:
             self.filter_watch.record(),
         )
 
-    async def _judged(self, ours: Ledger, books: Books, world: GroundTruth) -> tuple[Audit, Books]:
+    async def _judged(self, evidence: Evidence) -> tuple[Audit, Books]:
         """All campaigns, each by itself: what the rules say is about one. And the books of all."""
+        world, books = evidence.world, evidence.books
         parts = self.population, self.provider, self.market, self.faults
         others = [
             await each.judged(self.database, self.ledger, world, *parts, self._siblings(each.campaign_id))
             for each in self.companions
         ]
-        audits = [audit(ours, books, world), *(other for other, _ in others)]
+        audits = [audit_of(evidence), *(other for other, _ in others)]
         return together(audits), merged([books, *(theirs for _, theirs in others)])
 
     def _siblings(self, of: int) -> list[int]:

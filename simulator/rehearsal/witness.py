@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gateway.config import OptOuts
 from gateway.p2p.bank import Scripts
 from simulator.audit.records import Desk, NumberLife, Pool, Texts
-from simulator.model.draws import Draws, Stream
+from simulator.model.draws import Draws
 from simulator.model.faults import Faults
 from simulator.model.ledger import Ledger
 from simulator.model.look_ups import called_landlines
@@ -20,6 +20,7 @@ from simulator.model.roster import Roster
 from simulator.model.scenario import Scenario
 from simulator.model.wording import Wording
 from simulator.rehearsal.bank import DESK_TAKE_OVER_S, INBOX_LIMIT, OWN_TAKE_OVER_S
+from simulator.rehearsal.books import Variants
 
 _AFTER_OUTAGE_S = 300.0  # calls that failed are tried again later and later, at most so late [A]
 _AFTER_CRASH_S = (
@@ -52,10 +53,15 @@ def desk(texting: int) -> Desk:
     return Desk(texting, INBOX_LIMIT, DESK_TAKE_OVER_S, OWN_TAKE_OVER_S)
 
 
-def variants(luck: Stream, scripts: int, contacts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Which first text each contact gets: an even draw (F087)."""
-    drawn: NDArray[np.int64] = np.minimum((luck.many(contacts) * scripts).astype(np.int64), scripts - 1)
-    return drawn
+def variants(draws: Draws, scripts: Scripts) -> Variants:
+    """Which first text each contact gets: an even draw (F087), the bank's own."""
+    luck, count = draws.stream("bank/script"), len(scripts.initials)
+
+    def of(contacts: NDArray[np.int64]) -> NDArray[np.int64]:
+        drawn: NDArray[np.int64] = np.minimum((luck.many(contacts) * count).astype(np.int64), count - 1)
+        return drawn
+
+    return of
 
 
 def away(faults: Faults, restart_s: float) -> tuple[tuple[float, float], ...]:

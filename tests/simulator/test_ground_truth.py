@@ -9,8 +9,8 @@ from simulator.audit.filter_record import RECORD, Cause, FilterWatch, causes, no
 from simulator.audit.ground_truth import WorldKnows, world_knows
 from simulator.audit.records import ANSWER, MARK, MESSAGE, OPT_OUT, SHOWN, Books
 from simulator.audit.throughput import ALL, busiest
-from simulator.audit.timing import conversations, press_to_wire_s, reply_to_answer_s, timing
-from simulator.audit.waits import Wait, waits
+from simulator.audit.timing import conversations, press_to_wire_s, reply_to_answer_s, spans, timing
+from simulator.audit.waits import Wait, Waits, waits
 from simulator.model.carriers import CampaignRegistration
 from simulator.model.draws import Draws
 from simulator.model.filtering import Filtering, FilteringParameters
@@ -165,9 +165,14 @@ def test_a_conversation_waits_from_its_first_text_to_the_answer() -> None:
     assert told[2][0] == 50.0
     assert np.isnan(told[2][1])
     assert reply_to_answer_s(found).tolist() == [30.0]
-    times = timing(diary.ledger, books, START_AT)
+    times = timing(diary.ledger, spans(diary.ledger, books, START_AT))
     assert (times.first_at, times.last_at, times.last_first_text_at) == (41.0, 41.0, 41.0)
     assert (times.wire_most_s, times.answer_half_s) == (1.0, 30.0)
+
+
+def waits_of(diary: Diary) -> Waits:
+    books = diary.books()
+    return waits(diary.ledger, books, spans(diary.ledger, books, START_AT))
 
 
 def test_each_wait_is_told_with_its_late_ones() -> None:
@@ -177,7 +182,7 @@ def test_each_wait_is_told_with_its_late_ones() -> None:
     diary.hear(BEN, 300.0, "Who is this?")
     diary.shown.append((360.0, BEN, 0))
     diary.text(BEN, 391.0, pressed_at=390.0, response=0)
-    told = waits(diary.ledger, diary.books(), START_AT)
+    told = waits_of(diary)
     assert told.press_to_wire == Wait(101, p50_s=50.0, p95_s=95.0, p99_s=99.0, max_s=100.0)
     assert told.reply_to_screen == Wait(1, 60.0, 60.0, 60.0, 60.0)
     assert told.reply_to_answer == Wait(1, 90.0, 90.0, 90.0, 90.0)
@@ -191,7 +196,7 @@ def test_a_stop_has_its_effect_with_the_last_text_to_its_person() -> None:
     diary.hear(ANN, 20.0, "START")
     diary.text(ANN, 30.0)
     diary.hear(BEN, 10.0, "STOP")
-    told = waits(diary.ledger, diary.books(), START_AT).stop_to_effect
+    told = waits_of(diary).stop_to_effect
     assert (told.count, told.p50_s, told.max_s) == (2, 2.0, 4.0)
 
 

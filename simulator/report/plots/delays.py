@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from simulator.audit.timing import conversations, press_to_wire_s, reply_to_answer_s
+from simulator.audit.timing import press_to_wire_s, reply_to_answer_s
 from simulator.model.carriers import CARRIERS
 from simulator.report.plots.frame import (
     BLUE,
@@ -28,11 +28,10 @@ _SHARES = {"title": {"text": "% within that time"}, "range": [0, 104]}
 
 def waits(frame: Frame) -> Figure | None:
     """From a press of Send to the hand-over, and from a person's text to the answer."""
-    if frame.books is None:
+    if frame.books is None or frame.conversations is None:
         return None
-    start_at = frame.scenario.start_at
     wire_s = press_to_wire_s(frame.ledger, frame.books)
-    answer_s = reply_to_answer_s(conversations(frame.ledger, frame.books, start_at))
+    answer_s = reply_to_answer_s(frame.conversations)
     data, told = [], []
     for name, spans, colour, dash in (
         ("press to wire", wire_s, BLUE, "solid"),

@@ -6,6 +6,7 @@ when the bank was at work, on the campaign's clock; hours in which nothing was h
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import cached_property
 from math import isnan
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.audit.ends import Ends, ends
+from simulator.audit.timing import Conversations, conversations
 from simulator.model.carriers import Carrier
 from simulator.model.ledger import Ledger
 from simulator.report.result import Rehearsed, Snapshot
@@ -77,6 +79,13 @@ class Frame:
         self.edges: Floats = self.from_at + np.arange(count + 1, dtype=np.float64) * self.bin_s
         self.starts = [self.local(at) for at in self.edges[:-1].tolist()]
         self.stops = [self.local(at) for at in self.edges[1:].tolist()]
+
+    @cached_property
+    def conversations(self) -> Conversations | None:
+        """Each time that a person's texts began to wait for a volunteer; None when nobody kept books."""
+        if self.books is None:
+            return None
+        return conversations(self.ledger, self.books, self.scenario.start_at)
 
     def _active(self) -> tuple[float, float, float]:
         """From the first hand-over to the last, or to the end of the hours if that comes later on its day; and bins."""

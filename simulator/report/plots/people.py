@@ -3,7 +3,6 @@
 import numpy as np
 
 from simulator.audit.ground_truth import wish
-from simulator.audit.timing import conversations
 from simulator.report.plots.frame import BLUE, RED, VIOLET, Figure, Frame, bars, line
 from simulator.report.words import percent, roughly
 
@@ -49,9 +48,9 @@ def answers(frame: Frame) -> Figure:
 
 def inbox(frame: Frame) -> Figure | None:
     """How many conversations waited for a volunteer."""
-    if frame.books is None:
+    found = frame.conversations
+    if found is None:
         return None
-    found = conversations(frame.ledger, frame.books, frame.scenario.start_at)
     closed_at = found.closed_at[~np.isnan(found.closed_at)]
     waiting = np.cumsum(frame.histogram(found.opened_at) - frame.histogram(closed_at))
     deepest = int(waiting.argmax())
