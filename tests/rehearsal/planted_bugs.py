@@ -38,8 +38,16 @@ class Plant(msgspec.Struct, frozen=True):
     seeds: int = 1  # worlds tried until the auditor names it
 
 
+CONTACTS = 150
 FIRST_SEED = 3
 MOST_SEEDS = 20
+
+
+def assert_clean(rehearse: Callable[..., Rehearsed], monkeypatch: pytest.MonkeyPatch, world: World) -> None:
+    """Without any bug no rule is broken there."""
+    world.provoke(monkeypatch)
+    done = rehearse(world.scenario, contacts=CONTACTS, seed=FIRST_SEED)
+    assert broken(done) == set(), told(done)
 
 
 def assert_named(
@@ -47,8 +55,6 @@ def assert_named(
     monkeypatch: pytest.MonkeyPatch,
     worlds: Mapping[str, World],
     plant: Plant,
-    *,
-    contacts: int = 150,
 ) -> None:
     """The rule is named in the last of the plant's worlds, and in none before: so the table is true."""
     assert plant.seeds <= MOST_SEEDS
@@ -56,10 +62,10 @@ def assert_named(
     plant.bug(monkeypatch)
     for seed in range(FIRST_SEED, FIRST_SEED + plant.seeds - 1):
         assert plant.breaks not in broken(
-            rehearse(worlds[plant.world].scenario, contacts=contacts, seed=seed)
+            rehearse(worlds[plant.world].scenario, contacts=CONTACTS, seed=seed)
         )
     last = FIRST_SEED + plant.seeds - 1
-    assert_seen(rehearse(worlds[plant.world].scenario, contacts=contacts, seed=last), plant)
+    assert_seen(rehearse(worlds[plant.world].scenario, contacts=CONTACTS, seed=last), plant)
 
 
 def assert_seen(done: Rehearsed, plant: Plant) -> None:

@@ -51,6 +51,9 @@ def small(scenario: Scenario, *, hours: float, volunteers: int = 6, **changes: o
     return replace(changed, **changes)
 
 
+A_DAY = small(ELECTION_DAY, hours=1.5, volunteers=8, people=TALKATIVE, webhooks=UNRELIABLE_WEBHOOKS)
+
+
 def chaotic(scenario: Scenario, *, hours: float, volunteers: int = 6, **changes: object) -> Scenario:
     """Talkative people, an unreliable provider and a gateway that crashes."""
     world = small(

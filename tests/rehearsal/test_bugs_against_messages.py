@@ -18,13 +18,19 @@ from simulator.model.scenario import Scenario
 from simulator.rehearsal import run as rehearsal
 from simulator.rehearsal.provider import SimulatedProvider
 from tests.rehearsal.conftest import Rehearse
-from tests.rehearsal.planted_bugs import Plant, World, assert_seen, longer_waits, rewrite
+from tests.rehearsal.planted_bugs import (
+    Plant,
+    World,
+    assert_clean,
+    assert_named,
+    longer_waits,
+    rewrite,
+)
 from tests.rehearsal.small_worlds import (
+    A_DAY,
     ELECTION_DAY,
     SMALL_TOWN,
-    TALKATIVE,
     UNRELIABLE_WEBHOOKS,
-    broken,
     campaign,
     known_at_once,
     limited,
@@ -34,7 +40,6 @@ from tests.rehearsal.small_worlds import (
 
 Patch = pytest.MonkeyPatch
 
-_DAY = small(ELECTION_DAY, hours=1.5, volunteers=8, people=TALKATIVE, webhooks=UNRELIABLE_WEBHOOKS)
 _LOST = FaultParameters(answers_lost_after_share=0.10, errors_after_share=0.05)
 
 
@@ -49,18 +54,18 @@ def a_slow_database(patch: Patch, answer_s: float) -> None:
 
 
 WORLDS = {
-    "a day": World(_DAY),
-    "answers are lost": World(replace(_DAY, faults=_LOST)),
+    "a day": World(A_DAY),
+    "answers are lost": World(replace(A_DAY, faults=_LOST)),
     "answers and callbacks are lost": World(
-        replace(_DAY, faults=_LOST, webhooks=replace(UNRELIABLE_WEBHOOKS, lost_share=0.5))
+        replace(A_DAY, faults=_LOST, webhooks=replace(UNRELIABLE_WEBHOOKS, lost_share=0.5))
     ),
-    "the provider says slow down": World(replace(_DAY, faults=FaultParameters(throttled_share=0.2))),
-    "many numbers": World(campaign(_DAY, rotate_after=15)),
+    "the provider says slow down": World(replace(A_DAY, faults=FaultParameters(throttled_share=0.2))),
+    "many numbers": World(campaign(A_DAY, rotate_after=15)),
     "a rush": World(
         limited(known_at_once(in_a_rush(small(ELECTION_DAY, hours=0.2, volunteers=30))), total_per_s=2.0),
         lambda patch: a_slow_database(patch, answer_s=8.0),
     ),
-    "a low rate": World(limited(_DAY, total_per_s=0.05)),
+    "a low rate": World(limited(A_DAY, total_per_s=0.05)),
     "a low cap": World(limited(small(SMALL_TOWN, hours=1.5, volunteers=8), tmobile_daily_segments=30)),
 }
 
@@ -233,17 +238,12 @@ PLANTS = {
 
 @pytest.mark.parametrize("name", WORLDS)
 def test_without_the_bug_the_world_is_in_order(rehearse: Rehearse, monkeypatch: Patch, name: str) -> None:
-    WORLDS[name].provoke(monkeypatch)
-    done = rehearse(WORLDS[name].scenario, contacts=150, seed=3)
-    assert broken(done) == set(), told(done)
+    assert_clean(rehearse, monkeypatch, WORLDS[name])
 
 
 @pytest.mark.parametrize("name", PLANTS)
 def test_the_auditor_sees(rehearse: Rehearse, monkeypatch: Patch, name: str) -> None:
-    plant = PLANTS[name]
-    WORLDS[plant.world].provoke(monkeypatch)
-    plant.bug(monkeypatch)
-    assert_seen(rehearse(WORLDS[plant.world].scenario, contacts=150, seed=3), plant)
+    assert_named(rehearse, monkeypatch, WORLDS, PLANTS[name])
 
 
 def test_a_request_that_is_gone_has_a_story(rehearse: Rehearse, monkeypatch: Patch) -> None:

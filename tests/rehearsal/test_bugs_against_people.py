@@ -26,6 +26,8 @@ from tests.rehearsal.conftest import Rehearse
 from tests.rehearsal.planted_bugs import (
     Plant,
     World,
+    assert_clean,
+    assert_named,
     assert_seen,
     blind_to_opt_outs,
     longer_waits,
@@ -33,22 +35,19 @@ from tests.rehearsal.planted_bugs import (
     rewrite,
 )
 from tests.rehearsal.small_worlds import (
+    A_DAY,
     ELECTION_DAY,
     NEARLY_SHUT,
     TALKATIVE,
-    UNRELIABLE_WEBHOOKS,
     WINDOW_CLOSE,
-    broken,
     campaign,
     limited,
     small,
     starting,
-    told,
 )
 
 Patch = pytest.MonkeyPatch
 
-_DAY = small(ELECTION_DAY, hours=1.5, volunteers=8, people=TALKATIVE, webhooks=UNRELIABLE_WEBHOOKS)
 _SLOW = limited(small(ELECTION_DAY, hours=1.0, volunteers=8, people=TALKATIVE), total_per_s=0.05)
 _EVENING = starting(small(WINDOW_CLOSE, hours=1.0, volunteers=8, people=TALKATIVE), NEARLY_SHUT)
 _OUTAGE = FaultParameters(outages=(Window(900.0, 1500.0),))
@@ -64,18 +63,18 @@ def _slots_far_ahead(patch: Patch) -> None:
 
 
 WORLDS = {
-    "a day": World(_DAY),
-    "STOP, then abuse": World(replace(_DAY, people=_STOP_THEN_ABUSE)),
+    "a day": World(A_DAY),
+    "STOP, then abuse": World(replace(A_DAY, people=_STOP_THEN_ABUSE)),
     "answers wait for the provider": World(
-        replace(_DAY, faults=_OUTAGE), lambda patch: people_change_their_minds(patch, after_s=400.0)
+        replace(A_DAY, faults=_OUTAGE), lambda patch: people_change_their_minds(patch, after_s=400.0)
     ),
     "claimed long before": World(_SLOW, _slots_far_ahead),
     "an evening": World(_EVENING),
     "an evening with a long queue": World(limited(_EVENING, total_per_s=0.05)),
     "an evening with a slow carrier": World(replace(_EVENING, faults=_VERIZON_CRAWLS)),
-    "many numbers": World(campaign(_DAY, rotate_after=15)),
+    "many numbers": World(campaign(A_DAY, rotate_after=15)),
     "crashes": World(
-        replace(_DAY, faults=_CRASHES), lambda patch: longer_waits(patch, windows={"inbound_s": 30.0})
+        replace(A_DAY, faults=_CRASHES), lambda patch: longer_waits(patch, windows={"inbound_s": 30.0})
     ),
 }
 
@@ -236,18 +235,12 @@ PLANTS = {
 
 @pytest.mark.parametrize("name", WORLDS)
 def test_without_the_bug_the_world_is_in_order(rehearse: Rehearse, monkeypatch: Patch, name: str) -> None:
-    world = WORLDS[name]
-    world.provoke(monkeypatch)
-    done = rehearse(world.scenario, contacts=150, seed=3)
-    assert broken(done) == set(), told(done)
+    assert_clean(rehearse, monkeypatch, WORLDS[name])
 
 
 @pytest.mark.parametrize("name", PLANTS)
 def test_the_auditor_sees(rehearse: Rehearse, monkeypatch: Patch, name: str) -> None:
-    plant = PLANTS[name]
-    WORLDS[plant.world].provoke(monkeypatch)
-    plant.bug(monkeypatch)
-    assert_seen(rehearse(WORLDS[plant.world].scenario, contacts=150, seed=3), plant)
+    assert_named(rehearse, monkeypatch, WORLDS, PLANTS[name])
 
 
 async def _allow_doubles(dsn: str) -> None:
@@ -271,7 +264,7 @@ def test_the_auditor_sees_a_text_stored_twice(own_dsn: str, monkeypatch: Patch) 
         r"ON CONFLICT \(organisation_id, campaign_id, provider_sid\) DO NOTHING",
         "",
     )
-    done = rehearse_on(own_dsn, Plan(_DAY, contacts=150, seed=3))
+    done = rehearse_on(own_dsn, Plan(A_DAY, contacts=150, seed=3))
     assert_seen(
         done, Plant(each_callback_is_a_text_of_its_own, "a day", "inbound_once", frozenset({"replies_shown"}))
     )

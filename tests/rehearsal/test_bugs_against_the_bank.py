@@ -26,11 +26,18 @@ from gateway.store.database import Database
 from gateway.store.messages import Queued
 from simulator.model.faults import FaultParameters
 from tests.rehearsal.conftest import Rehearse
-from tests.rehearsal.planted_bugs import Plant, World, assert_seen, rewrite
+from tests.rehearsal.planted_bugs import (
+    Plant,
+    World,
+    assert_clean,
+    assert_named,
+    assert_seen,
+    rewrite,
+)
 from tests.rehearsal.small_worlds import (
+    A_DAY,
     ELECTION_DAY,
     TALKATIVE,
-    UNRELIABLE_WEBHOOKS,
     broken,
     campaign,
     known_at_once,
@@ -40,25 +47,24 @@ from tests.rehearsal.small_worlds import (
 
 Patch = pytest.MonkeyPatch
 
-_DAY = small(ELECTION_DAY, hours=1.5, volunteers=8, people=TALKATIVE, webhooks=UNRELIABLE_WEBHOOKS)
 _LATER_START = replace(TALKATIVE, start_again_share=0.6)
 _CRASHES = FaultParameters(gateway_crashes_at_s=(240.0, 500.0))
 
 WORLDS = {
-    "a day": World(_DAY),
+    "a day": World(A_DAY),
     "STOP, then abuse": World(
-        replace(_DAY, people=replace(TALKATIVE, hostile_share=0.5, opt_out_share=0.05))
+        replace(A_DAY, people=replace(TALKATIVE, hostile_share=0.5, opt_out_share=0.05))
     ),
     "people come back": World(replace(small(ELECTION_DAY, hours=2.5, volunteers=8, people=_LATER_START))),
     "a suffix": World(
         campaign(
-            _DAY,
+            A_DAY,
             opt_out_suffix=True,
             scripts=("Hi {{first_name}}, it's {{user.first_name}}. Will you vote?",),
         )
     ),
-    "numbers known at once": World(known_at_once(_DAY)),
-    "early crashes": World(replace(_DAY, faults=_CRASHES)),
+    "numbers known at once": World(known_at_once(A_DAY)),
+    "early crashes": World(replace(A_DAY, faults=_CRASHES)),
 }
 
 
@@ -373,18 +379,12 @@ PLANTS = {
 
 @pytest.mark.parametrize("name", WORLDS)
 def test_without_the_bug_the_world_is_in_order(rehearse: Rehearse, monkeypatch: Patch, name: str) -> None:
-    world = WORLDS[name]
-    world.provoke(monkeypatch)
-    done = rehearse(world.scenario, contacts=150, seed=3)
-    assert broken(done) == set(), told(done)
+    assert_clean(rehearse, monkeypatch, WORLDS[name])
 
 
 @pytest.mark.parametrize("name", PLANTS)
 def test_the_auditor_sees(rehearse: Rehearse, monkeypatch: Patch, name: str) -> None:
-    plant = PLANTS[name]
-    WORLDS[plant.world].provoke(monkeypatch)
-    plant.bug(monkeypatch)
-    assert_seen(rehearse(WORLDS[plant.world].scenario, contacts=150, seed=3), plant)
+    assert_named(rehearse, monkeypatch, WORLDS, PLANTS[name])
 
 
 # ---- with a list of its own

@@ -16,22 +16,25 @@ from simulator.model.faults import FaultParameters
 from simulator.rehearsal import contact_import
 from simulator.rehearsal.provider import SimulatedProvider
 from tests.rehearsal.conftest import Rehearse
-from tests.rehearsal.planted_bugs import Plant, World, assert_named, people_change_their_minds, rewrite
+from tests.rehearsal.planted_bugs import (
+    Plant,
+    World,
+    assert_clean,
+    assert_named,
+    people_change_their_minds,
+    rewrite,
+)
 from tests.rehearsal.small_worlds import (
-    ELECTION_DAY,
+    A_DAY,
     SMALL_TOWN,
-    TALKATIVE,
     UNRELIABLE_WEBHOOKS,
-    broken,
     campaign,
     limited,
     small,
-    told,
 )
 
 Patch = pytest.MonkeyPatch
 
-_DAY = small(ELECTION_DAY, hours=1.5, volunteers=8, people=TALKATIVE, webhooks=UNRELIABLE_WEBHOOKS)
 _LOST = FaultParameters(answers_lost_after_share=0.10, errors_after_share=0.05)
 _LONG = (
     "Hi {{first_name}}, it's {{sender.first_name}}. "
@@ -39,21 +42,21 @@ _LONG = (
     + "STOP to quit"
 )
 _ACCENTS = "Hola {{first_name}}, soy {{sender.first_name}}. ¿Podrá votar el martes? Contamos con usted, así será: responda STOP"
-_MOVED = replace(_DAY, population=replace(_DAY.population, elsewhere_share=0.6))
-_FILTERED = replace(campaign(_DAY, rotate_after=15), filtering=replace(_DAY.filtering, base_share=0.10))
+_MOVED = replace(A_DAY, population=replace(A_DAY.population, elsewhere_share=0.6))
+_FILTERED = replace(campaign(A_DAY, rotate_after=15), filtering=replace(A_DAY.filtering, base_share=0.10))
 
 WORLDS = {
-    "a day": World(_DAY),
-    "people change their minds": World(_DAY, lambda patch: people_change_their_minds(patch, after_s=100.0)),
+    "a day": World(A_DAY),
+    "people change their minds": World(A_DAY, lambda patch: people_change_their_minds(patch, after_s=100.0)),
     "many live elsewhere": World(_MOVED),
     "answers and callbacks are lost": World(
-        replace(_DAY, faults=_LOST, webhooks=replace(UNRELIABLE_WEBHOOKS, lost_share=0.5))
+        replace(A_DAY, faults=_LOST, webhooks=replace(UNRELIABLE_WEBHOOKS, lost_share=0.5))
     ),
-    "the provider says slow down": World(replace(_DAY, faults=FaultParameters(throttled_share=0.2))),
-    "many numbers": World(campaign(_DAY, rotate_after=15)),
+    "the provider says slow down": World(replace(A_DAY, faults=FaultParameters(throttled_share=0.2))),
+    "many numbers": World(campaign(A_DAY, rotate_after=15)),
     "many texts are filtered": World(_FILTERED),
-    "texts with accents": World(campaign(_DAY, scripts=(_ACCENTS,))),
-    "long texts at a low rate": World(limited(campaign(_DAY, scripts=(_LONG,)), total_per_s=0.1)),
+    "texts with accents": World(campaign(A_DAY, scripts=(_ACCENTS,))),
+    "long texts at a low rate": World(limited(campaign(A_DAY, scripts=(_LONG,)), total_per_s=0.1)),
     "long texts under a low cap": World(
         limited(
             campaign(small(SMALL_TOWN, hours=1.5, volunteers=8), scripts=(_LONG,)), tmobile_daily_segments=40
@@ -286,9 +289,7 @@ PLANTS = {
 
 @pytest.mark.parametrize("name", WORLDS)
 def test_without_the_bug_the_world_is_in_order(rehearse: Rehearse, monkeypatch: Patch, name: str) -> None:
-    WORLDS[name].provoke(monkeypatch)
-    done = rehearse(WORLDS[name].scenario, contacts=150, seed=3)
-    assert broken(done) == set(), told(done)
+    assert_clean(rehearse, monkeypatch, WORLDS[name])
 
 
 @pytest.mark.parametrize("name", PLANTS)
