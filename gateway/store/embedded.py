@@ -27,7 +27,7 @@ from gateway.store.postgres_programs import (
     initialise,
     programs,
 )
-from gateway.store.temporary import TemporaryFolder, sweep
+from gateway.store.temporary import TemporaryFolder
 
 # A throwaway cluster has nothing to survive, so it may skip everything that guards against a crash.
 _THROWAWAY = {
@@ -130,10 +130,8 @@ class EmbeddedServer:
 
     def _start_throwaway(self) -> None:
         if self._temporary is None:
-            account = account_for(Path("/nowhere"))
-            place = _place(account)
-            sweep(place, PREFIX, before=_end_throwaway)
-            self._temporary = TemporaryFolder(PREFIX, place)
+            account = account_for(None)
+            self._temporary = TemporaryFolder(PREFIX, _place(account), before_sweeping=_end_throwaway)
             _throwaways[id(self)] = self
             if account is not None:
                 os.chown(self.root, account.uid, account.gid)

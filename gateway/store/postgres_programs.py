@@ -33,11 +33,11 @@ class Account(NamedTuple):
     gid: int
 
 
-def account_for(data: Path) -> Account | None:
+def account_for(data: Path | None) -> Account | None:
     """None unless we are root: then the owner of a cluster that exists, else `postgres`, else `nobody`."""
     if os.geteuid() != 0:
         return None
-    if data.exists() and data.stat().st_uid != 0:
+    if data is not None and data.exists() and data.stat().st_uid != 0:
         return _account(pwd.getpwuid(data.stat().st_uid))
     for name in _ACCOUNTS:
         try:
@@ -46,7 +46,7 @@ def account_for(data: Path) -> Account | None:
             continue
     raise BadInput(
         "PostgreSQL may not run as root, and there is no user 'postgres' or 'nobody'",
-        str(data),
+        str(data or "a new cluster"),
         "run this as another user, or give a DSN",
     )
 

@@ -20,12 +20,15 @@ LOCK: Final = ".in-use"
 class TemporaryFolder:
     """A folder of our own in `place` (the system's temporary folder by default), gone at the end.
 
-    A context manager; `close` can also be called by itself. Raises OSError when it can't be made.
+    A context manager; `close` can also be called by itself. Raises OSError when it can't be made. `before_sweeping` is
+    told of each folder that a dead process left.
     """
 
-    def __init__(self, prefix: str, place: Path | None = None) -> None:
+    def __init__(
+        self, prefix: str, place: Path | None = None, before_sweeping: Callable[[Path], None] | None = None
+    ) -> None:
         place = place or Path(tempfile.gettempdir())
-        sweep(place, prefix)
+        sweep(place, prefix, before_sweeping)
         self._lock = -1
         # Its name is known before it is there: a signal may come at any step. No decision rests on it.
         self.path = place / f"{prefix}{os.urandom(8).hex()}"  # noqa: TID251
@@ -58,12 +61,13 @@ class TemporaryFolder:
             self._lock = -1
 
 
-def sweep(place: Path, prefix: str, before: Callable[[Path], None] = lambda _: None) -> None:
+def sweep(place: Path, prefix: str, before: Callable[[Path], None] | None = None) -> None:
     """Removes the folders that dead processes left in `place`; `before` is told each first. Never raises."""
     for folder in place.glob(f"{prefix}*"):
         with _if_left(folder) as left:
             if left:
-                before(folder)
+                if before is not None:
+                    before(folder)
                 shutil.rmtree(folder, ignore_errors=True)
 
 
