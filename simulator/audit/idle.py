@@ -3,7 +3,7 @@
 Time counts as idle for a text when, in cells of a few seconds, all of this holds:
 
 - the campaign's and its carrier's rate were used by less than half, in the half minute before and in that after (slow
-  rates: in the time of ten texts; rates below 0.1/s: by less than a quarter); a call of which no text was made counts;
+  rates: in the time of ten texts); a call of which no text was made counts as one;
 - T-Mobile's day had room, by a tenth;
 - a number of ours was known to the carriers, and none of them had lately turned it away;
 - campaign and recipient were open, and stayed so for some minutes more;

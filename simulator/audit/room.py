@@ -12,8 +12,6 @@ from simulator.model.carriers import CARRIERS
 _CELL_S = 5.0
 _MOST_CELLS = 40_000
 _FREE_SHARE = 0.5  # of a rate: as little used, it holds nobody up
-# A text that misses a slot longer than its lease goes back to the queue, and others may wait until that is looked at.
-_SLOW_PER_S, _FREE_SHARE_OF_SLOW = 0.1, 0.25
 _AROUND_S = 30.0  # before a cell, and after it
 _SEGMENTS_AROUND = 10  # of a slow rate
 _CAP_SHARE, _CAP_KEPT = (
@@ -109,8 +107,7 @@ class Room:
         total = np.concatenate(([0.0], np.cumsum(self._segments(counted) + self._in_vain)))
         cells = np.arange(self._count)
         first, last = np.maximum(cells - reach, 0), np.minimum(cells + reach + 1, self._count)
-        share = _FREE_SHARE if rate_per_s >= _SLOW_PER_S else _FREE_SHARE_OF_SLOW
-        most = share * rate_per_s * self._cell_s
+        most = _FREE_SHARE * rate_per_s * self._cell_s
         before, after = total[cells + 1] - total[first], total[last] - total[cells]
         free: Booleans = (before < most * (cells + 1 - first)) & (after < most * (last - cells))
         return free

@@ -188,10 +188,15 @@ class Pacer:
             self.cap.add(slot, segments)
 
     def give_back(self, slot: float, carrier: str | None, segments: int) -> None:
-        """A reserved message was never handed over: its share of the day is free again, its slot is gone."""
+        """A reserved message was never handed over: its share of the day is free again, and so is its slot on every
+        meter of campaign and carriers on which nobody has taken a later one. A missed slot of a slow rate is minutes."""
         self._throttle.take_back(int(slot))
+        if self._total_free_at == slot + segments * self._total_segment_s:
+            self._total_free_at = slot
         for metered in self._carriers_metered.get(carrier, ()):
             self._carrier_throttle[metered].take_back(int(slot))
+            if self._carrier_free_at[metered] == slot + segments * self._carrier_segment_s[metered]:
+                self._carrier_free_at[metered] = slot
         if self.cap is not None and (carrier is None or carrier == "tmobile"):
             self.cap.give_back(slot, segments)
 
