@@ -18,6 +18,7 @@ from typing import Final, Self
 from urllib.parse import quote
 
 from gateway.core.rules.errors import BadInput
+from gateway.store.cluster_template import ClusterTemplate
 from gateway.store.postgres_programs import (
     Account,
     account_for,
@@ -164,8 +165,32 @@ class EmbeddedServer:
             self._process.poll()  # one that was killed is a child whose status nobody has asked for
         data = self.root / "cluster"
         binaries = programs(account, self.root / "programs")
-        if not (data / "PG_VERSION").exists():
+        if (data / "PG_VERSION").exists():
+            self._begin(binaries, data, account)
+        elif self._durable is not None:
             self._make_cluster(binaries, data, account)
+            self._begin(binaries, data, account)
+        else:
+            self._run_new_throwaway(binaries, data, account)
+
+    def _run_new_throwaway(self, binaries: Path, data: Path, account: Account | None) -> None:
+        """From the template if there is a good one."""
+        template = ClusterTemplate(binaries, self._initdb_options())
+        if template.unpack(data, account):
+            try:
+                self._begin(binaries, data, account)
+            except BadInput:
+                template.drop()
+                _end(data, self._process)
+                shutil.rmtree(data)
+            else:
+                return
+        self._make_cluster(binaries, data, account)
+        template.keep(data)
+        self._begin(binaries, data, account)
+
+    def _begin(self, binaries: Path, data: Path, account: Account | None) -> None:
+        """Starts the server on a cluster that is there; returns when it takes connections."""
         self._configure(data)
         sockets = self._choose_socket_folder(account)
         command = [str(binaries / "postgres"), "-D", str(data), "-p", str(PORT), "-k", str(sockets)]
@@ -178,6 +203,8 @@ class EmbeddedServer:
                 **as_account(account),
             )
         self._process = process
+        if self._durable is None:
+            _let_the_caller_go_on(process)
         self._until_ready(process, data)
         self._socket_folder = sockets
 
@@ -185,13 +212,15 @@ class EmbeddedServer:
         if account is not None:
             data.mkdir(mode=0o700, exist_ok=True)
             os.chown(data, account.uid, account.gid)
+        initialise([str(binaries / "initdb"), "-D", str(data), *self._initdb_options()], account, data)
+
+    def _initdb_options(self) -> list[str]:
         options = ["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions"]
         options += [
             "--locale-provider=builtin",
             "--builtin-locale=C.UTF-8",
         ]  # the same order on every machine
-        options += ["--no-sync"] if self._durable is None else []
-        initialise([str(binaries / "initdb"), "-D", str(data), *options], account, data)
+        return [*options, "--no-sync"] if self._durable is None else options
 
     def _configure(self, data: Path) -> None:
         settings = {**_ALWAYS, **(_THROWAWAY if self._durable is None else {})}
@@ -319,6 +348,15 @@ def _remove_socket_folder(root: Path) -> None:
 
 
 # ---------------------------------------------------------------- the server's process
+
+
+def _let_the_caller_go_on(process: "subprocess.Popen[bytes]") -> None:
+    """A backend that has got its question takes another processor, instead of the one of who asked (sched(7)).
+
+    Who asks and goes on, as a rehearsal does, else stands still until the answer is there. Backends inherit it.
+    """
+    with contextlib.suppress(OSError):  # it has ended already
+        os.sched_setscheduler(process.pid, os.SCHED_BATCH, os.sched_param(0))
 
 
 class _Postmaster:
