@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from gateway.core.rules.errors import CATALOGUE, Box, Reason
 from gateway.core.rules.lifecycle import MOVES, State
-from gateway.core.text.segments import PRICES
+from gateway.core.text.segments import NO_FEES, PRICES
 from gateway.series import Combinations, Family, Label, Series
 
 SERIES_BUDGET = 5000
@@ -262,10 +262,18 @@ class Metrics:
     def blocked(self, code: int, n: int = 1) -> None:
         self._inc("p2p_safeguard_blocks_total", (str(code),), n)
 
-    def segments(self, carrier: str | None, encoding: str, n: int, channel: str = "sms") -> None:
+    def segments(
+        self,
+        carrier: str | None,
+        encoding: str,
+        n: int,
+        channel: str = "sms",
+        *,
+        pays_no_fee: bool = False,
+    ) -> None:
         self._inc("p2p_segments_total", (carrier, encoding, channel), n)
         mms = channel == "mms"
-        fees = PRICES.fees(carrier)
+        fees = NO_FEES if pays_no_fee else PRICES.fees(carrier)
         self._inc("p2p_cost_dollars_total", (carrier, "mms" if mms else "base"), n * _PRICE_USD[channel])
         self._inc(
             "p2p_cost_dollars_total", (carrier, "surcharge"), n * (fees.mms_usd if mms else fees.sms_usd)

@@ -35,14 +35,16 @@ class Reading:
         found = await stories.message(self._parts.database, campaign.key, message_id)
         if found is None:
             raise _no_message(campaign.campaign_id, message_id)
-        return json_answer(message_view(found))
+        return json_answer(message_view(found, campaign.limits))
 
     async def story(self, request: web.Request, grant: Grant) -> web.Response:
         campaign, message_id = await self._asked(request, grant)
         found = await stories.facts(self._parts.database, campaign.key, campaign.opt_out_scope, message_id)
         if found is None:
             raise _no_message(campaign.campaign_id, message_id)
-        return json_answer(story_of(found, self._parts.clock.now(), self._parts.held_because()))
+        return json_answer(
+            story_of(found, campaign.limits, self._parts.clock.now(), self._parts.held_because())
+        )
 
     async def numbers(self, request: web.Request, grant: Grant) -> web.Response:
         """The live pool where this worker dispatches the campaign, else what was last saved of it."""

@@ -9,6 +9,7 @@ from typing import Final
 
 from gateway.core.rules.errors import Consequence, SubReason, billed, consequence
 from gateway.core.rules.lifecycle import TERMINAL, State
+from gateway.core.rules.registration import Limits
 from gateway.core.rules.safeguards import RULES, Kind
 from gateway.core.text.localities import Nearness, nearness
 from gateway.core.text.segments import cost_usd, measure
@@ -28,8 +29,8 @@ _STANDS: Final = {
 }
 
 
-def message_view(facts: MessageFacts) -> Message:
-    """The message as the API shows it."""
+def message_view(facts: MessageFacts, limits: Limits) -> Message:
+    """The message as the API shows it; `limits` are its campaign's."""
     return Message(
         campaign_id=facts.campaign_id,
         message_id=facts.message_id,
@@ -50,7 +51,7 @@ def message_view(facts: MessageFacts) -> Message:
         explanation=None if facts.code is None else _means(facts.code, facts.reason).volunteer_reads,
         attempt=facts.attempt,
         provider_sid=facts.provider_sid,
-        cost_usd=_cost(facts, facts.state, facts.code, facts.provider_sid),
+        cost_usd=_cost(facts, limits, facts),
         requested_at=facts.requested_at,
         not_after=facts.not_after,
         due_at=facts.due_at,
@@ -61,10 +62,10 @@ def message_view(facts: MessageFacts) -> Message:
     )
 
 
-def story_of(facts: Facts, now: float, held_because: str = "") -> Story:
+def story_of(facts: Facts, limits: Limits, now: float, held_because: str = "") -> Story:
     """The whole life, in order of time; chapters of one instant stay in the order in which they happened.
 
-    `held_because`: why this worker sends nothing at all just now.
+    `limits` are its campaign's. `held_because`: why this worker sends nothing at all just now.
     """
     message = facts.message
     chapters = [*_request(message), *_checks(message)]
@@ -74,13 +75,15 @@ def story_of(facts: Facts, now: float, held_because: str = "") -> Story:
         ready_at = past.ended_at
     chapters += [*_present(facts, ready_at), *_ending(message), *_person(facts)]
     chapters.sort(key=lambda chapter: chapter.at)
-    total_usd = _cost(message, message.state, message.code, message.provider_sid) + sum(
-        _cost(message, past.state, past.code, past.provider_sid) for past in facts.attempts
-    )
+    # one that an earlier attempt's late receipt has ended tells that attempt's end a second time
+    attempts: list[MessageFacts | PastAttempt] = [*facts.attempts]
+    if message.attempt > len(facts.attempts):
+        attempts.append(message)
+    total_usd = sum(_cost(message, limits, each) for each in attempts)
     last_at = max(now, chapters[-1].at)
     chapters += [
         *_now(message, last_at, held_because),
-        Chapter(last_at, "cost", _money(message, len(facts.attempts), total_usd)),
+        Chapter(last_at, "cost", _money(message, len(attempts), total_usd)),
     ]
     return Story(
         campaign_id=message.campaign_id,
@@ -218,18 +221,24 @@ def _now(message: MessageFacts, at: float, held_because: str) -> Iterator[Chapte
     yield Chapter(at, "now", words)
 
 
-def _money(message: MessageFacts, attempts_before: int, total_usd: float) -> str:
+def _money(message: MessageFacts, attempts: int, total_usd: float) -> str:
     if total_usd == 0:
         return "Cost: nothing; nothing was billed."
     carrier = f"to {message.carrier}" if message.carrier else "carrier not known"
-    over = f" over {attempts_before + 1} attempts" if attempts_before else ""
+    over = f" over {attempts} attempts" if attempts > 1 else ""
     return f"Cost: ${total_usd:.5f} for {_size(message)} {carrier}{over}."
 
 
-def _cost(message: MessageFacts, state: str, code: int | None, provider_sid: str | None) -> float:
-    """A refusal at creation gets no sid, and is free (C17)."""
-    status = "refused" if state == State.FAILED and provider_sid is None else state
-    return cost_usd(message.segments, message.carrier, billed(code, status).value, mms=bool(message.media))
+def _cost(message: MessageFacts, limits: Limits, attempt: MessageFacts | PastAttempt) -> float:
+    """What one attempt costs. A refusal at creation gets no sid, and is free (C17)."""
+    status = "refused" if attempt.state == State.FAILED and attempt.provider_sid is None else attempt.state
+    return cost_usd(
+        message.segments,
+        message.carrier,
+        billed(attempt.code, status).value,
+        mms=bool(message.media),
+        pays_no_fee=limits.pays_no_fee(message.carrier),
+    )
 
 
 def _means(code: int, reason: str | None) -> Consequence:

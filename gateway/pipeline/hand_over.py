@@ -311,7 +311,7 @@ class HandOver:
         except Exception:  # noqa: BLE001 - whatever it is, the text may be on its way
             _log.exception("the provider failed in a way nobody foresaw", message_id=text.message_id)
             return "error", answers.lost(text, self._clock.now())
-        self._count(text, held.carrier)
+        self._count(text, held)
         return "ok", answers.accepted(text, answer.provider_sid, self._clock.now())
 
     def end_what_hangs(self) -> None:
@@ -405,10 +405,11 @@ class HandOver:
         if tried < len(_TELL_AGAIN_S):
             asyncio.get_running_loop().call_later(_TELL_AGAIN_S[tried], self._tell, news, tried + 1)
 
-    def _count(self, text: OutboundText, carrier: str | None) -> None:
+    def _count(self, text: OutboundText, held: Held) -> None:
         channel = "mms" if text.media else "sms"
         encoding = "GSM-7" if measure(text.body).encoding is _GSM7 else "UCS-2"
-        self._metrics.segments(carrier, encoding, text.segments, channel)
+        pays_no_fee = held.pacer.limits.pays_no_fee(held.carrier)
+        self._metrics.segments(held.carrier, encoding, text.segments, channel, pays_no_fee=pays_no_fee)
 
 
 def _key(text: OutboundText) -> Key:

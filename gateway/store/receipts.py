@@ -124,7 +124,8 @@ WITH told AS (
            provider_sid = coalesce(a.provider_sid, t.provider_sid)
     FROM told t WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.message_id = t.message_id
       AND a.attempt = t.attempt
-     AND a.state NOT IN ('delivered', 'undelivered')
+      AND a.state NOT IN ('delivered', 'undelivered')
+      AND (t.state IN ('delivered', 'undelivered', 'failed') OR t.state = 'sent' AND a.code IS NULL)
 ), arrived AS (
     UPDATE messages m SET state = t.state, code = NULL, reason = 'an earlier attempt arrived after all',
            final_at = CASE WHEN t.state = 'delivered' THEN to_timestamp($4) END
@@ -143,7 +144,8 @@ SELECT message_id FROM arrived ORDER BY message_id
 
 async def late(statements: Statements, key: CampaignKey, words: Sequence[Word], now: float) -> set[int]:
     """Words about attempts that are over. One that arrived after all takes its message out of the queue:
-    `delivered`, or `sent` of an attempt that was thought never to have reached the provider."""
+    `delivered`, or `sent` of an attempt that was thought never to have reached the provider. That nobody knows (the
+    answer's time is up) says nothing of an attempt whose end is known."""
     rows = await statements.fetch(_LATE, *key, as_rows(words), now)
     return {row[0] for row in rows}
 

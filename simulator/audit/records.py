@@ -90,6 +90,7 @@ LOOK = np.dtype([("asked_at", "<f8"), ("at", "<f8"), ("volunteer", "<i4"), ("sho
 SHOWN = np.dtype([("at", "<f8"), ("phone", "<i8"), ("text", "<u4")])  # text: its key (model/wording.py)
 MARK = np.dtype([("phone", "<i8"), ("asked_at", "<f8"), ("at", "<f8")])  # at inf: nobody answered
 CALL = np.dtype([("at", "<f8"), ("message_id", "<i8")])
+COST = np.dtype([("message_id", "<i8"), ("usd", "<f8")])
 
 Rows = NDArray[Any]
 
@@ -110,6 +111,8 @@ class Books(msgspec.Struct, kw_only=True):
     was told when, whom it was for and what was pressed, `unsure` those that were never answered; `looks` and `shown`
     are what the inbox put on volunteers' screens, `marks` whom they marked as opted out (None: nobody watched);
     `broken_presses` whose press ended in an error; `calls_in_vain` are calls of which the provider made no text.
+    `costs` is what the gateway says that some messages cost, `counted_usd` what its metrics count by carrier (None:
+    nobody asked, or they count other campaigns too).
     `claims` are in the order in which they happened; `numbers` are all numbers the campaign ever had.
     """
 
@@ -128,6 +131,8 @@ class Books(msgspec.Struct, kw_only=True):
     marks: Rows | None = None  # MARK
     broken_presses: NDArray[np.int64] = msgspec.field(default_factory=_nobody)  # phones
     calls_in_vain: Rows = msgspec.field(default_factory=lambda: no_rows(CALL))
+    costs: Rows = msgspec.field(default_factory=lambda: no_rows(COST))
+    counted_usd: Mapping[str, float] | None = None
 
 
 class NumberLife(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from simulator.audit.bill import judge_costs
 from simulator.audit.blocks import judge_blocks
 from simulator.audit.consent import judge_consent
 from simulator.audit.evidence import Evidence, Judged
@@ -147,6 +148,12 @@ RULES: tuple[Rule, ...] = (
         sentence="Numbers were bought in a wished area code while it had any",
         chance="a number bought for a campaign that wishes for area codes",
         judge=judge_area_codes,
+    ),
+    Rule(
+        name="costs_told",
+        sentence="What the gateway says its texts cost is what is billed for them",
+        chance="a text that is billed and of which the gateway was asked what it cost",
+        judge=judge_costs,
     ),
 )
 """In the order of the design; all are judged in every rehearsal."""

@@ -37,8 +37,8 @@ _TYPES = {
 
 _SID = re.compile("SM[0-9a-fA-F]{32}")
 _INBOUND_SID = 1 << 127
-_FAILURE_FEE_USD = 0.001  # published price: "Failed message $0.001"
-_NO_FEE = frozenset({30036})  # expired in the provider's queue costs nothing
+FAILURE_FEE_USD = 0.001  # published price: "Failed message $0.001"
+NO_FEE = frozenset({30036})  # expired in the provider's queue costs nothing
 _FILTERED = 30007
 _WORD = (1 << 64) - 1
 
@@ -238,8 +238,8 @@ class Ledger:
         self._states[n] = status
         self._codes[n] = code
         self._ended[status, code] += 1
-        if status == FAILED and code not in _NO_FEE:
-            self.cost_usd += _FAILURE_FEE_USD
+        if status == FAILED and code not in NO_FEE:
+            self.cost_usd += FAILURE_FEE_USD
 
     def arrive(self, n: int, at: float, shown: bool) -> None:
         self.arrivals.append(n, at, shown)

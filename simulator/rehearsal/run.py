@@ -41,6 +41,7 @@ from simulator.rehearsal import contact_import, witness
 from simulator.rehearsal.books import read_books
 from simulator.rehearsal.campaign_setup import create, lint_of, scripts_of
 from simulator.rehearsal.companions import Companion, left_of_the_day, merged, siblings, together
+from simulator.rehearsal.costs import CountedCosts, told_costs
 from simulator.rehearsal.given_database import check_empty
 from simulator.rehearsal.loop import VirtualLoop, run
 from simulator.rehearsal.outcome import held_back_phones, list_of, result_of
@@ -129,6 +130,7 @@ class _Rehearsal:
         self.reader: ListReader | None = None
         self.roster: Roster | None = None  # of a list, as the model reads it
         self.gateway: Gateway | None = None
+        self.counted_costs = CountedCosts()
         self.tasks: list[asyncio.Task[None]] = []
         self.upkeep_tasks: list[asyncio.Task[None]] = []
         self.setup_s = 0.0
@@ -279,6 +281,7 @@ class _Rehearsal:
         for task in self.upkeep_tasks:
             task.cancel()
         unanswered = gateway.crash()
+        self.counted_costs.ended(gateway)
         await asyncio.sleep(_RESTART_S)
         gateway = await self._start_gateway()
         for campaign_id in (CAMPAIGN, *(each.campaign_id for each in self.companions)):
@@ -343,6 +346,10 @@ class _Rehearsal:
             witness.variants(self.draws, scripts),
             self.provider.calls_in_vain,
         )
+        if self.gateway is not None:
+            self.counted_costs.ended(self.gateway)
+            books.costs = await told_costs(self.gateway, CAMPAIGN, books.messages)
+            books.counted_usd = None if self.companions else self.counted_costs.usd
         ours = of_campaign(self.ledger, CAMPAIGN) if self.companions else self.ledger
         world = self._world(ours)
         evidence = Evidence(ours, books, world)

@@ -5,12 +5,14 @@ from typing import Any
 import pytest
 
 from gateway.core.rules.errors import CATALOGUE
+from gateway.core.rules.registration import BrandKind, CampaignKind, Limits, Registration, limits
 from gateway.core.rules.safeguards import RULES
 from gateway.http.story import story_of
 from gateway.providers.base import Refused
 from gateway.store.stories import Facts, MessageFacts, OwnNumber, PastAttempt
 from tests.http.house import CAMPAIGN, NUMBER, START_AT, House
 
+LIMITS = limits(Registration())
 MESSAGE: dict[str, Any] = {
     "campaign_id": 1,
     "message_id": 7,
@@ -44,9 +46,11 @@ POOL = {
 }
 
 
-def told(past: tuple[PastAttempt, ...] = (), **changes: Any) -> tuple[list[tuple[str, str]], float]:
+def told(
+    past: tuple[PastAttempt, ...] = (), limits: Limits = LIMITS, **changes: Any
+) -> tuple[list[tuple[str, str]], float]:
     facts = Facts(MessageFacts(**{**MESSAGE, **changes}), list(past), POOL, [], None)
-    story = story_of(facts, now=500.0)
+    story = story_of(facts, limits, now=500.0)
     assert [each.at for each in story.story] == sorted(each.at for each in story.story)
     return [(each.what, each.words) for each in story.story], story.cost_usd
 
@@ -64,7 +68,11 @@ def test_a_waiting_message() -> None:
 
 def test_a_message_that_waits_for_lost_texts() -> None:
     facts = Facts(MessageFacts(**MESSAGE), [], POOL, [], None)
-    last = [each.words for each in story_of(facts, 500.0, "this worker starts").story if each.what == "now"]
+    last = [
+        each.words
+        for each in story_of(facts, LIMITS, 500.0, "this worker starts").story
+        if each.what == "now"
+    ]
     assert last == ["It waits until what people texted is fetched: this worker starts."]
 
 
@@ -95,6 +103,19 @@ def test_a_message_with_an_attempt_before() -> None:
     assert "already has texts from" in words(chapters, "number")
     assert "over 2 attempts" in words(chapters, "cost")
     assert cost_usd == pytest.approx(2 * told(state="sent", attempt=1, slot_at=101.0)[1])
+
+
+def test_an_attempt_that_arrived_after_all_is_paid_once() -> None:
+    past = PastAttempt(1, 1, "+12155550111", "SM1", 101.0, 130.0, "delivered", None)
+    _, cost_usd = told((past,), state="delivered", attempt=1, slot_at=101.0, final_at=140.0)
+    assert cost_usd == pytest.approx(told(state="delivered", attempt=1, slot_at=101.0)[1])
+
+
+@pytest.mark.parametrize(("carrier", "fee_usd"), [("tmobile", 0.0), ("att", 0.0035)])
+def test_a_charity_pays_tmobile_nothing(carrier: str, fee_usd: float) -> None:
+    charity = limits(Registration(brand_kind=BrandKind.CHARITY, campaign_kind=CampaignKind.CHARITY, score=80))
+    _, cost_usd = told(limits=charity, state="sent", attempt=1, slot_at=101.0, carrier=carrier)
+    assert cost_usd == pytest.approx(0.0083 + fee_usd)
 
 
 @pytest.mark.parametrize(("code", "reason"), [(1302, None), (1001, "outbound_lock"), (9000, "landline")])

@@ -13,6 +13,7 @@ MODULES = (
     "test_bugs_against_the_bank",
     "test_further_bugs",
     "test_bugs_of_first_texts_and_numbers",
+    "test_bugs_of_the_bill",
 )
 
 

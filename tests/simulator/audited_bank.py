@@ -9,6 +9,7 @@ from simulator.audit.auditor import Books, GroundTruth, audit
 from simulator.audit.records import (
     BLOCKED,
     CLAIM,
+    COST,
     FAILED,
     INBOUND,
     INITIAL,
@@ -52,6 +53,8 @@ OF_TEXTS_AND_NUMBERS = (
 )
 OF_THE_VOLUNTEERS = ("consent_kept", "right_words", "replies_shown", "presses_sent", "nothing_idles")
 """Rules that need a log of the volunteers' phones: test_auditor_bank.py has their faults and chances."""
+OF_THE_BILL = ("costs_told",)
+"""The rule that needs the gateway's word on costs: test_auditor_of_costs.py has its faults."""
 
 
 class Bank:
@@ -72,6 +75,7 @@ class Bank:
         self.ledger = Ledger()
         self.messages, self.past, self.requests = {}, [], []
         self.opt_outs, self.inbound, self.claims, self.numbers = [], [], [], {OURS: "active"}
+        self.costs, self.counted_usd = [], None
 
     def request(self, message_id, phone=ANN, *, kind=INITIAL, state=BLOCKED, code=0, at=None):
         at = message_id * 10.0 if at is None else at
@@ -183,6 +187,8 @@ class Bank:
             numbers=rows(NUMBER, list(self.numbers.items())),
             claims=rows(CLAIM, self.claims),
             requests=rows(REQUEST, self.requests),
+            costs=rows(COST, self.costs),
+            counted_usd=self.counted_usd,
         )
 
     def audit(self):

@@ -108,6 +108,10 @@ def an_hour_lies_between(bank):
     bank.claims += [(0, 1, ANN, 1), (3600, 2, BOB, 1)]
 
 
+def a_cost_is_told(bank):
+    bank.costs.append((1, 0.0118))
+
+
 def no_change(_):
     pass
 
@@ -142,6 +146,8 @@ CASES = [
     ("one_volunteer_a_contact", two_are_given_contacts_at_once, 2),
     ("one_volunteer_a_contact", a_contact_is_handed_on, 1),
     ("one_volunteer_a_contact", an_hour_lies_between, 0),
+    ("costs_told", no_change, 0),
+    ("costs_told", a_cost_is_told, 1),
 ]
 
 

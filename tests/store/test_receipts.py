@@ -266,7 +266,7 @@ async def test_a_late_delivery_takes_the_message_out_of_the_queue(database: Data
     assert await database.fetch_value("SELECT state FROM attempts") == "delivered"
 
 
-@pytest.mark.parametrize("word", ["sent", "failed", "undelivered"])
+@pytest.mark.parametrize("word", ["failed", "undelivered"])
 async def test_any_other_late_word_is_written_to_its_attempt_only(database: Database, word: str):
     await sending(database)
     await requeue(database, again(1))
@@ -275,6 +275,16 @@ async def test_any_other_late_word_is_written_to_its_attempt_only(database: Data
     assert await states(database) == {1: "queued"}
     past = await database.fetch_row("SELECT state, code FROM attempts")
     assert tuple(past) == (word, 30005)
+
+
+@pytest.mark.parametrize("word", ["sent", "unknown"])
+async def test_a_late_word_that_knows_less_changes_nothing(database: Database, word: str):
+    """The receipt said how it ended; then "sent" came late, or the call's time was up without an answer."""
+    await sending(database)
+    await requeue(database, again(1))
+    assert await late(database, Word(1, 1, word)) == set()
+    assert await states(database) == {1: "queued"}
+    assert tuple(await database.fetch_row("SELECT state, code FROM attempts")) == ("failed", 30001)
 
 
 async def test_a_receipt_of_an_attempt_is_its_last_word(database: Database):

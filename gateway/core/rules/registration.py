@@ -100,7 +100,8 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Rates in SMS segments per second; a carrier missing from `carrier_per_s` is small.
 
-    A rate may be infinite (no limit). `tmobile_daily_segments` None means uncapped. With
+    A rate may be infinite (no limit). `tmobile_daily_segments` None means uncapped. `tmobile_fee_waived`: T-Mobile takes
+    nothing from an approved campaign of a 501(c)(3) organisation. With
     `unknown_may_be_small` a recipient of unknown carrier also counts against the number's small-carrier rate:
     strict, but it holds a campaign that knows no carriers to one segment per second and number.
     """
@@ -112,6 +113,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     tmobile_daily_segments: int | None = None
     max_numbers: int = 49
     unknown_may_be_small: bool = False
+    tmobile_fee_waived: bool = False
+
+    def pays_no_fee(self, carrier: str | None) -> bool:
+        """Whether that carrier takes nothing from the campaign on top of the provider's price."""
+        return self.tmobile_fee_waived and carrier == "tmobile"
 
 
 class _Rates(msgspec.Struct, frozen=True):
@@ -185,6 +191,8 @@ def _long_code_limits(registration: Registration) -> Limits:
         small_carrier_number_per_s=_TABLES.small_carrier_number_per_s,
         tmobile_daily_segments=_tmobile_daily_segments(registration),
         max_numbers=rates.max_numbers or _TABLES.max_numbers,
+        tmobile_fee_waived=registration.brand_kind is BrandKind.CHARITY
+        and registration.campaign_kind is CampaignKind.CHARITY,
     )
 
 

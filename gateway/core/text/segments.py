@@ -244,6 +244,9 @@ class Tariff(msgspec.Struct, frozen=True):
     mms_in_usd: float
 
 
+NO_FEES: Final = Tariff(0.0, 0.0, 0.0, 0.0)
+
+
 class Prices(Tariff, frozen=True):
     """A dated price table: the provider's own tariff, and each carrier's fees on top of it."""
 
@@ -275,11 +278,17 @@ Billing = Literal["free", "fee", "full"]
 
 
 def cost_usd(
-    segments: int, carrier: str | None, billing: Billing, prices: Prices = PRICES, *, mms: bool = False
+    segments: int,
+    carrier: str | None,
+    billing: Billing,
+    prices: Prices = PRICES,
+    *,
+    mms: bool = False,
+    pays_no_fee: bool = False,
 ) -> float:
     """Dollars for one outbound message: nothing, the flat fee of a failed one (C17), or all of it.
 
-    An MMS is one unit whatever its text (C3).
+    An MMS is one unit whatever its text (C3). `pays_no_fee`: the carrier takes nothing from this campaign.
     """
     match billing:
         case "free":
@@ -287,7 +296,7 @@ def cost_usd(
         case "fee":
             return prices.failed_usd
         case "full":
-            fees = prices.fees(carrier)
+            fees = NO_FEES if pays_no_fee else prices.fees(carrier)
             if mms:
                 return prices.mms_usd + fees.mms_usd
             return segments * (prices.sms_usd + fees.sms_usd)

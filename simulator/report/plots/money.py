@@ -5,10 +5,8 @@ from numpy.typing import NDArray
 
 from simulator.audit.ends import TMOBILE_CAPPED
 from simulator.model.carriers import CARRIERS, VOIP
-from simulator.model.ledger import FAILED
+from simulator.model.ledger import FAILED, FAILURE_FEE_USD, NO_FEE
 from simulator.report.plots.frame import AMBER, BLUE, GREEN, RED, VIOLET, Figure, Floats, Frame, line
-
-_FAILURE_FEE_USD, _NO_FEE = 0.001, 30036
 
 
 def cost(frame: Frame) -> Figure:
@@ -38,11 +36,11 @@ def _parts(frame: Frame) -> dict[str, tuple[Floats, Floats]]:
     inbound = ledger.inbound.columns()
     bought = ledger.purchases.columns()
     bought = bought[bought["code"] == 0]
-    fees = (end.status == FAILED) & (end.code != _NO_FEE)
+    fees = (end.status == FAILED) & ~np.isin(end.code, list(NO_FEE))
     others = {
         "texts in": (inbound["at"], in_usd[_carriers_of(frame, inbound["person"])] * inbound["segments"]),
         "numbers": (bought["at"], np.full(len(bought), prices.number_monthly_usd)),
-        "failed": (end.ended_at[fees], np.full(int(fees.sum()), _FAILURE_FEE_USD)),
+        "failed": (end.ended_at[fees], np.full(int(fees.sum()), FAILURE_FEE_USD)),
         "look-ups": (np.array([frame.from_at]), np.array([ledger.lookups * prices.lookup_usd])),
     }
     out = out_usd[asked["carrier"]] * asked["segments"]
