@@ -6,6 +6,7 @@ in time, goes back to the queue, where the second look finds out why.
 
 import asyncio
 import functools
+import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from heapq import heappop, heappush
@@ -75,6 +76,7 @@ class HandOver:
         self._closing_margin_s = closing_margin_s
         self._longest_call_s = longest_call_s
         self.look_validity = LookValidity(look_valid_s)
+        self.claimed_at = -math.inf  # by Clock.steady: when a text came into this worker's hands last
         self._held: dict[Key, Held] = {}
         self._calls: dict[Key, Held] = {}  # those in a call, the oldest first
         self._line: list[tuple[int, float, Key]] = []  # those before a call: a heap by lane and slot
@@ -123,6 +125,7 @@ class HandOver:
     def at(self, held: Held) -> None:
         """Hands the text over at its slot, or at the next free one when that has passed."""
         self._held[_key(held.text)] = held
+        self.claimed_at = self._clock.steady()
         self._plan(held)
 
     def knows(self, message_id: int, attempt: int) -> bool:

@@ -241,8 +241,20 @@ class Unsettled(msgspec.Struct, frozen=True, gc=False):
 
 
 _DUE = """(m.ask_at <= to_timestamp($3) OR m.ask_at > to_timestamp($4))"""
-# Nearly always there is none, and the question that brings everything along costs three times as much to begin.
-_ANY_TO_ASK = f"""
+# Nearly always none is due, and the question that brings everything along costs three times as much to begin.
+_ASK_TIMES = """
+SELECT extract(epoch FROM min(first.ask_at))::float8, extract(epoch FROM max(last.ask_at))::float8
+FROM unnest($1::bigint[], $2::bigint[]) AS owned (organisation_id, campaign_id)
+CROSS JOIN LATERAL (
+    SELECT m.ask_at FROM messages m
+    WHERE m.organisation_id = owned.organisation_id AND m.campaign_id = owned.campaign_id AND m.ask_at IS NOT NULL
+    ORDER BY m.ask_at LIMIT 1) first
+CROSS JOIN LATERAL (
+    SELECT m.ask_at FROM messages m
+    WHERE m.organisation_id = owned.organisation_id AND m.campaign_id = owned.campaign_id AND m.ask_at IS NOT NULL
+    ORDER BY m.ask_at DESC LIMIT 1) last
+"""
+_TO_ASK = f"""
 SELECT EXISTS (
     SELECT FROM unnest($1::bigint[], $2::bigint[]) AS owned (organisation_id, campaign_id)
     JOIN messages m ON m.organisation_id = owned.organisation_id AND m.campaign_id = owned.campaign_id
@@ -274,6 +286,19 @@ ORDER BY m.ask_at, m.message_id
 """  # noqa: S608 - fixed texts
 
 
+class AskTimes(msgspec.Struct, frozen=True):
+    """From when the first and the last of the campaigns' unsettled texts may be asked about (Unix seconds)."""
+
+    first: float
+    last: float
+
+
+async def ask_times(database: Database, keys: Sequence[CampaignKey]) -> AskTimes | None:
+    """Of all that the books call `sending` or `unknown`; None: there is nothing."""
+    row = await database.fetch_row(_ASK_TIMES, *as_columns(keys))
+    return None if row is None or row[0] is None else AskTimes(*row)
+
+
 async def to_ask(
     database: Database, keys: Sequence[CampaignKey], now: float, never_after: float, limit: int
 ) -> list[Unsettled]:
@@ -282,10 +307,7 @@ async def to_ask(
 
     A time later than `never_after` was written by a worker whose clock was ahead: there is nothing to wait for.
     """
-    asked = (*as_columns(keys), now, never_after)
-    if not await database.fetch_value(_ANY_TO_ASK, *asked):
-        return []
-    rows = await database.fetch(_TO_ASK, *asked, limit)
+    rows = await database.fetch(_TO_ASK, *as_columns(keys), now, never_after, limit)
     return [Unsettled(*row) for row in rows]
 
 

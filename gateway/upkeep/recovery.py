@@ -7,12 +7,14 @@ a provider whose list is exact; of one whose list lags, when it is said twice, a
 """
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import structlog
 
 from gateway.clock import Clock
+from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.lifecycle import State
 from gateway.metrics import Metrics
 from gateway.pipeline import answers
@@ -29,6 +31,7 @@ _log = structlog.get_logger("gateway.recovery")
 _AT_ONCE = 16  # questions: an outage leaves thousands of texts to ask about, and the bank needs its places
 _A_ROUND = 500  # texts of one campaign: the others are next, half a minute later
 _WRITTEN_WITHIN_S = 10.0
+_LONE_LOOK_S = 600.0  # though nothing can be left: for what another process left, or a statement that outlived its caller
 _REMEMBERED_S = 3600.0  # that the provider did not know a text; longer than any round of questions
 
 Attempt = tuple[int, int]
@@ -36,6 +39,10 @@ Attempt = tuple[int, int]
 
 class Recovery:
     """Asks twice a minute about what is left of the campaigns that this worker owns.
+
+    A look at the books tells also from when the first text may be asked about, and whoever owns a campaign is the only
+    one to claim its texts: nothing that is claimed after a look is due within `settled_s`. So no look is made before
+    something can be due; when nothing is under way at all, there is one every ten minutes.
 
     `settled_s` is the length of a lease and of the longest time on the wire. An earlier owner of a campaign may have
     claimed texts until it lost the campaign, by a clock that differs from ours: nothing of a campaign is asked about
@@ -69,6 +76,11 @@ class Recovery:
         self._not_found_at: dict[
             Attempt, float
         ] = {}  # when the provider first did not know it, by Clock.steady
+        self._looked: list[
+            tuple[CampaignKey, float]
+        ] = []  # at these campaigns, and since when they were ours
+        self._looked_at = -math.inf  # by Clock.steady
+        self._nothing_before = -math.inf  # that was in the books then is due, by Clock.steady
         self._untold: Counter[Attempt] = Counter()  # how often it has said nothing of what is left
 
     async def run(self) -> None:
@@ -77,21 +89,42 @@ class Recovery:
     async def run_once(self) -> None:
         """Settles what can be settled now. Raises DatabaseAway."""
         self._hand_over.end_what_hangs()
+        self._forget_the_old()
         since = self._clock.steady() - self._settled_s
-        campaigns = [road.key for _, road in sorted(self._roads.items()) if road.owned_since <= since]
-        if not campaigns:
+        ours = [
+            (road.key, road.owned_since)
+            for _, road in sorted(self._roads.items())
+            if road.owned_since <= since
+        ]
+        if not ours or (ours == self._looked and self._clock.steady() < self._next_look_at()):
             return
         now = self._clock.now()
+        left = await self._left([key for key, _ in ours], now)
+        self._looked = ours
+        self._untold = Counter({each: n for each in map(_attempt, left) if (n := self._untold[each])})
+        if left:
+            await self._ask_about(left, now)
+
+    def _next_look_at(self) -> float:
+        """By Clock.steady; before that nothing can be due of what was looked at."""
+        has_claimed_since = self._hand_over.claimed_at >= self._looked_at
+        longest_s = self._settled_s if has_claimed_since else _LONE_LOOK_S
+        return min(self._nothing_before, self._looked_at + longest_s)
+
+    async def _left(self, campaigns: Sequence[CampaignKey], now: float) -> list[Unsettled]:
+        """A look at the books: what may be asked about now and is in nobody's hands here."""
+        self._looked_at = self._clock.steady()
+        times = await receipts.ask_times(self._database, campaigns)
         never_after = now + self._settled_s + 2 * self._ask_every_s
-        left = [
+        self._nothing_before = math.inf if times is None else self._looked_at + times.first - now
+        if times is None or now < times.first <= times.last <= never_after:
+            return []
+        self._nothing_before = self._looked_at
+        return [
             each
             for each in await receipts.to_ask(self._database, campaigns, now, never_after, _A_ROUND)
             if not self._hand_over.knows(each.message_id, each.attempt)
         ]
-        self._untold = Counter({each: n for each in map(_attempt, left) if (n := self._untold[each])})
-        if left:
-            await self._ask_about(left, now)
-        self._forget_the_old()
 
     async def _ask_about(self, left: Sequence[Unsettled], now: float) -> None:
         asked = [

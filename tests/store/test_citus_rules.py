@@ -33,7 +33,7 @@ ACROSS = {  # statements about distributed tables that name no organisation
     "backlog._IN_FLIGHT": "for the metrics, seldom: all campaigns of a worker in one read, joined to their keys",
     "backlog._WITH_PEOPLE": "for the metrics, seldom: which campaigns of a worker have anybody to count",
     "backlog._WITH_QUEUE": "for the metrics, seldom: which campaigns of a worker have a queue at all",
-    "receipts._ANY_TO_ASK": "twice a minute: all campaigns of a worker in one read, joined to their keys",
+    "receipts._ASK_TIMES": "twice a minute: all campaigns of a worker in one read, joined to their keys",
     "receipts._TO_ASK": "the same, when there is anything",
     "receipts._ASK_LATER": "twice a minute, and only what nobody told of: each row by its whole key",
     "conversations._LEFT_EVERYBODY": "a STOP to a number in nobody's books: seldom, and whoever has the person is meant",

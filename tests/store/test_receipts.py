@@ -10,7 +10,7 @@ from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.lifecycle import MOVES, TERMINAL, State
 from gateway.store import receipts
 from gateway.store.database import Database
-from gateway.store.receipts import Asked, Moved, Requeue, Word
+from gateway.store.receipts import Asked, AskTimes, Moved, Requeue, Word
 from tests.store.rows import (
     ASK_AT,
     CAMPAIGN,
@@ -311,6 +311,18 @@ async def test_asked_about_is_what_may_have_left_from_its_time_on(database: Data
     ]
     assert {each.number_phone for each in left} == {OUR_PHONE}
     assert len(await receipts.to_ask(database, [KEY], ASK_AT + 500, NOW + 10_000, 2)) == 2
+
+
+async def test_the_times_from_when_the_first_and_the_last_may_be_asked_about(database: Database):
+    other = CampaignKey(1, CAMPAIGN + 1)
+    assert await receipts.ask_times(database, [KEY, other]) is None
+    await sending(database, 3)
+    await database.execute("UPDATE messages SET ask_at = to_timestamp($1) WHERE message_id = 2", NOW + 500)
+    await tell(database, Word(message_id=1, attempt=1, state="unknown"))
+    assert await receipts.ask_times(database, [KEY, other]) == AskTimes(ASK_AT, NOW + 500)
+    assert await receipts.ask_times(database, [other]) is None
+    await tell(database, *(Word(message_id=each, attempt=1, state="sent") for each in (1, 2, 3)))
+    assert await receipts.ask_times(database, [KEY, other]) is None
 
 
 async def test_what_is_asked_about_is_unknown_and_has_its_next_time(database: Database):

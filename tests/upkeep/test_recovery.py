@@ -1,11 +1,14 @@
 """Recovery: what was lost is settled by asking, never by sending again."""
 
+import asyncio
+
 import pytest
 
 from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.rules.registration import Registration
 from gateway.core.rules.safeguards import Kind
 from gateway.providers.base import AnswerLost, NotSent, Refused
+from gateway.store import receipts
 from tests.pipeline.scripted_provider import Hangs, Lost
 from tests.pipeline.world import FIVE, ON_THE_WIRE_S, SETTLED_S, START_AT, World
 
@@ -231,3 +234,83 @@ def test_texts_that_nothing_can_be_said_about_keep_nobody_from_being_asked_about
         assert {states[each.message_id] for each in outcomes[20:]} == {"sent"}
 
     play(story, people=40, campaign=CampaignSettings(registration=Registration(total_per_s=100)))
+
+
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When the books were looked at for what is left, by the world's clock."""
+    instants: list[float] = []
+    look = receipts.ask_times
+
+    async def looks(database, keys):
+        instants.append(asyncio.get_running_loop().time())
+        return await look(database, keys)
+
+    monkeypatch.setattr(receipts, "ask_times", looks)
+    return instants
+
+
+def test_where_nothing_is_under_way_the_books_are_looked_at_every_ten_minutes(play, looked_at: list[float]):
+    async def story(world: World) -> None:
+        await world.wait(2 * 3600)
+        assert 11 <= len(looked_at) <= 12
+        await world.submit(1)
+        await world.wait(SETTLED_S)
+        looked_at.clear()
+        await world.wait(3600)
+        assert 5 <= len(looked_at) <= 6
+
+    play(story)
+
+
+def test_what_another_process_left_is_asked_about_though_nothing_is_claimed_here(play):
+    """Ten minutes and a round later at most."""
+
+    async def story(world: World) -> None:
+        outcome = await world.submit(1)
+        await world.wait(3600)
+        assert await world.state(outcome.message_id) == "sent"
+        await world.database.execute(
+            "UPDATE messages SET state = 'sending', ask_at = to_timestamp($1) WHERE message_id = $2",
+            world.clock.now(),
+            outcome.message_id,
+        )
+        await world.wait(600 + 30 + 5)
+        assert await world.state(outcome.message_id) == "sent"
+        assert len(world.handed) == 1
+
+    play(story)
+
+
+@pytest.mark.parametrize("idle_s", [600.0, 1000.0, 1777.0, 3600.0])
+def test_a_lost_answer_after_an_idle_time_is_asked_about_as_soon_as_any(play, idle_s: float):
+    """Twice a minute from its time on, whatever was not looked at before."""
+
+    async def story(world: World) -> None:
+        await world.wait(idle_s)
+        world.provider.answers.append(Lost(taken=True))
+        outcome = await world.submit(1)
+        due_at = (await world.message(outcome.message_id))["ask_at"].timestamp()
+        await world.wait(due_at - world.clock.now() + 30 + 1)
+        assert await world.state(outcome.message_id) == "sent"
+
+    play(story)
+
+
+def test_a_campaign_that_was_just_taken_is_looked_at_though_another_was(play, looked_at: list[float]):
+    async def story(world: World) -> None:
+        await world.wait(1300)
+        outcome = await world.submit(1)
+        await world.wait(60)
+        await world.crash_and_restart()
+        looked_at.clear()
+        await world.database.execute(
+            "UPDATE messages SET state = 'sending', ask_at = to_timestamp($1) WHERE message_id = $2",
+            world.clock.now(),
+            outcome.message_id,
+        )
+        await world.wait(SETTLED_S)
+        assert looked_at
+        assert await world.state(outcome.message_id) == "sent"
+
+    play(story)
