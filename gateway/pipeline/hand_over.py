@@ -387,7 +387,7 @@ class HandOver:
         """Back to the queue: certainly not on the wire."""
         self._stop_timer(held)
         del self._held[_key(held.text)]
-        held.pacer.give_back(held.slot_at, held.carrier, held.text.segments)
+        held.pacer.give_back(held.slot_at, held.carrier, held.number_id, held.text.segments)
         self._tell(answers.recalled(held.text, self._clock.now()))
 
     # ------------------------------------------------------------ words for delivery

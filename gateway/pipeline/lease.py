@@ -72,7 +72,7 @@ class Held(msgspec.Struct, gc=False):
     def take_new_slot(self, now: float) -> None:
         """The next free one; an infinite one when the day's cap is used up."""
         segments = self.text.segments
-        self.pacer.give_back(self.slot_at, self.carrier, segments)
+        self.pacer.give_back(self.slot_at, self.carrier, self.number_id, segments)
         self.slot_at = self.pacer.reserve(now, self.carrier, self.number_id, segments)
 
 

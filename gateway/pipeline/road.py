@@ -150,7 +150,7 @@ class CampaignRoad:
 
     def forget(self, message: Queued, straight: StraightOn) -> None:
         self._promised.pop(message.message_id, None)
-        self.pacer.give_back(straight.slot_at, message.carrier, message.segments)
+        self.pacer.give_back(straight.slot_at, message.carrier, straight.number_id, message.segments)
 
     def waits(self, message: Queued) -> None:
         """A durable message to be picked up."""
@@ -356,7 +356,7 @@ class CampaignRoad:
             attempt = claimed.get(claim.message_id)
             if attempt is None:
                 stopped.append(message)
-                self.pacer.give_back(claim.slot_at, message.carrier, message.segments)
+                self.pacer.give_back(claim.slot_at, message.carrier, claim.number_id, message.segments)
                 continue
             message.attempt = attempt
             self._station.metrics.transition(State.QUEUED, State.SENDING)
@@ -405,7 +405,8 @@ class CampaignRoad:
 
     def _give_back(self, picked: Sequence[Picked]) -> None:
         for each in picked:
-            self.pacer.give_back(each.chosen.slot, each.item.carrier, each.item.segments)
+            chosen, item = each.chosen, each.item
+            self.pacer.give_back(chosen.slot, item.carrier, chosen.number.number_id, item.segments)
 
     async def _sweep(self, now: float) -> None:
         """Messages whose lawful window is over are blocked, whether or not they were ever picked.

@@ -175,7 +175,7 @@ def test_a_message_not_sent_gives_its_share_of_the_day_back() -> None:
     pacer = Pacer(msgspec.structs.replace(LIMITS, tmobile_daily_segments=10))
     slot = pacer.reserve(NOON, "tmobile", 1, 10)
     assert pacer.capped_until(NOON + 60, "tmobile", 1) is not None
-    pacer.give_back(slot, "tmobile", 10)
+    pacer.give_back(slot, "tmobile", 1, 10)
     assert pacer.capped_until(NOON + 60, "tmobile", 10) is None
 
 
@@ -278,29 +278,29 @@ def test_what_was_not_handed_over_does_not_hide_refusals() -> None:
     pacer = Pacer(FAST)
     slots = [pacer.reserve(NOON, "att", 1, 1) for _ in range(100)]
     for slot in slots[10:]:
-        pacer.give_back(slot, "att", 1)
+        pacer.give_back(slot, "att", 1, 1)
     for slot in slots[:5]:
         pacer.slow_down(NOON + 1, refused_at=slot)
     assert gaps_s(pacer, NOON + 2, "att")[0] == pytest.approx(2 / 150)
 
 
 def test_a_missed_slot_is_free_again_unless_somebody_has_a_later_one() -> None:
-    slow = Pacer(Limits(total_per_s=0.05, carrier_per_s={"att": 0.04}, number_per_s=1.0))
+    slow = Pacer(Limits(total_per_s=0.05, carrier_per_s={"att": 0.04}, number_per_s=0.05))
     missed = slow.reserve(NOON, "att", 1, 1)
-    slow.give_back(missed, "att", 1)
+    slow.give_back(missed, "att", 1, 1)
     assert slow.reserve(NOON + 1, "att", 1, 1) == NOON + 1, "nobody has used the rate: it goes at once"
-    slow.reserve(NOON + 1, "verizon", 1, 1)
-    slow.give_back(NOON + 1, "att", 1)
+    slow.reserve(NOON + 1, "verizon", 2, 1)
+    slow.give_back(NOON + 1, "att", 1, 1)
     assert slow.earliest(NOON + 2, "att") == NOON + 41, (
         "the campaign's meter is another's, the carrier's is free"
     )
 
 
 def test_given_back_from_the_last_to_the_first_all_slots_are_free_again() -> None:
-    pacer = Pacer(Limits(total_per_s=0.5, carrier_per_s={"att": 0.5}, number_per_s=1.0))
+    pacer = Pacer(Limits(total_per_s=0.5, carrier_per_s={"att": 0.5}, number_per_s=0.5))
     for slot in [pacer.reserve(NOON, "att", 1, 2) for _ in range(4)][::-1]:
-        pacer.give_back(slot, "att", 2)
-    assert pacer.earliest(NOON, "att") == NOON
+        pacer.give_back(slot, "att", 1, 2)
+    assert pacer.earliest(NOON, "att", 1) == NOON
 
 
 def test_one_carrier_can_be_slowed_or_held_alone() -> None:

@@ -187,9 +187,9 @@ class Pacer:
         if self.cap is not None and (carrier is None or carrier == "tmobile"):
             self.cap.add(slot, segments)
 
-    def give_back(self, slot: float, carrier: str | None, segments: int) -> None:
+    def give_back(self, slot: float, carrier: str | None, number: int, segments: int) -> None:
         """A reserved message was never handed over: its share of the day is free again, and so is its slot on every
-        meter of campaign and carriers on which nobody has taken a later one. A missed slot of a slow rate is minutes."""
+        meter on which nobody has taken a later one. A missed slot of a slow rate is minutes."""
         self._throttle.take_back(int(slot))
         if self._total_free_at == slot + segments * self._total_segment_s:
             self._total_free_at = slot
@@ -197,6 +197,11 @@ class Pacer:
             self._carrier_throttle[metered].take_back(int(slot))
             if self._carrier_free_at[metered] == slot + segments * self._carrier_segment_s[metered]:
                 self._carrier_free_at[metered] = slot
+        if self._number_free_at.get(number) == slot + segments * self._number_segment_s:
+            self._number_free_at[number] = slot
+        meter = self._small_meter(carrier)
+        if meter is not None and meter.get(number) == slot + segments * self._small_segment_s:
+            meter[number] = slot
         if self.cap is not None and (carrier is None or carrier == "tmobile"):
             self.cap.give_back(slot, segments)
 
