@@ -1,5 +1,6 @@
 """The `textbank` command: finds its subcommands, parses their arguments, and nothing else."""
 
+import errno
 import io
 import os
 import sys
@@ -9,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 import click
 
+from gateway import streams
 from gateway.core.rules.errors import BadInput
 
 COMMANDS = "textbank.commands"
@@ -21,6 +23,7 @@ BAD_INPUT = 2
 DEFECT = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED = 130
 READER_LEFT = 141  # 128 + SIGPIPE, as the shell has it
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, a quota, a limit of the shell's
 
 
 class Commands(click.Group):
@@ -78,6 +81,7 @@ def textbank(context: click.Context, debug: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and leave with its exit status: 0 done, 1 a rule broken, 2 bad input, 70 a defect of ours."""
+    streams.make_usable()
     sys.exit(run(arguments))
 
 
@@ -97,14 +101,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         return _invoked([word for word in words if word != "--debug"])
     except BrokenPipeError:
-        return _reader_left()
+        return READER_LEFT
     except click.exceptions.NoArgsIsHelpError as asked:
         asked.show()
         return asked.exit_code
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever it is, one line and a status
         if debug:
             traceback.print_exc()
-        return _complain(*(_trouble(error) or _defect(error)))
+        return _complain(*(_trouble(error) or _no_room(error) or _defect(error)))
 
 
 def _speak_any_language() -> None:
@@ -141,6 +145,14 @@ def _trouble(error: BaseException) -> tuple[str, int] | None:
             return (str(error), status) if isinstance(status, int) else None
 
 
+def _no_room(error: BaseException) -> tuple[str, int] | None:
+    """A disk that is full: a temporary file's, or the one that standard output is sent to."""
+    if not isinstance(error, OSError) or error.errno not in NO_ROOM:
+        return None
+    where = error.filename or ("standard output" if streams.output_is_stuck() else "a temporary file")
+    return f"no room is left ({error.strerror}): {where}; make room, or write elsewhere", BAD_INPUT
+
+
 def _defect(error: BaseException) -> tuple[str, int]:
     """What nobody at the keyboard can mend, in one line that helps whoever can."""
     place = traceback.extract_tb(error.__traceback__)[-1]
@@ -160,9 +172,3 @@ def _where_to_look(error: click.UsageError) -> str:
 def _complain(message: str, status: int) -> int:
     click.echo(f"textbank: {' '.join(message.split())}", err=True)
     return status
-
-
-def _reader_left() -> int:
-    """`textbank … | head`: what is left in the buffer goes nowhere, quietly."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return READER_LEFT

@@ -226,3 +226,40 @@ def test_a_reader_who_left_is_no_error() -> None:
         _, complaint = process.communicate(b"x")
     assert complaint == b""
     assert process.returncode == cli.READER_LEFT
+
+
+def started(line: str) -> tuple[int, str]:
+    """A shell's line in which `$command` is the command: its status and what standard error got of it."""
+    environment = os.environ | {"command": f"{sys.executable} -m gateway"}
+    done = subprocess.run(
+        ["sh", "-c", line], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_leads_nowhere(closed: str) -> None:
+    assert started(f"$command settings {closed}") == (0, "")
+    status, told = started(f"$command rehearse nowhere {closed}")
+    assert (status, told == "") == (2, "2>&-" in closed)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&-"])
+def test_a_file_that_is_opened_does_not_become_a_closed_stream(closed: str) -> None:
+    told = "import sys; from gateway.streams import make_usable; make_usable(); print(open('/dev/null').fileno(), file=sys.stderr)"
+    assert int(started(f'{sys.executable} -c "{told}" {closed}')[1]) > 2
+
+
+@pytest.mark.parametrize("words", ["settings", "--help", "rehearse --list-scenarios"])
+def test_a_full_disk_is_one_line(words: str) -> None:
+    status, told = started(f"$command {words} > /dev/full")
+    assert status == cli.BAD_INPUT
+    assert (
+        told
+        == "textbank: no room is left (No space left on device): standard output; make room, or write elsewhere\n"
+    )
+
+
+def test_what_standard_error_can_t_take_is_lost_and_nothing_else() -> None:
+    assert started("$command rehearse nowhere 2> /dev/full") == (2, "")
+    assert started("$command settings 2> /dev/full > /dev/null") == (0, "")
