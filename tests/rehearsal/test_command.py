@@ -149,6 +149,7 @@ def test_a_signal_takes_the_database_along(
 
     def as_a_shell_starts_it() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN if background else signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may have said nohup
 
     environment = {**os.environ, "TMPDIR": str(places)}
     with subprocess.Popen(
