@@ -117,9 +117,7 @@ def rehearse(
     world = load(scenario)
     plan = _plan(world, contacts, list_path, script, seed, config)
     campaign_setup.check(plan)
-    if rejects is not None:
-        _make_writable(rejects.parent)
-    with _folder(report, plan) as folder:
+    with _folders(report, rejects, plan) as folder:
         if list_path is not None:
             plan = replace(plan, rejects=rejects or folder / "rejects.csv")
         rehearsed, progress = _run(plan, dsn)
@@ -141,16 +139,20 @@ def _strict_status(result: "Result") -> int:
 
 
 @contextmanager
-def _folder(named: Path | None, plan: "Plan") -> Iterator[Path]:
-    """The report's folder, found writable before the run, not after it."""
-    from simulator.report.folder import own_folder
+def _folders(report: Path | None, rejects: Path | None, plan: "Plan") -> Iterator[Path]:
+    """The report's folder, it and the rejects' found writable before the run, not after it."""
+    from simulator.report.folder import made_folder, own_folder
 
     with ExitStack() as stack:
+        place = rejects.parent if rejects is not None else Path()
         try:
-            folder = stack.enter_context(own_folder(named, plan.scenario.name, plan.seed))
-            _make_writable(folder)
+            if rejects is not None:
+                _check_writable(stack.enter_context(made_folder(rejects.parent)))
+            place = report or Path("reports")
+            folder = stack.enter_context(own_folder(report, plan.scenario.name, plan.seed))
+            _check_writable(folder)
         except OSError as error:
-            raise _unwritable(error, named or Path("reports")) from error
+            raise _unwritable(error, place) from error
         yield folder
 
 
@@ -185,15 +187,11 @@ def _plan(
     )
 
 
-def _make_writable(folder: Path) -> None:
-    """Found out before the run, not after it."""
+def _check_writable(folder: Path) -> None:
+    """Raises OSError."""
     probe = folder / ".writable"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise _unwritable(error, folder) from error
+    probe.touch()
+    probe.unlink()
 
 
 def _unwritable(error: OSError, place: Path) -> Unwritable:

@@ -31,20 +31,26 @@ def write(
 ) -> list[Path]:
     """Write report.html, report.json and, if a rule was broken, violations.txt; returns what there is of the run.
 
-    `history` are snapshots taken during the run, `command` what repeats it. Raises OSError.
+    `history` are snapshots taken during the run, `command` what repeats it. Raises OSError, and leaves none of the three
+    then.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    page, result, violations = (folder / name for name in ("report.html", "report.json", "violations.txt"))
-    page.write_text(html(rehearsed, history=history, command=command), encoding="utf-8")
-    indented = msgspec.json.format(rehearsed.result.to_json(), indent=2)
-    result.write_text(f"{indented}\n", encoding="utf-8")
-    written = [page, result]
+    contents = {
+        folder / "report.html": html(rehearsed, history=history, command=command),
+        folder / "report.json": f"{msgspec.json.format(rehearsed.result.to_json(), indent=2)}\n",
+    }
     if rehearsed.violations:
         stories = "\n\n".join(map(story, rehearsed.violations))
-        violations.write_text(f"{stories}\n", encoding="utf-8")
-        written.append(violations)
+        contents[folder / "violations.txt"] = f"{stories}\n"
+    try:
+        for path, text in contents.items():
+            path.write_text(text, encoding="utf-8")
+    except OSError:
+        for path in contents:
+            path.unlink(missing_ok=True)
+        raise
     rejects = rehearsed.plan.rejects
-    return [*written, rejects] if rejects is not None and rejects.exists() else written
+    return [*contents, rejects] if rejects is not None and rejects.exists() else [*contents]
 
 
 def html(rehearsed: Rehearsed, *, history: Sequence[Snapshot] = (), command: str = "") -> str:

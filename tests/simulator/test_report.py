@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import resource
 from contextlib import contextmanager
 from html import escape
 from html.parser import HTMLParser
@@ -192,6 +193,36 @@ def test_a_run_that_fails_leaves_no_empty_folder_and_keeps_what_it_wrote(tmp_pat
         with pytest.raises(KeyboardInterrupt):
             run(what)
     assert [path.name for path in tmp_path.iterdir()] == ["half"]
+
+
+def test_a_run_that_fails_takes_no_folder_along_that_was_there(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir(mode=0o700)
+    for named in (mine, mine / "deep" / "deeper"):
+        with pytest.raises(KeyboardInterrupt), own_folder(named, "small-town", 1):
+            raise KeyboardInterrupt
+    assert (mine.stat().st_mode & 0o777, list(mine.iterdir())) == (0o700, [])
+
+
+def test_a_run_that_fails_leaves_no_reports_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(KeyboardInterrupt), own_folder(None, "small-town", 1):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_leaves_no_half_report(sample, tmp_path: Path) -> None:
+    """A limit of the shell's on a file's size, as a full disk would."""
+    was = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, was[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            report.write(sample, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, was)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_rehearsal_in_which_nothing_happened_still_has_a_report() -> None:
