@@ -3,10 +3,7 @@
 import io
 import os
 import sys
-from typing import TYPE_CHECKING, Final, TextIO
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from typing import Any, Final, TextIO
 
 _STREAMS: Final = ("stdin", "stdout", "stderr")
 
@@ -22,7 +19,7 @@ class _Output(io.FileIO):
         self.is_stuck = False
         self._is_lossy = is_lossy
 
-    def write(self, data: "ReadableBuffer", /) -> int:
+    def write(self, data: Any, /) -> int:
         if not self.is_stuck:
             try:
                 return super().write(data)
@@ -30,7 +27,7 @@ class _Output(io.FileIO):
                 self.is_stuck = True
                 if not self._is_lossy:
                     raise
-        return memoryview(data).nbytes
+        return len(data)
 
 
 def make_usable() -> None:
