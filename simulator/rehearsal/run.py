@@ -137,14 +137,18 @@ class _Rehearsal:
 
     async def run(self, on_progress: OnProgress | None) -> Rehearsed:
         await self.database.open()
+        self.database.ends_with_it(asyncio.current_task())
         try:
             await self._set_up(on_progress)
             self.setup_s = self.watch.wall_s()
             await self._live(on_progress)
             return await self._finish()
-        except BaseException:
+        except BaseException as error:
+            why = self.database.why(error)
             await self._abandon()
-            raise
+            if why is error:
+                raise
+            raise why from error
         finally:
             await self._stop_tasks()
             await self.database.close()
