@@ -10,6 +10,7 @@ from gateway.config import Retention as Kept
 from gateway.config import Settings
 from gateway.metrics import Metrics
 from gateway.p2p.bank import TextBank
+from gateway.p2p.quiet_inboxes import QuietInboxes
 from gateway.pipeline.admission import Admission
 from gateway.pipeline.campaigns import Campaigns
 from gateway.pipeline.confirmations import Confirmations
@@ -34,6 +35,7 @@ from gateway.upkeep.retention import Retention
 from gateway.upkeep.workload import Workload
 
 _ASK_EVERY_S = 30.0
+_QUIET_ALONE_S, _QUIET_AMONG_OTHERS_S = 600.0, 1.0
 _MONTHS_S = (
     6 * 3600.0
 )  # how often the next months' partitions are made, which are there long before they begin
@@ -69,7 +71,7 @@ class Gateway:
             session.waited = functools.partial(self.metrics.pool_wait, pool="session")
         database.waited = self.metrics.pool_wait
         windows, dispatch = settings.windows, settings.dispatch
-        settling = _settling(settings, database)
+        settling, quiet = _settling(settings, database), _quiet_inboxes(settings, clock)
         self.campaigns = Campaigns(database, settling)
         self.delivery = Delivery(
             database,
@@ -124,6 +126,7 @@ class Gateway:
             window_s=windows.inbound_s,
             max_rows=windows.max_rows,
             settling=settling,
+            changed=quiet.changed,
             confirm=self.confirmations.confirm if self.confirmations is not None else None,
         )
         self.recovery = Recovery(
@@ -145,6 +148,7 @@ class Gateway:
             clock,
             opted_out=lambda: self.metrics.opt_outs("manual", 1),
             settling=settling,
+            quiet=quiet,
         )
         self.inbound_poll = None
         if isinstance(provider, History):
@@ -329,6 +333,12 @@ def _settling(settings: Settings, database: Database) -> Settling:
     if settings.workers.beat_s > 0:
         longest_look = functools.partial(ownership.longest_look, database)
     return Settling(settings.dispatch.look_valid_s, longest_look)
+
+
+def _quiet_inboxes(settings: Settings, clock: Clock) -> QuietInboxes:
+    """For how long a look that found nobody waiting speaks for all: people's texts come in here, or elsewhere as well."""
+    is_alone = settings.workers.beat_s == 0
+    return QuietInboxes(clock.steady, _QUIET_ALONE_S if is_alone else _QUIET_AMONG_OTHERS_S)
 
 
 def reconciliation_of(gateway: Gateway, history: History) -> Reconciliation:

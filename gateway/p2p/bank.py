@@ -10,6 +10,7 @@ from gateway.clock import Clock
 from gateway.core.rules.hours import Open, verdict
 from gateway.core.rules.safeguards import Kind, Request
 from gateway.core.text.scripts import Script, compile_script, draw
+from gateway.p2p.quiet_inboxes import QuietInboxes
 from gateway.pipeline.admission import Admission, Outcome
 from gateway.pipeline.campaigns import Campaigns
 from gateway.pipeline.settling import Settling
@@ -67,6 +68,7 @@ class TextBank:
         *,
         opted_out: Callable[[], None],
         settling: Settling,
+        quiet: QuietInboxes,
     ) -> None:
         self._database = database
         self._campaigns = campaigns
@@ -74,6 +76,7 @@ class TextBank:
         self._clock = clock
         self._opted_out = opted_out
         self._settling = settling
+        self._quiet = quiet
         self._actions: dict[tuple[int, int], Action] = {}
 
     async def publish(
@@ -206,10 +209,13 @@ class TextBank:
         """Conversations that wait for this volunteer; those unanswered for `take_over_s` change hands."""
         now = self._clock.now()
         campaign = self._campaigns[campaign_id]
+        if self._quiet.is_quiet(campaign_id):
+            return []
         open_groups = self._open_groups(campaign_id, action_id, now, "reply")
         if not open_groups:
             return []
-        found = await conversations.attention(
+        looked_at, changes = self._clock.steady(), self._quiet.changes(campaign_id)
+        inbox = await conversations.attention(
             self._database,
             campaign.key,
             action_id,
@@ -221,8 +227,10 @@ class TextBank:
             limit=limit,
             now=now,
         )
-        self._admission.remember(campaign_id, action_id, [each.known for each in found])
-        return found
+        if inbox.nobody_waits:
+            self._quiet.nobody_waits(campaign_id, changes, looked_at)
+        self._admission.remember(campaign_id, action_id, [each.known for each in inbox.found])
+        return inbox.found
 
     def answer(
         self,

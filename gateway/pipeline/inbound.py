@@ -58,12 +58,15 @@ class Inbound:
         window_s: float,
         max_rows: int = 2000,
         settling: Settling,
+        changed: Callable[[int], None],
         confirm: Callable[[int, Sequence[Left]], None] | None = None,
     ) -> None:
+        """`changed` is told of a campaign before people's texts are written there, and when they may have been."""
         self._database = database
         self._campaigns = campaigns
         self._metrics = metrics
         self._settling = settling
+        self._changed = changed
         self._confirm = confirm
         self._ids = IdsByMonth(database, clock)
         self._campaign_of: dict[str, CampaignKey] = {}
@@ -157,12 +160,15 @@ class Inbound:
         heard = [_heard(item) for item in arrived]
         if key == NOBODYS and (stops := [each for each in heard if each.intent == Intent.STOP]):
             await conversations.leave_everybody(self._database, NOBODYS, stops)
+        self._changed(campaign_id)
         try:
             new = await conversations.hear(self._database, key, scope, heard)
         except DatabaseGone:
             for item in arrived:
                 item.is_lost = True
             raise
+        finally:
+            self._changed(campaign_id)
         self._count(arrived, {stored.inbound_id: stored.opted_out_at is not None for stored in new})
         if self._confirm is not None:
             self._confirm(campaign_id, await self._left(key, scope, arrived, new))

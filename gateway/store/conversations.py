@@ -233,6 +233,13 @@ class Attention(msgspec.Struct, frozen=True, gc=False):
         return self.known.contact_id
 
 
+class Inbox(msgspec.Struct, frozen=True):
+    """What a look found for its volunteer. `nobody_waits`: there is nothing for any volunteer of the campaign."""
+
+    found: list[Attention]
+    nobody_waits: bool
+
+
 # Oldest first: the volunteer's own, and what has waited long without being on anybody's screen lately. Such a
 # conversation changes hands, and so does the contact's assignment (F193).
 _ATTENTION = f"""
@@ -262,11 +269,15 @@ WITH own AS (
       AND a.contact_id = wanted.contact_id
      AND wanted.volunteer_id IS DISTINCT FROM $7
 )
-SELECT extract(epoch FROM wanted.attention_at)::float8, t.body, t.suggests_opt_out, t.wrong_number, {FACTS}
-FROM wanted CROSS JOIN LATERAL (
+SELECT wanted.contact_id IS NULL AND NOT EXISTS (
+           SELECT FROM conversations w WHERE w.organisation_id = $1 AND w.campaign_id = $2 AND w.attention_at IS NOT NULL),
+       extract(epoch FROM wanted.attention_at)::float8, t.body, t.suggests_opt_out, t.wrong_number, {FACTS}
+FROM (VALUES (1)) AS look LEFT JOIN wanted ON true -- one row without a contact when there is none
+LEFT JOIN LATERAL (
     SELECT body, suggests_opt_out, wrong_number FROM inbound i
     WHERE i.organisation_id = $1 AND i.campaign_id = $2
-      AND i.contact_id = wanted.contact_id ORDER BY inbound_id DESC LIMIT 1) t {ABOUT}
+      AND i.contact_id = wanted.contact_id ORDER BY inbound_id DESC LIMIT 1) t ON true {ABOUT}
+WHERE wanted.contact_id IS NULL OR t.body IS NOT NULL
 ORDER BY wanted.attention_at, wanted.contact_id
 """  # noqa: S608 - fixed texts
 
@@ -283,7 +294,7 @@ async def attention(
     take_over_before: float,
     limit: int,
     now: float,
-) -> list[Attention]:
+) -> Inbox:
     """What waits for this volunteer and may be answered now, oldest first.
 
     What has waited since before `take_over_before`, and was on nobody's screen since, changes hands.
@@ -300,7 +311,8 @@ async def attention(
         now,
         open_groups,
     )
-    return [Attention(given_to(volunteer_id, row[4:]), *row[:4]) for row in rows]
+    found = [Attention(given_to(volunteer_id, row[5:]), *row[1:5]) for row in rows if row[5] is not None]
+    return Inbox(found, nobody_waits=any(row[0] for row in rows))
 
 
 async def waiting(database: Database, key: CampaignKey) -> int:

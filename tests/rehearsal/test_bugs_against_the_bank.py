@@ -21,7 +21,7 @@ from gateway.pipeline.prefetch import Prefetch
 from gateway.pipeline.road import CampaignRoad
 from gateway.providers.base import OutboundText
 from gateway.store import conversations, messages
-from gateway.store.conversations import Attention
+from gateway.store.conversations import Inbox
 from gateway.store.database import Database
 from gateway.store.messages import Queued
 from simulator.model.faults import FaultParameters
@@ -204,8 +204,9 @@ def nobody_takes_over(patch: Patch) -> None:
 def a_look_shows_one_conversation(patch: Patch) -> None:
     attention = conversations.attention
 
-    async def one(*args: object, **more: object) -> list[Attention]:
-        return (await attention(*args, **more))[:1]
+    async def one(*args: object, **more: object) -> Inbox:
+        inbox = await attention(*args, **more)
+        return replace(inbox, found=inbox.found[:1])
 
     patch.setattr(conversations, "attention", one)
 
@@ -213,8 +214,9 @@ def a_look_shows_one_conversation(patch: Patch) -> None:
 def screens_show_the_wrong_text(patch: Patch) -> None:
     attention = conversations.attention
 
-    async def mixed(*args: object, **more: object) -> list[Attention]:
-        return [replace(each, body=f"{each.body} ") for each in await attention(*args, **more)]
+    async def mixed(*args: object, **more: object) -> Inbox:
+        inbox = await attention(*args, **more)
+        return replace(inbox, found=[replace(each, body=f"{each.body} ") for each in inbox.found])
 
     patch.setattr(conversations, "attention", mixed)
 

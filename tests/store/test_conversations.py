@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gateway.store import conversations, recipients
-from gateway.store.conversations import Attention, Heard, Stored
+from gateway.store.conversations import Attention, Heard, Inbox, Stored
 from gateway.store.database import Database
 from tests.store.rows import (
     ACTION,
@@ -46,6 +46,26 @@ async def ask(
     limit: int = 10,
     open_groups: tuple[str, ...] = (GROUP,),
 ) -> list[Attention]:
+    inbox = await look(
+        database,
+        volunteer_id,
+        take_over_before=take_over_before,
+        now=now,
+        limit=limit,
+        open_groups=open_groups,
+    )
+    return inbox.found
+
+
+async def look(
+    database: Database,
+    volunteer_id: int,
+    *,
+    take_over_before: float = 0,
+    now: float = NOW + 100,
+    limit: int = 10,
+    open_groups: tuple[str, ...] = (GROUP,),
+) -> Inbox:
     return await conversations.attention(
         database,
         KEY,
@@ -235,6 +255,18 @@ async def test_attention_is_open_between_a_text_and_an_answer_or_report(database
     assert await conversations.waiting(database, KEY) == 0
     await hear(database, heard(3, 2, "Still there?"))
     assert [each.body for each in await ask(database, 7)] == ["Still there?"]
+
+
+async def test_a_look_that_finds_nothing_says_whether_anybody_waits(database: Database):
+    await texted(database)
+    assert (await look(database, 7)).nobody_waits
+    await hear(database, heard(1, 1, "Who is this?"))
+    assert not (await look(database, SOMEBODY_ELSE)).nobody_waits
+    assert not (await look(database, 7, open_groups=("CA@America/Los_Angeles",))).nobody_waits
+    own = await look(database, 7)
+    assert (len(own.found), own.nobody_waits) == (1, False)
+    await conversations.report(database, KEY, 1, NOW + 200)
+    assert (await look(database, SOMEBODY_ELSE)).nobody_waits
 
 
 async def test_attention_shows_the_last_text_oldest_conversation_first(database: Database):
