@@ -24,6 +24,10 @@ _KEPT: Final = 3  # versions; the oldest go
 _TELLING: Final = ("initdb", "postgres")  # programs by whose size and time a version is known
 _LENGTH_BYTES: Final = 8
 _CHECK_BYTES: Final = 4
+_NOT_NEEDED: Final = (
+    "_fsm",
+    "_vm",
+)  # maps of free room and of what all may see: without one the server looks itself
 
 
 class _Part(msgspec.Struct, array_like=True):
@@ -119,6 +123,8 @@ def _packed(data: Path) -> list[bytes]:
         if stat.S_ISDIR(status.st_mode):
             parts.append(_Part(name, is_folder=True))
         elif stat.S_ISREG(status.st_mode):
+            if name.endswith(_NOT_NEEDED):
+                continue
             content = path.read_bytes()
             kept = content.rstrip(b"\0")
             parts.append(_Part(name, is_folder=False, size=len(content), kept=len(kept)))
@@ -178,16 +184,28 @@ def _drop_old(folder: Path) -> None:
 
 def _place(data: Path, parts: Sequence[_Part], contents: memoryview, account: Account | None) -> None:
     """The cluster's folders and files, for its account alone."""
+    data.mkdir(mode=0o700, exist_ok=True)
+    _give(data, account)
     at = 0
-    for part in (_Part("", is_folder=True), *parts):
-        path = data / part.path
+    for part in parts:
+        path = f"{data}/{part.path}"  # a Path each would take longer than the file
         if part.is_folder:
-            path.mkdir(mode=0o700, exist_ok=not part.path)
+            os.mkdir(path, 0o700)  # noqa: PTH102
         else:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(contents[at : at + part.kept])
-                file.truncate(part.size)
+            _write(path, contents[at : at + part.kept], part.size)
             at += part.kept
-        if account is not None:
-            os.chown(path, account.uid, account.gid)
+        _give(path, account)
+
+
+def _write(path: str, content: memoryview, size: int) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "wb", buffering=0) as file:
+        while content:  # less than all is written when the disk is nearly full
+            content = content[file.write(content) :]
+        if size:
+            file.truncate(size)
+
+
+def _give(path: str | Path, account: Account | None) -> None:
+    if account is not None:
+        os.chown(path, account.uid, account.gid)

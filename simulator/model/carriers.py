@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime, time, timedelta
+from functools import cache
 from heapq import heappop, heappush
 from math import exp, inf, log
 from statistics import NormalDist
@@ -209,7 +210,7 @@ class Percentiles:
             slope = (logs[left + 1] - logs[left]) / (scores[left + 1] - scores[left])
             return exp(logs[left] + slope * (score - scores[left]))
 
-        self._table = [at(normal.inv_cdf((step + 0.5) / _STEPS)) for step in range(_STEPS)]
+        self._table = [at(score) for score in _scores()]
 
     def at(self, uniform: float) -> float:
         """The time at quantile `uniform` in [0, 1)."""
@@ -218,6 +219,13 @@ class Percentiles:
     def at_bits(self, word: int) -> float:
         """The same for the lowest 12 bits of a random word: no float on the way."""
         return self._table[word & (_STEPS - 1)]
+
+
+@cache
+def _scores() -> list[float]:
+    """The standard normal at each step, which all tables have in common."""
+    normal = NormalDist()
+    return [normal.inv_cdf((step + 0.5) / _STEPS) for step in range(_STEPS)]
 
 
 class DailyCap:

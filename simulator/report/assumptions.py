@@ -4,12 +4,14 @@ The meaning is the comment beside the value in the scenario's file, else the one
 """
 
 import inspect
+import linecache
 import re
 import tomllib
 from collections.abc import Iterator
 from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -75,16 +77,21 @@ def _record_notes(record: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
 
 def _notes_of(record: type[msgspec.Struct], path: str) -> Iterator[tuple[str, str]]:
     """The comments beside a record's fields, and those of the records in it."""
-    try:
-        source = inspect.getsource(record)
-    except OSError:  # installed without sources: no notes
-        return
-    for line in source.splitlines():
+    for line in _source_of(record):
         if found := _FIELD.match(line):
             yield f"{path}{found['name']}", found["note"]
     for field in msgspec.structs.fields(record):
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
             yield from _notes_of(field.type, f"{path}{field.name}.")
+
+
+def _source_of(record: type[msgspec.Struct]) -> Iterator[str]:
+    """The lines of its body; none where it is installed without sources. `inspect` would parse the whole file each time."""
+    lines = iter(linecache.getlines(inspect.getfile(record)))
+    head = f"class {record.__name__}("
+    for line in lines:
+        if line.startswith(head):
+            yield from takewhile(lambda each: not each.strip() or each[0] in " )", lines)
 
 
 def _file_notes(name: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.core.text import consent
 from gateway.core.text.consent import STOP_KEYWORDS, Intent, Reading, read
 
 REPLIES = json.loads((Path(__file__).parent / "data" / "replies.json").read_text(encoding="utf-8"))
@@ -122,3 +123,11 @@ def test_any_text_is_read_and_only_certain_readings_carry_a_keyword(text: str) -
     assert (reading.keyword is None) == (reading.intent is Intent.REPLY)
     assert reading.suggest_opt_out or not reading.wrong_number
     assert reading.intent is Intent.REPLY or not reading.suggest_opt_out
+
+
+@pytest.mark.parametrize("patterns", [consent._PHRASES, consent._WRONG], ids=["opt-outs", "wrong numbers"])
+def test_every_phrase_can_be_looked_for(patterns: consent._Patterns):
+    """They are compiled when a text first has their word."""
+    assert len(patterns.by_word) > 10
+    for word in patterns.by_word:
+        assert patterns[word].search("xyzzy") is None

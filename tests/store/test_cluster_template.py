@@ -77,10 +77,14 @@ def test_what_is_unpacked_is_what_was_made(tmp_path: Path, cache: Path) -> None:
     (made / "folder" / "zeros").write_bytes(bytes(100_000))
     (made / "folder" / "text").write_bytes(b"a\0b\0\0")
     (made / "nothing").touch()
+    for name in ("1259_fsm", "1259_vm"):
+        (made / "folder" / name).write_bytes(b"a map")
     template = ClusterTemplate(programs(None, tmp_path), ["--an-option"])
     assert not template.unpack(unpacked, None)
     assert not unpacked.exists()
     template.keep(made)
+    for name in ("1259_fsm", "1259_vm"):
+        (made / "folder" / name).unlink()  # maps that a server makes anew
     assert template.unpack(unpacked, None)
     found = {
         top: {

@@ -56,8 +56,15 @@ class _Phrases(msgspec.Struct, frozen=True):
     wrong_number: dict[str, list[str]]
 
 
-def _compiled(patterns: Mapping[str, Sequence[str]]) -> dict[str, regex.Pattern[str]]:
-    return {word: regex.compile("|".join(f"(?:{one})" for one in some)) for word, some in patterns.items()}
+class _Patterns(dict[str, regex.Pattern[str]]):
+    """Word -> what is looked for in a text that has it; compiled when one first does, for most words never come."""
+
+    def __init__(self, by_word: Mapping[str, Sequence[str]]) -> None:
+        self.by_word = by_word
+
+    def __missing__(self, word: str) -> regex.Pattern[str]:
+        pattern = self[word] = regex.compile("|".join(f"(?:{one})" for one in self.by_word[word]))
+        return pattern
 
 
 _DATA = msgspec.json.decode(
@@ -76,12 +83,12 @@ _REPLY = Reading(Intent.REPLY)
 _SUGGESTED = Reading(Intent.REPLY, suggest_opt_out=True)
 _WRONG_NUMBER = Reading(Intent.REPLY, suggest_opt_out=True, wrong_number=True)
 
-_PHRASES = _compiled(_DATA.phrases)
-_WRONG = _compiled(_DATA.wrong_number)
+_PHRASES = _Patterns(_DATA.phrases)
+_WRONG = _Patterns(_DATA.wrong_number)
 _CLAUSES = frozenset(_DATA.clauses)
 # One telling word of each clause and keyword: a reply without any of these holds none of them.
 _CLAUSE_TRIGGERS = frozenset(max(entry.split(), key=len) for entry in (*_DATA.clauses, *_DATA.keywords))
-_TRIGGERS = _CLAUSE_TRIGGERS.union(_PHRASES, _WRONG)
+_TRIGGERS = _CLAUSE_TRIGGERS.union(_DATA.phrases, _DATA.wrong_number)
 _LONGEST_KEYWORD_WORDS = max(len(keyword.split()) for keyword in STOP_KEYWORDS)
 _LONGEST_COURTEOUS_REPLY_WORDS = 12
 _APOSTROPHES = frozenset("'‘’ʼ′`´＇")
@@ -189,9 +196,7 @@ def _is_stop_clause(clause: str) -> bool:
     )
 
 
-def _matches(patterns: Mapping[str, regex.Pattern[str]], words: list[str], folded: str) -> bool:
-    for word in dict.fromkeys(words):
-        pattern = patterns.get(word)
-        if pattern is not None and pattern.search(folded):
-            return True
-    return False
+def _matches(patterns: _Patterns, words: list[str], folded: str) -> bool:
+    return any(
+        patterns[word].search(folded) is not None for word in dict.fromkeys(words) if word in patterns.by_word
+    )
