@@ -67,7 +67,7 @@ def serve(
         return _told(*_run(findings(settings)))
     serving.provider_factory(settings.provider.url)  # before a database is started in vain
     own_database.check_dsn(settings)
-    serving.tell_database(settings, sources["database.dsn"])
+    serving.tell_database(settings, sources[own_database.deciding_setting(settings)])
     dsn = own_database.database_dsn(settings)
     _run(serving.serve(settings, dsn), fast=True)
     return 0
@@ -191,7 +191,10 @@ def list_keys(config: tuple[Path, ...], given: tuple[str, ...]) -> None:
 @_config
 @_set
 def revoke(key_id: str, config: tuple[Path, ...], given: tuple[str, ...]) -> None:
-    """End a key, by its id or by the key itself; workers notice within 5 seconds."""
+    """End a key, by its id or by the key itself.
+
+    Workers notice within 5 seconds.
+    """
     from gateway.store import api_keys
 
     bare = key_id.split("_")[1] if key_id.startswith("tb_") and key_id.count("_") > 1 else key_id
@@ -245,12 +248,12 @@ def _with_database(
 ) -> Value:
     """Runs `work(database, now)` over the database of the settings, its tables up to date; says first which it is."""
     from gateway.clock import Clock
-    from gateway.own_database import check_dsn, database_dsn, which_database
+    from gateway.own_database import check_dsn, database_dsn, deciding_setting, which_database
     from gateway.store.database import Database
     from gateway.store.troubles import DatabaseAway
 
     check_dsn(settings)
-    click.echo(f"database: {which_database(settings)} ({sources['database.dsn']})", err=True)
+    click.echo(f"database: {which_database(settings)} ({sources[deciding_setting(settings)]})", err=True)
     dsn = database_dsn(settings)
 
     async def worked() -> Value:

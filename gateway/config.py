@@ -401,18 +401,19 @@ def _converted(section: str, name: str, value: object, where: str) -> object:
 
 def _check_together(settings: Settings) -> None:
     """What no single value can say."""
-    _check_scheme("provider.url", settings.provider.url, None)
-    _check_scheme("database.dsn", settings.database.dsn, ("postgresql", "postgres"))
-    _check_scheme("http.public_url", settings.http.public_url, ("https", "http"))
+    check_address("provider.url", settings.provider.url, None)
+    check_address("database.dsn", settings.database.dsn, ("postgresql", "postgres"))
+    check_address("http.public_url", settings.http.public_url, ("https", "http"))
 
 
-def _check_scheme(name: str, url: str | None, schemes: tuple[str, ...] | None) -> None:
+def check_address(name: str, url: str | None, schemes: Sequence[str] | None, where: str = "settings") -> None:
+    """Raises BadInput for what has none of the schemes; without `schemes` any will do."""
     if url is None:
         return
     scheme = urlsplit(url).scheme
     if not scheme or "://" not in url or (schemes and scheme not in schemes):
         expected = " or ".join(f"{each}://…" for each in schemes or ("twilio",))
-        raise BadInput(f"{name} is not an address", "settings", f"write it as {expected}")
+        raise BadInput(f"{name} is not an address", where, f"write it as {expected}")
 
 
 def _suggestion(name: str, known: Any) -> str:

@@ -42,6 +42,11 @@ def which_database(settings: Settings) -> str:
     return f"{parts.scheme}://{user.partition(':')[0]}{'@' if user else ''}{hosts}{parts.path}"
 
 
+def deciding_setting(settings: Settings) -> str:
+    """The setting that says which database it is."""
+    return "database.data_dir" if settings.database.dsn is None else "database.dsn"
+
+
 def data_folder(settings: Settings) -> Path:
     """Where a PostgreSQL of our own keeps its data; by default the user's data folder (XDG), root's /var/lib/textbank.
 

@@ -45,6 +45,7 @@ _SERVER_SETTINGS = {
 _NO_CONNECTION = (
     DatabaseAway,
     OSError,
+    OverflowError,  # a port above 65535
     ValueError,
     asyncpg.PostgresError,
     asyncpg.InternalClientError,

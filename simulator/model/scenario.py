@@ -262,7 +262,8 @@ def _find(name: str, beside: Traversable | None) -> Traversable:
         folder = beside.parent if isinstance(beside, Path) else Path()
         path = folder / name
         if not path.is_file():
-            raise BadScenario("no such scenario file", str(path), "give the path of a TOML file")
+            what = "not a scenario file" if path.exists() else "no such scenario file"
+            raise BadScenario(what, str(path), "give the path of a TOML file")
         return path
     if name not in shipped():
         nearest = get_close_matches(name, shipped(), n=1)
@@ -290,12 +291,17 @@ def _read_with_base(source: Traversable, above: tuple[str, ...]) -> dict[str, An
 
 def _read(source: Traversable) -> dict[str, Any]:
     try:
-        return tomllib.loads(source.read_text(encoding="utf-8"))
+        return tomllib.loads(
+            source.read_text(encoding="utf-8-sig")
+        )  # some editors put a byte-order mark first
     except tomllib.TOMLDecodeError as error:
         raise BadScenario("not valid TOML", f"{source}: {error}", "correct that line") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise BadScenario("the scenario is not UTF-8 text", str(source), "save it as UTF-8") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
         raise BadScenario(
-            "cannot be read as text", f"{source}: {error}", "give a readable UTF-8 file"
+            "can't read the scenario", f"{source} ({reason})", "name a readable TOML file"
         ) from error
 
 

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import re
 import signal
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +19,13 @@ _MOST_CONTACTS = 5_000_000
 _GC_THRESHOLDS = (20_000, 20, 20)  # a webhook makes dozens of short-lived objects, in no circles
 
 
+def _a_number(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
+    """No range keeps out what is neither too small nor too large."""
+    if isnan(value):
+        raise click.BadParameter("nan is no number.")
+    return value
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("scenario", default="election-day")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
@@ -27,6 +35,7 @@ _GC_THRESHOLDS = (20_000, 20, 20)  # a webhook makes dozens of short-lived objec
     type=click.FloatRange(0.01, 1000.0),
     default=1.0,
     show_default=True,
+    callback=_a_number,
     help="Seconds of the market per real second.",
 )
 @click.option(

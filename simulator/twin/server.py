@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from hmac import compare_digest
 from importlib.resources import files
+from os import strerror
 
 import msgspec
 from aiohttp import ClientError, web
@@ -111,8 +112,7 @@ class TwilioServer:
             await web.TCPSite(self._runner, host, port, backlog=1024, reuse_address=True).start()
         except OSError as error:
             await self.stop()
-            taken = "is in use" if error.errno == errno.EADDRINUSE else "cannot be listened to"
-            raise BadScenario(f"port {port} {taken}", f"--port on {host}", "give another port") from error
+            raise _cannot_listen(error, host, port) from error
         self.port = self._runner.addresses[0][1]
 
     def _bring_numbers(self) -> None:
@@ -295,6 +295,16 @@ async def _form(request: web.BaseRequest, query: str) -> Form:
         return Form((await request.read()).decode())
     except UnicodeDecodeError as error:
         raise ApiError(20422, "The body is not UTF-8") from error
+
+
+def _cannot_listen(error: OSError, host: str, port: int) -> BadScenario:
+    if error.errno == errno.EADDRINUSE:
+        return BadScenario(f"port {port} is in use", f"--port on {host}", "give another port")
+    number = error.errno or 0  # below 0 for an unknown host, which has words of its own
+    reason = strerror(number) if number > 0 else error.strerror or str(error)
+    if number == errno.EACCES:
+        return BadScenario(f"can't listen at port {port} ({reason})", "--port", "give one above 1023")
+    return BadScenario(f"can't listen at {host} ({reason})", "--host", "give an address of this machine")
 
 
 def _response(status: int, answer: object, path: str, element: str) -> web.Response:

@@ -122,6 +122,15 @@ def test_every_command_says_which_database_it_speaks_to(
     assert re.fullmatch(rf"database: postgresql://postgres@/\w+ \({config}:2\)", first)
 
 
+def test_a_database_of_our_own_is_said_to_be_where_its_own_setting_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert run("keys", "list", "--set", f"database.data_dir={tmp_path}/file") == 2
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first == f"database: a PostgreSQL of our own in {tmp_path}/file (flag database.data_dir)"
+
+
 @pytest.mark.parametrize(
     "words", [("keys", "create", "a"), ("keys", "list"), ("migrate",), ("serve",), ("serve", "--check")]
 )

@@ -34,6 +34,19 @@ BAD = [
     (["no-such-place"], "no-such-place"),
     (["missing.toml"], "missing.toml"),
     (["broken.toml"], "broken.toml"),
+    (["latin.toml"], "the scenario is not UTF-8 text: latin.toml; save it as UTF-8"),
+    (["folder.toml"], "not a scenario file: folder.toml"),
+    (["/dev/null"], "not a scenario file: /dev/null"),
+    (
+        ["--contacts", "5", "--dsn", ""],
+        "--dsn is not an address: the command line; write it as postgresql://",
+    ),
+    (["--contacts", "5", "--dsn", "mysql://x"], "--dsn is not an address"),
+    (
+        ["--contacts", "5", "--dsn", "postgresql://127.0.0.1:1/x"],
+        "does not answer ([Errno 111] Connect call failed ('127.0.0.1', 1)): --dsn",
+    ),
+    (["--contacts", "5", "--dsn", "postgresql://127.0.0.1:99999/x"], "--dsn; start it, or correct the DSN"),
     (["unknown-key.toml"], "unknown key: unknown-key.toml: volunteers.coutn; did you mean count?"),
     (["no-base.toml"], "missing key"),
     (["campaign-kind.toml"], "nonsense"),
@@ -72,7 +85,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for name, content in FILES.items():
         Path(name).write_text(content, encoding="utf-8")
+    Path("latin.toml").write_text('title = "é"', encoding="latin-1")
+    Path("folder.toml").mkdir()
     return tmp_path
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_byte_order_mark_is_no_mistake() -> None:
+    """As Notepad puts one first."""
+    Path("bom.toml").write_text("base = 'small-town'\n", encoding="utf-8-sig")
+    assert load("bom.toml").name == "bom"
 
 
 @pytest.mark.usefixtures("folder")

@@ -220,5 +220,7 @@ async def test_a_port_in_use_and_a_bad_number_are_said(serve: Serve, server: Twi
     other = TwilioServer(calm(), start_at=START_AT, options=server.options)
     with pytest.raises(BadScenario, match=f"port {server.port} is in use"):
         await other.start(port=server.port)
+    with pytest.raises(BadScenario, match=r"can't listen at 192\.0\.2\.1 \(.+\): --host; give an address"):
+        await other.start("192.0.2.1", port=0)
     with pytest.raises(BadScenario, match="not a US number"):
         await serve(numbers=("+44",))

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from gateway import cli
 from tests.twilio_server.twin import OURS, PATIENCE_S, PERSON, Receiver, Twilio
 
 COMMAND = "from gateway.cli import main; main()"
@@ -49,3 +50,9 @@ async def test_a_message_lives_its_whole_life(
     process.send_signal(signal.SIGTERM)
     _, rest = await asyncio.wait_for(process.communicate(), PATIENCE_S)
     assert (process.returncode, rest.decode()) == (0, "")
+
+
+@pytest.mark.parametrize("speed", ["nan", "0", "-1", "inf", "1e9", "fast"])
+def test_a_speed_that_is_none_is_one_line(speed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["carrier", "--speed", speed]) == cli.BAD_INPUT
+    assert capsys.readouterr().err.startswith("textbank: Invalid value for '--speed'")
