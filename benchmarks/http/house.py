@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from benchmarks.http.at_noon import NOON_WAS_AT
 from benchmarks.http.calls import Answer, Client
 from benchmarks.http.processes import HOST, Child, family_cpu_s, free_port
 from gateway.store.database import Database
@@ -60,6 +62,7 @@ class House:
     def __init__(self, folder: Path, server: EmbeddedServer) -> None:
         self.folder = folder
         self.server = server
+        self.noon = {NOON_WAS_AT: str(time.time())}
         self.carrier: Child
         self.gateway: Child
         self.store: Database
@@ -182,7 +185,7 @@ def _carrier(built: House, speed: float) -> Child:
     built.carrier_url = f"http://{HOST}:{port}"
     arguments = ("carrier", str(WORLD), "--port", str(port), "--contacts", "0", "--instant-answers")
     options = ("--concurrency", "1000", "--speed", f"{speed:g}")
-    built.carrier = Child("carrier", (*AT_NOON, *arguments, *options), built.folder, {})
+    built.carrier = Child("carrier", (*AT_NOON, *arguments, *options), built.folder, built.noon)
     return built.carrier
 
 
@@ -198,6 +201,7 @@ def restarted(built: House) -> Child:
     internal_port = free_port()
     built.internal_url = f"http://{HOST}:{internal_port}"
     environment = {
+        **built.noon,
         "TEXTBANK_DATABASE_DSN": built.server.dsn(),
         "TEXTBANK_HTTP_PORT": port,
         "TEXTBANK_HTTP_INTERNAL_PORT": str(internal_port),
