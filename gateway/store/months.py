@@ -32,6 +32,9 @@ FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 WHERE i.inhparent = $1::text::regclass AND c.relname ~ '_[0-9]+$' ORDER BY month
 """
 
+# A month is kept as its family is: without a log in a rehearsal's database.
+_PERSISTENCE = "SELECT CASE relpersistence WHEN 'u' THEN 'UNLOGGED' ELSE '' END FROM pg_class WHERE oid = $1::text::regclass"
+
 
 async def there(database: Database, family: Sequence[str] = MESSAGES) -> list[int]:
     """The months that have partitions of their own, the earliest first."""
@@ -54,19 +57,19 @@ async def make_ahead(database: Database, now: float) -> list[str]:
 
 
 async def _make(database: Database, family: Sequence[str], month: int) -> bool:
+    kept = await database.fetch_value(_PERSISTENCE, f"{family[0]}_other")
+    lock = f"LOCK TABLE {family[0]} IN SHARE UPDATE EXCLUSIVE MODE"
     try:
-        return await _change(
-            database, [f"LOCK TABLE {family[0]} IN SHARE UPDATE EXCLUSIVE MODE", *_made(family, month)]
-        )
+        return await _change(database, [lock, *_made(family, month, kept)])
     except (asyncpg.InsufficientPrivilegeError, asyncpg.CheckViolationError) as error:
         _log.warning("a month has no partition of its own", month=month, table=family[0], why=error.args[0])
         return False
 
 
-def _made(family: Sequence[str], month: int) -> list[str]:
+def _made(family: Sequence[str], month: int, kept: str) -> list[str]:
     bounds = f"FROM ({first_id(month)}) TO ({first_id(after(month))})"
     return [
-        f"CREATE TABLE IF NOT EXISTS {table}_{month} PARTITION OF {table} FOR VALUES {bounds}"
+        f"CREATE {kept} TABLE IF NOT EXISTS {table}_{month} PARTITION OF {table} FOR VALUES {bounds}"
         f" {_STORAGE.get(table, '')}"
         for table in family
     ]

@@ -9,6 +9,7 @@ import pytest
 from gateway.core.rules.months import after, first_id, month_of
 from gateway.store import claims, conversations, months, receipts, recipients
 from gateway.store.database import Database
+from gateway.store.migrate import make_throwaway
 from gateway.store.receipts import Word
 from tests.store.cluster import Cluster
 from tests.store.guest import ALL_SEQUENCES, READ_AND_WRITE, a_guest, granted
@@ -66,6 +67,13 @@ async def test_this_month_and_the_next_two_are_made_once(database: Database):
         assert made == {f"{table}_other": storage} | {
             f"{table}_{each}": storage for each in (THIS, NEXT, LATER)
         }
+
+
+async def test_a_month_of_a_throwaway_database_has_no_log_either(database: Database):
+    await make_throwaway(database)
+    await months.make_ahead(database, NOW)
+    logged = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relpersistence = 'p' AND relnamespace = 'public'::regnamespace"
+    assert await database.fetch(logged) == []
 
 
 async def test_workers_that_start_together_make_them_once(database: Database):
