@@ -9,7 +9,7 @@ from gateway.core.rules.errors import SubReason
 from gateway.core.rules.safeguards import LANDLINES, NOT_MOBILE, RULES, Facts, Kind, Rule
 from gateway.store.database import Connection, Database, Statements
 from gateway.store.ownership import FencingToken, OwnershipLost
-from gateway.store.rows import as_rows, span
+from gateway.store.rows import as_rows
 
 
 class Claim(msgspec.Struct, gc=False):
@@ -59,7 +59,6 @@ _CHOSEN_AND_FREE = f"""wanted AS (
 ), chosen AS (
     SELECT p.* FROM wanted p
     JOIN messages m ON m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = p.message_id
-      AND m.message_id BETWEEN $9 AND $10
     JOIN queue q ON q.organisation_id = $1 AND q.campaign_id = $2 AND q.message_id = p.message_id
     JOIN conversations v ON v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = p.contact_id
     ORDER BY p.message_id FOR NO KEY UPDATE OF m, v SKIP LOCKED FOR UPDATE OF q SKIP LOCKED
@@ -73,7 +72,6 @@ WITH {chosen}, claimed AS (
     JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id = p.contact_id
     LEFT JOIN conversations v ON v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = p.contact_id
     WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = p.message_id AND m.state = 'queued'
-      AND m.message_id BETWEEN $9 AND $10
       AND {may_go}
       AND EXISTS (SELECT FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2 AND NOT paused
                   AND owner_id = $7 AND owner_epoch = $8)
@@ -112,7 +110,7 @@ async def claim(
     OwnershipLost when the token is not the owner's any more.
     """
     sql = _CLAIM_FREE if skips_locked else _CLAIM
-    asked = (*key, opt_out_scope, as_rows(rows), now, ask_at, *token, *span(rows))
+    asked = (*key, opt_out_scope, as_rows(rows), now, ask_at, *token)
     claimed = await connection.fetch(sql, *asked)
     if not claimed or not claimed[0][0]:
         raise OwnershipLost("another worker took it over")

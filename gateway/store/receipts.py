@@ -7,7 +7,7 @@ import msgspec
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Connection, Database, Statements
 from gateway.store.messages import LEGAL_MOVES
-from gateway.store.rows import as_columns, as_rows, span
+from gateway.store.rows import as_columns, as_rows
 
 
 class Word(msgspec.Struct, gc=False):
@@ -67,7 +67,7 @@ WITH told AS (
         sent_at = coalesce(m.sent_at, to_timestamp(t.sent_at))
     FROM told t
     WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = t.message_id AND m.attempt = t.attempt
-      AND m.message_id BETWEEN $7 AND $8 AND m.state NOT IN ('queued', 'blocked')
+      AND m.state NOT IN ('queued', 'blocked')
     RETURNING m.message_id, m.attempt, OLD.state AS before, NEW.state AS after, t.code, m.contact_id,
               m.number_id, m.segments, m.kind, m.script,
               extract(epoch FROM m.slot_at)::float8 AS slot_at, t.memory_until, t.permanent,
@@ -110,7 +110,6 @@ async def tell(
         as_rows(words),
         LEGAL_MOVES,
         now,
-        *span(words),
     )
     return [Moved(*row) for row in rows]
 

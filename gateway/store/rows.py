@@ -4,7 +4,6 @@ One argument costs the client a tenth of an array a column, and the statement na
 """
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import msgspec
 
@@ -21,14 +20,3 @@ def as_rows(records: Sequence[msgspec.Struct]) -> str:
 def as_columns(keys: Sequence[CampaignKey]) -> tuple[list[int], list[int]]:
     """Campaigns as two arrays, organisations and campaigns, for a statement about several: `unnest($1, $2)`."""
     return [key.organisation_id for key in keys], [key.campaign_id for key in keys]
-
-
-class _OfMessage(Protocol):
-    @property
-    def message_id(self) -> int: ...
-
-
-def span(records: Sequence[_OfMessage]) -> tuple[int, int]:
-    """The lowest and the highest message of some: `BETWEEN` them, a statement opens only their months' partitions."""
-    ids = [each.message_id for each in records]
-    return (min(ids), max(ids)) if ids else (0, 0)

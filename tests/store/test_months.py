@@ -1,4 +1,4 @@
-"""Months' partitions: made ahead, dropped whole, and a statement that names messages opens no others."""
+"""Months' partitions: made ahead, and dropped whole."""
 
 import asyncio
 import re
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from gateway.core.rules.months import after, first_id, month_of
-from gateway.store import claims, conversations, months, receipts, recipients
+from gateway.store import conversations, months, receipts, recipients
 from gateway.store.database import Database
 from gateway.store.migrate import make_throwaway
 from gateway.store.receipts import Word
@@ -186,23 +186,6 @@ async def _plan(database: Database, sql: str, types: str, arguments: str) -> str
         plan = await connection.fetch(f"EXPLAIN (COSTS off) EXECUTE hot ({arguments})")
         await connection.execute("DEALLOCATE hot")
     return "\n".join(row[0] for row in plan)
-
-
-def _opened(plan: str) -> set[str]:
-    """The messages' partitions that a plan opens."""
-    return set(re.findall(r" on (messages_\w+)", plan))
-
-
-async def test_a_statement_about_messages_opens_their_months_alone(database: Database):
-    await months.make_ahead(database, NOW)
-    low, high = first_id(NEXT) + 1, first_id(NEXT) + 99
-    tell = "bigint, bigint, bigint, json, text[], float8, bigint, bigint"
-    plan = await _plan(database, receipts._TELL, tell, f"1, 1, 1, '[]', '{{}}', 0, {low}, {high}")
-    assert _opened(plan) == {f"messages_{NEXT}"}
-    claiming = "bigint, bigint, bigint, json, float8, float8, bigint, bigint, bigint, bigint"
-    both = f"1, 1, 1, '[]', 0, 0, 1, 1, {first_id(THIS)}, {high}"
-    plan = await _plan(database, claims._CLAIM, claiming, both)
-    assert _opened(plan) == {f"messages_{THIS}", f"messages_{NEXT}"}
 
 
 async def test_recent_texts_are_looked_for_in_their_months(database: Database):
