@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-_PR_SET_CHILD_SUBREAPER = 36  # prctl(2): a server that leaves its parent is ours, and its time counted
+_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 _REHEARSE = "import sys; from gateway.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
@@ -38,7 +38,7 @@ class Used(NamedTuple):
 
 def rehearse(tree: Path, scenario: str, contacts: int) -> Used:
     """One run of the tree's own code. RuntimeError when it gives no result."""
-    before = _children_s()
+    before = children_s()
     words = ("rehearse", scenario, "--contacts", str(contacts), "--seed", "1", "--json")
     with tempfile.TemporaryDirectory(prefix="textbank-turns-") as folder:
         _register(tree, Path(folder))
@@ -51,11 +51,11 @@ def rehearse(tree: Path, scenario: str, contacts: int) -> Used:
             text=True,
             check=False,
         )
-    _reap()
+    reap()
     if not done.stdout:
         raise RuntimeError(f"{tree} gave no result: {done.stderr[-500:]}")
     python_s: float = json.loads(done.stdout)["cpu_seconds"]
-    return Used(python_s, _children_s() - before - python_s)
+    return Used(python_s, children_s() - before - python_s)
 
 
 def _register(tree: Path, folder: Path) -> None:
@@ -71,12 +71,18 @@ def _register(tree: Path, folder: Path) -> None:
     (metadata / "entry_points.txt").write_text("\n".join(groups))
 
 
-def _children_s() -> float:
+def be_reaper() -> None:
+    """A server that leaves its parent is a child of this process, which counts its time."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def children_s() -> float:
+    """Processor seconds of all children that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
-def _reap() -> None:
+def reap() -> None:
     """Until whatever the run left behind has ended."""
     try:
         while True:
@@ -94,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--contacts", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args(arguments)
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    be_reaper()
     trees = [tree.resolve() for tree in asked.trees]
     found: dict[Path, list[Used]] = {tree: [] for tree in trees}
     for nth in range(asked.rounds):

@@ -197,7 +197,15 @@ def run(env: simpy.Environment, work: Callable[["VirtualLoop"], Coroutine[Any, A
     with asyncio.Runner(loop_factory=lambda: VirtualLoop(env)) as runner:
         loop = runner.get_loop()
         assert isinstance(loop, VirtualLoop)
-        return runner.run(_interruptible(work(loop)))
+        found: list[Value] = []
+
+        async def keep() -> None:
+            found.append(await _interruptible(work(loop)))
+
+        runner.run(
+            keep()
+        )  # whatever its task returned would be put into words, tables and all, by `signal.getsignal`
+        return found[0]
 
 
 async def _interruptible(work: Coroutine[Any, Any, Value]) -> Value:
