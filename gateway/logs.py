@@ -104,9 +104,16 @@ def _unquote(raised: traceback.TracebackException) -> None:
         if each is None:
             continue
         said: Any = each
-        if not str(each.exc_type.__module__).startswith("gateway."):
+        if not _class_name(each).startswith("gateway."):
             said._str = _QUOTED.sub(lambda found: found["name"] or "•••", str(said._str))
         waiting += [each.__cause__, each.__context__, *(each.exceptions or ())]
+
+
+def _class_name(told: traceback.TracebackException) -> str:
+    """With its module, but for Python's own."""
+    if sys.version_info >= (3, 13):
+        return told.exc_type_str
+    return f"{told.exc_type.__module__}.{told.exc_type.__qualname__}"
 
 
 def unhandled(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

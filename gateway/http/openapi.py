@@ -10,7 +10,7 @@ import msgspec
 from gateway.http.access import Role
 from gateway.http.bodies import JSON
 from gateway.http.operations import OPERATIONS, Operation
-from gateway.http.problems import Problem
+from gateway.http.problems import Problem, title_of
 from gateway.http.records import MOST_ROWS
 
 _PROBLEM: Final = "application/problem+json"
@@ -92,7 +92,7 @@ def _responses(operation: Operation, schemas: dict[Any, Json]) -> Iterator[tuple
             content[JSON] = {"schema": schemas[given]}
         if status in operation.refuses or status in denied:
             content[_PROBLEM] = {"schema": schemas[Problem]}
-        yield str(int(status)), {"description": HTTPStatus(status).phrase, "content": content}
+        yield str(int(status)), {"description": title_of(HTTPStatus(status)), "content": content}
 
 
 def _role(role: Role) -> str:

@@ -20,6 +20,14 @@ CLIENT_GONE = 499  # nginx's number for it: for the log and the metrics, nobody 
 _log = structlog.get_logger("textbank.http")
 
 
+_RENAMED = {413: "Content Too Large", 422: "Unprocessable Content"}  # RFC 9110; Python has them since 3.13
+
+
+def title_of(status: HTTPStatus) -> str:
+    """The status in words, the same from every Python."""
+    return _RENAMED.get(status.value, status.phrase)
+
+
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     """An RFC 9457 body: `title` is the status in words, `detail` what, where, and what to do."""
 
@@ -47,7 +55,7 @@ class Refusal(Exception):
 
 
 def answer(status: HTTPStatus, detail: str, headers: dict[str, str] | None = None) -> web.Response:
-    problem = Problem(status.phrase, status.value, detail)
+    problem = Problem(title_of(status), status.value, detail)
     return web.Response(
         status=status.value,
         body=msgspec.json.encode(problem),

@@ -1,11 +1,13 @@
 """What clients and probes take for granted of an HTTP API."""
 
 import asyncio
+from http import HTTPStatus
 
 import pytest
 from yarl import URL
 
 from gateway.http.openapi import document
+from gateway.http.problems import title_of
 from tests.http.house import CAMPAIGN, House
 from tests.http.signing_provider import PATIENCE_S
 
@@ -68,3 +70,11 @@ def test_the_description_names_its_server_and_every_operation_once() -> None:
     assert [server["url"] for server in described["servers"]] == ["/"]
     names = [each["operationId"] for path in described["paths"].values() for each in path.values()]
     assert len(names) == len(set(names)) > 10
+
+
+@pytest.mark.parametrize(
+    ("status", "title"), [(413, "Content Too Large"), (422, "Unprocessable Content"), (404, "Not Found")]
+)
+def test_a_status_has_the_same_words_on_every_python(status: int, title: str) -> None:
+    """Those of RFC 9110: Python 3.13 renamed its own."""
+    assert title_of(HTTPStatus(status)) == title
