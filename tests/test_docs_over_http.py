@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import shlex
 import shutil
@@ -220,6 +221,26 @@ def test_nginx_takes_its_file(tmp_path: Path) -> None:
         timeout=60,
     )
     assert "syntax is ok" in checked.stderr
+
+
+@pytest.mark.skipif(shutil.which("caddy") is None, reason="no caddy here")
+def test_caddy_takes_its_file(tmp_path: Path) -> None:
+    version = subprocess.check_output(["caddy", "version"], text=True).lstrip("v")
+    old = tuple(map(int, re.findall(r"\d+", version)[:2])) < (2, 7)
+    site = (DEPLOY / "Caddyfile").read_text(encoding="utf-8")
+    assert "this\n\t\t# line is `buffer_requests`.\n\t\trequest_buffers 1MiB\n" in site
+    (tmp_path / "Caddyfile").write_text(
+        site.replace("request_buffers 1MiB", "buffer_requests") if old else site
+    )
+    checked = subprocess.run(
+        ["caddy", "validate", "--adapter", "caddyfile", "--config", str(tmp_path / "Caddyfile")],
+        env={**os.environ, "HOME": str(tmp_path)},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (checked.returncode, "Valid configuration" in checked.stdout) == (0, True), checked.stderr
 
 
 def test_the_container_copies_what_there_is_and_all_that_is_installed() -> None:
