@@ -23,8 +23,9 @@ from docs.generate.twin import FAULTS, TABLE_MEANINGS
 from gateway import cli, config, config_reference
 from gateway.core.rules.registration import Registration, limits
 from gateway.http.bodies import MOST_BYTES
-from gateway.http.operations import OPERATIONS
-from gateway.http.records import NewCampaign, SingleMessage
+from gateway.http.campaigns import NewCampaign
+from gateway.http.sending import SingleMessage
+from gateway.http.server import OPERATIONS
 from gateway.http.uploads import MOST_CSV_BYTES
 from gateway.metrics import FAMILIES
 from gateway.providers.twilio.webhooks import INBOUND_PATH, STATUS_PATH

@@ -6,6 +6,7 @@ from typing import Any
 
 from docs.generate.tables import code, table
 from gateway.http.openapi import document
+from gateway.http.server import OPERATIONS
 
 Json = dict[str, Any]
 _PROBLEM = "[Problem](#problem)"
@@ -13,7 +14,7 @@ _PROBLEM = "[Problem](#problem)"
 
 @cache
 def _document() -> Json:
-    return document("")
+    return document("", OPERATIONS)
 
 
 def operations() -> str:

@@ -1,29 +1,123 @@
 """Campaigns over the API: make, list, pause."""
 
 from http import HTTPStatus
+from typing import Annotated, Final
 
 import msgspec
 from aiohttp import web
+from msgspec import Meta, Struct
 
-from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignSettings
 from gateway.core.rules.errors import BadInput
 from gateway.core.rules.registration import limits
 from gateway.core.sending.numbers import NumberPool
 from gateway.core.sending.pacing import Pacer
-from gateway.http.access import Grant
+from gateway.http.access import Grant, Role
 from gateway.http.bodies import decoded, json_answer, json_body
 from gateway.http.known_campaigns import KnownCampaigns
+from gateway.http.operations import Operation
 from gateway.http.parts import Parts
 from gateway.http.problems import Refusal
 from gateway.http.reading import campaign_of
-from gateway.http.records import CampaignChange, CampaignList, CampaignView, NewCampaign
+from gateway.http.records import Id, Name
 from gateway.pipeline.campaigns import Campaign
 from gateway.store import campaigns, organisations
 from gateway.store.campaigns import CampaignRow
 from gateway.store.ids import Ids
 
+Scope = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+class NewCampaign(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A campaign; without an id it gets one.
+
+    `opt_out_scope`: campaigns of one organisation with the same number honour each other's opt-outs (C5); without
+    it the campaign's are its own, 0 is the whole organisation.
+    """
+
+    name: Name
+    campaign_id: Id | None = None
+    organisation_id: Id = DEFAULT_ORGANISATION
+    opt_out_scope: Scope | None = None
+    settings: CampaignSettings = CampaignSettings()
+    paused: bool = False
+
+
+class CampaignChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Pauses a campaign or lets it go on: while paused nothing is admitted and nothing handed over.
+
+    `settings` take the place of all that were there; they are in force within two seconds, also for what waits.
+    """
+
+    paused: bool | None = None
+    settings: CampaignSettings | None = None
+
+
+class CampaignView(Struct, frozen=True, kw_only=True):
+    """A campaign and its settings. `waits_because`: why no worker could take it up yet; it is tried again."""
+
+    campaign_id: int
+    organisation_id: int
+    name: str
+    opt_out_scope: int
+    paused: bool
+    settings: CampaignSettings
+    waits_because: str | None = None
+
+
+class CampaignList(Struct, frozen=True):
+    """The campaigns that the key may see."""
+
+    campaigns: list[CampaignView]
+
+
 _new = msgspec.json.Decoder(NewCampaign)
 _change = msgspec.json.Decoder(CampaignChange)
+
+OPERATIONS: Final = (
+    Operation(
+        method="POST",
+        path="/v1/campaigns",
+        handler="campaigns.create",
+        summary="Make a campaign.",
+        role=Role.ADMIN,
+        tag="campaigns",
+        takes=NewCampaign,
+        gives={HTTPStatus.CREATED: CampaignView},
+        refuses=(400, 409, 413, 415, 422, 503),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/campaigns",
+        handler="campaigns.show_all",
+        summary="The campaigns that the key may see.",
+        role=Role.READER,
+        tag="campaigns",
+        gives={HTTPStatus.OK: CampaignList},
+        refuses=(503,),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/campaigns/{campaign_id}",
+        handler="campaigns.show",
+        summary="A campaign and its settings.",
+        role=Role.READER,
+        tag="campaigns",
+        gives={HTTPStatus.OK: CampaignView},
+        refuses=(404, 503),
+    ),
+    Operation(
+        method="PATCH",
+        path="/v1/campaigns/{campaign_id}",
+        handler="campaigns.change",
+        summary="Pause a campaign, let it go on, or give it other settings.",
+        role=Role.ADMIN,
+        tag="campaigns",
+        takes=CampaignChange,
+        gives={HTTPStatus.OK: CampaignView},
+        refuses=(400, 404, 413, 415, 422, 503),
+    ),
+)
 
 
 class CampaignDesk:

@@ -6,13 +6,68 @@ metrics, are told behind the house's own door.
 
 import asyncio
 from http import HTTPStatus
+from typing import Final, Literal
 
 from aiohttp import web
+from msgspec import Struct
 
 from gateway.http.bodies import json_answer
+from gateway.http.operations import PLAIN, Operation
 from gateway.http.parts import Parts
 from gateway.http.readiness import OK
-from gateway.http.records import Health
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """Whether this worker can work, and each part's word."""
+
+    status: Literal["ok", "unavailable"]
+    parts: dict[str, str] = {}
+
+
+_ALIVE: Final = Operation(
+    method="GET",
+    path="/livez",
+    handler="health.alive",
+    summary="This worker lives. /healthz is the same.",
+    role=None,
+    tag="health",
+    gives={HTTPStatus.OK: Health},
+)
+OPERATIONS: Final = (
+    _ALIVE,
+    Operation(
+        method="GET",
+        path="/readyz",
+        handler="health.ready",
+        summary="This worker can work: the database and the provider answer, and it is not stopping.",
+        role=None,
+        tag="health",
+        gives={HTTPStatus.OK: Health, HTTPStatus.SERVICE_UNAVAILABLE: Health},
+    ),
+)
+
+INTERNAL: Final = (
+    _ALIVE,
+    Operation(
+        method="GET",
+        path="/readyz",
+        handler="health.ready_in_detail",
+        summary="This worker can work, and each part's word about that.",
+        role=None,
+        tag="health",
+        gives={HTTPStatus.OK: Health, HTTPStatus.SERVICE_UNAVAILABLE: Health},
+    ),
+    Operation(
+        method="GET",
+        path="/metrics",
+        handler="health.metrics",
+        summary="Metrics in Prometheus' text format.",
+        role=None,
+        tag="health",
+        gives={HTTPStatus.OK: PLAIN},
+    ),
+)
+"""What only the house reaches: on a listener of its own."""
 
 
 class HealthDesk:

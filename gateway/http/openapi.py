@@ -1,6 +1,6 @@
-"""The OpenAPI 3.1 document, made from the table of operations and the records' types, and a page of it."""
+"""The OpenAPI 3.1 document, made from the operations and the records' types, and a page of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from http import HTTPStatus
 from typing import Any, Final
@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.http.access import Role
 from gateway.http.bodies import JSON
-from gateway.http.operations import OPERATIONS, Operation
+from gateway.http.operations import Operation
 from gateway.http.problems import Problem, title_of
 from gateway.http.records import MOST_ROWS
 
@@ -22,19 +22,19 @@ _ABOUT: Final = (
 Json = dict[str, Any]
 
 
-def document(version: str) -> Json:
+def document(version: str, operations: Sequence[Operation]) -> Json:
     """The OpenAPI 3.1 document as JSON values."""
-    types = [Problem, *_types()]
+    types = [Problem, *_types(operations)]
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     by_type = dict(zip(types, schemas, strict=True))
     paths: dict[str, Json] = {}
-    for operation in OPERATIONS:
+    for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, by_type)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Textbank", "version": version, "description": _ABOUT},
         "servers": [{"url": "/", "description": "the gateway that serves this document"}],
-        "tags": [{"name": name} for name in dict.fromkeys(each.tag for each in OPERATIONS)],
+        "tags": [{"name": name} for name in dict.fromkeys(each.tag for each in operations)],
         "paths": paths,
         "components": {
             "schemas": components,
@@ -45,9 +45,9 @@ def document(version: str) -> Json:
     }
 
 
-def _types() -> list[Any]:
+def _types(operations: Sequence[Operation]) -> list[Any]:
     """Every record that an operation takes or gives, once."""
-    named = [kind for each in OPERATIONS for kind in (each.takes, *each.gives.values())]
+    named = [kind for each in operations for kind in (each.takes, *each.gives.values())]
     return list(dict.fromkeys(kind for kind in named if isinstance(kind, type)))
 
 

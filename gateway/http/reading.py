@@ -3,24 +3,126 @@
 import math
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Final
 
 import msgspec
 from aiohttp import web
+from msgspec import Struct
 
 from gateway.core.sending.numbers import Number, NumberPool
 from gateway.core.sending.pacing import Pacer
-from gateway.http.access import Grant
+from gateway.http.access import Grant, Role
 from gateway.http.bodies import json_answer, path_id
 from gateway.http.known_campaigns import KnownCampaigns
+from gateway.http.operations import Operation
 from gateway.http.parts import Parts
 from gateway.http.problems import Refusal
-from gateway.http.records import NumberList, NumberView, RegistrationView
-from gateway.http.story import message_view, story_of
+from gateway.http.story import Message, Story, message_view, story_of
 from gateway.pipeline.campaigns import Campaign
 from gateway.store import numbers, stories
 from gateway.store.numbers import NumberRow
 
 _LARGEST = 2**63 - 1
+
+
+class NumberView(Struct, frozen=True, kw_only=True):
+    """A number of the pool (C7); `conversations` is how many people know us by it.
+
+    `provisioning`: it waits until `settles_at`, and is tried again then. `is_proved`: carriers know it.
+    `refused_with`: the code with which they last refused it as unknown (30034, 30035).
+    """
+
+    number_id: int
+    phone: str
+    area_code: str
+    state: str
+    bought_because: str
+    provider_sid: str
+    conversations: int
+    new_conversations_in_turn: int
+    errors: int
+    quarantines: int
+    bought_at: float | None
+    settles_at: float | None
+    is_proved: bool
+    refused_with: int | None
+    last_used_at: float | None
+    moved_to: int | None
+
+
+class NumberList(Struct, frozen=True, kw_only=True):
+    """A campaign's number pool, and how many numbers its registration allows.
+
+    Retired numbers count, since they stay in the registered campaign. `nothing_bought_because`: `unregistered`
+    (carriers say 30034), `budget` (`bought_lately`, within 24 hours, of `purchases_per_day`), `pool_is_full`; null:
+    numbers are bought as they are needed.
+    """
+
+    most_numbers: int
+    bought_lately: int
+    purchases_per_day: int
+    nothing_bought_because: str | None
+    numbers: list[NumberView]
+
+
+class RegistrationView(Struct, frozen=True, kw_only=True):
+    """What was registered and what the carriers grant for it, in segments per second; null: no limit."""
+
+    sender: str
+    brand_kind: str
+    campaign_kind: str
+    score: int | None
+    verified: bool
+    total_per_s: float | None
+    number_per_s: float | None
+    carrier_per_s: dict[str, float | None]
+    small_carrier_number_per_s: float | None
+    tmobile_daily_segments: int | None
+    most_numbers: int
+
+
+OPERATIONS: Final = (
+    Operation(
+        method="GET",
+        path="/v1/messages/{campaign_id}/{message_id}",
+        handler="reading.message",
+        summary="A message as it stands.",
+        role=Role.READER,
+        tag="messages",
+        gives={HTTPStatus.OK: Message},
+        refuses=(404, 503),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/messages/{campaign_id}/{message_id}/story",
+        handler="reading.story",
+        summary="A message's life in words: every check, wait, number choice, attempt, receipt and cent.",
+        role=Role.READER,
+        tag="messages",
+        gives={HTTPStatus.OK: Story},
+        refuses=(404, 503),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/campaigns/{campaign_id}/numbers",
+        handler="reading.numbers",
+        summary="The campaign's number pool.",
+        role=Role.READER,
+        tag="campaigns",
+        gives={HTTPStatus.OK: NumberList},
+        refuses=(404, 503),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/campaigns/{campaign_id}/registration",
+        handler="reading.registration",
+        summary="What is registered with the carriers, and the rates they grant for it.",
+        role=Role.READER,
+        tag="campaigns",
+        gives={HTTPStatus.OK: RegistrationView},
+        refuses=(404, 503),
+    ),
+)
 
 
 class Reading:

@@ -4,33 +4,26 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import structlog
 from aiohttp import web
+from msgspec import Meta, Struct
 
 from gateway.core.rules.errors import SubReason, consequence
 from gateway.core.rules.lifecycle import State
 from gateway.core.rules.safeguards import Kind, Request
 from gateway.core.text.phone import PhoneFault, parse
-from gateway.http.access import Grant
+from gateway.http.access import Grant, Role
 from gateway.http.batch_keys import BatchKeys, Entered, Keys
 from gateway.http.bodies import MOST_BYTES, SMALL_BYTES, check_text, decoded, fault_in, json_answer, json_body
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.load import Load
+from gateway.http.operations import Operation
 from gateway.http.parts import Parts
 from gateway.http.problems import RETRY_AFTER_S, Refusal
-from gateway.http.records import (
-    LONGEST_KEY,
-    MOST_ROWS,
-    Batch,
-    BatchEnvelope,
-    BatchResult,
-    NewMessage,
-    Result,
-    SingleMessage,
-)
+from gateway.http.records import LONGEST_KEY, MOST_ROWS, Id, NewMessage, Result
 from gateway.http.rows import Rows
 from gateway.http.shedding import place
 from gateway.http.turns import Floor, Turns
@@ -43,13 +36,75 @@ from gateway.store.troubles import DatabaseAway
 PATIENCE_S: Final = 10.0  # longer than a slow database takes; a client would rather repeat
 _KINDS: Final = {"initial": Kind.INITIAL, "reply": Kind.REPLY}
 _SUB_REASONS: Final = {each.value: each for each in SubReason}
+_log = structlog.get_logger("textbank.sending")
+
+
+class SingleMessage(NewMessage, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A text of a campaign to one of its contacts."""
+
+    campaign_id: Id
+
+
+class Batch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Texts of one campaign; each row stands or falls by itself."""
+
+    campaign_id: Id
+    messages: Annotated[list[NewMessage], Meta(min_length=1, max_length=MOST_ROWS)]
+
+
+class BatchEnvelope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A batch without its rows, which are read one by one: they are many, or one of them is bad."""
+
+    campaign_id: Id
+    messages: tuple[()]
+
+
+class BatchResult(Struct, frozen=True, kw_only=True):
+    """One result a row, in the order of the rows; the three counts add up to their number."""
+
+    accepted: int
+    blocked: int
+    rejected: int
+    results: list[Result]
+
+
 _single = msgspec.json.Decoder(SingleMessage)
 _batch = msgspec.json.Decoder(Batch)
 _envelope = msgspec.json.Decoder(BatchEnvelope)
 _row = msgspec.json.Decoder(NewMessage)
-_log = structlog.get_logger("textbank.sending")
-
 Row = NewMessage | Result  # a Result: rejected already
+
+_KEY_HEADER: Final = {
+    "Idempotency-Key": "A repeat with the same key gets the first one's status and body and sends nothing; other "
+    "parameters are 422, a first that is under way 409. For a batch each row without a key of its own gets this one, "
+    "a colon and its place."
+}
+OPERATIONS: Final = (
+    Operation(
+        method="POST",
+        path="/v1/messages",
+        handler="sending.one",
+        summary="Send one text. Answers once it is durable, admitted or blocked by a safeguard.",
+        role=Role.SENDER,
+        tag="messages",
+        takes=SingleMessage,
+        gives={HTTPStatus.ACCEPTED: Result},
+        refuses=(400, 404, 409, 413, 415, 422, 503),
+        headers=_KEY_HEADER,
+    ),
+    Operation(
+        method="POST",
+        path="/v1/messages:batch",
+        handler="sending.many",
+        summary="Send many texts of one campaign; each row stands or falls by itself.",
+        role=Role.SENDER,
+        tag="messages",
+        takes=Batch,
+        gives={HTTPStatus.ACCEPTED: BatchResult, HTTPStatus.UNPROCESSABLE_ENTITY: BatchResult},
+        refuses=(400, 404, 409, 413, 415, 422, 503),
+        headers=_KEY_HEADER,
+    ),
+)
 
 
 class Sending:

@@ -1,14 +1,16 @@
-"""The door put together: one aiohttp application from the table of operations and the providers' webhooks."""
+"""The door put together: one aiohttp application from the resources' operations and the providers' webhooks."""
 
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
+from typing import Final
 
 import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from gateway.http import campaigns, health, reading, sending, uploads
 from gateway.http.access import Grant
 from gateway.http.access_log import AccessLog
 from gateway.http.bodies import INTAKE, JSON, MOST_BYTES_AT_ONCE
@@ -18,7 +20,7 @@ from gateway.http.intake import Intake, release
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.load import Load
 from gateway.http.openapi import document, page
-from gateway.http.operations import INTERNAL, OPERATIONS, Operation
+from gateway.http.operations import Operation
 from gateway.http.parts import Parts, WebhookDoor
 from gateway.http.problems import CLIENT_GONE, Handler, explained
 from gateway.http.reading import Reading
@@ -28,6 +30,15 @@ from gateway.http.turns import Floor
 from gateway.http.uploads import Uploads
 from gateway.http.webhooks import Webhooks
 from gateway.metrics import Metrics
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    *sending.OPERATIONS,
+    *campaigns.OPERATIONS,
+    *uploads.OPERATIONS,
+    *reading.OPERATIONS,
+    *health.OPERATIONS,
+)
+"""The whole API: what each resource's file declares."""
 
 Keyed = Callable[[web.Request, Grant], Awaitable[web.StreamResponse]]
 
@@ -59,7 +70,7 @@ def application(
 def internal_application(parts: Parts) -> web.Application:
     """What only the house reaches: health in detail and metrics. It is no part of the access log."""
     app = _application(parts, None)
-    _add_operations(app, parts, INTERNAL, {"health": HealthDesk(parts)})
+    _add_operations(app, parts, health.INTERNAL, {"health": HealthDesk(parts)})
     return app
 
 
@@ -146,7 +157,7 @@ def _unless_known(request: web.Request, response: web.StreamResponse) -> web.Str
 
 
 def _pages(version: str) -> list[web.RouteDef]:
-    described = document(version)
+    described = document(version, OPERATIONS)
     encoded, text = msgspec.json.encode(described), page(described)
 
     async def openapi(_request: web.Request) -> web.Response:

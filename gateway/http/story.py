@@ -5,15 +5,16 @@ such a chapter stands where it belongs, with the time of the one it follows from
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Literal
+
+from msgspec import Struct
 
 from gateway.core.rules.errors import Consequence, SubReason, billed, consequence
 from gateway.core.rules.lifecycle import TERMINAL, State
 from gateway.core.rules.registration import Limits
 from gateway.core.rules.safeguards import RULES, Kind
 from gateway.core.text.localities import Nearness, nearness
-from gateway.core.text.segments import cost_usd, measure
-from gateway.http.records import Chapter, Message, Story
+from gateway.core.text.segments import Encoding, cost_usd, measure
 from gateway.store.stories import Facts, MessageFacts, PastAttempt
 
 _SUB_REASONS: Final = {each.value: each for each in SubReason}
@@ -27,6 +28,58 @@ _STANDS: Final = {
     State.SENT: "The provider has it; the carrier's receipt has not come, and may never.",
     State.UNKNOWN: "The answer was lost: the provider will be asked, and it is not sent again meanwhile.",
 }
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """A message as it stands; times are Unix seconds, null: not yet."""
+
+    campaign_id: int
+    message_id: int
+    contact_id: int
+    to: str | None
+    sent_from: str | None
+    kind: str
+    action_id: int | None
+    sender_id: int | None
+    script: str | None
+    body: str
+    media_urls: list[str]
+    segments: int
+    encoding: Encoding
+    state: str
+    code: int | None
+    reason: str | None
+    explanation: str | None
+    attempt: int
+    provider_sid: str | None
+    cost_usd: float
+    requested_at: float
+    not_after: float | None
+    due_at: float | None
+    slot_at: float | None
+    accepted_at: float | None
+    sent_at: float | None
+    final_at: float | None
+
+
+class Chapter(Struct, frozen=True):
+    """One thing that happened to a message, and when (Unix seconds)."""
+
+    at: float
+    what: Literal[
+        "requested", "check", "wait", "number", "attempt", "receipt", "inbound", "opt_out", "cost", "now"
+    ]
+    words: str
+
+
+class Story(Struct, frozen=True, kw_only=True):
+    """A message's whole life in words, in order."""
+
+    campaign_id: int
+    message_id: int
+    state: str
+    cost_usd: float
+    story: list[Chapter]
 
 
 def message_view(facts: MessageFacts, limits: Limits) -> Message:

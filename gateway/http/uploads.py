@@ -6,15 +6,16 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import structlog
 from aiohttp import web
+from msgspec import Meta, Struct
 
 from gateway.core.rules.errors import BadInput
 from gateway.core.text.phone import PhoneFault, parse
-from gateway.http.access import Grant
+from gateway.http.access import Grant, Role
 from gateway.http.bodies import (
     JSON,
     MOST_BYTES,
@@ -27,17 +28,11 @@ from gateway.http.bodies import (
 )
 from gateway.http.intake import Body
 from gateway.http.known_campaigns import KnownCampaigns
+from gateway.http.operations import Operation
 from gateway.http.parts import Parts
 from gateway.http.problems import Refusal
 from gateway.http.reading import campaign_of
-from gateway.http.records import (
-    MOST_ROWS,
-    Contacts,
-    ContactsEnvelope,
-    NewContact,
-    NewContacts,
-    RejectedRow,
-)
+from gateway.http.records import MOST_ROWS, Cell, Name
 from gateway.http.rows import Rows
 from gateway.http.turns import Floor, Turns
 from gateway.p2p.contact_rows import contact_of, hours_group_of
@@ -56,10 +51,82 @@ SLOWEST_PIECE_S: Final = 30.0
 LIST_RETRY_AFTER_S: Final = "10"
 MOST_REJECTS_TOLD: Final = 10_000
 _ROWS_A_STATEMENT: Final = 2_000
+_log = structlog.get_logger("textbank.contacts")
+
+
+class NewContact(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person; `phone` as typed, `zip` and `state` narrow the lawful hours (C1)."""
+
+    phone: Annotated[str, Meta(max_length=120)]
+    first_name: Cell = ""
+    last_name: Cell = ""
+    email: Cell = ""
+    zip: Annotated[str, Meta(max_length=10)] = ""
+    state: Annotated[str, Meta(max_length=2)] = ""
+    line_type: Cell | None = None
+    carrier: Cell | None = None
+    fields: Annotated[dict[Name, Cell], Meta(max_length=100)] = {}
+
+
+class NewContacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """People of a campaign, one row a person."""
+
+    contacts: Annotated[list[NewContact], Meta(min_length=1, max_length=MOST_ROWS)]
+
+
+class ContactsEnvelope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An upload without its rows, which are read one by one, because they are many."""
+
+    contacts: tuple[()]
+
+
+class RejectedRow(Struct, frozen=True, kw_only=True):
+    """A row that was not used: its line in the CSV, or its place among the rows of JSON from 1; which column, and why."""
+
+    line: int
+    column: str
+    reason: str
+    text: str
+
+
+class Contacts(Struct, frozen=True, kw_only=True):
+    """What became of an upload: `new` are stored, `known` were there before.
+
+    `rejected` counts by reason, `rejects` are the first 10,000 of these rows. Rows given as JSON have their contact
+    ids in order, null for a rejected one. `columns`, `ignored` and `warnings` are a CSV's: what each header was taken
+    for, which were taken for nothing, and what its owner should know.
+    """
+
+    rows: int
+    new: int
+    known: int
+    rejected: dict[str, int]
+    contact_ids: list[int | None] = []
+    rejects: list[RejectedRow] = []
+    columns: dict[str, str] = {}
+    ignored: list[str] = []
+    warnings: list[str] = []
+
+
 _rows = msgspec.json.Decoder(NewContacts)
 _envelope = msgspec.json.Decoder(ContactsEnvelope)
 _row = msgspec.json.Decoder(NewContact)
-_log = structlog.get_logger("textbank.contacts")
+
+OPERATIONS: Final = (
+    Operation(
+        method="POST",
+        path="/v1/campaigns/{campaign_id}/contacts",
+        handler="uploads.contacts",
+        summary="Upload contacts: a CSV with a header row, or rows of JSON. A phone the campaign has keeps its row.",
+        role=Role.SENDER,
+        tag="campaigns",
+        takes=NewContacts,
+        also_takes=CSV,
+        gives={HTTPStatus.OK: Contacts},
+        refuses=(400, 404, 413, 415, 422, 502, 503),
+        query={"look_up": "Ask the provider for each phone's line type and carrier; it bills for that."},
+    ),
+)
 
 
 class Uploads:

@@ -11,12 +11,12 @@ from schemathesis.checks import CHECKS
 
 from gateway.http.access import Role
 from gateway.http.openapi import document
-from gateway.http.operations import OPERATIONS
+from gateway.http.server import OPERATIONS
 from tests.http.house import a_house
 from tests.http.signing_provider import PATIENCE_S
 from tests.store.cluster import Cluster
 
-SCHEMA = schemathesis.openapi.from_dict(document("0"))
+SCHEMA = schemathesis.openapi.from_dict(document("0", OPERATIONS))
 EXAMPLES = 15
 AS_DOCUMENTED = CHECKS.get_by_names(
     [

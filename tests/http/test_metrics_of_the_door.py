@@ -3,8 +3,7 @@
 import pytest
 
 from gateway.core.rules.campaign import CampaignKey
-from gateway.http.operations import OPERATIONS
-from gateway.http.server import application, internal_application
+from gateway.http.server import OPERATIONS, application, internal_application
 from gateway.metrics import ROUTES
 from gateway.serve import webhook_doors
 from gateway.upkeep.headcount import Headcount

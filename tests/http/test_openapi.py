@@ -5,10 +5,10 @@ import re
 from typing import Any
 
 from gateway.http.openapi import document, page
-from gateway.http.operations import OPERATIONS
+from gateway.http.server import OPERATIONS
 from tests.http.house import House
 
-DOCUMENT = document("1.2.3")
+DOCUMENT = document("1.2.3", OPERATIONS)
 
 
 def references(node: Any) -> set[str]:
