@@ -126,7 +126,7 @@ class Gateway:
             window_s=windows.inbound_s,
             max_rows=windows.max_rows,
             settling=settling,
-            changed=quiet.changed,
+            watch=quiet,
             confirm=self.confirmations.confirm if self.confirmations is not None else None,
         )
         self.recovery = Recovery(

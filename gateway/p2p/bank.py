@@ -1,6 +1,7 @@
 """The text bank as a volunteer meets it: claim a bucket, send, answer, opt out (F178, F210, F111, F123)."""
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -10,7 +11,7 @@ from gateway.clock import Clock
 from gateway.core.rules.hours import Open, verdict
 from gateway.core.rules.safeguards import Kind, Request
 from gateway.core.text.scripts import Script, compile_script, draw
-from gateway.p2p.quiet_inboxes import QuietInboxes
+from gateway.p2p.quiet_inboxes import Nothing, QuietInboxes
 from gateway.pipeline.admission import Admission, Outcome
 from gateway.pipeline.campaigns import Campaigns
 from gateway.pipeline.settling import Settling
@@ -209,10 +210,13 @@ class TextBank:
         """Conversations that wait for this volunteer; those unanswered for `take_over_s` change hands."""
         now = self._clock.now()
         campaign = self._campaigns[campaign_id]
-        if self._quiet.is_quiet(campaign_id):
-            return []
         open_groups = self._open_groups(campaign_id, action_id, now, "reply")
-        if not open_groups:
+        who, since = (campaign_id, action_id, volunteer_id), now - take_over_s
+        texted_at = self._admission.senders.get(volunteer_id, -math.inf)
+        is_quiet = self._quiet.is_quiet(
+            *who, open_groups=open_groups, waited_since=since, texted_at=texted_at
+        )
+        if is_quiet or not open_groups:
             return []
         looked_at, changes = self._clock.steady(), self._quiet.changes(campaign_id)
         inbox = await conversations.attention(
@@ -223,12 +227,12 @@ class TextBank:
             opt_out_scope=campaign.opt_out_scope,
             texts_since=self._admission.texts_since(campaign_id),
             open_groups=open_groups,
-            take_over_before=now - take_over_s,
+            take_over_before=since,
             limit=limit,
             now=now,
         )
-        if inbox.nobody_waits:
-            self._quiet.nobody_waits(campaign_id, changes, looked_at)
+        nothing = None if inbox.found else Nothing(changes, now, looked_at, open_groups, inbox.oldest_at)
+        self._quiet.found(*who, nothing, nobody=inbox.nobody_waits)
         self._admission.remember(campaign_id, action_id, [each.known for each in inbox.found])
         return inbox.found
 

@@ -10,8 +10,8 @@ well (C6).
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Protocol
 
 import msgspec
 
@@ -45,6 +45,18 @@ class _Arrived(msgspec.Struct, gc=False):
     is_lost: bool = False  # it may have been written, and nobody heard of it
 
 
+class Watch(Protocol):
+    """Who wants to know when there may be something new for volunteers."""
+
+    def wrote(self, campaign_id: int, volunteers: Iterable[int], oldest_at: float) -> None:
+        """Texts of people of these volunteers are in the books, the oldest from `oldest_at` (Unix seconds)."""
+        ...
+
+    def unsure(self, campaign_id: int) -> None:
+        """Something may have changed for anybody."""
+        ...
+
+
 class Inbound:
     """The station; `receive` is its door."""
 
@@ -58,15 +70,14 @@ class Inbound:
         window_s: float,
         max_rows: int = 2000,
         settling: Settling,
-        changed: Callable[[int], None],
+        watch: Watch,
         confirm: Callable[[int, Sequence[Left]], None] | None = None,
     ) -> None:
-        """`changed` is told of a campaign before people's texts are written there, and when they may have been."""
         self._database = database
         self._campaigns = campaigns
         self._metrics = metrics
         self._settling = settling
-        self._changed = changed
+        self._watch = watch
         self._confirm = confirm
         self._ids = IdsByMonth(database, clock)
         self._campaign_of: dict[str, CampaignKey] = {}
@@ -160,18 +171,24 @@ class Inbound:
         heard = [_heard(item) for item in arrived]
         if key == NOBODYS and (stops := [each for each in heard if each.intent == Intent.STOP]):
             await conversations.leave_everybody(self._database, NOBODYS, stops)
-        self._changed(campaign_id)
         try:
             new = await conversations.hear(self._database, key, scope, heard)
         except DatabaseGone:
+            self._watch.unsure(campaign_id)
             for item in arrived:
                 item.is_lost = True
             raise
-        finally:
-            self._changed(campaign_id)
+        self._tell(campaign_id, arrived, new)
         self._count(arrived, {stored.inbound_id: stored.opted_out_at is not None for stored in new})
         if self._confirm is not None:
             self._confirm(campaign_id, await self._left(key, scope, arrived, new))
+
+    def _tell(self, campaign_id: int, arrived: Sequence[_Arrived], new: Sequence[Stored]) -> None:
+        if any(item.is_lost for item in arrived):  # written by then, and not told of again
+            self._watch.unsure(campaign_id)
+            return
+        volunteers = {each.volunteer_id for each in new if each.volunteer_id is not None}
+        self._watch.wrote(campaign_id, volunteers, min(item.text.at for item in arrived))
 
     async def _left(
         self, key: CampaignKey, scope: int, arrived: Sequence[_Arrived], new: Sequence[Stored]

@@ -1,5 +1,6 @@
 """Conversations: what people write to us, their opt-outs, and who waits for an answer."""
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -28,11 +29,13 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     """An inbound text that is new; contact_id None: a stranger.
 
     `opted_out_at` (Unix seconds): a text of this person, this one or one with it, has opted them out now.
+    `volunteer_id`: whose conversation it is.
     """
 
     inbound_id: int
     contact_id: int | None
     opted_out_at: float | None = None
+    volunteer_id: int | None = None
 
 
 # A text whose id at the provider is in `inbound_ids` was heard before, in whatever month.
@@ -98,9 +101,12 @@ WITH heard AS (
         unread = v.unread + excluded.unread,
         attention_at = CASE WHEN excluded.attention_at IS NULL THEN NULL
                             ELSE coalesce(v.attention_at, excluded.attention_at) END
+    RETURNING contact_id, volunteer_id
 )
-SELECT inbound_id, contact_id, extract(epoch FROM opted_out_at)::float8
-FROM stored LEFT JOIN stopped USING (phone) ORDER BY inbound_id
+SELECT inbound_id, contact_id, extract(epoch FROM opted_out_at)::float8, NULL::bigint
+FROM stored LEFT JOIN stopped USING (phone)
+UNION ALL SELECT NULL, contact_id, NULL, volunteer_id FROM talk WHERE volunteer_id IS NOT NULL
+ORDER BY inbound_id
 """
 
 
@@ -109,7 +115,8 @@ async def hear(
 ) -> list[Stored]:
     """Keeps new texts, honours their opt-outs and opens conversations; a text seen before is not returned."""
     rows = await statements.fetch(_HEAR, *key, opt_out_scope, as_rows(texts))
-    return [Stored(*row) for row in rows]
+    volunteer_of = {row[1]: row[3] for row in rows if row[0] is None}
+    return [Stored(row[0], row[1], row[2], volunteer_of.get(row[1])) for row in rows if row[0] is not None]
 
 
 # A text to a number that is in nobody's books: the number was sold a moment ago, or given back. Whoever has this person
@@ -234,11 +241,18 @@ class Attention(msgspec.Struct, frozen=True, gc=False):
 
 
 class Inbox(msgspec.Struct, frozen=True):
-    """What a look found for its volunteer. `nobody_waits`: there is nothing for any volunteer of the campaign."""
+    """What a look found for its volunteer.
+
+    If nothing: `nobody_waits` when there is nothing for any volunteer of the campaign, and else `oldest_at` (Unix
+    seconds), since when, at the earliest, somebody waits whose conversation may change hands.
+    """
 
     found: list[Attention]
-    nobody_waits: bool
+    nobody_waits: bool = False
+    oldest_at: float = -math.inf
 
+
+_OLDEST = 20  # conversations of which a look that finds nothing says when the first may change hands
 
 # Oldest first: the volunteer's own, and what has waited long without being on anybody's screen lately. Such a
 # conversation changes hands, and so does the contact's assignment (F193).
@@ -269,8 +283,19 @@ WITH own AS (
       AND a.contact_id = wanted.contact_id
      AND wanted.volunteer_id IS DISTINCT FROM $7
 )
-SELECT wanted.contact_id IS NULL AND NOT EXISTS (
-           SELECT FROM conversations w WHERE w.organisation_id = $1 AND w.campaign_id = $2 AND w.attention_at IS NOT NULL),
+SELECT CASE WHEN wanted.contact_id IS NULL THEN EXISTS (
+           SELECT FROM conversations w WHERE w.organisation_id = $1 AND w.campaign_id = $2 AND w.attention_at IS NOT NULL)
+       END,
+       CASE WHEN wanted.contact_id IS NULL THEN (
+           SELECT extract(epoch FROM least(min(CASE WHEN w.volunteer_id = $7 THEN '-infinity' -- somebody holds its row
+                                                    ELSE greatest(w.attention_at, w.offered_at) END),
+                                           CASE WHEN count(*) = {_OLDEST} THEN max(w.attention_at) END))::float8
+           FROM (SELECT v.volunteer_id, v.attention_at, v.offered_at
+                 FROM conversations v JOIN contacts c USING (organisation_id, campaign_id, contact_id)
+                 WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.attention_at IS NOT NULL AND v.action_id = $6
+                   AND c.hours_group = ANY ($11::text[])
+                 ORDER BY v.attention_at LIMIT {_OLDEST}) w)
+       END,
        extract(epoch FROM wanted.attention_at)::float8, t.body, t.suggests_opt_out, t.wrong_number, {FACTS}
 FROM (VALUES (1)) AS look LEFT JOIN wanted ON true -- one row without a contact when there is none
 LEFT JOIN LATERAL (
@@ -311,8 +336,11 @@ async def attention(
         now,
         open_groups,
     )
-    found = [Attention(given_to(volunteer_id, row[5:]), *row[1:5]) for row in rows if row[5] is not None]
-    return Inbox(found, nobody_waits=any(row[0] for row in rows))
+    found = [Attention(given_to(volunteer_id, row[6:]), *row[2:6]) for row in rows if row[6] is not None]
+    if found or not rows:
+        return Inbox(found)
+    anybody_waits, oldest_at = rows[0][:2]
+    return Inbox([], not anybody_waits, math.inf if oldest_at is None else oldest_at)
 
 
 async def waiting(database: Database, key: CampaignKey) -> int:

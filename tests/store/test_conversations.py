@@ -1,6 +1,7 @@
 """What people write: kept once, their STOP and START honoured, and who waits for an answer (C9)."""
 
 import asyncio
+import math
 
 import pytest
 
@@ -99,7 +100,7 @@ async def texted(database: Database, count: int = 2) -> None:
 async def test_a_text_is_kept_whole_and_opens_the_conversation(database: Database):
     await texted(database)
     text = heard(5, 1, "No, wrong person ☎", suggests_opt_out=True, wrong_number=True)
-    assert await hear(database, text) == [Stored(5, 1)]
+    assert await hear(database, text) == [Stored(5, 1, volunteer_id=7)]
     row = await database.fetch_row("SELECT * FROM inbound")
     assert row is not None
     assert (row["contact_id"], row["phone"], row["body"]) == (1, phone(1), "No, wrong person ☎")
@@ -122,7 +123,7 @@ async def test_a_text_that_comes_again_changes_nothing(database: Database):
 async def test_a_text_twice_in_one_batch_is_kept_once(database: Database):
     await texted(database)
     twice = [heard(1, 1), heard(2, 1, provider_sid="SM1"), heard(3, 2)]
-    assert await hear(database, *twice) == [Stored(1, 1), Stored(3, 2)]
+    assert await hear(database, *twice) == [Stored(1, 1, volunteer_id=7), Stored(3, 2, volunteer_id=7)]
     talk = await conversation(database, 1)
     assert talk is not None
     assert talk["unread"] == 1
@@ -265,8 +266,44 @@ async def test_a_look_that_finds_nothing_says_whether_anybody_waits(database: Da
     assert not (await look(database, 7, open_groups=("CA@America/Los_Angeles",))).nobody_waits
     own = await look(database, 7)
     assert (len(own.found), own.nobody_waits) == (1, False)
+    assert (await look(database, SOMEBODY_ELSE)).oldest_at == NOW + 100  # it is on a screen since then
     await conversations.report(database, KEY, 1, NOW + 200)
     assert (await look(database, SOMEBODY_ELSE)).nobody_waits
+
+
+async def test_a_look_that_finds_nothing_says_since_when_somebody_waits_who_may_change_hands(
+    database: Database,
+):
+    await texted(database, 30)
+    assert (await look(database, SOMEBODY_ELSE)).oldest_at == math.inf
+    await hear(database, *(heard(each, each, received_at=NOW + each) for each in range(1, 31)))
+    await database.execute(
+        "UPDATE conversations SET offered_at = to_timestamp($1) WHERE contact_id < 5", NOW + 50
+    )
+    assert (await look(database, SOMEBODY_ELSE)).oldest_at == NOW + 5
+    await database.execute("UPDATE conversations SET offered_at = to_timestamp($1)", NOW + 50)
+    assert (await look(database, SOMEBODY_ELSE)).oldest_at == NOW + 20  # of the others nothing is known
+    assert (
+        await look(database, SOMEBODY_ELSE, open_groups=("CA@America/Los_Angeles",))
+    ).oldest_at == math.inf
+
+
+async def test_a_row_of_the_volunteers_own_that_somebody_holds_may_be_there_at_once(database: Database):
+    await texted(database)
+    await hear(database, heard(1, 1))
+    other = Database(database._dsn, 1)
+    async with other.transaction() as connection:
+        await connection.fetch("SELECT FROM conversations WHERE contact_id = 1 FOR UPDATE")
+        found = await look(database, 7)
+    await other.close()
+    assert (found.found, found.nobody_waits, found.oldest_at) == ([], False, -math.inf)
+
+
+async def test_a_text_that_was_kept_says_whose_conversation_it_is(database: Database):
+    await texted(database, 3)
+    await database.execute("UPDATE conversations SET volunteer_id = NULL WHERE contact_id = 3")
+    stored = await hear(database, heard(1, 1), heard(2, 3), heard(3, 1))
+    assert [(each.contact_id, each.volunteer_id) for each in stored] == [(1, 7), (3, None), (1, 7)]
 
 
 async def test_attention_shows_the_last_text_oldest_conversation_first(database: Database):
