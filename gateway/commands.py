@@ -154,6 +154,7 @@ def create(
     """Make a key and print it: it is shown this once and never again."""
     if not name.strip():
         raise BadInput("a key needs a name", "NAME", "say what it is for, in your own words")
+    from gateway.entropy import secret
     from gateway.http.access import RANDOM_BYTES, Role, new_key
     from gateway.store import api_keys, campaigns
 
@@ -162,8 +163,7 @@ def create(
             raise BadInput(
                 "there is no such campaign", str(campaign), "make it first, or leave --campaign out"
             )
-        random = os.urandom(RANDOM_BYTES)  # noqa: TID251 - the one place where secrets are drawn
-        text, row = new_key(random, name, Role.named(role), campaign, now)
+        text, row = new_key(secret(RANDOM_BYTES), name, Role.named(role), campaign, now)
         await api_keys.create(database, row)
         return text
 

@@ -18,6 +18,7 @@ EVERYWHERE = {  # small, seldom written: a copy on each node (a Citus reference 
     "api_keys": "who may use the door, whichever organisation they ask about",
     "campaigns": "every worker reads them all; their ids are unique over all organisations",
     "chores": "work of the whole deployment",
+    "join_codes": "who types six digits doesn't know whose they are: unique over all organisations",
     "look_ups": "a line belongs to the phone, whoever's list it is on",
     "organisations": "the organisations themselves",
     "schema_migration_steps": "the migrations' own",
@@ -40,6 +41,8 @@ ACROSS = {  # statements about distributed tables that name no organisation
     "numbers.of_everybody": "which numbers may somebody have texted? asked on a busy night by who looks for lost texts",
     "ownership._TAKE": "once for each campaign that changes its owner: whose queue is the most urgent",
     "ownership.with_due": "every ten seconds: which of a worker's campaigns have something due, joined to their keys",
+    "sessions._FIND": "whose sessions are these? a worker's look-ups of a moment in one read, each by its whole key",
+    "sessions._SEEN": "once a minute and session: those of a moment's look-ups, each by its whole key",
     "numbers.has_any": "has the deployment any number? asked by who looks for lost texts, seldom",
 }
 

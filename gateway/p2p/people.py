@@ -1,0 +1,197 @@
+"""The people of a campaign: who joins, who is invited, who is what, and the code to join by."""
+
+from typing import Final, Literal
+
+import msgspec
+
+from gateway.clock import Clock
+from gateway.core.bank.people import (
+    CODE_S,
+    INVITATION_S,
+    LONGEST_CODE_S,
+    Language,
+    PersonRole,
+    check_new_password,
+    clean_email,
+    clean_name,
+    clean_zip,
+    join_code,
+)
+from gateway.core.rules.campaign import CampaignKey
+from gateway.core.rules.errors import BadInput
+from gateway.p2p import tokens
+from gateway.p2p.passwords import Passwords
+from gateway.p2p.sign_in import Opened, Person, Random, SignIn
+from gateway.p2p.tokens import INVITATION, TOKEN_BYTES
+from gateway.store import join_codes, users
+from gateway.store.database import Database
+from gateway.store.ids import Ids
+from gateway.store.join_codes import Invited, JoinCode
+from gateway.store.users import Added, Changed, InvitationRow, MemberFilter, MemberRow, UserRow
+
+_VOLUNTEER: Final = "volunteer"
+_DRAWS: Final = 100  # of six digits: as long as not nearly all are taken, one of them is free
+_LINK_BYTES: Final = 16
+
+
+class Newcomer(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody says who signs up."""
+
+    name: str
+    email: str
+    password: str
+    language: Language = "en"
+    zip: str | None = None
+
+
+class Invitation(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom an admin enters."""
+
+    email: str
+    name: str
+    role: PersonRole = "volunteer"
+    language: Language = "en"
+    zip: str | None = None
+
+
+class Entered(msgspec.Struct, frozen=True):
+    """What came of an invitation: whose it is, and the token to choose a password by, shown this once.
+
+    No token: the person has a password, and signs in with that.
+    """
+
+    added: Added
+    user_id: int
+    token: str | None
+
+
+class People:
+    """Who belongs to a campaign, and how they come to."""
+
+    def __init__(
+        self, database: Database, clock: Clock, passwords: Passwords, random: Random, sign_in: SignIn
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._passwords = passwords
+        self._random = random
+        self._sign_in = sign_in
+        self._ids = Ids(database)
+
+    # ---------------------------------------------------------------- joining
+
+    async def invited_by(self, word: str) -> Invited | None:
+        """The campaign that a code or a link lets one into; None when it holds no more, or never was one."""
+        return await join_codes.find(self._database, word, self._clock.now())
+
+    async def join(self, campaign: Invited, person: Person) -> Added:
+        """A volunteer's place for somebody who is signed in; who has a place keeps its role.
+
+        DEACTIVATED: the place was taken away, and only the campaign's admins give it back. KNOWN otherwise. The caller
+        sees to it that person and campaign are of one organisation.
+        """
+        return await users.join(self._database, campaign.key, person.user_id, _VOLUNTEER, self._clock.now())
+
+    async def sign_up(
+        self, campaign: Invited, newcomer: Newcomer
+    ) -> Opened | Literal[Added.DEACTIVATED] | None:
+        """A new person with a volunteer's place, signed in.
+
+        Whoever has an account already signs in with it: None when the password is not that account's. Raises BadInput
+        for what the newcomer said and can't stand.
+        """
+        email, name = clean_email(newcomer.email), clean_name(newcomer.name)
+        zip_code = None if newcomer.zip is None else clean_zip(newcomer.zip)
+        check_new_password(newcomer.password, email=email, name=name)
+        organisation_id = campaign.key.organisation_id
+        if await users.by_email(self._database, organisation_id, email) is None:
+            user = UserRow(
+                user_id=(await self._ids.take(1))[0],
+                email=email,
+                name=name,
+                language=newcomer.language,
+                zip=zip_code,
+                password_hash=await self._passwords.hashed(newcomer.password),
+            )
+            if await users.sign_up(self._database, campaign.key, user, _VOLUNTEER, self._clock.now()):
+                assert user.password_hash is not None
+                return await self._sign_in.begin(organisation_id, user.user_id, user.password_hash)
+        return await self._join_by_password(campaign, email, newcomer.password)
+
+    async def _join_by_password(
+        self, campaign: Invited, email: str, password: str
+    ) -> Opened | Literal[Added.DEACTIVATED] | None:
+        opened = await self._sign_in.by_password(campaign.key.organisation_id, email, password)
+        if opened is None:
+            return None
+        now = self._clock.now()
+        added = await users.join(self._database, campaign.key, opened.user_id, _VOLUNTEER, now)
+        return added if added is Added.DEACTIVATED else opened
+
+    # ---------------------------------------------------------------- the code
+
+    async def make_code(self, key: CampaignKey, valid_s: float | None = None) -> JoinCode:
+        """A new code and link; those before are good no more. `valid_s`: at most 90 days, 7 when nothing is said.
+
+        Raises BadInput for a longer time, and when all codes are taken.
+        """
+        valid_s = CODE_S if valid_s is None else valid_s
+        if not 0 < valid_s <= LONGEST_CODE_S:
+            raise BadInput(
+                "a code is valid for more than no time and at most 90 days",
+                "valid_s",
+                "give seconds in between",
+            )
+        now = self._clock.now()
+        for _ in range(_DRAWS):
+            made = JoinCode(
+                code=join_code(int.from_bytes(self._random(8))),
+                link=self._random(_LINK_BYTES).hex(),
+                made_at=now,
+                ends_at=now + valid_s,
+            )
+            if await join_codes.make(self._database, key, made):
+                return made
+        raise BadInput("nearly all codes are taken", "code", "let other campaigns' codes end first")
+
+    async def code(self, key: CampaignKey) -> JoinCode | None:
+        """The campaign's code, while it holds."""
+        return await join_codes.show(self._database, key, self._clock.now())
+
+    async def end_code(self, key: CampaignKey) -> None:
+        """Nobody joins by it any more."""
+        await join_codes.end(self._database, key)
+
+    # ---------------------------------------------------------------- members
+
+    async def members(
+        self, key: CampaignKey, wanted: MemberFilter, *, after: int, limit: int
+    ) -> list[MemberRow]:
+        """At most `limit` of those with a user id above `after`, by user id."""
+        return await users.members(self._database, key, wanted, after=after, limit=limit)
+
+    async def member(self, key: CampaignKey, user_id: int) -> MemberRow | None:
+        return await users.member(self._database, key, user_id)
+
+    async def invite(self, key: CampaignKey, whom: Invitation) -> Entered:
+        """Gives somebody a place; who is new to the organisation chooses a password by the token. Raises BadInput."""
+        token = tokens.made(INVITATION, key.organisation_id, self._random(TOKEN_BYTES))
+        read = tokens.read(INVITATION, token)
+        assert read is not None
+        user = UserRow(
+            user_id=(await self._ids.take(1))[0],
+            email=clean_email(whom.email),
+            name=clean_name(whom.name),
+            language=whom.language,
+            zip=None if whom.zip is None else clean_zip(whom.zip),
+        )
+        now = self._clock.now()
+        row = InvitationRow(read.token_hash, now + INVITATION_S)
+        added, user_id, counts = await users.invite(self._database, key, user, whom.role, row, now)
+        return Entered(added, user_id, token if counts else None)
+
+    async def change(
+        self, key: CampaignKey, user_id: int, *, role: PersonRole | None = None, active: bool | None = None
+    ) -> Changed:
+        """Another role, or the place taken away (with every session of the person) or given back."""
+        return await users.change_member(self._database, key, user_id, role, active, self._clock.now())

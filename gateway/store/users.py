@@ -1,0 +1,331 @@
+"""Users, their places in campaigns, and the invitations of those whom somebody else entered."""
+
+from enum import Enum
+
+import msgspec
+
+from gateway.core.rules.campaign import CampaignKey
+from gateway.store.database import Connection, Database, Record
+
+
+class UserRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A person. `email` is lower-cased; `password_hash` None: none was ever chosen."""
+
+    user_id: int
+    email: str
+    name: str
+    language: str
+    zip: str | None = None
+    password_hash: str | None = None
+
+
+class MemberRow(msgspec.Struct, frozen=True):
+    """A person's place in a campaign; times are Unix seconds. `is_invited`: has not chosen a password yet."""
+
+    user_id: int
+    name: str
+    email: str
+    language: str
+    zip: str | None
+    role: str
+    joined_at: float
+    deactivated_at: float | None
+    is_invited: bool
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A campaign that a person is in, and the person's role there."""
+
+    campaign_id: int
+    name: str
+    role: str
+
+
+class InvitationRow(msgspec.Struct, frozen=True):
+    """A link to choose a password by: only the token's SHA-256, and its end in Unix seconds."""
+
+    token_hash: str
+    ends_at: float
+
+
+class MemberFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which members: of a role, active or not, with these letters in name or address; None: whichever."""
+
+    role: str | None = None
+    active: bool | None = None
+    text: str | None = None
+
+
+class Added(Enum):
+    """What came of adding somebody to a campaign."""
+
+    NEW = "new"  # a user was made
+    KNOWN = "known"  # a user of the organisation has one place more, or had it already
+    UNANSWERED = "unanswered"  # is invited by another campaign, and has not answered that yet
+    DEACTIVATED = "deactivated"  # the place was taken away
+
+
+class Changed(Enum):
+    """What came of changing a member."""
+
+    DONE = "done"
+    ABSENT = "absent"
+    LAST_ADMIN = "last admin"  # nobody could manage the campaign's people any more
+
+
+# ---------------------------------------------------------------- users
+
+_BY_EMAIL = """
+SELECT user_id, email, name, language, zip, password_hash FROM users WHERE organisation_id = $1 AND email = $2
+"""
+_BY_ID = """
+SELECT user_id, email, name, language, zip, password_hash FROM users WHERE organisation_id = $1 AND user_id = $2
+"""
+
+
+async def by_email(database: Database, organisation_id: int, email: str) -> UserRow | None:
+    return _user(await database.fetch_row(_BY_EMAIL, organisation_id, email))
+
+
+async def by_id(database: Database, organisation_id: int, user_id: int) -> UserRow | None:
+    return _user(await database.fetch_row(_BY_ID, organisation_id, user_id))
+
+
+def _user(row: Record | None) -> UserRow | None:
+    if row is None:
+        return None
+    return UserRow(
+        user_id=row[0], email=row[1], name=row[2], language=row[3], zip=row[4], password_hash=row[5]
+    )
+
+
+_NEW_USER = """
+INSERT INTO users (organisation_id, user_id, email, name, language, zip, password_hash, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, to_timestamp($8)) ON CONFLICT (organisation_id, email) DO NOTHING
+RETURNING user_id
+"""
+_REHASH = """
+UPDATE users SET password_hash = $4 WHERE organisation_id = $1 AND user_id = $2 AND password_hash = $3
+"""
+
+
+async def keep_rehashed(
+    database: Database, organisation_id: int, user_id: int, old_hash: str, new_hash: str
+) -> None:
+    """The same password under other parameters; nothing when it was changed meanwhile."""
+    await database.execute(_REHASH, organisation_id, user_id, old_hash, new_hash)
+
+
+_PLACES = """
+SELECT m.campaign_id, c.name, m.role
+FROM memberships m JOIN campaigns c ON c.organisation_id = m.organisation_id AND c.campaign_id = m.campaign_id
+WHERE m.organisation_id = $1 AND m.user_id = $2 AND m.deactivated_at IS NULL ORDER BY m.campaign_id
+"""
+
+
+async def places(database: Database, organisation_id: int, user_id: int) -> list[Place]:
+    """Where the person has an active place, by campaign."""
+    return [Place(*row) for row in await database.fetch(_PLACES, organisation_id, user_id)]
+
+
+# ---------------------------------------------------------------- members
+
+_MEMBERS = """
+SELECT u.user_id, u.name, u.email, u.language, u.zip, m.role, extract(epoch FROM m.joined_at)::float8,
+       extract(epoch FROM m.deactivated_at)::float8, u.password_hash IS NULL
+FROM memberships m JOIN users u ON u.organisation_id = m.organisation_id AND u.user_id = m.user_id
+WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.user_id > $3
+  AND ($4::bigint IS NULL OR m.user_id = $4) AND ($5::text IS NULL OR m.role = $5)
+  AND ($6::boolean IS NULL OR (m.deactivated_at IS NULL) = $6)
+  AND ($7::text IS NULL OR strpos(lower(u.name), $7) > 0 OR strpos(u.email, $7) > 0)
+ORDER BY m.user_id LIMIT $8
+"""
+
+
+async def members(
+    database: Database, key: CampaignKey, wanted: MemberFilter, *, after: int, limit: int
+) -> list[MemberRow]:
+    """At most `limit` of them, those with a user id above `after`, by user id."""
+    text = None if wanted.text is None else wanted.text.lower()
+    rows = await database.fetch(_MEMBERS, *key, after, None, wanted.role, wanted.active, text, limit)
+    return [MemberRow(*row) for row in rows]
+
+
+async def member(database: Database, key: CampaignKey, user_id: int) -> MemberRow | None:
+    rows = await database.fetch(_MEMBERS, *key, 0, user_id, None, None, None, 1)
+    return MemberRow(*rows[0]) if rows else None
+
+
+_ADD_MEMBER = """
+INSERT INTO memberships (organisation_id, campaign_id, user_id, role, joined_at)
+VALUES ($1, $2, $3, $4, to_timestamp($5)) ON CONFLICT (organisation_id, campaign_id, user_id) DO NOTHING
+RETURNING user_id
+"""
+_IS_DEACTIVATED = """
+SELECT deactivated_at IS NOT NULL FROM memberships
+WHERE organisation_id = $1 AND campaign_id = $2 AND user_id = $3
+"""
+_USER_FOR_UPDATE = """
+SELECT user_id, password_hash IS NULL FROM users WHERE organisation_id = $1 AND email = $2 FOR UPDATE
+"""
+_IS_ELSEWHERE = """
+SELECT EXISTS (SELECT FROM memberships WHERE organisation_id = $1 AND user_id = $3 AND campaign_id <> $2)
+"""
+_INVITE = """
+INSERT INTO invitations (organisation_id, user_id, token_hash, ends_at) VALUES ($1, $2, $3, to_timestamp($4))
+ON CONFLICT (organisation_id, user_id) DO UPDATE
+SET token_hash = excluded.token_hash, ends_at = excluded.ends_at
+"""
+
+
+async def sign_up(database: Database, key: CampaignKey, user: UserRow, role: str, now: float) -> bool:
+    """A new user with a place in a campaign; False, and nothing is written, when the address is somebody's."""
+    async with database.transaction() as connection:
+        made = await _make(connection, key, user, now)
+        if made:
+            await connection.execute(_ADD_MEMBER, *key, user.user_id, role, now)
+        return made
+
+
+async def _make(connection: Connection, key: CampaignKey, user: UserRow, now: float) -> bool:
+    made = await connection.fetchval(
+        _NEW_USER,
+        key.organisation_id,
+        user.user_id,
+        user.email,
+        user.name,
+        user.language,
+        user.zip,
+        user.password_hash,
+        now,
+    )
+    return made is not None
+
+
+async def join(database: Database, key: CampaignKey, user_id: int, role: str, now: float) -> Added:
+    """A place for a user of the organisation; who has one keeps its role."""
+    async with database.transaction() as connection:
+        return await _join(connection, key, user_id, role, now)
+
+
+async def _join(connection: Connection, key: CampaignKey, user_id: int, role: str, now: float) -> Added:
+    if await connection.fetchval(_ADD_MEMBER, *key, user_id, role, now) is None and await connection.fetchval(
+        _IS_DEACTIVATED, *key, user_id
+    ):
+        return Added.DEACTIVATED
+    return Added.KNOWN
+
+
+async def invite(
+    database: Database,
+    key: CampaignKey,
+    user: UserRow,
+    role: str,
+    invitation: InvitationRow,
+    now: float,
+) -> tuple[Added, int, bool]:
+    """Gives whoever has the address a place: what came of it, whose it is, and whether the invitation counts.
+
+    It counts for who has no password and no place elsewhere: else one campaign's admin could choose the password of
+    somebody who is already trusted in another. A later invitation takes the earlier one's place.
+    """
+    async with database.transaction() as connection:
+        made = await _make(connection, key, user, now)
+        user_id, has_none = await connection.fetchrow(_USER_FOR_UPDATE, key.organisation_id, user.email)
+        if has_none and await connection.fetchval(_IS_ELSEWHERE, *key, user_id):
+            return Added.UNANSWERED, user_id, False
+        added = await _join(connection, key, user_id, role, now)
+        if added is Added.DEACTIVATED or not has_none:
+            return added, user_id, False
+        await connection.execute(
+            _INVITE, key.organisation_id, user_id, invitation.token_hash, invitation.ends_at
+        )
+        return Added.NEW if made else added, user_id, True
+
+
+_ADMINS = """
+SELECT user_id FROM memberships
+WHERE organisation_id = $1 AND campaign_id = $2 AND role = 'admin' AND deactivated_at IS NULL
+ORDER BY user_id FOR UPDATE
+"""
+_CHANGE = """
+UPDATE memberships
+SET role = coalesce($4, role),
+    deactivated_at = CASE WHEN $5 THEN NULL ELSE coalesce(deactivated_at, to_timestamp($6)) END
+WHERE organisation_id = $1 AND campaign_id = $2 AND user_id = $3
+"""
+_STANDING = """
+SELECT role, deactivated_at IS NULL FROM memberships
+WHERE organisation_id = $1 AND campaign_id = $2 AND user_id = $3 FOR UPDATE
+"""
+_END_ALL = "DELETE FROM sessions WHERE organisation_id = $1 AND user_id = $2"
+
+
+async def change_member(
+    database: Database, key: CampaignKey, user_id: int, role: str | None, active: bool | None, now: float
+) -> Changed:
+    """Another role, or the place taken away or given back; who loses a place is signed out everywhere.
+
+    Changes of one campaign's admins wait for each other, so that two can't take each other away.
+    """
+    async with database.transaction() as connection:
+        admins = {row[0] for row in await connection.fetch(_ADMINS, *key)}
+        standing = await connection.fetchrow(_STANDING, *key, user_id)
+        if standing is None:
+            return Changed.ABSENT
+        is_active = standing[1] if active is None else active
+        stays_admin = is_active and (role or standing[0]) == "admin"
+        if admins == {user_id} and not stays_admin:
+            return Changed.LAST_ADMIN
+        await connection.execute(_CHANGE, *key, user_id, role, is_active, now)
+        if standing[1] and not is_active:
+            await connection.execute(_END_ALL, key.organisation_id, user_id)
+        return Changed.DONE
+
+
+# ---------------------------------------------------------------- passwords
+
+_CHOSEN = """
+UPDATE users SET password_hash = $3 WHERE organisation_id = $1 AND user_id = $2
+  AND ($4::text IS NULL OR password_hash = $4) RETURNING user_id
+"""
+_ACCEPT = """
+DELETE FROM invitations WHERE organisation_id = $1 AND token_hash = $2 AND ends_at > to_timestamp($3)
+RETURNING user_id
+"""
+_INVITED = """
+SELECT u.user_id, u.email, u.name, u.language, u.zip, u.password_hash
+FROM invitations i JOIN users u ON u.organisation_id = i.organisation_id AND u.user_id = i.user_id
+WHERE i.organisation_id = $1 AND i.token_hash = $2 AND i.ends_at > to_timestamp($3)
+"""
+
+
+async def invited(database: Database, organisation_id: int, token_hash: str, now: float) -> UserRow | None:
+    """Whom an invitation is for, while it holds."""
+    return _user(await database.fetch_row(_INVITED, organisation_id, token_hash, now))
+
+
+async def accept(
+    database: Database, organisation_id: int, token_hash: str, password_hash: str, now: float
+) -> int | None:
+    """Uses up an invitation: the user's password is set; the user's id, None when it holds no more."""
+    async with database.transaction() as connection:
+        user_id: int | None = await connection.fetchval(_ACCEPT, organisation_id, token_hash, now)
+        if user_id is not None:
+            await connection.execute(_CHOSEN, organisation_id, user_id, password_hash, None)
+            await connection.execute(_END_ALL, organisation_id, user_id)
+        return user_id
+
+
+async def change_password(
+    database: Database, organisation_id: int, user_id: int, old_hash: str, new_hash: str
+) -> bool:
+    """Another password, and the end of every session; False when it was changed meanwhile.
+
+    Two statements: a session that was opened while the first one waited is seen by the second.
+    """
+    async with database.transaction() as connection:
+        kept = await connection.fetchval(_CHOSEN, organisation_id, user_id, new_hash, old_hash)
+        if kept is not None:
+            await connection.execute(_END_ALL, organisation_id, user_id)
+        return kept is not None
