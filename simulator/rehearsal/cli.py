@@ -200,23 +200,18 @@ def _unwritable(error: OSError, place: Path) -> Unwritable:
 
 
 def _run(plan: "Plan", dsn: str | None) -> tuple["Rehearsed", "Progress"]:
+    from gateway.config import Log
+    from gateway.logs import configure
     from simulator.rehearsal import run
     from simulator.rehearsal.ending import ended_by_signals
     from simulator.rehearsal.progress import Progress
 
-    _log_to_standard_error()
+    configure(Log())
     with (
         ended_by_signals(),
         Progress(plan.scenario.title, plan.scenario.campaign.zone, sys.stderr) as progress,
     ):
         return run.rehearse(plan, progress, dsn), progress
-
-
-def _log_to_standard_error() -> None:
-    """Standard output belongs to the result."""
-    import structlog
-
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 def _write(rehearsed: "Rehearsed", progress: "Progress", folder: Path, command: str) -> None:

@@ -184,7 +184,7 @@ def _faults(result: Result, scenario: Scenario, facts: Facts) -> str:
     texted = result.contacts - facts.untexted
     return (
         f"{held}; {texted:,} of {counted(result.contacts, 'person', 'people')} were texted or rightly left alone, "
-        f"{result.messages.unknown:,} texts have an unknown outcome, and {counted(facts.presses.unanswered, 'press', 'presses')} of Send "
+        f"{counted(result.messages.unknown, 'text has', 'texts have')} an unknown outcome, and {counted(facts.presses.unanswered, 'press', 'presses')} of Send "
         "got no answer."
     )
 

@@ -150,7 +150,8 @@ class Plan(msgspec.Struct, frozen=True):
 
     def heading(self, contacts: int) -> str:
         """The scenario's title with the people of this run, who are not the scenario's own number."""
-        whose = "invented people" if self.list_path is None else f"people of {self.list_path.name}"
+        people = "person" if contacts == 1 else "people"
+        whose = f"invented {people}" if self.list_path is None else f"{people} of {self.list_path.name}"
         return f"{self.scenario.title}: {contacts:,} {whose}"
 
 

@@ -17,7 +17,7 @@ from simulator.audit.records import Violation
 from simulator.model.carriers import CARRIERS
 from simulator.model.ledger import STATUSES, Ledger
 from simulator.report.result import INVARIANT_RULES, ContactList, Counts, Rehearsed, Result
-from simulator.report.words import CARRIER_NAMES, percent, share_of, span, words
+from simulator.report.words import CARRIER_NAMES, counted, percent, share_of, span, words
 
 _STYLES = {"GO": "bold green", "GO with limits": "bold yellow", "NO-GO": "bold red"}
 _VIOLATIONS_SHOWN = 3
@@ -103,7 +103,7 @@ def headlines(result: Result) -> list[tuple[str, str, str]]:
         ("replies", f"{result.replies:,}", ""),
         ("opt-outs", f"{opted_out:,}", f"{result.opt_outs.keyword:,} by keyword, {result.opt_outs.manual:,} marked by volunteers"),
         ("numbers", f"{result.numbers.in_use:,}", f"{result.numbers.bought:,} bought, {result.numbers.retired:,} retired"),
-        ("cost", f"${result.cost_usd:,.2f}", f"{result.segments:,} segments"),
+        ("cost", f"${result.cost_usd:,.2f}", counted(result.segments, "segment")),
     ]  # fmt: skip
 
 
@@ -111,12 +111,12 @@ def truths(result: Result) -> list[tuple[str, str, str]]:
     """(what, how much, remark): what no gateway's book can show."""
     known = result.ground_truth
     return [
-        ("asked to be left alone", f"{known.asked_to_leave:,}", "people, in whatever words"),
+        ("asked to be left alone", f"{known.asked_to_leave:,}", f"{'person' if known.asked_to_leave == 1 else 'people'}, in whatever words"),
         ("opt-outs overlooked", f"{known.opt_outs_overlooked:,}", "of them, not opted out in the books"),
         ("texts after that wish", f"{known.shown_after_leaving:,}", f"of them {known.sent_after_leaving:,} handed over after it"),
-        ("never shown", f"{known.never_shown:,}", f"of {known.reported_delivered:,} texts reported as delivered"),
+        ("never shown", f"{known.never_shown:,}", f"of {counted(known.reported_delivered, 'text')} reported as delivered"),
         ("strays", f"{known.to_reassigned + known.to_unlisted:,}", f"{known.to_reassigned:,} to reassigned numbers, {known.to_unlisted:,} to phones not on the list"),
-        ("complaints", f"{known.complaints:,}", "reports of junk"),
+        ("complaints", f"{known.complaints:,}", "report of junk" if known.complaints == 1 else "reports of junk"),
         ("webhooks lost", f"{known.webhooks_lost:,}", "of the provider's callbacks"),
     ]  # fmt: skip
 
@@ -198,7 +198,7 @@ def _print_list(result: Result, console: Console) -> None:
     if result.list is not None:
         contact_list = result.list
         rejected = ", ".join(f"{count:,} {words(reason)}" for reason, count in contact_list.rejected.items())
-        used = f"{contact_list.used:,} of {contact_list.rows:,} rows used"
+        used = f"{contact_list.used:,} of {counted(contact_list.rows, 'row')} used"
         console.print()
         for warning in contact_list.warnings:
             console.print(Text(f"Warning: {warning}", style="bold yellow"))
@@ -221,7 +221,7 @@ def _print_rules(rehearsed: Rehearsed, console: Console) -> None:
         return
     console.print(Text(f"\n{len(broken)} of {len(invariants)} rules were broken:", style="bold red"))
     for name, count in broken.items():
-        console.print(Text(f"  {INVARIANT_RULES.get(name, name)}: {count:,} times"))
+        console.print(Text(f"  {INVARIANT_RULES.get(name, name)}: {counted(count, 'time')}"))
     for violation in rehearsed.violations[:_VIOLATIONS_SHOWN]:
         console.print(Text(f"\n{story(violation)}"))
 

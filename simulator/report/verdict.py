@@ -81,7 +81,7 @@ def _broken(result: Result) -> Iterator[Reason]:
             rule = INVARIANT_RULES.get(name, name)
             yield Reason(
                 "stop",
-                f'The rule "{rule}" was broken {count:,} times. Do not send: report this defect.',
+                f'The rule "{rule}" was broken {counted(count, "time")}. Do not send: report this defect.',
                 inf,
             )
 
@@ -92,7 +92,7 @@ def _finished(result: Result, scenario: Scenario, facts: Facts) -> Iterator[Reas
         weight: Weight = "stop" if scenario.verdict.must_finish else "limit"
         yield Reason(
             weight,
-            f"{facts.untexted:,} of {result.contacts:,} people were not texted by the end"
+            f"{facts.untexted:,} of {counted(result.contacts, 'person was', 'people were')} not texted by the end"
             f"{_zones(facts)}. Start earlier, bring more volunteers, or spread the bank over more days.",
             share_of(facts.untexted, result.contacts),
         )
@@ -151,7 +151,7 @@ def _filtering(scenario: Scenario, facts: Facts) -> Iterator[Reason]:
     if facts.suspended:
         yield Reason(
             "stop",
-            f"The campaign was suspended, which failed {facts.suspended:,} texts. Text people who expect it.",
+            f"The campaign was suspended, which failed {counted(facts.suspended, 'text')}. Text people who expect it.",
             1.0,
         )
 
@@ -171,12 +171,12 @@ def _told(scenario: Scenario, cause: Cause) -> str:
 def _hidden(result: Result, scenario: Scenario, facts: Facts) -> Iterator[Reason]:
     """What the carriers call delivered and nobody saw."""
     limits, hidden = scenario.verdict, result.ground_truth.never_shown
-    share = share_of(hidden, facts.accepted)
+    share, reported = share_of(hidden, facts.accepted), result.ground_truth.reported_delivered
     if share > limits.warn_filtered_share:
         yield Reason(
             "stop" if share > limits.max_filtered_share else "limit",
-            f"{hidden:,} of {result.ground_truth.reported_delivered:,} texts reported as delivered were never shown on a phone: carriers drop "
-            "some without a word. No receipt and no provider's page shows it; the remedy is that of filtering.",
+            f"{hidden:,} of {counted(reported, 'text')} reported as delivered {'was' if hidden == 1 else 'were'} never shown on a phone: "
+            "carriers drop some without a word. No receipt and no provider's page shows it; the remedy is that of filtering.",
             share,
         )
 
@@ -202,8 +202,8 @@ def _overlooked(result: Result) -> Iterator[Reason]:
     if share >= _OVERLOOKED:
         yield Reason(
             "limit",
-            f"{known.opt_outs_overlooked:,} of {known.asked_to_leave:,} people who asked to be left alone are not opted "
-            f"out, and {counted(known.sent_after_leaving, 'text')} went to such people after that. Have volunteers read every reply.",
+            f"{known.opt_outs_overlooked:,} of {counted(known.asked_to_leave, 'person', 'people')} who asked to be left alone "
+            f"{'is' if known.opt_outs_overlooked == 1 else 'are'} not opted out, and {counted(known.sent_after_leaving, 'text')} went to such people after that. Have volunteers read every reply.",
             share_of(known.opt_outs_overlooked, result.contacts),
         )
 
@@ -259,7 +259,7 @@ def _late(result: Result, facts: Facts) -> Iterator[Reason]:
     if share >= _WORTH_SAYING:
         yield Reason(
             "limit",
-            f"{late:,} messages ({percent(share)}) met the end of the texting hours. Start earlier, or send fewer "
+            f"{counted(late, 'message')} ({percent(share)}) met the end of the texting hours. Start earlier, or send fewer "
             "in the last hour.",
             share,
         )
@@ -269,7 +269,7 @@ def _limits(result: Result, facts: Facts) -> Iterator[Reason]:
     if _cap_bound(facts):
         yield Reason(
             "limit",
-            f"T-Mobile's daily cap of {facts.tmobile_cap or 0:,} segments was reached; {facts.capped:,} texts were "
+            f"T-Mobile's daily cap of {facts.tmobile_cap or 0:,} segments was reached; {counted(facts.capped, 'text was', 'texts were')} "
             f"turned away and {facts.tmobile_held_back:,} held back. "
             "Spread the bank over more days, or raise the brand's vetting score.",
             share_of(facts.capped + facts.tmobile_held_back, result.messages.requested),
@@ -278,7 +278,7 @@ def _limits(result: Result, facts: Facts) -> Iterator[Reason]:
     if facts.purchases_failed or without:
         yield Reason(
             "limit",
-            f"{facts.purchases_failed:,} purchases of a number failed and {without:,} messages found no number. "
+            f"{counted(facts.purchases_failed, 'purchase')} of a number failed and {counted(without, 'message')} found no number. "
             "Allow more area codes, or buy numbers beforehand.",
             share_of(without, result.messages.requested),
         )
@@ -324,7 +324,7 @@ def _people(result: Result, facts: Facts) -> Iterator[Reason]:
     if unknown and share_of(unknown, result.messages.requested) >= _WORTH_SAYING / 10:
         yield Reason(
             "limit",
-            f"Of {unknown:,} messages nobody knows whether they went out; they are not sent again. "
+            f"Of {counted(unknown, 'message')} nobody knows whether {'it' if unknown == 1 else 'they'} went out; nothing is sent again. "
             "Check the provider's health before the day.",
             share_of(unknown, result.messages.requested),
         )

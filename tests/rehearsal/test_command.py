@@ -15,6 +15,7 @@ import pytest
 
 from gateway import cli
 from gateway.core.sending.numbers import NumberPool
+from gateway.upkeep.recovery import Recovery
 from simulator.report.result import INVARIANTS
 
 FIELDS = [
@@ -218,3 +219,34 @@ def is_at_work(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state not in {"Z", "X"}
+
+
+ONE_AND_MANY = re.compile(
+    r"(?<![\d.,])1 (?:texts|messages|people|invented people|rows|segments|times|replies|purchases|reports)\b"
+)
+
+
+def test_one_person_is_no_people(short: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (short / "one.csv").write_text("phone,first_name\n+12155550123,Ann\n", encoding="utf-8")
+    for words in (["--contacts", "1"], ["--list", "one.csv"]):
+        assert cli.run(["rehearse", "short.toml", *words]) == 0
+        told = capsys.readouterr()
+        assert ONE_AND_MANY.findall(told.out) == []
+        assert "1 person of one.csv" in told.out or "1 invented person" in told.out
+
+
+def test_the_log_of_a_rehearsal_shows_no_phone(
+    short: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A defect's traceback neither: structlog's own shows every local value."""
+
+    async def broken(_: Recovery) -> None:
+        person = "+12155550123"
+        raise RuntimeError(f"no way to {person}")
+
+    monkeypatch.setattr(Recovery, "run_once", broken)
+    assert cli.run(["rehearse", "short.toml", "--contacts", "5"]) == 0
+    told = capsys.readouterr().err
+    assert "periodic work met a defect" in told
+    assert "Traceback" in told
+    assert "2155550123" not in told

@@ -98,8 +98,8 @@ def test_opt_outs_count_by_keyword_and_by_hand(opted_out: int, verdict: str) -> 
     ("messages", "words"),
     [
         (Messages(requested=1000, blocked={"1202": 10}), "10 messages (1.0%)"),
-        (Messages(requested=1000, blocked={"1203": 1}), "1 messages found no number"),
-        (Messages(requested=1000, unknown=1), "Of 1 messages nobody knows"),
+        (Messages(requested=1000, blocked={"1203": 1}), "1 message found no number"),
+        (Messages(requested=1000, unknown=1), "Of 1 message nobody knows whether it went out"),
     ],
 )
 def test_messages_that_limit(messages: Messages, words: str) -> None:
