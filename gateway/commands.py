@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from gateway.core.bank.permissions import KEY_ROLES
 from gateway.core.rules.errors import BadInput
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def keys() -> None:
 @click.argument("name")
 @click.option(
     "--role",
-    type=click.Choice(["reader", "sender", "admin"]),
+    type=click.Choice(list(KEY_ROLES)),
     default="sender",
     show_default=True,
     help="A reader reads, a sender also sends, an admin also makes and pauses campaigns.",
@@ -152,20 +153,13 @@ def create(
     name: str, role: str, campaign: int | None, config: tuple[Path, ...], given: tuple[str, ...]
 ) -> None:
     """Make a key and print it: it is shown this once and never again."""
-    if not name.strip():
-        raise BadInput("a key needs a name", "NAME", "say what it is for, in your own words")
     from gateway.entropy import secret
-    from gateway.http.access import RANDOM_BYTES, Role, new_key
-    from gateway.store import api_keys, campaigns
+    from gateway.p2p.keys import RANDOM_BYTES, ApiKeys, require_name
+
+    require_name(name)
 
     async def work(database: "Database", now: float) -> str:
-        if campaign is not None and not await campaigns.load(database, [campaign]):
-            raise BadInput(
-                "there is no such campaign", str(campaign), "make it first, or leave --campaign out"
-            )
-        text, row = new_key(secret(RANDOM_BYTES), name, Role.named(role), campaign, now)
-        await api_keys.create(database, row)
-        return text
+        return await ApiKeys(database, lambda: now).create(secret(RANDOM_BYTES), name, role, campaign)
 
     click.echo(_with_database(*_settings(config, given), work))
 
@@ -175,10 +169,11 @@ def create(
 @_set
 def list_keys(config: tuple[Path, ...], given: tuple[str, ...]) -> None:
     """The keys, without their secrets."""
-    from gateway.store import api_keys
+    from gateway.p2p.keys import ApiKeys
+    from gateway.store.api_keys import KeyRow
 
-    async def work(database: "Database", _now: float) -> list[api_keys.KeyRow]:
-        return await api_keys.load(database)
+    async def work(database: "Database", now: float) -> list[KeyRow]:
+        return await ApiKeys(database, lambda: now).every()
 
     for key in _with_database(*_settings(config, given), work):
         campaign = "every campaign" if key.campaign_id is None else f"campaign {key.campaign_id}"
@@ -195,15 +190,14 @@ def revoke(key_id: str, config: tuple[Path, ...], given: tuple[str, ...]) -> Non
 
     Workers notice within 5 seconds.
     """
-    from gateway.store import api_keys
+    from gateway.p2p.keys import ApiKeys
 
     bare = key_id.split("_")[1] if key_id.startswith("tb_") and key_id.count("_") > 1 else key_id
 
-    async def work(database: "Database", now: float) -> bool:
-        return await api_keys.revoke(database, bare, now)
+    async def work(database: "Database", now: float) -> None:
+        await ApiKeys(database, lambda: now).revoke(bare)
 
-    if not _with_database(*_settings(config, given), work):
-        raise BadInput("there is no such key", bare, "see `textbank keys list`")
+    _with_database(*_settings(config, given), work)
     click.echo(f"{bare} is revoked")
 
 

@@ -27,6 +27,7 @@ from gateway.http.server import application, internal_application
 from gateway.http.shedding import BACKLOG, SHEDDING, Connection, Site
 from gateway.logs import unhandled
 from gateway.own_database import which_database
+from gateway.p2p.keys import ApiKeys
 from gateway.pipeline.look_ups import RememberedLookUps
 from gateway.providers.base import History, NotSent, Provider, ProviderError, Refused
 from gateway.providers.twilio import webhooks as twilio_webhooks
@@ -175,7 +176,7 @@ class Worker:
             admission=gateway.admission,
             look_up=look_ups.look_up,
             sink=gateway,
-            keys=Keys(self.database),
+            keys=Keys(ApiKeys(self.database, self.clock.now)),
             adopt=gateway.adopt,
             pool=lambda campaign: road.pool if (road := gateway.dispatch.roads.get(campaign)) else None,
             held_because=lambda: gateway.dispatch.inbound_gap.why,

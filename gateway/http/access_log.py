@@ -69,7 +69,7 @@ class AccessLog:
             status=response.status,
             duration_s=round(duration_s, 6),
             bytes=response.content_length or 0,
-            key_id=None if granted is None else granted.key_id,
+            key_id=None if granted is None else granted.actor.key_id,
             remote=request.remote,
             timestamp=datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="microseconds"),
         )

@@ -18,7 +18,7 @@ class Keys:
     refused."""
 
     def __init__(self, grant: Grant, header: str | None) -> None:
-        self._owner = f"key:{grant.key_id}"
+        self._owner = grant.actor.name
         self._header = header
         self._entered: dict[Key, tuple[NewMessage, Entered]] = {}
 

@@ -7,12 +7,13 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
+from gateway.core.bank.permissions import Act
 from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignSettings
 from gateway.core.rules.errors import BadInput
 from gateway.core.rules.registration import limits
 from gateway.core.sending.numbers import NumberPool
 from gateway.core.sending.pacing import Pacer
-from gateway.http.access import Grant, Role
+from gateway.http.access import Grant
 from gateway.http.bodies import decoded, json_answer, json_body
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.operations import Operation
@@ -80,7 +81,7 @@ OPERATIONS: Final = (
         path="/v1/campaigns",
         handler="campaigns.create",
         summary="Make a campaign.",
-        role=Role.ADMIN,
+        act=Act.CHANGE_CAMPAIGN,
         tag="campaigns",
         takes=NewCampaign,
         gives={HTTPStatus.CREATED: CampaignView},
@@ -91,7 +92,7 @@ OPERATIONS: Final = (
         path="/v1/campaigns",
         handler="campaigns.show_all",
         summary="The campaigns that the key may see.",
-        role=Role.READER,
+        act=Act.READ_CAMPAIGN,
         tag="campaigns",
         gives={HTTPStatus.OK: CampaignList},
         refuses=(503,),
@@ -101,7 +102,7 @@ OPERATIONS: Final = (
         path="/v1/campaigns/{campaign_id}",
         handler="campaigns.show",
         summary="A campaign and its settings.",
-        role=Role.READER,
+        act=Act.READ_CAMPAIGN,
         tag="campaigns",
         gives={HTTPStatus.OK: CampaignView},
         refuses=(404, 503),
@@ -111,7 +112,7 @@ OPERATIONS: Final = (
         path="/v1/campaigns/{campaign_id}",
         handler="campaigns.change",
         summary="Pause a campaign, let it go on, or give it other settings.",
-        role=Role.ADMIN,
+        act=Act.CHANGE_CAMPAIGN,
         tag="campaigns",
         takes=CampaignChange,
         gives={HTTPStatus.OK: CampaignView},

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from math import inf
 from typing import Final
 
+from gateway.http.access import no_campaign
 from gateway.http.problems import Refusal
 from gateway.pipeline.campaigns import Campaign, Campaigns
 
@@ -27,7 +28,7 @@ class KnownCampaigns:
             if why := self._campaigns.unreadable.get(campaign_id):
                 words = f"campaign {campaign_id} waits: its settings can't be read ({why})"
                 raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, words)
-            raise Refusal(HTTPStatus.NOT_FOUND, f"there is no campaign {campaign_id}")
+            raise no_campaign(campaign_id)
         return self._campaigns[campaign_id]
 
     async def knows(self, campaign_id: int) -> bool:

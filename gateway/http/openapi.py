@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.http.access import Role
+from gateway.http.access import key_role_for
 from gateway.http.bodies import JSON
 from gateway.http.operations import Operation
 from gateway.http.problems import Problem, title_of
@@ -64,9 +64,9 @@ def _operation(operation: Operation, schemas: dict[Any, Json]) -> Json:
         if operation.also_takes:
             content[operation.also_takes] = {"schema": {"type": "string"}}
         described["requestBody"] = {"required": True, "content": content}
-    if operation.role is not None:
+    if operation.act is not None:
         described["security"] = [{"key": []}]
-        described["description"] = f"Needs a key of the role {_role(operation.role)}."
+        described["description"] = f"Needs a key of the role {key_role_for(operation.act)}."
     return described
 
 
@@ -82,7 +82,7 @@ def _parameters(operation: Operation) -> Iterator[Json]:
 
 
 def _responses(operation: Operation, schemas: dict[Any, Json]) -> Iterator[tuple[str, Json]]:
-    denied = () if operation.role is None else (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+    denied = () if operation.act is None else (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
     for status in sorted({*operation.gives, *operation.refuses, *denied}):
         content: Json = {}
         given = operation.gives.get(status)
@@ -93,10 +93,6 @@ def _responses(operation: Operation, schemas: dict[Any, Json]) -> Iterator[tuple
         if status in operation.refuses or status in denied:
             content[_PROBLEM] = {"schema": schemas[Problem]}
         yield str(int(status)), {"description": title_of(HTTPStatus(status)), "content": content}
-
-
-def _role(role: Role) -> str:
-    return role.name.lower()
 
 
 # ---------------------------------------------------------------- the page

@@ -4,19 +4,19 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.http.access import Role
+from gateway.core.bank.permissions import Act
 
 PLAIN: Final = "text/plain"
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One method of one path. `handler` is `desk.method`; `role` None needs no key; `gives` by status."""
+    """One method of one path. `handler` is `desk.method`; `act`: what is done, None needs no key; `gives` by status."""
 
     method: str
     path: str
     handler: str
     summary: str
-    role: Role | None
+    act: Act | None
     tag: str
     takes: Any = None
     also_takes: str | None = None  # a second media type

@@ -9,9 +9,10 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from gateway.core.bank.permissions import Act
 from gateway.core.sending.numbers import Number, NumberPool
 from gateway.core.sending.pacing import Pacer
-from gateway.http.access import Grant, Role
+from gateway.http.access import Grant
 from gateway.http.bodies import json_answer, path_id
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.operations import Operation
@@ -87,7 +88,7 @@ OPERATIONS: Final = (
         path="/v1/messages/{campaign_id}/{message_id}",
         handler="reading.message",
         summary="A message as it stands.",
-        role=Role.READER,
+        act=Act.READ_MESSAGES,
         tag="messages",
         gives={HTTPStatus.OK: Message},
         refuses=(404, 503),
@@ -97,7 +98,7 @@ OPERATIONS: Final = (
         path="/v1/messages/{campaign_id}/{message_id}/story",
         handler="reading.story",
         summary="A message's life in words: every check, wait, number choice, attempt, receipt and cent.",
-        role=Role.READER,
+        act=Act.READ_MESSAGES,
         tag="messages",
         gives={HTTPStatus.OK: Story},
         refuses=(404, 503),
@@ -107,7 +108,7 @@ OPERATIONS: Final = (
         path="/v1/campaigns/{campaign_id}/numbers",
         handler="reading.numbers",
         summary="The campaign's number pool.",
-        role=Role.READER,
+        act=Act.READ_NUMBERS,
         tag="campaigns",
         gives={HTTPStatus.OK: NumberList},
         refuses=(404, 503),
@@ -117,7 +118,7 @@ OPERATIONS: Final = (
         path="/v1/campaigns/{campaign_id}/registration",
         handler="reading.registration",
         summary="What is registered with the carriers, and the rates they grant for it.",
-        role=Role.READER,
+        act=Act.READ_CAMPAIGN,
         tag="campaigns",
         gives={HTTPStatus.OK: RegistrationView},
         refuses=(404, 503),
@@ -190,7 +191,7 @@ class Reading:
 
 
 async def campaign_of(known: KnownCampaigns, request: web.Request, grant: Grant) -> Campaign:
-    """The campaign in the path; raises Refusal 403 or 404."""
+    """The campaign in the path; raises Refusal 404."""
     campaign_id = path_id(request, "campaign_id")
     grant.require(campaign_id)
     return await known.find(campaign_id)

@@ -11,11 +11,12 @@ import structlog
 from aiohttp import web
 from msgspec import Meta, Struct
 
+from gateway.core.bank.permissions import Act
 from gateway.core.rules.errors import SubReason, consequence
 from gateway.core.rules.lifecycle import State
 from gateway.core.rules.safeguards import Kind, Request
 from gateway.core.text.phone import PhoneFault, parse
-from gateway.http.access import Grant, Role
+from gateway.http.access import Grant
 from gateway.http.batch_keys import BatchKeys, Entered, Keys
 from gateway.http.bodies import MOST_BYTES, SMALL_BYTES, check_text, decoded, fault_in, json_answer, json_body
 from gateway.http.known_campaigns import KnownCampaigns
@@ -85,7 +86,7 @@ OPERATIONS: Final = (
         path="/v1/messages",
         handler="sending.one",
         summary="Send one text. Answers once it is durable, admitted or blocked by a safeguard.",
-        role=Role.SENDER,
+        act=Act.SEND,
         tag="messages",
         takes=SingleMessage,
         gives={HTTPStatus.ACCEPTED: Result},
@@ -97,7 +98,7 @@ OPERATIONS: Final = (
         path="/v1/messages:batch",
         handler="sending.many",
         summary="Send many texts of one campaign; each row stands or falls by itself.",
-        role=Role.SENDER,
+        act=Act.SEND,
         tag="messages",
         takes=Batch,
         gives={HTTPStatus.ACCEPTED: BatchResult, HTTPStatus.UNPROCESSABLE_ENTITY: BatchResult},

@@ -87,7 +87,7 @@ def _add_operations(
     for operation in operations:
         desk, _, method = operation.handler.partition(".")
         handler = getattr(desks[desk], method)
-        served = handler if operation.role is None else _keyed(parts, operation, handler)
+        served = handler if operation.act is None else _keyed(parts, operation, handler)
         if operation.method == "GET":
             app.router.add_get(_pattern(operation), served)  # HEAD as well
         else:
@@ -134,11 +134,11 @@ def _pattern(operation: Operation) -> str:
 
 
 def _keyed(parts: Parts, operation: Operation, handler: Keyed) -> Handler:
-    role = operation.role
-    assert role is not None
+    act = operation.act
+    assert act is not None
 
     async def guarded(request: web.Request) -> web.StreamResponse:
-        response = await handler(request, await parts.keys.grant(request, role))
+        response = await handler(request, await parts.keys.grant(request, act))
         return _unless_known(request, response) if operation.method == "GET" else response
 
     return guarded

@@ -13,9 +13,10 @@ import structlog
 from aiohttp import web
 from msgspec import Meta, Struct
 
+from gateway.core.bank.permissions import Act
 from gateway.core.rules.errors import BadInput
 from gateway.core.text.phone import PhoneFault, parse
-from gateway.http.access import Grant, Role
+from gateway.http.access import Grant
 from gateway.http.bodies import (
     JSON,
     MOST_BYTES,
@@ -118,7 +119,7 @@ OPERATIONS: Final = (
         path="/v1/campaigns/{campaign_id}/contacts",
         handler="uploads.contacts",
         summary="Upload contacts: a CSV with a header row, or rows of JSON. A phone the campaign has keeps its row.",
-        role=Role.SENDER,
+        act=Act.IMPORT_CONTACTS,
         tag="campaigns",
         takes=NewContacts,
         also_takes=CSV,

@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
-from gateway.http.access import RANDOM_BYTES, Role, new_key
-from gateway.store import api_keys
+from gateway.p2p.keys import RANDOM_BYTES, ApiKeys
 from gateway.store.database import Database
 from gateway.store.migrate import migrate
 from simulator.twin.accounts import DEFAULT_SID, DEFAULT_TOKEN
@@ -228,10 +227,8 @@ async def until(is_it: Any) -> None:
             await asyncio.sleep(0.05)
 
 
-async def make_key(store: Database, role: Role = Role.ADMIN) -> str:
-    text, row = new_key(bytes(range(RANDOM_BYTES)), "a test", role, None, STARTS_AT)
-    await api_keys.create(store, row)
-    return text
+async def make_key(store: Database) -> str:
+    return await ApiKeys(store, lambda: STARTS_AT).create(bytes(range(RANDOM_BYTES)), "a test", "admin")
 
 
 async def open_carrier(

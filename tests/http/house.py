@@ -14,14 +14,15 @@ import msgspec
 from gateway.clock import Clock
 from gateway.config import Database as DatabaseSettings
 from gateway.config import Dispatch, Http, Settings, Windows
+from gateway.core.bank.permissions import KEY_ROLES, Role
 from gateway.core.rules.campaign import CampaignKey, CampaignSettings
 from gateway.core.rules.hours import group_key
 from gateway.core.sending.numbers import Number
-from gateway.http.access import RANDOM_BYTES, Role, new_key
+from gateway.p2p.keys import RANDOM_BYTES, ApiKeys
 from gateway.providers.base import OutboundText
 from gateway.providers.twilio.webhooks import signature
 from gateway.serve import Worker, running, webhook_doors
-from gateway.store import api_keys, campaigns, contacts, numbers
+from gateway.store import campaigns, contacts, numbers
 from gateway.store.campaigns import CampaignRow
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
@@ -71,9 +72,8 @@ class House:
     async def key(self, role: Role, campaign_id: int | None = None) -> str:
         random = next(self._secrets).to_bytes(RANDOM_BYTES, "big")
         random = random[::-1]
-        text, row = new_key(random, f"a {role.name}", role, campaign_id, START_AT)
-        await api_keys.create(self.store, row)
-        return text
+        word = next(word for word, each in KEY_ROLES.items() if each is role)
+        return await ApiKeys(self.store, lambda: START_AT).create(random, f"a {word}", word, campaign_id)
 
     async def call(
         self,
@@ -81,7 +81,7 @@ class House:
         path: str,
         body: Any = None,
         *,
-        key: str | Role | None = Role.ADMIN,
+        key: str | Role | None = Role.KEY_ADMIN,
         headers: dict[str, str] | None = None,
         data: bytes | BytesIO | None = None,
         url: str = "",
@@ -202,7 +202,7 @@ async def a_house(
         running(settings, worker_dsn or dsn, provider, doors, clock) as worker,
     ):
         house = House(worker, provider, session, store)
-        for role in Role:
+        for role in KEY_ROLES.values():
             house.keys[role] = await house.key(role)
         yield house
     await store.close()

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from gateway.config import Log
-from gateway.http.access import Role
+from gateway.core.bank.permissions import Role
 from gateway.http.access_log import Line, as_json, for_people
 from tests.http.house import SETTINGS, House, a_house
 from tests.http.test_hostile_bodies import BATCH
@@ -42,7 +42,7 @@ async def test_a_line_says_who_what_and_how_long(told: House, capsys: pytest.Cap
         ("POST", "/v1/messages:batch", 400, True),
         ("POST", "/webhooks/twilio/inbound", 200, False),
     ]
-    assert {line["key_id"] for line in written} == {None, told.keys[Role.ADMIN].split("_")[1]}
+    assert {line["key_id"] for line in written} == {None, told.keys[Role.KEY_ADMIN].split("_")[1]}
     assert all(line["remote"] == "127.0.0.1" and line["duration_s"] > 0 for line in written)
     assert written[0]["bytes"] > 0
 

@@ -9,7 +9,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import CHECKS
 
-from gateway.http.access import Role
+from gateway.core.bank.permissions import Role
 from gateway.http.openapi import document
 from gateway.http.server import OPERATIONS
 from tests.http.house import a_house
@@ -37,7 +37,7 @@ def door(cluster: Cluster) -> Iterator[tuple[str, str]]:
 
     async def live() -> None:
         async with a_house(dsn) as house:
-            opened.append((house.worker.url, house.keys[Role.ADMIN]))
+            opened.append((house.worker.url, house.keys[Role.KEY_ADMIN]))
             is_open.set()
             await may_close.wait()
 

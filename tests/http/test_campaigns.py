@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.http.access import Role
+from gateway.core.bank.permissions import Role
 from gateway.http.uploads import CSV
 from tests.http.house import CAMPAIGN, GROUP, NUMBER, House, phone
 
@@ -81,7 +81,7 @@ async def test_registration_tells_what_the_carriers_grant(house: House) -> None:
 async def test_numbers_are_the_live_pools(house: House) -> None:
     await house.send(1)
     await house.provider.next_text()
-    number = (await house.call("GET", f"/v1/campaigns/{CAMPAIGN}/numbers", key=Role.READER)).body
+    number = (await house.call("GET", f"/v1/campaigns/{CAMPAIGN}/numbers", key=Role.KEY_READER)).body
     assert number["most_numbers"] == 49
     assert [(each["phone"], each["conversations"]) for each in number["numbers"]] == [(NUMBER, 1)]
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.http.access import Role
+from gateway.core.bank.permissions import Role
 from gateway.pipeline.campaigns import Campaign
 from tests.http.house import CAMPAIGN, House
 from tests.http.test_known_campaigns import second  # noqa: F401 - a fixture
@@ -62,4 +62,4 @@ async def test_an_impossible_change_is_refused_and_changes_nothing(house: House,
 
 
 async def test_only_an_admin_changes_settings(house: House) -> None:
-    assert (await house.call("PATCH", PATH, {"settings": SLOWER}, key=Role.SENDER)).status == 403
+    assert (await house.call("PATCH", PATH, {"settings": SLOWER}, key=Role.KEY_SENDER)).status == 403

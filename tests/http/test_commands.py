@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from gateway import cli
-from gateway.http.access import Role
 from gateway.http.parts import WebhookDoor
 from gateway.serve import webhook_doors
 from gateway.store.database import Database
-from tests.http.house import CAMPAIGN, SETTINGS, furnish
+from tests.http.house import CAMPAIGN, furnish
 from tests.http.signing_provider import PATIENCE_S, SigningProvider
 
 pytestmark = pytest.mark.usefixtures("bare")
@@ -242,12 +241,6 @@ def test_a_provider_that_does_not_sign_has_no_door() -> None:
     assert [isinstance(door, WebhookDoor) for door in doors] == [True]
     assert webhook_doors(SigningProvider(), None) == []
     assert webhook_doors(object(), "https://texts.example.org") == []  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("role", list(Role))
-def test_roles_have_names(role: Role) -> None:
-    assert Role.named(role.name.lower()) is role
-    assert SETTINGS.http.port == 0
 
 
 # ---------------------------------------------------------------- reconcile

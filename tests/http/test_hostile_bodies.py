@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from gateway.http.access import Role
+from gateway.core.bank.permissions import Role
 from gateway.http.bodies import INTAKE, MOST_BYTES
 from gateway.http.intake import Intake, release
 from gateway.http.problems import Refusal
@@ -34,7 +34,9 @@ MOST_MEMORY = 60_000_000
 ROWS = b'{"campaign_id":1,"messages":['
 
 
-async def sent(house: House, path: str, data: bytes, key: Role | None = Role.ADMIN, **headers: str) -> int:
+async def sent(
+    house: House, path: str, data: bytes, key: Role | None = Role.KEY_ADMIN, **headers: str
+) -> int:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return (await house.call("POST", path, data=BytesIO(data), headers={**JSON, **named}, key=key)).status
 
@@ -188,7 +190,8 @@ async def test_a_client_that_hangs_up_is_no_defect(house: House, caplog: pytest.
     url = URL(house.worker.url)
     head = (
         f"POST {BATCH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        f"Authorization: Bearer {house.keys[Role.ADMIN]}\r\nContent-Length: 9000\r\n\r\n" + '{"campaign_id":1'
+        f"Authorization: Bearer {house.keys[Role.KEY_ADMIN]}\r\nContent-Length: 9000\r\n\r\n"
+        '{"campaign_id":1'
     )
     line = 'p2p_http_requests_total{method="POST",route="/v1/messages:batch",status="%s"}'
     for _ in range(3):
@@ -254,7 +257,7 @@ async def test_a_body_that_never_comes_ends_in_time(house: House) -> None:
     reader, writer = await asyncio.open_connection(url.host, url.port)
     head = (
         f"POST {BATCH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        f"Authorization: Bearer {house.keys[Role.ADMIN]}\r\nContent-Length: 9000\r\n\r\n"
+        f"Authorization: Bearer {house.keys[Role.KEY_ADMIN]}\r\nContent-Length: 9000\r\n\r\n"
     )
     writer.write(head.encode())
     async with asyncio.timeout(PATIENCE_S):
@@ -294,7 +297,7 @@ async def test_a_large_batch_is_taken_in_turns_and_whole(house: House) -> None:
 
 async def test_lists_at_once_are_bounded(house: House) -> None:
     """Of three lists that never come two are waited for, and the third is refused."""
-    headers = {"Content-Type": "text/csv", "Authorization": f"Bearer {house.keys[Role.ADMIN]}"}
+    headers = {"Content-Type": "text/csv", "Authorization": f"Bearer {house.keys[Role.KEY_ADMIN]}"}
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     url = URL(house.worker.url)
     lines = [await asyncio.open_connection(url.host, url.port) for _ in range(3)]

@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 
 from gateway.clock import Clock
+from gateway.core.bank.permissions import Role
 from gateway.core.rules.campaign import CampaignSettings
-from gateway.http.access import Role
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.problems import Refusal
 from gateway.pipeline.campaigns import Campaigns
@@ -57,7 +57,7 @@ async def ask(house: House, what: str) -> Answer:
             return await house.call("POST", f"{path}/contacts", contacts)
         case "pause":
             return await house.call("PATCH", path, {"paused": True})
-    return await house.call("GET", path + what, key=Role.READER)
+    return await house.call("GET", path + what, key=Role.KEY_READER)
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ async def test_a_receipt_for_it_counts_at_the_other_worker(house: House, second:
 
 async def test_a_key_of_another_campaign_learns_nothing(house: House, second: House) -> None:
     await made(house)
-    key = await house.key(Role.READER, campaign_id=1)
-    assert (await second.call("GET", f"/v1/campaigns/{NEW}", key=key)).status == 403
+    key = await house.key(Role.KEY_READER, campaign_id=1)
+    assert (await second.call("GET", f"/v1/campaigns/{NEW}", key=key)).status == 404
     assert NEW not in second.worker.gateway.campaigns
 
 

@@ -33,7 +33,7 @@ def test_every_operation_is_described_and_named_once() -> None:
 def test_what_needs_a_key_says_so() -> None:
     for operation in OPERATIONS:
         described = DOCUMENT["paths"][operation.path][operation.method.lower()]
-        assert ("security" in described) == (operation.role is not None)
+        assert ("security" in described) == (operation.act is not None)
 
 
 def test_the_page_tells_all_and_loads_nothing() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.http.access import Role
+from gateway.core.bank.permissions import Role
 from gateway.http.records import MOST_ROWS
 from tests.http.house import CAMPAIGN, House, phone
 
@@ -25,7 +25,7 @@ async def test_a_text_is_accepted_handed_over_and_delivered(house: House) -> Non
     text = await house.provider.next_text()
     assert (text.phone, text.body, text.message_id) == (phone(1), "Hi Ann", answer.body["message_id"])
     assert (await house.says(text, "delivered")).status == 204
-    message = (await house.call("GET", answer.headers["Location"], key=Role.READER)).body
+    message = (await house.call("GET", answer.headers["Location"], key=Role.KEY_READER)).body
     assert (message["state"], message["to"], message["sent_from"]) == ("delivered", phone(1), "+12675550101")
     assert message["cost_usd"] > 0
 
@@ -204,7 +204,7 @@ async def test_a_key_with_other_parameters_is_refused(house: House, changes: dic
 
 async def test_a_key_is_the_api_keys_own(house: House) -> None:
     """Another API key's word of the same letters is another key; a person named by phone is the same person."""
-    other = await house.key(Role.SENDER)
+    other = await house.key(Role.KEY_SENDER)
     message = {"campaign_id": CAMPAIGN, "contact_id": 1, "body": "one", "idempotency_key": "k"}
     first = await house.call("POST", "/v1/messages", message)
     by_phone = {**message, "contact_id": None, "to": phone(1)}

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from gateway.core.bank.permissions import Role
 from gateway.http import uploads
-from gateway.http.access import Role
 from gateway.http.load import Load
 from gateway.http.shedding import SHEDDING
 from gateway.http.turns import Floor
@@ -156,7 +156,7 @@ async def test_what_is_not_plain_is_read_by_the_library(full: House, head_and_bo
 
 
 async def test_what_the_library_reads_is_refused_too(full: House) -> None:
-    authorization = f"Authorization: Bearer {full.keys[Role.SENDER]}\r\n".encode()
+    authorization = f"Authorization: Bearer {full.keys[Role.KEY_SENDER]}\r\n".encode()
     async with line(full) as caller:
         (told,) = await caller.answers(1, SEND + authorization + CHUNKED)
     assert (told.status, told.headers["retry-after"]) == (503, "1")
@@ -207,7 +207,7 @@ async def test_a_body_that_was_paused_is_read_to_its_end(
     text = ("phone,notes\n" + row * (size // len(row))).encode()
     head = (
         f"POST /v1/campaigns/{CAMPAIGN}/contacts HTTP/1.1\r\nHost: texts.example.org\r\nContent-Type: text/csv\r\n"
-        f"Authorization: Bearer {house.keys[Role.ADMIN]}\r\nContent-Length: {len(text)}\r\n\r\n"
+        f"Authorization: Bearer {house.keys[Role.KEY_ADMIN]}\r\nContent-Length: {len(text)}\r\n\r\n"
     )
     async with line(house) as caller:
         (told,) = await caller.answers(1, head.encode() + text)

@@ -23,6 +23,12 @@ class Role(Enum):
     KEY_READER = "key_reader"
 
 
+KEY_ROLES: Final[Mapping[str, Role]] = MappingProxyType(
+    {"reader": Role.KEY_READER, "sender": Role.KEY_SENDER, "admin": Role.KEY_ADMIN}
+)
+"""An API key's role by the word with which it is made; each may all that the one before may."""
+
+
 class Reach(IntEnum):
     """On whose things an act is allowed, within the actor's campaign."""
 
@@ -83,6 +89,11 @@ class Actor(msgspec.Struct, frozen=True):
     role: Role
     user_id: int | None = None
     key_id: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Who it is, for what is written down: `user:<id>` or `key:<id>`."""
+        return f"key:{self.key_id}" if self.user_id is None else f"user:{self.user_id}"
 
     def reach(self, act: Act) -> Reach:
         """On whose things the actor may do this."""

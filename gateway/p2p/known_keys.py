@@ -1,10 +1,9 @@
 """API keys by id, known or not: asked for in batches, some a second whoever calls, and remembered for seconds."""
 
 import asyncio
-from http import HTTPStatus
 from typing import Final
 
-from gateway.http.problems import Refusal
+from gateway.core.rules.errors import TextbankError
 from gateway.store import api_keys
 from gateway.store.api_keys import KeyRow
 from gateway.store.database import Database
@@ -15,6 +14,13 @@ LOOK_UPS_EVERY_S: Final = 0.1
 _MOST_REMEMBERED: Final = 10_000
 _MOST_WAITING: Final = 1_000
 _MOST_IN_A_LOOK_UP: Final = 500
+
+
+class TooManyTried(TextbankError):
+    """Too many keys that nobody knows are being tried: ask again in a second."""
+
+    def __init__(self) -> None:
+        super().__init__("too many keys that nobody knows are being tried")
 
 
 class KnownKeys:
@@ -28,7 +34,7 @@ class KnownKeys:
         self._looking: asyncio.Task[None] | None = None
 
     async def find(self, key_id: str) -> KeyRow | None:
-        """Raises Refusal 429 when too many unknown keys wait, and DatabaseAway."""
+        """Raises TooManyTried when too many unknown keys wait, and DatabaseAway."""
         row, until = self._remembered.get(key_id, (None, 0.0))
         if until > asyncio.get_running_loop().time():
             return row
@@ -39,8 +45,7 @@ class KnownKeys:
 
     def _wait_for(self, key_id: str) -> "asyncio.Future[KeyRow | None]":
         if len(self._waiting) >= _MOST_WAITING:
-            detail = "too many keys that nobody knows are being tried"
-            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, detail, Retry_After="1")
+            raise TooManyTried
         loop = asyncio.get_running_loop()
         waiting = self._waiting[key_id] = loop.create_future()
         if self._looking is None:

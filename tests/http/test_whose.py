@@ -1,0 +1,90 @@
+"""Another campaign's data, asked for through every operation with a key of every role: as if it were not there."""
+
+import types
+import typing
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.core.bank.permissions import KEY_ROLES, Actor
+from gateway.http.operations import Operation
+from gateway.http.server import OPERATIONS
+from tests.http.house import CAMPAIGN, OTHER_CAMPAIGN, Answer, House
+
+NOT_THERE = 99_999
+WORDS = "Only those of this campaign read this"
+
+
+def least(kind: Any, campaign_id: int) -> Any:
+    """The least that a record takes: required fields alone, every campaign the given one."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        fields = [each for each in msgspec.structs.fields(kind) if each.required]
+        return {
+            each.encode_name: campaign_id if each.name == "campaign_id" else least(each.type, campaign_id)
+            for each in fields
+        }
+    origin, inside = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        return least(inside[0], campaign_id)
+    if origin in (typing.Union, types.UnionType):
+        return least(inside[0], campaign_id)
+    if origin is typing.Literal:
+        return inside[0]
+    if origin in (list, tuple):
+        return [least(inside[0], campaign_id)]
+    return {int: 1, str: "2155550101", bool: True, float: 1.0}.get(kind, {})
+
+
+def is_about_a_campaign(operation: Operation) -> bool:
+    """By its path, or by what it must be given."""
+    body = {} if operation.takes is None else least(operation.takes, 0)
+    return operation.act is not None and ("campaign_id" in operation.ids or "campaign_id" in body)
+
+
+ABOUT_A_CAMPAIGN = [each for each in OPERATIONS if is_about_a_campaign(each)]
+ABOUT_ONE_THING = [each for each in ABOUT_A_CAMPAIGN if len(each.ids) > 1]
+
+
+async def ask(house: House, operation: Operation, campaign_id: int, key: str, message_id: int = 1) -> Answer:
+    ids = dict.fromkeys(operation.ids, 1) | {"campaign_id": campaign_id, "message_id": message_id}
+    body = None if operation.takes is None else least(operation.takes, campaign_id)
+    return await house.call(operation.method, operation.path.format(**ids), body, key=key)
+
+
+async def furnished(house: House) -> int:
+    """A text in the first campaign; its id."""
+    message_id: int = (await house.send(1, WORDS)).body["message_id"]
+    return message_id
+
+
+def test_the_operations_of_campaigns_are_found() -> None:
+    assert {"sending.one", "reading.story", "campaigns.change"} <= {each.handler for each in ABOUT_A_CAMPAIGN}
+
+
+@pytest.mark.parametrize("operation", ABOUT_A_CAMPAIGN, ids=lambda each: each.handler)
+async def test_anothers_campaign_is_as_if_it_were_not_there(house: House, operation: Operation) -> None:
+    message_id = await furnished(house)
+    before = await house.store.fetch("SELECT * FROM campaigns ORDER BY campaign_id")
+    for role in KEY_ROLES.values():
+        key = await house.key(role, OTHER_CAMPAIGN)
+        anothers = await ask(house, operation, CAMPAIGN, key, message_id)
+        nobodys = await ask(house, operation, NOT_THERE, key, message_id)
+        assert operation.act is not None
+        assert anothers.status == nobodys.status == (404 if Actor(role).may(operation.act) else 403)
+        told = msgspec.json.encode(anothers.body).decode()
+        assert told == msgspec.json.encode(nobodys.body).decode().replace(str(NOT_THERE), str(CAMPAIGN))
+        assert WORDS not in told
+    assert await house.count("messages") == 1
+    assert await house.store.fetch("SELECT * FROM campaigns ORDER BY campaign_id") == before
+
+
+@pytest.mark.parametrize("operation", ABOUT_ONE_THING, ids=lambda each: each.handler)
+async def test_anothers_things_are_not_in_ones_own_campaign(house: House, operation: Operation) -> None:
+    message_id = await furnished(house)
+    for role in KEY_ROLES.values():
+        key = await house.key(role, OTHER_CAMPAIGN)
+        answer = await ask(house, operation, OTHER_CAMPAIGN, key, message_id)
+        assert operation.act is not None
+        assert answer.status == (404 if Actor(role).may(operation.act) else 403)
+        assert WORDS not in msgspec.json.encode(answer.body).decode()
