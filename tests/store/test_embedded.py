@@ -125,6 +125,21 @@ def test_a_temporary_folder_with_a_blank_and_a_long_name(
         assert answers(server)
 
 
+@pytest.mark.parametrize("durable", [False, True])
+def test_only_a_throwaway_leaves_its_caller_the_processor(durable: bool, reachable: Path) -> None:
+    """A backend inherits it from the server that made it."""
+
+    async def policy(dsn: str) -> int:
+        connection = await asyncpg.connect(dsn, timeout=20)
+        try:
+            return os.sched_getscheduler(await connection.fetchval("SELECT pg_backend_pid()"))
+        finally:
+            await connection.close()
+
+    with EmbeddedServer(reachable if durable else None) as server:
+        assert asyncio.run(policy(server.dsn())) == (os.SCHED_OTHER if durable else os.SCHED_BATCH)
+
+
 def test_a_data_folder_with_a_blank_and_a_long_name(reachable: Path) -> None:
     with EmbeddedServer(reachable / LONG) as server:
         assert answers(server)
