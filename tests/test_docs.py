@@ -26,7 +26,7 @@ from gateway.core.rules.safeguards import RULES
 from gateway.metrics import FAMILIES
 from gateway.p2p.list_columns import meaning_of
 from simulator.model.scenario import load, shipped
-from simulator.report.result import INVARIANTS
+from simulator.report.result import INVARIANT_RULES, INVARIANTS
 
 ROOT = DOCS.parent
 README = ROOT / "README.md"
@@ -269,6 +269,18 @@ def test_headers_of_lists_are_recognised_as_told() -> None:
     told = [(row[0].replace(" ", "_"), header) for row in rows for header in re.findall("`([^`]+)`", row[1])]
     assert len(told) > 20
     assert [(meaning, header) for meaning, header in told if meaning_of(header) != meaning] == []
+
+
+def test_the_tutorial_shows_as_many_rules_as_there_are() -> None:
+    shown = re.search(
+        r"^(\d+) of (\d+) rules held\.((?:\nNot tested: .+)+)$",
+        page("tutorial/first-rehearsal.md"),
+        re.MULTILINE,
+    )
+    assert shown is not None
+    held, rules, not_tested = int(shown[1]), int(shown[2]), re.findall("Not tested: (.+)\\.", shown[3])
+    assert (rules, rules - held) == (len(INVARIANTS), len(not_tested))
+    assert set(not_tested) <= set(INVARIANT_RULES.values())
 
 
 def test_targets_of_make_exist() -> None:
