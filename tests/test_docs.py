@@ -243,6 +243,7 @@ def test_an_example_of_the_command_is_understood(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "contacts.csv").touch()
+    (tmp_path / "people.csv").touch()
     arguments = [argument.replace("$seed", "1") for argument in arguments]
     if {"--help", "--list-scenarios"} & set(arguments):
         return

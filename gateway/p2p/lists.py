@@ -1,13 +1,14 @@
 """Contact lists as campaigns have them: one pass over a CSV, good rows in batches, bad rows with their reason."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from msgspec import Struct
 
 from gateway.core.rules.errors import BadInput
 from gateway.core.text.phone import PhoneFault
+from gateway.p2p.list_answers import answered
 from gateway.p2p.list_cells import (
     carrier,
     clean,
@@ -117,10 +118,11 @@ class ListReader:
         batch_size: int = 5_000,
         custom_fields: Collection[str] = (),
         keep_rejects: int = 0,
+        consents: Mapping[str, str] | None = None,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}, must be at least 1")
-        self.file: ListFile = open_list(path, tuple(custom_fields))
+        self.file: ListFile = answered(open_list(path, tuple(custom_fields)), consents or {})
         self.opted_out: list[str] = []
         self.rejects_kept: list[Reject] = []
         self._rejects = RejectsFile(rejects, path, self.file.columns.headers)
@@ -250,14 +252,22 @@ class ListReader:
 
 
 def read_list(
-    path: Path, *, rejects: Path | None = None, batch_size: int = 5_000, custom_fields: Collection[str] = ()
+    path: Path,
+    *,
+    rejects: Path | None = None,
+    batch_size: int = 5_000,
+    custom_fields: Collection[str] = (),
+    consents: Mapping[str, str] | None = None,
 ) -> ListReader:
     """Open a contact list; iterate for batches of ListRow, then ask for `.summary`.
 
-    Bad rows go to the CSV `rejects`. `custom_fields` are slugs that may also stand as bare headers (C21). BadInput
+    Bad rows go to the CSV `rejects`. `custom_fields` are slugs that may also stand as bare headers (C21). `consents` are
+    its owner's answers about columns that look like consent, by header (gateway/p2p/list_answers.py). BadInput
     when the file can't be read as a list with a phone column, or what it says about consent is not understood.
     """
-    reader = ListReader(path, rejects=rejects, batch_size=batch_size, custom_fields=custom_fields)
+    reader = ListReader(
+        path, rejects=rejects, batch_size=batch_size, custom_fields=custom_fields, consents=consents
+    )
     for _ in reader.survey():
         pass
     return reader

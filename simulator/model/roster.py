@@ -8,7 +8,7 @@ import csv
 import re
 import unicodedata
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -105,6 +105,7 @@ class _Columns:
 
     def __init__(self, header: Sequence[str]) -> None:
         keys = [_key(name) for name in header]
+        self.names = [name.strip().casefold() for name in header]
         self.width = len(header)
         self.phones = [
             place
@@ -125,14 +126,27 @@ class _Columns:
             place for place, name in enumerate(header) if _OF_CONSENT.search(name) and place not in known
         ]
 
+    def read_as(self, answers: Mapping[str, str]) -> None:
+        """As the list's owner says: opt-out, opt-in or nothing, by header."""
+        said = {header.strip().casefold(): says for header, says in answers.items()}
+        for place, name in enumerate(self.names):
+            if name in said:
+                for places in (self.opt_outs, self.opt_ins, self.consents):
+                    places[:] = [each for each in places if each != place]
+                {"opt-out": self.opt_outs, "opt-in": self.opt_ins}.get(said[name], []).append(place)
 
-def read_roster(path: Path) -> Roster | None:
-    """A CSV as the model reads it; None when it finds no column of phones in it."""
+
+def read_roster(path: Path, answers: Mapping[str, str] | None = None) -> Roster | None:
+    """A CSV as the model reads it; None when it finds no column of phones in it.
+
+    `answers` are its owner's about columns that look like consent: opt-out, opt-in or nothing, by header.
+    """
     text = _decoded(path.read_bytes())
     found = _header(text)
     if found is None:
         return None
     delimiter, skipped, columns = found
+    columns.read_as(answers or {})
     return _read(_rows(text, delimiter, skipped), columns)
 
 

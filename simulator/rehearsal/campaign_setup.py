@@ -1,5 +1,7 @@
 """What the campaign's admins would have entered for a scenario, and whether it can be used at all."""
 
+from pathlib import Path
+
 from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.rules.errors import BadInput
 from gateway.core.rules.hours import CampaignHours
@@ -9,6 +11,7 @@ from gateway.core.text.lint import lint
 from gateway.core.text.scripts import ScriptFault, compile_script
 from gateway.core.text.segments import measure, normalise
 from gateway.p2p.bank import Scripts
+from gateway.p2p.list_questions import UnclearConsent
 from gateway.p2p.lists import read_list
 from gateway.store import campaigns
 from gateway.store.campaigns import CampaignRow
@@ -33,7 +36,7 @@ def check(plan: Plan) -> None:
             "leave --list out, or take a scenario with one campaign",
         )
     if plan.list_path is not None:
-        read_list(plan.list_path, rejects=plan.rejects)
+        _check_list(plan, plan.list_path)
     else:
         count = plan.contacts or plan.scenario.contacts
         Population.synthetic(plan.scenario.population, count, Draws(plan.seed))
@@ -44,6 +47,15 @@ async def create(database: Database, campaign_id: int, scenario: Scenario, now: 
     settings = campaign_settings(scenario).to_json()
     row = CampaignRow(campaign_id, campaign_id, scenario.campaign.name, settings, paused=False)
     await campaigns.create(database, row, now)
+
+
+def _check_list(plan: Plan, path: Path) -> None:
+    try:
+        read_list(path, rejects=plan.rejects, consents=plan.consents)
+    except UnclearConsent as asked:
+        column = asked.questions[0].column
+        do = f"{asked.do}; or say here how to read it: --consent '{column}=nothing' (or =opt-out, =opt-in)"
+        raise BadInput(asked.what, asked.where, do) from asked
 
 
 def _check_registration(scenario: Scenario) -> None:

@@ -18,12 +18,24 @@ BROKEN_RULE = 1
 NO_GO = 3
 NOT_TESTED = 4
 _MOST_CONTACTS = 5_000_000
+_SAYS = ("opt-out", "opt-in", "nothing")
 
 
 class Unwritable(click.ClickException):
     """A folder or file that cannot be written."""
 
     exit_code = 2
+
+
+def _answers(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """COLUMN=SAYS, each; a header may have an equals sign in it."""
+    answers = {}
+    for text in given:
+        header, _, says = text.rpartition("=")
+        if not header or says not in _SAYS:
+            raise click.BadParameter(f"'{text}' is no answer; write COLUMN={', COLUMN='.join(_SAYS)}.")
+        answers[header] = says
+    return answers
 
 
 def _list_scenarios(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -48,6 +60,14 @@ def _list_scenarios(context: click.Context, _: click.Parameter, wanted: bool) ->
     type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
     metavar="CSV",
     help="A real contact list instead; nobody on it is texted.",
+)
+@click.option(
+    "--consent",
+    "consents",
+    multiple=True,
+    callback=_answers,
+    metavar="COLUMN=SAYS",
+    help="What a column of the list says of consent: opt-out, opt-in or nothing; may be repeated.",
 )
 @click.option("--script", metavar="TEXT", help='The first text, such as "Hi {{first_name}}, …".')
 @click.option(
@@ -93,6 +113,7 @@ def rehearse(
     scenario: str,
     contacts: int | None,
     list_path: Path | None,
+    consents: dict[str, str],
     script: str | None,
     seed: int,
     report: Path | None,
@@ -113,9 +134,9 @@ def rehearse(
     from simulator.model.scenario import load
     from simulator.rehearsal import campaign_setup
 
-    _check(contacts, list_path, script, rejects)
+    _check(contacts, list_path, script, rejects, consents)
     world = load(scenario)
-    plan = _plan(world, contacts, list_path, script, seed, config)
+    plan = _plan(world, contacts, list_path, script, seed, config, consents)
     campaign_setup.check(plan)
     with _folders(report, rejects, plan) as folder:
         if list_path is not None:
@@ -156,12 +177,20 @@ def _folders(report: Path | None, rejects: Path | None, plan: "Plan") -> Iterato
         yield folder
 
 
-def _check(contacts: int | None, list_path: Path | None, script: str | None, rejects: Path | None) -> None:
+def _check(
+    contacts: int | None,
+    list_path: Path | None,
+    script: str | None,
+    rejects: Path | None,
+    consents: dict[str, str],
+) -> None:
     """What no single flag can know about the others."""
     if contacts is not None and list_path is not None:
         raise click.UsageError("--contacts and --list exclude each other: give one of them.")
     if rejects is not None and list_path is None:
         raise click.UsageError("--rejects needs --list.")
+    if consents and list_path is None:
+        raise click.UsageError("--consent needs --list.")
     if script is not None and not script.strip():
         raise click.UsageError("--script is empty: give the text to send.")
 
@@ -173,6 +202,7 @@ def _plan(
     script: str | None,
     seed: int,
     config: Path | None,
+    consents: dict[str, str],
 ) -> "Plan":
     from gateway.config import load
     from simulator.report.result import Plan
@@ -181,6 +211,7 @@ def _plan(
         scenario=scenario,
         contacts=contacts,
         list_path=list_path,
+        consents=consents,
         script=script,
         seed=seed,
         settings=load(config) if config is not None else None,
@@ -241,6 +272,8 @@ def _command(scenario: str, plan: "Plan", config: Path | None) -> str:
         words += ["--contacts", str(plan.contacts)]
     if plan.list_path is not None:
         words += ["--list", str(plan.list_path)]
+    for header, says in plan.consents.items():
+        words += ["--consent", f"{header}={says}"]
     if plan.script is not None:
         words += ["--script", plan.script]
     if config is not None:

@@ -1,6 +1,7 @@
 """A rehearsal as a function call, in a script or in a notebook."""
 
 import asyncio
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +14,7 @@ def rehearsed(
     scenario: str | Path,
     contacts: int | None,
     contact_list: str | Path | None,
+    consents: Mapping[str, str] | None,
     script: str | None,
     seed: int,
     dsn: str | None,
@@ -22,6 +24,7 @@ def rehearsed(
         scenario=load(str(scenario)),
         contacts=contacts,
         list_path=None if contact_list is None else Path(contact_list),
+        consents=consents or {},
         script=script,
         seed=seed,
     )

@@ -207,14 +207,14 @@ class _Rehearsal:
             count = self.plan.contacts or self.scenario.contacts
             self.population = Population.synthetic(self.scenario.population, count, self.draws)
             return contact_import.from_population(self.population)
-        self.reader = read_list(self.plan.list_path, rejects=self.plan.rejects)
+        self.reader = read_list(self.plan.list_path, rejects=self.plan.rejects, consents=self.plan.consents)
         phones = contact_import.phones_of(self.reader)
         if not len(phones):
             raise BadInput(
                 "no row of the list can be used", str(self.plan.list_path), "see the rejects file for reasons"
             )
         self.population = Population.from_phones(phones, self.draws, self.scenario.population)
-        self.roster = read_roster(self.plan.list_path)
+        self.roster = read_roster(self.plan.list_path, self.plan.consents)
         return contact_import.from_list(self.reader)
 
     def _build_market(self) -> None:

@@ -146,6 +146,9 @@ class Plan(msgspec.Struct, frozen=True):
     script: str | None = None
     seed: int = 1
     rejects: Path | None = None  # where the rows of the list that can't be used go
+    consents: Mapping[
+        str, str
+    ] = {}  # the owner's answers about columns of the list (gateway/p2p/list_answers.py)
     settings: Any = None  # gateway.config.Settings: the operator's own, as far as a rehearsal can show them
 
     def heading(self, contacts: int) -> str:

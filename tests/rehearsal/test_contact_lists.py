@@ -177,3 +177,60 @@ def test_twenty_thousand_rows_are_counted_right(tmp_path: Path) -> None:
     assert len(set(used)) == len(used)
     assert counted + Counter(used=summary.used) == expected
     assert len(rejects_of(tmp_path / "rejects.csv")) == 20_000 - summary.used
+
+
+ASKING = """\
+phone,first_name,Consent Source,SMS permission
++12155550123,Ann,web form,yes
++12155550124,Bob,web form,no
++12155550125,Cy,,yes
+"""
+
+
+def test_what_a_column_says_of_consent_can_be_answered_on_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("asking.csv").write_text(ASKING, encoding="utf-8")
+    words = ["rehearse", "--list", "asking.csv", "--json"]
+    assert cli.run(words) == 2
+    assert "or say here how to read it: --consent 'Consent Source=nothing'" in capsys.readouterr().err
+    assert cli.run([*words, "--consent", "Consent Source=nothing"]) == 0
+    done = json.loads(capsys.readouterr().out)
+    assert (done["list"]["used"], done["list"]["rejected"]) == (2, {"opted_out": 1})
+    assert "Consent Source" in done["list"]["ignored"]
+    assert not broken_rules(done)
+    assert (
+        cli.run([*words, "--consent", "consent source=nothing", "--consent", "SMS permission=nothing"]) == 0
+    )
+    done = json.loads(capsys.readouterr().out)
+    assert done["list"]["used"] == 3
+    assert not broken_rules(done)
+
+
+def broken_rules(done: dict[str, dict[str, int]]) -> dict[str, int]:
+    return {name: count for name, count in done["invariants"].items() if count}
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("Consent Source=maybe", "'Consent Source=maybe' is no answer; write COLUMN=opt-out, COLUMN=opt-in"),
+        ("nothing", "'nothing' is no answer"),
+        ("Nowhere=nothing", "no column is called 'Nowhere': asking.csv; the list has phone, first_name"),
+        ("first_name=opt-out", "the column 'first_name' has nothing to do with consent"),
+    ],
+)
+def test_an_answer_that_is_none_is_one_line(
+    answer: str,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("asking.csv").write_text(ASKING, encoding="utf-8")
+    assert cli.run(["rehearse", "--list", "asking.csv", "--consent", answer]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1

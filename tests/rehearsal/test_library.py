@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +53,14 @@ def test_over_an_empty_database_of_the_caller_s_and_no_other(day, cluster: Clust
             rehearse(day, contacts=20, dsn=dsn)
     finally:
         cluster.execute("DROP DATABASE rehearsal WITH (FORCE)")
+
+
+def test_a_list_with_its_owner_s_answers(day, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("phone,first_name,Consent Source\n+12155550123,Ann,web form\n", encoding="utf-8")
+    with pytest.raises(BadInput, match="looks like consent"):
+        rehearse(day, contact_list=path)
+    assert rehearse(day, contact_list=path, consents={"Consent Source": "nothing"}).result.contacts == 1
 
 
 def test_bad_input_is_told_before_anything_starts() -> None:
