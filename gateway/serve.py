@@ -18,6 +18,7 @@ from gateway.app import Gateway, chores_of, reconciliation_of
 from gateway.clock import Clock
 from gateway.config import Settings, internal_port
 from gateway.core.rules.errors import BadInput, Kind, consequence
+from gateway.core.sending.numbers import NumberPool
 from gateway.http.access import Keys
 from gateway.http.access_log import FORMS, AccessLog
 from gateway.http.library_log import library_log
@@ -27,7 +28,11 @@ from gateway.http.server import application, internal_application
 from gateway.http.shedding import BACKLOG, SHEDDING, Connection, Site
 from gateway.logs import unhandled
 from gateway.own_database import which_database
+from gateway.p2p.campaigns import CampaignAdmin
+from gateway.p2p.contacts import ContactLists
 from gateway.p2p.keys import ApiKeys
+from gateway.p2p.messages import Messages
+from gateway.p2p.numbers import Numbers
 from gateway.pipeline.look_ups import RememberedLookUps
 from gateway.providers.base import History, NotSent, Provider, ProviderError, Refused
 from gateway.providers.twilio import webhooks as twilio_webhooks
@@ -156,7 +161,7 @@ class Worker:
         self.internal_url = ""
 
     def _door_parts(self) -> Parts:
-        gateway = self.gateway
+        gateway, now = self.gateway, self.clock.now
         asked = {"database": Asked(self.probe.ask, kept_s=_DATABASE_KEPT_S)}
         asked["clock"] = Asked(gateway.clock_watch.check, kept_s=0.0)
         if hasattr(self.provider, "check"):
@@ -167,19 +172,25 @@ class Worker:
             self.provider.look_up,
             max_age_s=self.settings.provider.look_up_max_age_s,
         )
+
+        def live_pool(campaign_id: int) -> NumberPool | None:
+            road = gateway.dispatch.roads.get(campaign_id)
+            return None if road is None else road.pool
+
         return Parts(
-            database=self.database,
             clock=self.clock,
             metrics=gateway.metrics,
             look=gateway.look,
             campaigns=gateway.campaigns,
             admission=gateway.admission,
-            look_up=look_ups.look_up,
             sink=gateway,
-            keys=Keys(ApiKeys(self.database, self.clock.now)),
-            adopt=gateway.adopt,
-            pool=lambda campaign: road.pool if (road := gateway.dispatch.roads.get(campaign)) else None,
-            held_because=lambda: gateway.dispatch.inbound_gap.why,
+            keys=Keys(ApiKeys(self.database, now)),
+            campaign_admin=CampaignAdmin(self.database, gateway.campaigns, now, gateway.adopt),
+            contacts=ContactLists(
+                self.database, now, look_ups.look_up, lambda count: gateway.metrics.opt_outs("import", count)
+            ),
+            messages=Messages(self.database, now, lambda: gateway.dispatch.inbound_gap.why),
+            numbers=Numbers(self.database, now, live_pool),
             asked=asked,
         )
 

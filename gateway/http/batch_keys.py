@@ -3,11 +3,11 @@
 import asyncio
 from typing import TypeAlias
 
+from gateway.core.rules.idempotency import Key
 from gateway.http.access import Grant
 from gateway.http.records import NewMessage, Result
 from gateway.pipeline.admission import Outcome
 from gateway.pipeline.idempotency import KeyReused
-from gateway.store.idempotency import Key
 
 Entered: TypeAlias = asyncio.Future[Outcome] | Result
 """A row on its way, or refused already."""

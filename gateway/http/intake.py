@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from aiohttp import web
 
 from gateway.http.problems import RETRY_AFTER_S, ClientGone, Refusal
-from gateway.http.turns import Floor, Turns
+from gateway.turns import Floor, Turns
 
 SLICE_BYTES: Final = 1024 * 1024
 PATIENCE_S: Final = 30.0

@@ -1,20 +1,21 @@
 """What the door stands on, handed in by the composition root."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
 
 from gateway.clock import Clock
-from gateway.core.sending.numbers import NumberPool
 from gateway.http.access import Keys
 from gateway.http.readiness import Asked
 from gateway.metrics import Metrics
+from gateway.p2p.campaigns import CampaignAdmin
+from gateway.p2p.contacts import ContactLists
+from gateway.p2p.messages import Messages
+from gateway.p2p.numbers import Numbers
 from gateway.pipeline.admission import Admission
 from gateway.pipeline.campaigns import Campaigns
-from gateway.pipeline.look_ups import LookUp
 from gateway.providers.base import InboundText, Sink, StatusReport
-from gateway.store.database import Database
 
 
 class Signed(Protocol):
@@ -48,17 +49,16 @@ class WebhookDoor(msgspec.Struct, frozen=True, kw_only=True):
 class Parts(msgspec.Struct, kw_only=True):
     """The gateway as the door sees it. `closing` is set when a drain begins."""
 
-    database: Database
     clock: Clock
     metrics: Metrics
     look: Callable[[], None]  # brings the gauges up to date, before a scrape
     campaigns: Campaigns
     admission: Admission
-    look_up: LookUp
     sink: Sink
     keys: Keys
-    adopt: Callable[[int], Awaitable[None]]  # a new campaign gets its dispatcher
-    pool: Callable[[int], NumberPool | None]  # the live pool, when this worker dispatches the campaign
-    held_because: Callable[[], str]  # why nothing at all is sent just now; "": it is
+    campaign_admin: CampaignAdmin
+    contacts: ContactLists
+    messages: Messages
+    numbers: Numbers
     asked: dict[str, Asked]  # who must answer before we call ourselves ready
     closing: bool = False

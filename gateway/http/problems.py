@@ -7,11 +7,9 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from gateway.core.rules.errors import BadInput
+from gateway.core.rules.errors import BadInput, NotNow
 from gateway.pipeline.idempotency import KeyReused, KeyUnderWay
 from gateway.providers.base import ProviderError
-from gateway.store.group_commit import TooMuchWaits
-from gateway.store.troubles import DatabaseAway
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -79,12 +77,8 @@ async def explained(request: web.Request, handler: Handler) -> web.StreamRespons
         return answer(HTTPStatus.CONFLICT, str(error), {"Retry-After": RETRY_AFTER_S})
     except (BadInput, KeyReused) as error:
         return answer(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
-    except TooMuchWaits as error:
-        detail = f"{error}; nothing of this request was taken, ask again later"
-        return answer(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": RETRY_AFTER_S})
-    except DatabaseAway:
-        detail = "the database is away; nothing that was acknowledged is lost, repeat with the same key"
-        return answer(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": RETRY_AFTER_S})
+    except NotNow as error:
+        return answer(HTTPStatus.SERVICE_UNAVAILABLE, error.told, {"Retry-After": RETRY_AFTER_S})
     except ProviderError as error:
         return answer(HTTPStatus.BAD_GATEWAY, f"the provider did not do it: {error}")
     except Exception:  # noqa: BLE001 - a defect: logged whole, told in one line

@@ -13,7 +13,6 @@ Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Key = Annotated[str, Meta(min_length=1, max_length=LONGEST_KEY)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 MediaUrl = Annotated[str, Meta(pattern=r"^https?://[^\s/]+\S*$", max_length=2000)]
-Cell = Annotated[str, Meta(max_length=500)]
 
 
 class NewMessage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

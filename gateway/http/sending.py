@@ -12,7 +12,8 @@ from aiohttp import web
 from msgspec import Meta, Struct
 
 from gateway.core.bank.permissions import Act
-from gateway.core.rules.errors import SubReason, consequence
+from gateway.core.rules.errors import NotNow, SubReason, consequence
+from gateway.core.rules.idempotency import Key
 from gateway.core.rules.lifecycle import State
 from gateway.core.rules.safeguards import Kind, Request
 from gateway.core.text.phone import PhoneFault, parse
@@ -27,12 +28,9 @@ from gateway.http.problems import RETRY_AFTER_S, Refusal
 from gateway.http.records import LONGEST_KEY, MOST_ROWS, Id, NewMessage, Result
 from gateway.http.rows import Rows
 from gateway.http.shedding import place
-from gateway.http.turns import Floor, Turns
 from gateway.pipeline.admission import Outcome
 from gateway.pipeline.idempotency import KeyReused, KeyUnderWay
-from gateway.store import directory
-from gateway.store.idempotency import Key
-from gateway.store.troubles import DatabaseAway
+from gateway.turns import Floor, Turns
 
 PATIENCE_S: Final = 10.0  # longer than a slow database takes; a client would rather repeat
 _KINDS: Final = {"initial": Kind.INITIAL, "reply": Kind.REPLY}
@@ -239,8 +237,7 @@ class Sending:
                 phone = parse(each)
                 if not isinstance(phone, PhoneFault):
                     phones.add(phone.e164)
-        key = self._parts.campaigns[campaign_id].key
-        return await directory.contact_ids(self._parts.database, key, sorted(phones))
+        return await self._parts.contacts.ids_of(self._parts.campaigns[campaign_id], sorted(phones))
 
 
 def _header_key(request: web.Request) -> str | None:
@@ -285,7 +282,7 @@ async def _outcome(entered: "asyncio.Future[Outcome]") -> Result:
         outcome = await entered
     except KeyReused as error:
         return Result(error=str(error))
-    except DatabaseAway:
+    except NotNow:
         raise
     except Exception:  # noqa: BLE001 - it harms this row only
         _log.exception("a row met a defect")

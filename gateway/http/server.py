@@ -26,10 +26,10 @@ from gateway.http.problems import CLIENT_GONE, Handler, explained
 from gateway.http.reading import Reading
 from gateway.http.sending import Sending
 from gateway.http.shedding import SHEDDING, Connection, Shedding
-from gateway.http.turns import Floor
 from gateway.http.uploads import Uploads
 from gateway.http.webhooks import Webhooks
 from gateway.metrics import Metrics
+from gateway.turns import Floor
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *sending.OPERATIONS,

@@ -18,7 +18,7 @@ from gateway.http.intake import Intake
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.parts import Parts, WebhookDoor
 from gateway.http.problems import RETRY_AFTER_S, Refusal
-from gateway.http.turns import Floor
+from gateway.turns import Floor
 
 MOST_BYTES: Final = 64 * 1024
 MOST_BYTES_AT_ONCE: Final = 1024 * MOST_BYTES

@@ -15,6 +15,7 @@ import msgspec
 
 from gateway.clock import Clock
 from gateway.core.rules.errors import TextbankError
+from gateway.core.rules.idempotency import Key
 from gateway.core.rules.lifecycle import State
 from gateway.core.rules.safeguards import Request
 from gateway.core.sending.waiting import Lane
@@ -25,7 +26,6 @@ from gateway.pipeline.idempotency import KeyReused, KeysUnderWay, Use, hash_of, 
 from gateway.store import idempotency, messages, recipients
 from gateway.store.database import Database
 from gateway.store.group_commit import Bound, CommitWindow, WindowOptions
-from gateway.store.idempotency import Key
 from gateway.store.ids import IdsByMonth
 from gateway.store.messages import Admission as Row
 from gateway.store.messages import Entered, Keyed

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import structlog
 
 from gateway.clock import Clock
+from gateway.core.rules.idempotency import Key
 from gateway.core.rules.safeguards import Kind, Request
 from gateway.pipeline.admission import Admission, Outcome
 from gateway.pipeline.campaigns import Campaigns
@@ -18,7 +19,6 @@ from gateway.pipeline.idempotency import OURS, KeyReused, KeyUnderWay
 from gateway.store import conversations
 from gateway.store.conversations import Left
 from gateway.store.database import Database
-from gateway.store.idempotency import Key
 
 _log = structlog.get_logger("textbank.confirmations")
 _WITHIN_S = 300.0

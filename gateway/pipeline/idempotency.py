@@ -10,8 +10,8 @@ from collections.abc import Iterable
 import msgspec
 
 from gateway.core.rules.errors import TextbankError
+from gateway.core.rules.idempotency import Key
 from gateway.core.rules.safeguards import Request
-from gateway.store.idempotency import Key
 
 OURS = "textbank"
 """The owner of the gateway's own keys."""

@@ -32,6 +32,10 @@ class TooMuchWaits(DatabaseAway):
 
     is_local = True
 
+    @property
+    def told(self) -> str:
+        return f"{self}; nothing of this request was taken, ask again later"
+
 
 class Bound:
     """What all windows of one station hold together, and the most that they may."""

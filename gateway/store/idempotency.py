@@ -5,15 +5,8 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
+from gateway.core.rules.idempotency import Key
 from gateway.store.database import Database
-
-
-class Key(msgspec.Struct, frozen=True, gc=False):
-    """A client's word for one request. `owner`: whose it is, an API key or a person; the same word of another is
-    another key."""
-
-    owner: str
-    word: str
 
 
 class Answered(msgspec.Struct, frozen=True, gc=False):

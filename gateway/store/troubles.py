@@ -8,16 +8,21 @@ from typing import Final
 
 import asyncpg
 
-from gateway.core.rules.errors import TextbankError
+from gateway.core.rules.errors import NotNow
 
 
-class DatabaseAway(TextbankError):
+class DatabaseAway(NotNow):
     """The database can't do the work now; nothing was lost, and the work is tried again."""
 
     is_local = False
     """Whether it is one statement's own, a lock for instance; else every statement meets it."""
     is_lock = False
     """Whether somebody holds a row or a table: other rows may be free."""
+
+    @property
+    def told(self) -> str:
+        """Without the driver's words, which may hold an address."""
+        return "the database is away; nothing that was acknowledged is lost, repeat with the same key"
 
 
 class DatabaseGone(DatabaseAway):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.app import Gateway
-from gateway.http.story import story_of
+from gateway.p2p.story import story_of
 from gateway.store import stories
 from simulator.audit.records import COST, Rows
 

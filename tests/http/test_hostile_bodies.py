@@ -22,7 +22,7 @@ from gateway.http.bodies import INTAKE, MOST_BYTES
 from gateway.http.intake import Intake, release
 from gateway.http.problems import Refusal
 from gateway.http.rows import Rows
-from gateway.http.turns import Floor
+from gateway.turns import Floor
 from tests.http.house import CAMPAIGN, House, phone
 from tests.http.signing_provider import PATIENCE_S
 

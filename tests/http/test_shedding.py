@@ -14,7 +14,7 @@ from gateway.core.bank.permissions import Role
 from gateway.http import uploads
 from gateway.http.load import Load
 from gateway.http.shedding import SHEDDING
-from gateway.http.turns import Floor
+from gateway.turns import Floor
 from tests.http.house import CAMPAIGN, House
 from tests.http.signing_provider import PATIENCE_S
 

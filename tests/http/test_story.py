@@ -7,7 +7,7 @@ import pytest
 from gateway.core.rules.errors import CATALOGUE
 from gateway.core.rules.registration import BrandKind, CampaignKind, Limits, Registration, limits
 from gateway.core.rules.safeguards import RULES
-from gateway.http.story import story_of
+from gateway.p2p.story import story_of
 from gateway.providers.base import Refused
 from gateway.store.stories import Facts, MessageFacts, OwnNumber, PastAttempt
 from tests.http.house import CAMPAIGN, NUMBER, START_AT, House

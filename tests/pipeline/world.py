@@ -16,6 +16,7 @@ from gateway.clock import Clock
 from gateway.config import Dispatch, Settings, Windows, Workers
 from gateway.core.rules.campaign import CampaignKey, CampaignSettings
 from gateway.core.rules.hours import group_key
+from gateway.core.rules.idempotency import Key
 from gateway.core.rules.safeguards import Kind, Request
 from gateway.core.sending.numbers import Number
 from gateway.pipeline.admission import Outcome
@@ -24,7 +25,6 @@ from gateway.store import campaigns, contacts, numbers
 from gateway.store.campaigns import CampaignRow
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Connection, Database, Record
-from gateway.store.idempotency import Key
 from gateway.store.limits import NO_TIMERS
 from gateway.store.numbers import NumberRow
 from simulator.rehearsal.loop import Outside, VirtualLoop, run

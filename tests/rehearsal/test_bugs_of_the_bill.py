@@ -7,8 +7,8 @@ from gateway import metrics
 from gateway.core.rules.registration import Limits
 from gateway.core.text import segments
 from gateway.core.text.segments import PRICES
-from gateway.http import story
 from gateway.metrics import Metrics
+from gateway.p2p import story
 from gateway.store import receipts, stories
 from simulator.model.faults import FaultParameters
 from tests.rehearsal.conftest import Rehearse

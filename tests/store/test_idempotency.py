@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from gateway.core.rules.campaign import CampaignKey
+from gateway.core.rules.idempotency import Key
 from gateway.store import idempotency
 from gateway.store.database import Database
-from gateway.store.idempotency import Answered, Key
+from gateway.store.idempotency import Answered
 from tests.store.rows import CAMPAIGN, KEY, NOW, admission, admit, conversation, keyed, people, queue
 
 A, B = Key("key:a", "k"), Key("key:b", "k")

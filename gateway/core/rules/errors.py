@@ -19,6 +19,15 @@ class TextbankError(Exception):
     """Root of every error the gateway raises on purpose."""
 
 
+class NotNow(TextbankError):
+    """What was asked can't be done now; what was acknowledged is not lost, and the same may be asked again."""
+
+    @property
+    def told(self) -> str:
+        """What a caller may read of it."""
+        return str(self)
+
+
 class BadInput(TextbankError):
     """Something a person gave us is unusable; reads as one line, "what: where; do"."""
 
