@@ -26,6 +26,11 @@ SELECT provider_sid, substr(phone, 2)::bigint, substr(number_phone, 2)::bigint, 
        extract(epoch FROM received_at)::float8
 FROM inbound WHERE organisation_id = $1 AND campaign_id = $2 ORDER BY inbound_id
 """
+WAITING = """
+SELECT substr(c.phone, 2)::bigint FROM conversations v
+JOIN contacts c ON c.organisation_id = v.organisation_id AND c.campaign_id = v.campaign_id AND c.contact_id = v.contact_id
+WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.attention_at IS NOT NULL ORDER BY c.phone
+"""
 NUMBERS = """
 SELECT substr(phone, 2)::bigint, state FROM numbers
 WHERE organisation_id = $1 AND campaign_id = $2 ORDER BY number_id

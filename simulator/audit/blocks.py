@@ -23,7 +23,7 @@ from simulator.audit.evidence import Booleans, Breaches, Evidence, Judged
 from simulator.audit.first_texts import DAY_S
 from simulator.audit.hours import shut_around
 from simulator.audit.persons import first_deliveries, latest
-from simulator.audit.records import BLOCKED, Rows
+from simulator.audit.records import BLOCKED, REPLY, Rows
 from simulator.audit.wall_clock import Floats, Integers
 from simulator.model.arrays import distinct, is_among
 from simulator.model.replies import Intent, intent_of
@@ -60,6 +60,7 @@ class _Blocks:
         self.ids: Integers = messages["message_id"]
         self.phone: Integers = np.ascontiguousarray(messages["phone"])
         self.code = messages["code"]
+        self.is_answer: Booleans = messages["kind"] == REPLY
         self.asked_at = evidence.asked_at[rows]
         ended = messages["final_at"] - evidence.world.start_at
         self.at: Floats = np.where(np.isnan(ended), self.asked_at, ended)
@@ -154,8 +155,9 @@ def _before(
 
 
 def _was_shut(blocks: _Blocks, chosen: Integers) -> Booleans:
-    shut = shut_around(blocks.evidence, blocks.phone[chosen], blocks.at[chosen])
-    return shut | shut_around(blocks.evidence, blocks.phone[chosen], blocks.asked_at[chosen])
+    evidence, phone, is_answer = blocks.evidence, blocks.phone[chosen], blocks.is_answer[chosen]
+    shut = shut_around(evidence, phone, blocks.at[chosen], is_answer)
+    return shut | shut_around(evidence, phone, blocks.asked_at[chosen], is_answer)
 
 
 def _had_no_number(blocks: _Blocks, chosen: Integers) -> Booleans:

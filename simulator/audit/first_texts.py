@@ -8,7 +8,8 @@
 | 30005: not in service; 30004: blocked             | 90 days                     | us-carrier list hygiene [A]   |
 | 30003: the phone is off                           | 4 hours                     | "once, after hours" [A]       |
 
-Whoever writes to us meanwhile has a phone that works, and is answered.
+Whoever writes to us meanwhile has a phone that works, and is answered. Nothing at all goes to what a look-up calls a
+landline.
 """
 
 from math import inf
@@ -45,7 +46,12 @@ def judge_first_texts(evidence: Evidence) -> Judged:
     unasked = _beyond(evidence, evidence.world.first_texts) & ~evidence.is_answer & ~is_confirmation
     repeated = _repeated(evidence) & ~is_confirmation & ~unasked
     forbidden = _forbidden(evidence, evidence.to, evidence.handed_at - _RECEIPTS_COUNT_WITHIN_S)
+    landlines = evidence.world.landlines
+    to_landline = (
+        np.zeros(len(evidence.to), np.bool_) if landlines is None else is_among(evidence.to, landlines)
+    )
     found = [
+        Breaches("submission", np.flatnonzero(to_landline), "texted although a look-up calls it a landline"),
         Breaches("submission", np.flatnonzero(unasked), "a further text to somebody who had not written"),
         Breaches("submission", np.flatnonzero(repeated), "the same words again within a day"),
         Breaches("submission", np.flatnonzero(forbidden), "texted although a code forbade it"),

@@ -52,8 +52,11 @@ def judge_hours(evidence: Evidence) -> Judged:
     return Judged(found, _near_an_edge(evidence))
 
 
-def shut_around(evidence: Evidence, phones: Integers, at: Floats) -> Booleans:
-    """Whether a person's window for a first text, or the campaign's, is shut at a moment or within ten minutes after."""
+def shut_around(
+    evidence: Evidence, phones: Integers, at: Floats, is_answer: Booleans | None = None
+) -> Booleans:
+    """Whether a person's window, or the campaign's, is shut at a moment or within ten minutes after: the window for a
+    first text, or for an answer where it `is_answer`."""
     groups, places = _groups(evidence, phones)
     first, last = evidence.span
     minutes = np.arange(first, last, _MINUTE_S)
@@ -63,7 +66,8 @@ def shut_around(evidence: Evidence, phones: Integers, at: Floats) -> Booleans:
         shut_so_far = _shut_minutes(evidence, places, groups[known], minutes)
         now = _minute(at[known], minutes)
         until = np.minimum(now + _EDGE_MINUTES, len(minutes) - 1)
-        found[known] = shut_so_far[groups[known] * 2, until + 1] > shut_so_far[groups[known] * 2, now]
+        of_text = groups[known] * 2 + (0 if is_answer is None else is_answer[known])
+        found[known] = shut_so_far[of_text, until + 1] > shut_so_far[of_text, now]
     return found
 
 

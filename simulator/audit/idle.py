@@ -10,51 +10,29 @@ Time counts as idle for a text when, in cells of a few seconds, all of this hold
 - neither gateway nor provider was away or just back, and the provider had not lately said to slow down.
 
 More than two minutes of such time between the press and the first call are a breach: the gateway's own windows,
-looks and polls are done in less.
+looks and polls are done in less. So are more than 25 minutes between two calls for one message, and a wait in which
+texts overtook that had to wait themselves (order.py).
 """
-
-from typing import NamedTuple
 
 import numpy as np
 
-from simulator.audit.evidence import Booleans, Breaches, Evidence, Judged
-from simulator.audit.hours import Opening
-from simulator.audit.records import BLOCKED, FAILED, QUEUED, SENDING, UNKNOWN
+from simulator.audit.evidence import Breaches, Evidence, Judged
+from simulator.audit.hours import Opening, shut_around
+from simulator.audit.order import Waits, overtaken
+from simulator.audit.records import BLOCKED, FAILED, QUEUED, REPLY, SENDING, UNKNOWN
 from simulator.audit.room import Room
 from simulator.audit.wall_clock import Floats, Integers
+from simulator.model.ledger import STATUSES
 
 ALLOWED_S = 120.0  # of idle time [A]
+_AGAIN_WITHIN_S = (
+    1500.0  # of idle time [A]: a quarter of an hour, the longest rest between two tries, and jitter
+)
 _HOURS_OVER = 1202
+_EXPIRED, _LONGEST_VALIDITY_S = 30036, 36_000.0
+_GIVEN_TIME = (30003, 30023)
+_UNDELIVERED, _FAILED_FOR_GOOD = STATUSES.index("undelivered"), STATUSES.index("failed")
 _KINDS = 16  # more than there are carriers
-
-
-class Waits(NamedTuple):
-    """Presses that were let through: who, since when, until when; `is_sent`: a call ended the wait."""
-
-    message_id: Integers
-    phone: Integers
-    is_answer: Booleans
-    since: Floats
-    until: Floats
-    is_sent: Booleans
-
-    def of(self, *, is_sent: bool) -> "Waits":
-        """Those that a call ended, or those that none did."""
-        return self._only(self.is_sent == is_sent)
-
-    def longer_than(self, least_s: float) -> "Waits":
-        """Those that waited for longer."""
-        return self._only(self.until - self.since > least_s)
-
-    def _only(self, rows: Booleans) -> "Waits":
-        return Waits(
-            self.message_id[rows],
-            self.phone[rows],
-            self.is_answer[rows],
-            self.since[rows],
-            self.until[rows],
-            self.is_sent[rows],
-        )
 
 
 def judge_idle(evidence: Evidence) -> Judged:
@@ -64,8 +42,14 @@ def judge_idle(evidence: Evidence) -> Judged:
     sent = _waits(evidence).of(is_sent=True)
     long = sent.longer_than(ALLOWED_S)
     late = long.message_id[_idle_s(evidence, long) > ALLOWED_S]
-    found = [Breaches("message", late, "went out late: hours, rates and numbers had been free for minutes")]
-    return Judged(found, _pressed_into_room(evidence, sent))
+    again = _between_calls(evidence).longer_than(_AGAIN_WITHIN_S)
+    slow = np.unique(again.message_id[_idle_s(evidence, again) > _AGAIN_WITHIN_S])
+    found = [
+        Breaches("message", late, "went out late: hours, rates and numbers had been free for minutes"),
+        Breaches("message", slow, "was tried again late: hours, rates and numbers had long been free"),
+        Breaches("message", overtaken(evidence, long), "waited while texts went that had to wait for it"),
+    ]
+    return Judged(found, _chances(evidence, sent))
 
 
 def judge_pressed(evidence: Evidence) -> Judged:
@@ -77,15 +61,18 @@ def judge_pressed(evidence: Evidence) -> Judged:
         long = waits.of(is_sent=False).longer_than(ALLOWED_S)
         never = long.message_id[_idle_s(evidence, long) > ALLOWED_S]
         found.append(Breaches("message", never, "was let through and never went out, though all was free"))
+        expired = _expired_early(evidence)
+        found.append(Breaches("submission", expired, "expired at the provider long before its window shut"))
     return Judged(found, len(waits.message_id) + len(broken))
 
 
-def _pressed_into_room(evidence: Evidence, sent: Waits) -> int:
-    """Texts that had no need to wait for a rate or a number when they were asked for."""
+def _chances(evidence: Evidence, sent: Waits) -> int:
+    """Texts that had no need to wait for a rate or a number when they were asked for, or that waited for minutes."""
     if not len(sent.message_id):
         return 0
     room = Room(evidence, float(sent.since.max()))
-    return int(room.is_at(room.kinds_of(sent.phone), sent.since).sum())
+    had_room = room.is_at(room.kinds_of(sent.phone), sent.since)
+    return int(np.count_nonzero(had_room | (sent.until - sent.since > ALLOWED_S)))
 
 
 def _waits(evidence: Evidence) -> Waits:
@@ -109,6 +96,52 @@ def _waits(evidence: Evidence) -> Waits:
         np.minimum(until, evidence.world.day_ends_at),
         is_sent,
     )
+
+
+def _expired_early(evidence: Evidence) -> Integers:
+    """Texts that the provider gave up because it had been given less time than their hours."""
+    expired = np.flatnonzero(evidence.final_code == _EXPIRED)
+    shut = shut_around(evidence, evidence.to[expired], evidence.final_at[expired])
+    had_all = evidence.submissions["validity_s"][expired] >= _LONGEST_VALIDITY_S
+    early: Integers = expired[~shut & ~had_all]
+    return early
+
+
+def _between_calls(evidence: Evidence) -> Waits:
+    """From when the gateway knew that a call had failed to the next one for the same message, or to the end of the day.
+
+    Not of a phone that was off, which is given hours, nor of a day's cap that was used up.
+    """
+    in_vain = evidence.books.calls_in_vain
+    n = np.flatnonzero(evidence.row_of >= 0)
+    ids = np.concatenate((evidence.submissions["message_id"][n], in_vain["message_id"]))
+    began = np.concatenate((evidence.handed_at[n], in_vain["at"]))
+    failed = np.isin(evidence.final_status[n], (_UNDELIVERED, _FAILED_FOR_GOOD))
+    failed &= ~np.isin(evidence.final_code[n], _GIVEN_TIME)
+    over = np.concatenate((np.where(failed, _told_at(evidence)[n], np.inf), in_vain["at"]))
+    order = np.lexsort((began, ids))
+    ids, began, over = ids[order], began[order], over[order]
+    rows = evidence.rows_of(ids)
+    last = np.append(ids[1:] != ids[:-1], True)[: len(ids)]
+    waits_on = (rows >= 0) & np.isin(evidence.messages["state"][rows], (QUEUED,))
+    until = np.where(last, np.where(waits_on, evidence.world.day_ends_at, -np.inf), np.append(began[1:], 0.0))
+    kinds = evidence.messages["kind"][rows]
+    return Waits(
+        ids,
+        np.ascontiguousarray(evidence.messages["phone"][rows]),
+        kinds == REPLY,
+        over,
+        np.minimum(until, evidence.world.day_ends_at),
+        ~last,
+    ).longer_than(0.0)
+
+
+def _told_at(evidence: Evidence) -> Floats:
+    """When the gateway was first told that a submission had failed; inf: never."""
+    told_at = np.full(len(evidence.submissions), np.inf)
+    words = evidence.statuses[np.isin(evidence.statuses["status"], (_UNDELIVERED, _FAILED_FOR_GOOD))]
+    np.minimum.at(told_at, words["n"], words["at"])
+    return told_at
 
 
 def _first_calls(evidence: Evidence, message_ids: Integers) -> Floats:

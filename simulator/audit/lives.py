@@ -6,7 +6,8 @@
 |--------------------------------------------------------------------|------|
 | does not know the attempt, or says that it was never handed over    | 5    |
 | has it under another person, number or size                        | 5    |
-| has another end than the ledger, or missed an end that it was told | 4    |
+| has another end than the ledger, or an earlier one                 | 4    |
+| missed an end that it was told, or never asked for a lost one      | 4    |
 | has a state to which no legal move leads from the words it was told | 8    |
 """
 
@@ -28,7 +29,7 @@ from simulator.audit.records import (
     UNDELIVERED,
     UNKNOWN,
 )
-from simulator.audit.wall_clock import Integers
+from simulator.audit.wall_clock import Floats, Integers
 from simulator.model.arrays import is_among
 from simulator.model.ledger import STATUSES
 
@@ -36,6 +37,7 @@ _WAITING = (QUEUED, BLOCKED)
 _ENDS = (DELIVERED, UNDELIVERED, FAILED)
 _CODES = 100_000  # above every code
 _NOBODY_TOOK_IT = (0, 20429)  # no connection to be had, too many requests
+_ROUNDING_S = 1.0
 _AN_END = STATUSES.index("delivered")  # in the order of a text's words: queued, sent, an end
 
 
@@ -118,6 +120,14 @@ def _ends(evidence: Evidence) -> list[Breaches]:
     )
     refused = (state == FAILED) & (present < 0) & _was_refused(evidence)
     other = np.isin(state, (UNDELIVERED, FAILED)) & ~agrees & ~refused
+    ended_at = _ended_at(evidence)
+    early = (
+        np.isin(state, _ENDS)
+        & agrees
+        & (messages["final_at"] - evidence.world.start_at < ended_at - _ROUNDING_S)
+    )
+    overdue = (state == SENT) & (ended_at > -np.inf)
+    overdue &= ended_at < evidence.world.day_ends_at - evidence.world.compared_within_s
     missed = np.isin(state, (SENDING, SENT, UNKNOWN)) & np.isin(_at_present(told, present, SENDING), _ENDS)
     still = np.isin(state, _WAITING) & _of_any_attempt(evidence, told == DELIVERED)
     return [
@@ -129,6 +139,8 @@ def _ends(evidence: Evidence) -> list[Breaches]:
             "message", ids[(state == SENT) & (present < 0)], "sent in the store, and no provider has it"
         ),
         Breaches("message", ids[missed], "the store was told how it ended, and does not say so"),
+        Breaches("message", ids[early], "its end is dated before there was one"),
+        Breaches("message", ids[overdue], "its receipt got lost, and the provider was never asked"),
         Breaches("message", ids[still], "the store was told of its delivery, and lets it wait or blocks it"),
     ]
 
@@ -268,6 +280,15 @@ def _at_present(values: NDArray[np.integer[Any]], present: Integers, missing: in
         return np.full(len(present), missing, np.int64)
     taken: Integers = np.where(present >= 0, values[present], missing).astype(np.int64)
     return taken
+
+
+def _ended_at(evidence: Evidence) -> Floats:
+    """When each message's last attempt ended by the ledger; -inf: it has not."""
+    ended_at = np.full(len(evidence.messages), -np.inf)
+    ended = np.flatnonzero(evidence.present >= 0)
+    at = evidence.final_at[evidence.present[ended]]
+    ended_at[ended] = np.where(np.isfinite(at), at, -np.inf)
+    return ended_at
 
 
 def _of_any_attempt(evidence: Evidence, chosen: Booleans) -> Booleans:

@@ -9,6 +9,8 @@ from collections import Counter
 import numpy as np
 
 from simulator.audit.evidence import Booleans, Breaches, Evidence, Judged
+from simulator.audit.hours import shut_around
+from simulator.audit.moments import Moments
 from simulator.audit.records import CONFIRMATION, MARK, Rows, no_rows
 from simulator.audit.wall_clock import Floats, Integers
 from simulator.model.arrays import distinct, is_among
@@ -22,6 +24,9 @@ _EARLIEST_S = -10.0  # what happened before the world began counts as shortly be
 _LATEST_S = 366 * 86_400.0  # later than any world lasts
 _ROUNDING_S = 2e-6
 _AT_ONCE_S = 5.0
+_EMPTY_CLAIMS = 20  # so many of the claims that brought nobody are looked at
+_GIVEN_WITHIN_S = 300.0  # whoever another claim is just being given, or was just given back
+_USED_FOR_S = 300.0  # what was claimed already may still be handed over
 _CONFIRMED_WITHIN_S = 300.0
 _USELESS_AFTER = 5  # texts of a number that failed on its account: then it may be given up
 _OF_THE_NUMBER = (30007, 30024, 30032)  # filtered, not provisioned at the carrier, not verified
@@ -206,8 +211,23 @@ def judge_numbers(evidence: Evidence) -> Judged:
         Breaches(
             "submission", np.array(returned, np.int64), "texted again from a number it had moved away from"
         ),
+        Breaches("number", _used_in_vain(evidence), "used for minutes after the provider had refused it"),
     ]
     return Judged(found, _second_texts(evidence))
+
+
+def _used_in_vain(evidence: Evidence) -> Integers:
+    """Numbers of which the provider went on refusing texts."""
+    refused = evidence.ledger.refusals.columns()
+    refused = refused[np.isin(refused["code"], _REFUSES_NUMBER)]
+    numbers, first = np.unique(refused["sender"], return_index=True)  # in time order
+    since = dict(zip(numbers.tolist(), refused["at"][first].tolist(), strict=True))
+    late = [
+        n
+        for n, at in zip(refused["sender"].tolist(), refused["at"].tolist(), strict=True)
+        if at > since[n] + _USED_FOR_S
+    ]
+    return distinct(np.array(late, np.int64))
 
 
 def _second_texts(evidence: Evidence) -> int:
@@ -254,7 +274,7 @@ def _nth_failures(evidence: Evidence, failures: int) -> tuple[Integers, Floats]:
 
 
 def judge_inbound(evidence: Evidence) -> Judged:
-    """Texts that reached the gateway and are missing, doubled, or with another person or number in the store."""
+    """Texts that are missing, doubled, or with another person or number in the store."""
     stored = evidence.books.inbound
     times = Counter(stored["provider_sid"].tolist())
     heard = evidence.ledger.inbound.columns()
@@ -262,13 +282,18 @@ def judge_inbound(evidence: Evidence) -> Judged:
     rows, first_at = first_deliveries(evidence)
     latest = evidence.world.ended_at - evidence.world.commit_window_s
     missing = [n for n in rows[first_at < latest].tolist() if not times[inbound_sid_of(n)]]
+    fetched_until = evidence.world.day_ends_at - evidence.world.fetched_within_s
+    is_due = (heard["at"] < fetched_until) & (heard["campaign"] == evidence.books.campaign_id)
+    unheard = np.setdiff1d(np.flatnonzero(is_due), rows)
+    lost = [n for n in unheard.tolist() if not times[inbound_sid_of(n)]]
     doubled = [ours[sid] for sid, count in times.items() if count > 1 and sid in ours]
     found = [
         _of_people(heard["person"], missing, "a text that reached the gateway is not in the store"),
+        _of_people(heard["person"], lost, "a text whose webhook got lost was never fetched"),
         _of_people(heard["person"], doubled, "a text is in the store more than once"),
         *_misfiled(evidence, heard, ours),
     ]
-    return Judged(found, len(rows))
+    return Judged(found, len(rows) + len(lost))
 
 
 def _of_people(people: Integers, rows: list[int], what: str) -> Breaches:
@@ -297,7 +322,7 @@ def _misfiled(evidence: Evidence, heard: Rows, ours: dict[str, int]) -> list[Bre
 
 
 def judge_claims(evidence: Evidence) -> Judged:
-    """Contacts that a volunteer was given while another one had them."""
+    """Contacts that a volunteer was given while another one had them, or who were kept from all who asked for more."""
     claims = evidence.books.claims
     order = np.argsort(claims["phone"], kind="stable")
     phone, change = claims["phone"][order], claims["change"][order]
@@ -310,9 +335,28 @@ def judge_claims(evidence: Evidence) -> Judged:
     found = [
         Breaches(
             "phone", np.array(taken, np.int64), "given to a volunteer while another one had this contact"
-        )
+        ),
+        Breaches("phone", _left_out(evidence), "given to nobody, though volunteers asked and got no more"),
     ]
     return Judged(found, _contested(claims))
+
+
+def _left_out(evidence: Evidence) -> Integers:
+    """People whom nobody had or soon got when volunteers asked for more and were given none, though they could be texted."""
+    people, asked_at = evidence.world.people, evidence.books.empty_claims["at"]
+    if people is None or not len(asked_at):
+        return np.empty(0, np.int64)
+    given = evidence.books.claims[evidence.books.claims["change"] > 0]
+    first_at = Moments(given["phone"], given["at"]).next_at(people, np.zeros(len(people)))
+    left_out = np.zeros(len(people), np.bool_)
+    for nth in np.unique(np.linspace(0, len(asked_at) - 1, _EMPTY_CLAIMS).astype(np.int64)).tolist():
+        at = float(asked_at[nth])
+        if any(begin <= at <= end for begin, end in evidence.world.away):
+            continue
+        waits = np.flatnonzero(first_at > at + _GIVEN_WITHIN_S)
+        moments = np.full(len(waits), at)
+        left_out[waits[~shut_around(evidence, people[waits], moments)]] = True
+    return people[left_out]
 
 
 def _contested(claims: Rows) -> int:

@@ -72,6 +72,7 @@ INBOUND = np.dtype(
     ]
 )
 NUMBER = np.dtype([("phone", "<i8"), ("state", "<U12")])
+WAITING = np.dtype([("phone", "<i8")])
 CLAIM = np.dtype([("at", "<f8"), ("volunteer", "<i8"), ("phone", "<i8"), ("change", "i1")])  # +1 or -1
 REQUEST = np.dtype([("message_id", "<i8"), ("state", "u1")])
 ANSWER = np.dtype(
@@ -90,6 +91,7 @@ LOOK = np.dtype([("asked_at", "<f8"), ("at", "<f8"), ("volunteer", "<i4"), ("sho
 SHOWN = np.dtype([("at", "<f8"), ("phone", "<i8"), ("text", "<u4")])  # text: its key (model/wording.py)
 MARK = np.dtype([("phone", "<i8"), ("asked_at", "<f8"), ("at", "<f8")])  # at inf: nobody answered
 CALL = np.dtype([("at", "<f8"), ("message_id", "<i8")])
+EMPTY_CLAIM = np.dtype([("at", "<f8"), ("volunteer", "<i4")])  # a claim that brought nobody
 COST = np.dtype([("message_id", "<i8"), ("usd", "<f8")])
 
 Rows = NDArray[Any]
@@ -111,9 +113,9 @@ class Books(msgspec.Struct, kw_only=True):
     was told when, whom it was for and what was pressed, `unsure` those that were never answered; `looks` and `shown`
     are what the inbox put on volunteers' screens, `marks` whom they marked as opted out (None: nobody watched);
     `broken_presses` whose press ended in an error; `calls_in_vain` are calls of which the provider made no text.
-    `costs` is what the gateway says that some messages cost, `counted_usd` what its metrics count by carrier (None:
+    `waiting` are whom the gateway has as waiting for an answer (None: nobody asked). `costs` is what the gateway says that some messages cost, `counted_usd` what its metrics count by carrier (None:
     nobody asked, or they count other campaigns too).
-    `claims` are in the order in which they happened; `numbers` are all numbers the campaign ever had.
+    `claims` are in the order in which they happened, `empty_claims` those that brought nobody; `numbers` are all numbers the campaign ever had.
     """
 
     campaign_id: int
@@ -131,6 +133,8 @@ class Books(msgspec.Struct, kw_only=True):
     marks: Rows | None = None  # MARK
     broken_presses: NDArray[np.int64] = msgspec.field(default_factory=_nobody)  # phones
     calls_in_vain: Rows = msgspec.field(default_factory=lambda: no_rows(CALL))
+    empty_claims: Rows = msgspec.field(default_factory=lambda: no_rows(EMPTY_CLAIM))
+    waiting: NDArray[np.int64] | None = None  # phones
     costs: Rows = msgspec.field(default_factory=lambda: no_rows(COST))
     counted_usd: Mapping[str, float] | None = None
 
@@ -185,7 +189,8 @@ class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
     and only the total, the big three and the daily cap are judged. `out_of_service` are the phones that no carrier
     serves; `confirmations` are the keys (crc32) of the texts that confirm an opt-out; `answers_lost` counts the calls
     that the provider carried out and whose answer never
-    reached the gateway.
+    reached the gateway. Texts and receipts that a webhook lost are in the books so many seconds later
+    (`fetched_within_s`, `compared_within_s`); `people` are all who are to be texted (None: nobody knows).
     """
 
     start_at: float
@@ -210,6 +215,9 @@ class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
     away: tuple[tuple[float, float], ...] = ()
     day_ends_at: float = inf
     marked: NDArray[np.int64] = msgspec.field(default_factory=_nobody)
+    fetched_within_s: float = inf
+    compared_within_s: float = inf
+    people: NDArray[np.int64] | None = None
 
 
 class Violation(msgspec.Struct, frozen=True):

@@ -84,13 +84,13 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="inbound_once",
-        sentence="Each text from a person came in once, in its conversation",
-        chance="a text from a person whose webhook reached the gateway",
+        sentence="Each text from a person came in once, in its conversation, also where its webhook got lost",
+        chance="a text from a person that the gateway was told of, or should have fetched",
         judge=judge_inbound,
     ),
     Rule(
         name="one_volunteer_a_contact",
-        sentence="No two volunteers had the same person",
+        sentence="No two volunteers had the same person, and nobody was kept from all of them",
         chance="a contact who was given to a volunteer within five seconds of another volunteer's, or whom another "
         "volunteer had before",
         judge=judge_claims,
@@ -109,7 +109,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="replies_shown",
-        sentence="Each reply was on a volunteer's screen at the first look that should have shown it",
+        sentence="Each reply was on a volunteer's screen at the first look that should have shown it, and none was forgotten",
         chance="a reply after which a volunteer looked who should have seen it",
         judge=judge_screens,
     ),
@@ -121,13 +121,13 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="nothing_idles",
-        sentence="No text waited while its hours, its rates and its numbers were free",
-        chance="a text that was asked for when its rates and numbers had room",
+        sentence="No text waited while its hours, its rates and its numbers were free, or behind those that may wait",
+        chance="a text that was asked for when its rates and numbers had room, or that waited for two minutes",
         judge=judge_idle,
     ),
     Rule(
         name="one_first_text",
-        sentence="Nobody got a second first text, the same words twice, or anything after a code that forbids it",
+        sentence="Nobody got a second first text, the same words twice, or anything that a code or a look-up forbids",
         chance="a text that was asked for after another one to somebody who had not written, or while a code forbade it",
         judge=judge_first_texts,
     ),

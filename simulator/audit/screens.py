@@ -11,8 +11,9 @@ from simulator.audit.consent import Means, Said, said
 from simulator.audit.evidence import Booleans, Breaches, Evidence, Judged
 from simulator.audit.hours import Opening
 from simulator.audit.moments import Moments
-from simulator.audit.records import Desk, Rows
+from simulator.audit.records import BLOCKED, Desk, Rows
 from simulator.audit.wall_clock import Floats, Integers
+from simulator.model.arrays import is_among
 from simulator.model.wording import key_of
 
 _KNOWN_WITHIN_S = 60.0  # of its webhook a reply can be shown [A]
@@ -44,8 +45,38 @@ def judge_screens(evidence: Evidence) -> Judged:
         Breaches(
             "phone", _strange_words(evidence, texts), "stood on a volunteer's screen with words of nobody"
         ),
+        Breaches("phone", _forgotten(evidence), "waits for an answer, and the inbox has forgotten it"),
+        Breaches("phone", _old_words(evidence, texts), "stood on a screen without the last thing they wrote"),
     ]
     return Judged(found, int(is_due.sum()))
+
+
+def still_waiting(evidence: Evidence) -> Integers:
+    """People whose last text still wants an answer at the end, by the model: nobody has answered it or marked them, and
+    they have not left. Not those of whom a lost answer may have been carried out, nor who wrote in the last minute."""
+    texts, books = said(evidence.ledger), evidence.books
+    replies = np.flatnonzero(
+        np.isfinite(texts.heard_at) & np.isin(texts.means, (Means.NOTHING, Means.LEAVES))
+    )
+    if not len(replies) or not np.isfinite(evidence.world.day_ends_at):
+        return np.empty(0, np.int64)
+    person, heard_at = texts.person[replies], texts.heard_at[replies]
+    ends_at = np.full(len(person), evidence.world.day_ends_at)
+    answers = books.answers[(books.answers["response"] >= 0) & (books.answers["state"] != BLOCKED)]
+    answered_at = Moments(answers["phone"], answers["at"] - answers["took_s"]).next_at(person, heard_at)
+    unsure_at = Moments(books.unsure["phone"], books.unsure["at"]).next_at(person, heard_at)
+    waits = np.isinf(answered_at) & np.isinf(unsure_at) & (heard_at < ends_at - _KNOWN_WITHIN_S)
+    waits &= _still_wants(evidence, texts, person, heard_at, ends_at)
+    waits &= ~_repeats(evidence, person, heard_at)
+    return np.unique(person[waits])
+
+
+def _repeats(evidence: Evidence, person: Integers, heard_at: Floats) -> Booleans:
+    """Whose answer was refused as one that had been given: the volunteer then reports that nothing is left to say."""
+    refused = evidence.books.answers
+    refused = refused[(refused["response"] >= 0) & (refused["state"] == BLOCKED)]
+    at = Moments(refused["phone"], refused["at"]).next_at(person, heard_at)
+    return np.isfinite(at)
 
 
 def _due_looks(evidence: Evidence, looks: Rows, desk: Desk, texts: Said, replies: Integers) -> Integers:
@@ -104,6 +135,38 @@ def _still_wants(
     had_left = Moments(left, left_at).last_at(person, until)
     came_back = Moments(texts.person[starts], texts.at[starts]).last_at(person, heard_at)
     return ~(had_left > came_back)
+
+
+def _forgotten(evidence: Evidence) -> Integers:
+    """Who waits by the model, and is not among those of whom the gateway says so."""
+    if evidence.books.waiting is None:
+        return np.empty(0, np.int64)
+    waits = still_waiting(evidence)
+    forgotten: Integers = waits[~is_among(waits, evidence.books.waiting)]
+    return forgotten
+
+
+def _old_words(evidence: Evidence, texts: Said) -> Integers:
+    """Whom a screen showed with an earlier text, though a later one had long been known."""
+    shown = evidence.books.shown
+    heard = np.flatnonzero(np.isfinite(texts.heard_at))
+    moments = Moments(texts.person[heard], texts.heard_at[heard])
+    last = moments.before(shown["phone"], shown["at"] - _KNOWN_WITHIN_S)
+    known = np.flatnonzero(last >= 0)
+    since = np.full(len(shown), np.inf)
+    since[known] = texts.heard_at[heard[last[known]]]
+    said_at: dict[tuple[int, int], float] = {}
+    for n in heard.tolist():
+        words = int(texts.person[n]), key_of(evidence.ledger.inbound_texts[n])
+        said_at[words] = max(said_at.get(words, -np.inf), float(texts.heard_at[n]))
+    old = [
+        phone
+        for phone, text, at in zip(
+            shown["phone"][known].tolist(), shown["text"][known].tolist(), since[known].tolist(), strict=True
+        )
+        if said_at.get((phone, text), np.inf) < at
+    ]
+    return np.unique(np.array(old, np.int64))
 
 
 def _strange_words(evidence: Evidence, texts: Said) -> Integers:

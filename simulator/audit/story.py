@@ -59,7 +59,7 @@ class Stories:
         return self._lines(events)
 
     def of_number(self, number: int) -> tuple[str, ...]:
-        """One of the campaign's own numbers: every purchase up to its own, and its end."""
+        """One of the campaign's own numbers: every purchase up to its own, the texts that it was refused, and its end."""
         ledger = self._evidence.ledger
         tried, released = ledger.purchases.columns(), ledger.releases.columns()
         own_at = tried["at"][(tried["number"] == number) & (tried["code"] == 0)]
@@ -67,6 +67,12 @@ class Stories:
         events = [*self._bought(tried[tried["at"] <= until])]
         events += [
             (self._at(at), f"+{number} is given back") for at in released["at"][released["number"] == number]
+        ]
+        refused = ledger.refusals.columns()
+        refused = refused[refused["sender"] == number]
+        events += [
+            (self._at(at), f"the provider refuses a text from +{number}{_code(code)}")
+            for at, code in zip(refused["at"].tolist(), refused["code"].tolist(), strict=True)
         ]
         return self._lines(events)
 
@@ -166,10 +172,14 @@ class Stories:
                 yield self._at(row["asked_at"]), f"a volunteer marks +{phone} as opted out"
 
     def _claimed(self, phone: int) -> Iterator[Event]:
-        claims = self._evidence.books.claims
-        for at, volunteer, _, change in claims[claims["phone"] == phone].tolist():
+        books = self._evidence.books
+        claims = books.claims[books.claims["phone"] == phone]
+        for at, volunteer, _, change in claims.tolist():
             verb = "is given" if change > 0 else "gives back"
             yield self._at(at), f"volunteer {volunteer} {verb} +{phone}"
+        if not len(claims):
+            for at, volunteer in books.empty_claims.tolist():
+                yield self._at(at), f"volunteer {volunteer} asks for more people, and gets none"
 
     def _at(self, seconds: float) -> float:
         return self._start_at + float(seconds)

@@ -49,6 +49,7 @@ class ClientLog:
 
     def __init__(self) -> None:
         self.claims = Table("at:d volunteer:i contact:q change:b")
+        self.empty_claims = Table("at:d volunteer:i")
         # `took_s` since the first press; `response` is the canned response that was pressed; -1: a first text
         self.acknowledgements = Table("message_id:q at:d took_s:f volunteer:i contact:q response:b state:B")
         self.looks = Table("asked_at:d at:d volunteer:i shown:B")
@@ -164,10 +165,13 @@ class BankOfVolunteers:
         if pressed is not None:
             await _answered(self._bank().release_all_but(*ours, pressed))
         sender = self._senders[volunteer % len(self._senders)]
+        asked_at = self._loop.time()
         items = await _answered(self._bank().claim(*ours, sender, size=self._bucket, luck=self._script_luck))
         for item in items:
             self._given(item.contact_id, volunteer)
         self._free -= len(items)
+        if not items:
+            self.client_log.empty_claims.append(asked_at, volunteer)
         return items
 
     def release(self, volunteer: int, items: Sequence[object]) -> simpy.Event:

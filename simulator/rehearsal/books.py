@@ -14,6 +14,7 @@ from simulator.audit.records import (
     ANSWER,
     CALL,
     CLAIM,
+    EMPTY_CLAIM,
     INBOUND,
     KINDS,
     LOOK,
@@ -25,6 +26,7 @@ from simulator.audit.records import (
     REQUEST,
     SHOWN,
     STATES,
+    WAITING,
     Books,
     Rows,
 )
@@ -54,6 +56,7 @@ async def read_books(
     return msgspec.structs.replace(
         await stored_books(database, key),
         claims=_told(CLAIM, client_log.claims.columns(), phones),
+        empty_claims=_told(EMPTY_CLAIM, client_log.empty_claims.columns(), phones),
         requests=_told(REQUEST, answers, phones, state=_states(answers)),
         answers=_told(ANSWER, answers, phones, variant=variants(answers["contact"]), state=_states(answers)),
         # they may have been sent all the same
@@ -93,6 +96,7 @@ async def stored_books(database: Database, key: CampaignKey) -> Books:
         opt_outs=await _table(database, store.OPT_OUTS, key, OPT_OUT),
         inbound=await _table(database, store.INBOUND, key, INBOUND),
         numbers=await _table(database, store.NUMBERS, key, NUMBER),
+        waiting=(await _table(database, store.WAITING, key, WAITING))["phone"],
     )
 
 

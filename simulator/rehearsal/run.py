@@ -8,6 +8,7 @@ import asyncio
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import simpy
@@ -30,6 +31,7 @@ from simulator.audit.figures import gather
 from simulator.audit.filter_record import FilterWatch
 from simulator.audit.ground_truth import world_knows
 from simulator.audit.records import Audit, Books, GroundTruth
+from simulator.audit.screens import still_waiting
 from simulator.model.addresses import NO_ADDRESSES
 from simulator.model.draws import Draws
 from simulator.model.faults import Faults
@@ -364,7 +366,7 @@ class _Rehearsal:
             self.scenario,
             excused=rightly_untexted(evidence),
             held_back=held_back_phones(books),
-            unanswered=await conversations.waiting(self.database, KEY),
+            unanswered=len(still_waiting(evidence)),
             presses=self.bank.presses(),
             script_findings=lint_of(scripts),
             books=books,
@@ -416,8 +418,10 @@ class _Rehearsal:
         return replace(truth, registration=left)
 
     def _truth(self, ledger: Ledger) -> GroundTruth:
-        campaign = self.scenario.campaign
+        campaign, catch_up = self.scenario.campaign, self.settings.catch_up
         invented = self.plan.list_path is None
+        away = witness.away(self.faults, _RESTART_S)
+        caught_up_s = partial(witness.caught_up_within_s, away=away, crashes=len(self.faults.crashes_at_s))
         roster = Roster.of_population(self.population) if invented else self.roster
         return GroundTruth(
             start_at=self.scenario.start_at,
@@ -436,7 +440,10 @@ class _Rehearsal:
             texts=None if roster is None else witness.texts(scripts_of(self.plan), _SENDERS, roster),
             desk=witness.desk(self.volunteers.texting),
             numbers=witness.numbers(self.market, ledger, self.faults, campaign.settle_s),
-            away=witness.away(self.faults, _RESTART_S),
+            away=away,
             marked=_NOBODY if self.roster is None else self.roster.marked,
             day_ends_at=self.scenario.duration_s,
+            people=self.population.phones if invented else None,
+            fetched_within_s=caught_up_s(catch_up.inbound_poll_s),
+            compared_within_s=caught_up_s(catch_up.reconcile_s),
         )

@@ -27,6 +27,7 @@ _AFTER_CRASH_S = (
     420.0  # what was claimed is asked about, twice a minute, when it can't be on the wire any more [A]
 )
 _LEAST_REST_S = 60.0
+_CATCH_UP_S = 300.0  # of looking [A]
 
 
 def texts(scripts: Scripts, senders: tuple[str, ...], roster: Roster) -> Texts:
@@ -69,6 +70,13 @@ def away(faults: Faults, restart_s: float) -> tuple[tuple[float, float], ...]:
     outages = [(w.from_s, w.from_s + w.for_s + _AFTER_OUTAGE_S) for w in faults.parameters.outages]
     crashes = [(at_s, at_s + restart_s + _AFTER_CRASH_S) for at_s in faults.crashes_at_s]
     return tuple(sorted(outages + crashes))
+
+
+def caught_up_within_s(every_s: float, away: tuple[tuple[float, float], ...], crashes: int) -> float:
+    """How long what a webhook lost may be missing, with a look so often; a crash begins the wait anew. inf: nobody looks."""
+    if not every_s:
+        return inf
+    return (2 + crashes) * every_s + _CATCH_UP_S + sum(end - begin for begin, end in away)
 
 
 def numbers(market: Market, ledger: Ledger, faults: Faults, settle_s: float) -> tuple[NumberLife, ...]:

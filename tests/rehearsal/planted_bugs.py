@@ -38,6 +38,7 @@ class Plant(msgspec.Struct, frozen=True):
     seeds: int = 1  # worlds tried until the auditor names it
 
 
+_FOLLOWS = {"costs_told"}  # a text with which something is wrong may be billed otherwise than the books say
 CONTACTS = 150
 FIRST_SEED = 3
 MOST_SEEDS = 20
@@ -72,7 +73,7 @@ def assert_seen(done: Rehearsed, plant: Plant) -> None:
     """The auditor names the rule, nothing unrelated, and tells a story; nobody gets a GO."""
     found = broken(done)
     assert plant.breaks in found, f"the auditor saw nothing: {done.result.messages}"
-    assert found <= {plant.breaks} | plant.with_it, told(done)
+    assert found <= {plant.breaks} | plant.with_it | _FOLLOWS, told(done)
     assert not done.result.held
     assert done.result.verdict == "NO-GO"
     stories = [each.story for each in done.violations if each.invariant == plant.breaks and each.story]

@@ -223,7 +223,7 @@ PLANTS = {
     "a final state may change": Plant(a_final_state_may_change, "a day", _BOOKS, frozenset({_MOVES})),
     # the books then say `queued` of what was delivered, and an attempt is missing
     "the intent is not written": Plant(
-        the_intent_is_not_written, "a day", _STORED, frozenset({_BOOKS, _MOVES})
+        the_intent_is_not_written, "a day", _STORED, frozenset({_BOOKS, _MOVES, "nothing_idles"})
     ),
     "another number is used": Plant(
         another_number_is_used, "many numbers", _STORED, frozenset({"one_number_a_contact"})

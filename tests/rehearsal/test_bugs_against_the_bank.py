@@ -359,7 +359,7 @@ PLANTS = {
     ),
     "what waits is lost": Plant(what_waits_is_lost, "a day", _PRESSES),
     "nothing is read again after a crash": Plant(
-        nothing_is_read_again_after_a_crash, "early crashes", _PRESSES
+        nothing_is_read_again_after_a_crash, "early crashes", _PRESSES, frozenset({_IDLE})
     ),
     "every tenth press ends in an error": Plant(every_tenth_press_ends_in_an_error, "a day", _PRESSES),
     "a few that wait are never picked": Plant(

@@ -248,7 +248,9 @@ PLANTS = {
         everybody_lives_where_the_area_code_says, "many live elsewhere", _HOURS
     ),
     "only the address counts": Plant(only_the_address_counts, "many live elsewhere", _HOURS),
-    "every tenth call is made twice": Plant(every_tenth_call_is_made_twice, "a day", _TWICE),
+    "every tenth call is made twice": Plant(
+        every_tenth_call_is_made_twice, "a day", _TWICE, frozenset({_BOOKS})
+    ),
     "undelivered is written down as delivered": Plant(
         undelivered_is_written_down_as_delivered, "a day", _BOOKS
     ),
