@@ -52,26 +52,33 @@ class _StandardError:
 
 def configure(settings: Log) -> None:
     """Our own events and those of the libraries, in one form."""
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    level = _LEVELS[settings.level]
-    structlog.configure(
-        processors=[*shared, *_rendered(settings)],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _StandardError())),
-        cache_logger_on_first_use=True,
-    )
+    configure_ours(settings)
     handler = logging.StreamHandler(cast(TextIO, _StandardError()))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendered(settings)],
-            foreign_pre_chain=shared,
+            foreign_pre_chain=_shared(),
         )
     )
-    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+    logging.basicConfig(handlers=[handler], level=max(_LEVELS[settings.level], logging.WARNING), force=True)
+
+
+def configure_ours(settings: Log) -> None:
+    """Our own events alone: what a caller's other libraries log is the caller's."""
+    structlog.configure(
+        processors=[*_shared(), *_rendered(settings)],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[settings.level]),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _StandardError())),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _shared() -> list[Any]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
 
 
 def _rendered(settings: Log) -> list[Any]:

@@ -5,6 +5,10 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import structlog
+
+from gateway.config import Log
+from gateway.logs import configure_ours
 from simulator.model.scenario import load
 from simulator.rehearsal import campaign_setup, run
 from simulator.report.result import Plan, Rehearsed
@@ -20,6 +24,10 @@ def rehearsed(
     dsn: str | None,
 ) -> Rehearsed:
     """See `simulator.rehearse`. Where an event loop runs already, in a thread with a loop of its own."""
+    if not structlog.is_configured():
+        configure_ours(
+            Log(level="error")
+        )  # standard output is the caller's, and a result tells what happened
     plan = Plan(
         scenario=load(str(scenario)),
         contacts=contacts,

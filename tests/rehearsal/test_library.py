@@ -55,6 +55,12 @@ def test_over_an_empty_database_of_the_caller_s_and_no_other(day, cluster: Clust
         cluster.execute("DROP DATABASE rehearsal WITH (FORCE)")
 
 
+def test_a_script_prints_what_it_prints_and_nothing_else(day) -> None:
+    code = f"from simulator import rehearse; print(rehearse({str(day)!r}, contacts=20).result.contacts)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("20\n", "")
+
+
 def test_a_list_with_its_owner_s_answers(day, tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     path.write_text("phone,first_name,Consent Source\n+12155550123,Ann,web form\n", encoding="utf-8")
