@@ -111,6 +111,7 @@ def _copy(installed: Path, beside: Path) -> None:
     libraries = installed.parent.parent / f"{WHEEL}.libs"
     if libraries.is_dir():
         shutil.copytree(libraries, beside / libraries.name, dirs_exist_ok=True)
+    beside.chmod(0o755)
     for top in (beside / WHEEL, beside / libraries.name):
         for folder, _, files in os.walk(top):
             Path(folder).chmod(0o755)

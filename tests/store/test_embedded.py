@@ -113,6 +113,19 @@ def test_with_umask_077(temporary: Path, reachable: Path) -> None:
                 assert answers(server)
 
 
+@as_root
+@pytest.mark.parametrize("mask", [0o077, 0o022])
+def test_programs_in_a_closed_home_are_copied_for_the_account_to_enter(
+    reachable: Path, monkeypatch: pytest.MonkeyPatch, mask: int
+) -> None:
+    """As an environment under /root is, which is closed to others."""
+    monkeypatch.setattr(postgres_programs, "_is_usable", lambda *_: False)
+    with umask(mask):
+        for folder in (None, reachable):
+            with EmbeddedServer(folder) as server:
+                assert answers(server)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="as root the folder above is closed, and /tmp is taken")
 def test_a_temporary_folder_with_a_blank_and_a_long_name(
     temporary: Path, monkeypatch: pytest.MonkeyPatch
