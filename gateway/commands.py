@@ -1,4 +1,4 @@
-"""`textbank serve`, `migrate`, `reconcile`, `keys` and `settings`: flags in, one line out. What is heavy loads when needed."""
+"""`textbank serve`, `migrate`, `reconcile`, `keys`, `organisations`, `users` and `settings`: flags in, one line out. What is heavy loads when needed."""
 
 import asyncio
 import contextlib
@@ -15,6 +15,7 @@ from gateway.core.rules.errors import BadInput
 
 if TYPE_CHECKING:
     from gateway.config import Settings
+    from gateway.core.bank.people import Language, PersonRole
     from gateway.store.database import Database
     from gateway.upkeep.reconciliation import Differences
 
@@ -199,6 +200,102 @@ def revoke(key_id: str, config: tuple[Path, ...], given: tuple[str, ...]) -> Non
 
     _with_database(*_settings(config, given), work)
     click.echo(f"{bare} is revoked")
+
+
+@click.group(context_settings=_HELP)
+def organisations() -> None:
+    """Make organisations: nothing crosses from one to another."""
+
+
+@organisations.command("create", context_settings=_HELP)
+@click.argument("name")
+@_config
+@_set
+def create_organisation(name: str, config: tuple[Path, ...], given: tuple[str, ...]) -> None:
+    """Make an organisation and print its id.
+
+    A campaign is made in it by naming the id.
+    """
+    from gateway.core.bank.people import clean_name
+    from gateway.store import organisations as stored
+
+    cleaned = clean_name(name)
+
+    async def work(database: "Database", now: float) -> int:
+        return await stored.create(database, cleaned, now)
+
+    click.echo(_with_database(*_settings(config, given), work))
+
+
+@click.group(context_settings=_HELP)
+def users() -> None:
+    """Let people into a campaign."""
+
+
+@users.command("create", context_settings=_HELP)
+@click.argument("email")
+@click.option("--name", required=True, help="What others should read.")
+@click.option(
+    "--campaign",
+    required=True,
+    type=click.IntRange(1, 2**63 - 1),
+    metavar="ID",
+    help="The campaign they get a place in.",
+)
+@click.option(
+    "--role",
+    type=click.Choice(["volunteer", "supervisor", "admin"]),
+    default="volunteer",
+    show_default=True,
+    help="A volunteer texts, a supervisor also sees everybody's work, an admin also changes campaign and people.",
+)
+@click.option("--language", type=click.Choice(["en", "es"]), default="en", show_default=True)
+@click.option("--ask-password", is_flag=True, help="Ask for their password here instead, without showing it.")
+@_config
+@_set
+def create_user(
+    email: str,
+    name: str,
+    campaign: int,
+    role: "PersonRole",
+    language: "Language",
+    ask_password: bool,
+    config: tuple[Path, ...],
+    given: tuple[str, ...],
+) -> None:
+    """Give a person a place in a campaign, and print an invitation: it is shown this once and never again.
+
+    With it they choose their password, within three days. Who has a password already keeps it, and gets no
+    invitation; who has a place already gets the role.
+    """
+    from gateway.core.bank.people import check_new_password, clean_email, clean_name
+    from gateway.p2p.people import Invitation, People
+    from gateway.p2p.sign_in import SignIn
+
+    whom = Invitation(email=clean_email(email), name=clean_name(name), role=role, language=language)
+    loaded = _settings(config, given)
+    password = None
+    if ask_password:
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+        check_new_password(password, email=whom.email, name=whom.name)
+
+    async def work(database: "Database", _now: float) -> str:
+        from gateway.clock import Clock
+        from gateway.entropy import secret
+        from gateway.p2p.passwords import Passwords
+
+        clock, passwords = Clock.of_the_system(asyncio.get_running_loop()), Passwords()
+        sign_in = SignIn(database, clock, passwords, secret)
+        people = People(database, clock, passwords, secret, sign_in)
+        token = await people.give_place(campaign, whom)
+        if token is None:
+            return "they have a password already, and keep it"
+        if password is None:
+            return token
+        await sign_in.choose_password(token, password)
+        return "they can sign in"
+
+    click.echo(_with_database(*loaded, work))
 
 
 @click.command("settings", context_settings=_HELP)

@@ -16,6 +16,8 @@ ARGUMENTS: Mapping[str, str] = {
     "scenario": "a name or the path of a TOML file",
     "keys create name": "what the key is for, in your own words",
     "keys revoke key_id": "the key's id, or the key itself",
+    "organisations create name": "what people call it",
+    "users create email": "their address, by which they sign in",
 }
 
 

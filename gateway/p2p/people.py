@@ -23,7 +23,7 @@ from gateway.p2p import tokens
 from gateway.p2p.passwords import Passwords
 from gateway.p2p.sign_in import Opened, Person, Random, SignIn
 from gateway.p2p.tokens import INVITATION, TOKEN_BYTES
-from gateway.store import join_codes, users
+from gateway.store import campaigns, join_codes, users
 from gateway.store.database import Database
 from gateway.store.ids import Ids
 from gateway.store.join_codes import Invited, JoinCode
@@ -189,6 +189,29 @@ class People:
         row = InvitationRow(read.token_hash, now + INVITATION_S)
         added, user_id, counts = await users.invite(self._database, key, user, whom.role, row, now)
         return Entered(added, user_id, token if counts else None)
+
+    async def give_place(self, campaign_id: int, whom: Invitation) -> str | None:
+        """As an administrator of the whole deployment does it: the role is theirs afterwards, whatever they were.
+
+        The invitation's token, or None for who has a password. Raises BadInput when there is no such campaign, and
+        for who is invited by another one, or lost their place here.
+        """
+        found = await campaigns.load(self._database, [campaign_id])
+        if not found:
+            raise BadInput("there is no such campaign", str(campaign_id), "make it first")
+        key = found[0].key
+        entered = await self.invite(key, whom)
+        if entered.added is Added.UNANSWERED:
+            raise BadInput(
+                "they have not answered an invitation to another campaign", whom.email, "ask them to"
+            )
+        if entered.added is Added.DEACTIVATED:
+            raise BadInput("their place was taken away", whom.email, "a campaign's admin may give it back")
+        if entered.added is Added.KNOWN and await self.change(key, entered.user_id, role=whom.role) is (
+            Changed.LAST_ADMIN
+        ):
+            raise BadInput("they are the campaign's last admin", whom.email, "make another one first")
+        return entered.token
 
     async def change(
         self, key: CampaignKey, user_id: int, *, role: PersonRole | None = None, active: bool | None = None

@@ -163,6 +163,11 @@ class SignIn:
 
         Raises BadInput for a password that won't do: the invitation then still holds.
         """
+        chosen = await self.choose_password(invitation, password)
+        return None if chosen is None else await self.begin(*chosen)
+
+    async def choose_password(self, invitation: str, password: str) -> tuple[int, int, str] | None:
+        """As `accept`, without a session: the organisation, the user, and the hash of the password."""
         token = tokens.read(tokens.INVITATION, invitation)
         if token is None:
             return None
@@ -173,7 +178,7 @@ class SignIn:
         check_new_password(password, email=user.email, name=user.name)
         new_hash = await self._passwords.hashed(password)
         user_id = await users.accept(self._database, token.organisation_id, token.token_hash, new_hash, now)
-        return None if user_id is None else await self.begin(token.organisation_id, user_id, new_hash)
+        return None if user_id is None else (token.organisation_id, user_id, new_hash)
 
 
 def _person(row: SessionRow) -> Person:
