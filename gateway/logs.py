@@ -21,7 +21,7 @@ from gateway.config import Log
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _PHONE: Final = re.compile(r"(\+|%2B)1(\d{3})\d{3}(\d{4})(?!\d)")
 _SECRETS: Final = re.compile(
-    r"(?P<key>tb_[0-9a-f]{12})_[0-9a-f]{64}|(?P<scheme>://)[^\s/@:\"']*:[^\s/@\"']+@"
+    r"(?P<key>tb_[0-9a-f]{12}|tb[si]_[0-9]+)_[0-9a-f]{64}|(?P<scheme>://)[^\s/@:\"']*:[^\s/@\"']+@"
     r"|(?P<header>\b(?:Bearer|Basic) )[^\s\"',]+"
 )
 _QUOTED: Final = re.compile(  # a database's quotes of names are kept, its quotes of values are not

@@ -19,6 +19,7 @@ from gateway.clock import Clock
 from gateway.config import Settings, internal_port
 from gateway.core.rules.errors import BadInput, Kind, consequence
 from gateway.core.sending.numbers import NumberPool
+from gateway.entropy import secret
 from gateway.http.access import Keys
 from gateway.http.access_log import FORMS, AccessLog
 from gateway.http.library_log import library_log
@@ -33,6 +34,10 @@ from gateway.p2p.contacts import ContactLists
 from gateway.p2p.keys import ApiKeys
 from gateway.p2p.messages import Messages
 from gateway.p2p.numbers import Numbers
+from gateway.p2p.passwords import Passwords
+from gateway.p2p.people import People
+from gateway.p2p.remembered import Remembered
+from gateway.p2p.sign_in import SignIn
 from gateway.pipeline.look_ups import RememberedLookUps
 from gateway.providers.base import History, NotSent, Provider, ProviderError, Refused
 from gateway.providers.twilio import webhooks as twilio_webhooks
@@ -177,6 +182,8 @@ class Worker:
             road = gateway.dispatch.roads.get(campaign_id)
             return None if road is None else road.pool
 
+        passwords = Passwords()
+        sign_in = SignIn(self.database, self.clock, passwords, secret)
         return Parts(
             clock=self.clock,
             metrics=gateway.metrics,
@@ -184,13 +191,15 @@ class Worker:
             campaigns=gateway.campaigns,
             admission=gateway.admission,
             sink=gateway,
-            keys=Keys(ApiKeys(self.database, now)),
+            keys=Keys(ApiKeys(self.database, now), Remembered(sign_in.find)),
             campaign_admin=CampaignAdmin(self.database, gateway.campaigns, now, gateway.adopt),
             contacts=ContactLists(
                 self.database, now, look_ups.look_up, lambda count: gateway.metrics.opt_outs("import", count)
             ),
             messages=Messages(self.database, now, lambda: gateway.dispatch.inbound_gap.why),
             numbers=Numbers(self.database, now, live_pool),
+            sign_in=sign_in,
+            people=People(self.database, self.clock, passwords, secret, sign_in),
             asked=asked,
         )
 

@@ -1,13 +1,17 @@
-"""Who calls, and what they may: an API key, whose role says which acts it may do, on which campaign.
+"""Who calls, and what they may: an API key or a person's session, whose role says which acts it may do, where.
 
-Whatever is not the key's is answered as if it were not there. Behind a proxy all callers have one address: failures
+A session comes as a cookie of a browser, which also sends it where another site tells it to, so that a change asked
+for by cookie must come from our own pages, or as a bearer token, which no browser adds by itself.
+
+Whatever is not the caller's is answered as if it were not there. Behind a proxy all callers have one address: failures
 there end in 429, and a good key is served whatever others try.
 """
 
 import asyncio
 import re
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NoReturn
+from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import web
@@ -16,8 +20,16 @@ from gateway.core.bank.permissions import KEY_ROLES, Act, Actor, Reach
 from gateway.http.failures import Failures
 from gateway.http.problems import Refusal
 from gateway.p2p.keys import ApiKeys, BadKey
-from gateway.p2p.known_keys import TooManyTried
+from gateway.p2p.remembered import Remembered, TooManyTried
+from gateway.p2p.sign_in import Person
+from gateway.p2p.tokens import SESSION, Token, read
 
+COOKIE: Final = "__Host-textbank"
+"""Browsers take it only over TLS (or from the machine itself), for the whole host, and from nobody but the host."""
+
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_FROM_A_FORM: Final = frozenset({"text/plain", "application/x-www-form-urlencoded", "multipart/form-data"})
+_A_SESSION = re.compile(r"Bearer +(tbs_\S{1,200})", re.ASCII)
 _BEARER = re.compile(r"Bearer +(tb_([0-9a-f]{12})_([0-9a-f]{64}))", re.ASCII)
 
 
@@ -50,20 +62,59 @@ GRANTED: Final = web.RequestKey("granted", Grant)
 
 
 class Keys:
-    """Verifies the key of a request."""
+    """Verifies the key, or the session, of a request."""
 
-    def __init__(self, keys: ApiKeys) -> None:
+    def __init__(self, keys: ApiKeys, sessions: Remembered[Token, Person]) -> None:
         self._keys = keys
+        self._sessions = sessions
         self._failures = Failures()
 
     async def grant(self, request: web.Request, act: Act) -> Grant:
-        """The request's key, before anything of its body is read.
+        """The request's caller, before anything of its body is read.
 
-        Raises Refusal: 401 without a valid one, 429 after too many of these, 403 when its role may not do this.
+        Raises Refusal: 401 without a valid key or session, 429 after too many wrong keys, 403 when the role may not
+        do this, 404 for a campaign in which the person has no place.
         """
+        person = await self._person(request)
+        if person is None:
+            return await self._key(request, act)
+        if "campaign_id" not in request.match_info:
+            raise Refusal(HTTPStatus.FORBIDDEN, "this needs an API key")
+        campaign_id = int(request.match_info["campaign_id"])
+        actor = person.actor(campaign_id)
+        if actor is None:
+            raise no_campaign(campaign_id)
+        granted = request[GRANTED] = Grant(actor, campaign_id)
+        if actor.reach(act) is Reach.NOTHING:
+            raise Refusal(HTTPStatus.FORBIDDEN, f"the role {actor.role.value} does not allow this")
+        return granted
+
+    async def signed_in(self, request: web.Request) -> Person:
+        """Whose session the request carries. Raises Refusal: 401 without one, 403 for a forged one."""
+        person = await self._person(request)
+        return _nobody("sign in first") if person is None else person
+
+    def forget(self, organisation_id: int, user_id: int) -> None:
+        """What this person may has changed: it is looked up anew. Other workers notice within REMEMBERED_S."""
+        who = organisation_id, user_id
+        self._sessions.forget(lambda person: (person.organisation_id, person.user_id) == who)
+
+    async def _person(self, request: web.Request) -> Person | None:
+        """None when the request carries no session at all."""
+        text = _session_of(request)
+        if text is None:
+            return None
+        token = read(SESSION, text)
+        try:
+            person = None if token is None else await self._sessions.find(token)
+        except TooManyTried as error:
+            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, str(error), Retry_After="1") from error
+        return _nobody("this session has ended: sign in again") if person is None else person
+
+    async def _key(self, request: web.Request, act: Act) -> Grant:
         shaped = _BEARER.fullmatch(request.headers.get("Authorization", ""))
         if shaped is None:
-            raise self._failed(request, None, "give an API key: Authorization: Bearer tb_…")
+            raise self._failed(request, None, "give an API key: Authorization: Bearer tb_…, or sign in")
         try:
             row = await self._keys.proved(shaped[2], shaped[3])
         except BadKey as error:
@@ -85,3 +136,33 @@ class Keys:
             told = f"{detail}; after so many failures wait {wait_s} s"
             return Refusal(HTTPStatus.TOO_MANY_REQUESTS, told, Retry_After=str(wait_s))
         return Refusal(HTTPStatus.UNAUTHORIZED, detail, WWW_Authenticate='Bearer realm="textbank"')
+
+
+def _nobody(detail: str) -> NoReturn:
+    raise Refusal(HTTPStatus.UNAUTHORIZED, detail, WWW_Authenticate='Bearer realm="textbank"')
+
+
+def _session_of(request: web.Request) -> str | None:
+    """The text of the session's token. An Authorization of any kind goes before the cookie.
+
+    Raises Refusal (403, 415) for a change that another site may have made the browser ask for.
+    """
+    header = request.headers.get("Authorization")
+    if header is not None:
+        shaped = _A_SESSION.fullmatch(header)
+        return None if shaped is None else shaped[1]
+    text = request.cookies.get(COOKIE)
+    if text is not None and request.method not in _SAFE:
+        _require_our_page(request)
+    return text
+
+
+def _require_our_page(request: web.Request) -> None:
+    """Browsers too old to say where a request comes from say at least of which origin."""
+    origin = request.headers.get("Origin", "")
+    site = request.headers.get("Sec-Fetch-Site")
+    is_ours = site == "same-origin" if site is not None else urlsplit(origin).netloc == request.host
+    if not is_ours:
+        raise Refusal(HTTPStatus.FORBIDDEN, "a change by cookie must come from our own pages")
+    if request.can_read_body and request.content_type in _FROM_A_FORM:
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a form's body is not taken by cookie: send JSON")

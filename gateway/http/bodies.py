@@ -56,15 +56,32 @@ def decoded(decoder: "msgspec.json.Decoder[Kind]", body: bytes) -> Kind:
         raise Refusal(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
 
 
+def asked(kind: type[Kind], request: web.Request) -> Kind:
+    """What stands in the query, as a record. Raises Refusal 422 for what is not the expected, or no text."""
+    try:
+        if "\x00" in "".join(request.query.values()).encode().decode():
+            raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "the query has the character U+0000; leave it out")
+        return msgspec.convert(dict(request.query), kind, strict=False)
+    except UnicodeEncodeError as error:
+        raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "the query is not UTF-8") from error
+    except msgspec.ValidationError as error:
+        raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, fault_in(error)) from error
+
+
 def fault_in(error: msgspec.DecodeError) -> str:
     """What is wrong with a record, for the client."""
     return str(error).replace("`", "")
 
 
-def json_answer(record: Any, status: HTTPStatus = HTTPStatus.OK, **headers: str) -> web.Response:
+def json_answer(record: Any, status: HTTPStatus = HTTPStatus.OK, /, **headers: str) -> web.Response:
     return web.Response(
         status=status.value, body=_encoder.encode(record), content_type=JSON, headers=headers or None
     )
+
+
+def private_answer(record: Any, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    """Of people or secrets: no cache on the way keeps it."""
+    return json_answer(record, status, **{"Cache-Control": "no-store"})
 
 
 def path_id(request: web.Request, name: str) -> int:

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.http.access import key_role_for
+from gateway.core.bank.permissions import PEOPLE_ROLES, Actor, Reach
+from gateway.http.access import COOKIE, key_role_for
 from gateway.http.bodies import JSON
 from gateway.http.operations import Operation
 from gateway.http.problems import Problem, title_of
@@ -39,7 +40,15 @@ def document(version: str, operations: Sequence[Operation]) -> Json:
         "components": {
             "schemas": components,
             "securitySchemes": {
-                "key": {"type": "http", "scheme": "bearer", "description": "An API key, tb_…"}
+                "key": {"type": "http", "scheme": "bearer", "description": "An API key, tb_…"},
+                "session": {"type": "http", "scheme": "bearer", "description": "A person's session, tbs_…"},
+                "cookie": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": COOKIE,
+                    "description": "A person's session in a browser. What changes something must say "
+                    "Sec-Fetch-Site: same-origin, as browsers do for our own pages.",
+                },
             },
         },
     }
@@ -64,10 +73,23 @@ def _operation(operation: Operation, schemas: dict[Any, Json]) -> Json:
         if operation.also_takes:
             content[operation.also_takes] = {"schema": {"type": "string"}}
         described["requestBody"] = {"required": True, "content": content}
-    if operation.act is not None:
-        described["security"] = [{"key": []}]
-        described["description"] = f"Needs a key of the role {key_role_for(operation.act)}."
+    described |= _callers(operation)
     return described
+
+
+def _callers(operation: Operation) -> Json:
+    """Who may ask for it; nothing when anybody may."""
+    session: list[Json] = [{"session": []}, {"cookie": []}]
+    if operation.signed_in:
+        return {"security": session, "description": "Needs a session."}
+    if operation.act is None:
+        return {}
+    words = f"Needs a key of the role {key_role_for(operation.act)}"
+    if "campaign_id" not in operation.ids:
+        return {"security": [{"key": []}], "description": f"{words}."}
+    roles = [role.value for role in PEOPLE_ROLES if Actor(role).reach(operation.act) is not Reach.NOTHING]
+    words = f"{words}, or a session of the campaign's {' or '.join(roles)}."
+    return {"security": [{"key": []}, *session], "description": words}
 
 
 def _parameters(operation: Operation) -> Iterator[Json]:
@@ -76,13 +98,26 @@ def _parameters(operation: Operation) -> Iterator[Json]:
         yield {"name": name, "in": "path", "required": True, "schema": schema}
     for name, meaning in operation.query.items():
         yield {"name": name, "in": "query", "description": meaning, "schema": {"type": "boolean"}}
+    yield from _asked(operation.asks)
     for name, meaning in operation.headers.items():
         schema = {"type": "string", "minLength": 1, "maxLength": 250}
         yield {"name": name, "in": "header", "description": meaning, "schema": schema}
 
 
+def _asked(kind: Any) -> Iterator[Json]:
+    """The fields of a record of the query."""
+    if kind is None:
+        return
+    (described,), _ = msgspec.json.schema_components([kind], ref_template=_REF)
+    properties = msgspec.json.schema(kind)["$defs"][described["$ref"].rpartition("/")[2]]["properties"]
+    for name, schema in properties.items():
+        meaning = schema.pop("description")
+        yield {"name": name, "in": "query", "description": meaning, "schema": schema}
+
+
 def _responses(operation: Operation, schemas: dict[Any, Json]) -> Iterator[tuple[str, Json]]:
-    denied = () if operation.act is None else (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+    is_open = operation.act is None and not operation.signed_in
+    denied = () if is_open else (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
     for status in sorted({*operation.gives, *operation.refuses, *denied}):
         content: Json = {}
         given = operation.gives.get(status)

@@ -10,7 +10,10 @@ PLAIN: Final = "text/plain"
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One method of one path. `handler` is `desk.method`; `act`: what is done, None needs no key; `gives` by status."""
+    """One method of one path. `handler` is `desk.method`; `act`: what is done, None needs no key; `gives` by status.
+
+    `asks`: a record of what may stand in the query. `signed_in`: it is about whoever has signed in, and needs a session.
+    """
 
     method: str
     path: str
@@ -18,7 +21,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     act: Act | None
     tag: str
+    signed_in: bool = False
     takes: Any = None
+    asks: Any = None
     also_takes: str | None = None  # a second media type
     gives: dict[int, Any] = {}
     refuses: tuple[int, ...] = ()

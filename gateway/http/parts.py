@@ -13,6 +13,8 @@ from gateway.p2p.campaigns import CampaignAdmin
 from gateway.p2p.contacts import ContactLists
 from gateway.p2p.messages import Messages
 from gateway.p2p.numbers import Numbers
+from gateway.p2p.people import People
+from gateway.p2p.sign_in import SignIn
 from gateway.pipeline.admission import Admission
 from gateway.pipeline.campaigns import Campaigns
 from gateway.providers.base import InboundText, Sink, StatusReport
@@ -60,5 +62,7 @@ class Parts(msgspec.Struct, kw_only=True):
     contacts: ContactLists
     messages: Messages
     numbers: Numbers
+    sign_in: SignIn
+    people: People
     asked: dict[str, Asked]  # who must answer before we call ourselves ready
     closing: bool = False

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from gateway.http import campaigns, health, reading, sending, uploads
+from gateway.http import campaigns, health, people, reading, sending, sessions, uploads
 from gateway.http.access import Grant
 from gateway.http.access_log import AccessLog
 from gateway.http.bodies import INTAKE, JSON, MOST_BYTES_AT_ONCE
@@ -22,9 +22,11 @@ from gateway.http.load import Load
 from gateway.http.openapi import document, page
 from gateway.http.operations import Operation
 from gateway.http.parts import Parts, WebhookDoor
+from gateway.http.people import PeopleDesk
 from gateway.http.problems import CLIENT_GONE, Handler, explained
 from gateway.http.reading import Reading
 from gateway.http.sending import Sending
+from gateway.http.sessions import Guesses, SessionDesk
 from gateway.http.shedding import SHEDDING, Connection, Shedding
 from gateway.http.uploads import Uploads
 from gateway.http.webhooks import Webhooks
@@ -36,6 +38,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *campaigns.OPERATIONS,
     *uploads.OPERATIONS,
     *reading.OPERATIONS,
+    *sessions.OPERATIONS,
+    *people.OPERATIONS,
     *health.OPERATIONS,
 )
 """The whole API: what each resource's file declares."""
@@ -53,11 +57,14 @@ def application(
     load = Load()
     app[SHEDDING] = Shedding(load, parts.metrics.http_request)
     known = KnownCampaigns(parts.campaigns, parts.clock.now)
+    guesses = Guesses()
     desks = {
         "campaigns": CampaignDesk(parts, known),
         "health": HealthDesk(parts),
+        "people": PeopleDesk(parts, known, guesses),
         "reading": Reading(parts, known),
         "sending": Sending(parts, known, floor, load),
+        "sessions": SessionDesk(parts, guesses),
         "uploads": Uploads(parts, known, floor),
     }
     for door in doors:

@@ -4,6 +4,7 @@ Only the SHA-256 of a secret is stored: 256 random bits need no slow hash. A key
 revoked one works no longer than that.
 """
 
+import functools
 import hashlib
 import hmac
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Final
 
 from gateway.core.bank.permissions import KEY_ROLES
 from gateway.core.rules.errors import BadInput, TextbankError
-from gateway.p2p.known_keys import REMEMBERED_S, KnownKeys
+from gateway.p2p.remembered import REMEMBERED_S, Remembered
 from gateway.store import api_keys, campaigns
 from gateway.store.api_keys import KeyRow
 from gateway.store.database import Database
@@ -31,7 +32,7 @@ class ApiKeys:
     ) -> None:
         self._database = database
         self._now = now
-        self._known = KnownKeys(database, remembered_s)
+        self._known = Remembered(functools.partial(api_keys.find, database), remembered_s)
 
     async def create(self, random: bytes, name: str, role: str, campaign_id: int | None = None) -> str:
         """A key from `RANDOM_BYTES` random bytes: its text, to be shown once. `role` is one of KEY_ROLES.

@@ -29,6 +29,17 @@ from gateway.store.ids import Ids
 from gateway.store.join_codes import Invited, JoinCode
 from gateway.store.users import Added, Changed, InvitationRow, MemberFilter, MemberRow, UserRow
 
+__all__ = [
+    "Added",
+    "Changed",
+    "Entered",
+    "Invitation",
+    "Invited",
+    "MemberFilter",
+    "MemberRow",
+    "Newcomer",
+    "People",
+]
 _VOLUNTEER: Final = "volunteer"
 _DRAWS: Final = 100  # of six digits: as long as not nearly all are taken, one of them is free
 _LINK_BYTES: Final = 16

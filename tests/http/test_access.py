@@ -10,6 +10,7 @@ from gateway.core.bank.permissions import KEY_ROLES, Role
 from gateway.http.access import Keys
 from gateway.http.failures import Failures
 from gateway.p2p.keys import ApiKeys
+from gateway.p2p.remembered import Remembered
 from gateway.store import api_keys
 from tests.http.house import CAMPAIGN, OTHER_CAMPAIGN, START_AT, House
 
@@ -76,7 +77,9 @@ async def test_a_verified_key_is_remembered_for_seconds_only(house: House) -> No
     key = await house.key(Role.KEY_READER)
     assert (await house.call("GET", "/v1/campaigns", key=key)).status == 200
     await api_keys.revoke(house.store, key.split("_")[1], START_AT)
-    house.worker._parts.keys = Keys(ApiKeys(house.worker.database, house.worker.clock.now, remembered_s=0))
+    parts = house.worker._parts
+    keys = ApiKeys(house.worker.database, house.worker.clock.now, remembered_s=0)
+    parts.keys = Keys(keys, Remembered(parts.sign_in.find))
     assert (await house.call("GET", "/v1/campaigns", key=key)).status == 401
 
 

@@ -23,6 +23,9 @@ class Role(Enum):
     KEY_READER = "key_reader"
 
 
+PEOPLE_ROLES: Final = (Role.ADMIN, Role.SUPERVISOR, Role.VOLUNTEER)
+"""The roles that a person may have."""
+
 KEY_ROLES: Final[Mapping[str, Role]] = MappingProxyType(
     {"reader": Role.KEY_READER, "sender": Role.KEY_SENDER, "admin": Role.KEY_ADMIN}
 )
