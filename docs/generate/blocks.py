@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from math import isinf
 from typing import Any
 
+from benchmarks import chances
 from docs.generate.command_line import command_line, commands
 from docs.generate.door import operations, records
 from docs.generate.parameters import Parameter, parameters
@@ -205,6 +206,14 @@ def _planted_bugs() -> str:
     return table(("named by the rule", "what was broken on purpose", "in which world", "seeds needed"), told)
 
 
+def _chances() -> str:
+    runs = chances.kept()
+    header = ("rule", *(code(name) for name in runs))
+    people = ("people", *(f"{run.contacts:,}" for run in runs.values()))
+    rows = [(code(rule.name), *(f"{run.chances[rule.name]:,}" for run in runs.values())) for rule in AUDITED]
+    return table(header, [people, *rows])
+
+
 def _state_windows() -> str:
     rows = [(state, _week(week)) for state, week in sorted(STATE_WINDOWS.items())]
     return table(("state", "hours, recipient's local time"), rows)
@@ -276,6 +285,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "moves": _moves,
     "invariants": _invariants,
     "planted-bugs": _planted_bugs,
+    "chances": _chances,
     "state-windows": _state_windows,
     "prices": _prices,
     "rejects": _rejects,
