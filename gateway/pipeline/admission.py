@@ -11,8 +11,6 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import TYPE_CHECKING, cast
 
-import msgspec
-
 from gateway.clock import Clock
 from gateway.core.rules.errors import TextbankError
 from gateway.core.rules.idempotency import Key
@@ -21,20 +19,43 @@ from gateway.core.rules.safeguards import Request
 from gateway.core.sending.waiting import Lane
 from gateway.metrics import Metrics
 from gateway.pipeline.campaigns import Campaign, Campaigns
-from gateway.pipeline.decision import Decision, decide, row_of
+from gateway.pipeline.decision import decide, row_of
 from gateway.pipeline.idempotency import KeyReused, KeysUnderWay, Use, hash_of, use_of
+from gateway.pipeline.pending import (
+    Answer,
+    ConversationChanged,
+    Outcome,
+    Pending,
+    StraightOn,
+    Try,
+    is_of,
+    is_stale,
+    keyed_row,
+    one_a_person,
+    open_of,
+    size_of,
+)
 from gateway.store import idempotency, messages, recipients
 from gateway.store.database import Database
 from gateway.store.group_commit import Bound, CommitWindow, WindowOptions
 from gateway.store.ids import IdsByMonth
-from gateway.store.messages import Admission as Row
-from gateway.store.messages import Entered, Keyed
+from gateway.store.messages import Entered
 from gateway.store.recipients import Recipient
 from gateway.store.troubles import DatabaseGone
 from gateway.store.windows import CampaignWindows
 
 if TYPE_CHECKING:
     from gateway.pipeline.dispatch import Dispatch
+
+__all__ = [
+    "LANE_INITIAL",
+    "LANE_REPLY",
+    "LANE_RETRY",
+    "Admission",
+    "ConversationChanged",
+    "Outcome",
+    "StraightOn",
+]
 
 LANE_REPLY, LANE_RETRY, LANE_INITIAL = (lane.value for lane in Lane)
 _ROUNDS = 5  # so often a person may change under our hands before 9001 answers
@@ -43,56 +64,10 @@ _MOST_LOST = 4  # tries remembered; one that is older and was written after all 
 _REMEMBERED = 50_000
 _MOST_WAITING = 20_000  # requests, of all campaigns
 _MOST_BYTES = 32 * 2**20  # of their texts
-_SAME_INSTANT_S = 1e-5  # the store keeps microseconds; two tries lie further apart
 
 
 class NotDecided(TextbankError):
     """A request was neither written nor refused in all its tries: a defect of ours."""
-
-
-class _Pending(msgspec.Struct, gc=False):
-    """A request on its way into the books. `lost`: tries of which nobody knows whether they were written;
-    `conflicts`: how often the person had changed under our hands; `asked_at_revision`: of the person's conversation,
-    as whoever asked had seen it."""
-
-    request: Request
-    script: str | None
-    use: Use | None
-    message_id: int = 0
-    lost: "tuple[_Try, ...]" = ()
-    conflicts: int = 0
-    asked_at_revision: int | None = None
-    outcome: "Outcome | KeyReused | None" = None
-
-
-class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """What became of a request: state `queued` (or already `sending`), or `blocked` with its code."""
-
-    message_id: int
-    state: State
-    code: int | None = None
-    reason: str | None = None
-
-    @property
-    def admitted(self) -> bool:
-        return self.state is not State.BLOCKED
-
-
-class StraightOn(msgspec.Struct, frozen=True, gc=False):
-    """A message that need not wait: its number and slot are taken already."""
-
-    number_id: int
-    slot_at: float
-    decided_at: float  # seconds of Clock.steady: its lease and its look begin then
-    seen_until: float  # of the same: how long that look is good
-
-
-class _Try(msgspec.Struct, gc=False):
-    """A decision with its row, and the place on the road that it has taken."""
-
-    decision: Decision
-    row: Row
-    straight: StraightOn | None = None
 
 
 class Admission:
@@ -120,7 +95,7 @@ class Admission:
         self._settled_s = settled_s
         self._ids = IdsByMonth(database, clock)
         self.bound = Bound(_MOST_WAITING, _MOST_BYTES)
-        self._windows: CampaignWindows[int, _Pending, Outcome | KeyReused] = CampaignWindows(
+        self._windows: CampaignWindows[int, Pending, Answer] = CampaignWindows(
             self._write,
             WindowOptions(
                 window_s=window_s,
@@ -128,7 +103,7 @@ class Admission:
                 longest_wait_s=longest_wait_s,
                 drops_given_up=True,
                 bound=self.bound,
-                size_of=_size,
+                size_of=size_of,
             ),
         )
         self.keys = KeysUnderWay()
@@ -142,8 +117,12 @@ class Admission:
         script: str | None = None,
         key: Key | None = None,
         always: bool = False,
+        revision: int | None = None,
     ) -> "asyncio.Future[Outcome]":
         """Decides and writes a request; the future is done when its outcome is durable.
+
+        With the `revision` at which whoever asks has seen the conversation it is written only while that holds: the
+        future raises ConversationChanged otherwise, and nothing was done.
 
         A key makes a repeat harmless (C23): it has the first one's outcome. Raises BadInput for a campaign that
         does not exist, TooMuchWaits when more waits than can be written soon (what must not be refused says
@@ -153,17 +132,20 @@ class Admission:
         """
         campaign_id = request.campaign_id
         _ = self._campaigns[campaign_id]
+        pending = Pending(request, script, None, only_at=revision)
         if key is None:
-            written = self._windows.put(campaign_id, _Pending(request, script, None), always=always)
-            return cast("asyncio.Future[Outcome]", written)
-        use = use_of(key, request, script)
-        self.keys.begin(campaign_id, use)
+            written = self._windows.put(campaign_id, pending, always=always)
+            if revision is None:
+                return cast("asyncio.Future[Outcome]", written)
+            return self._told(written, campaign_id, None)
+        pending.use = use_of(key, request, script)
+        self.keys.begin(campaign_id, pending.use)
         try:
-            written = self._windows.put(campaign_id, _Pending(request, script, use), always=always)
+            written = self._windows.put(campaign_id, pending, always=always)
         except BaseException:
             self.keys.end(campaign_id, key)
             raise
-        return self._keyed(written, campaign_id, key)
+        return self._told(written, campaign_id, key)
 
     def require_room(self, campaign_id: int, requests: int) -> None:
         """Raises TooMuchWaits when so many requests can't be taken now: all of them are refused, or none."""
@@ -187,14 +169,16 @@ class Admission:
         finally:
             self.keys.end(campaign_id, key)
 
-    def _keyed(
-        self, written: "asyncio.Future[Outcome | KeyReused]", campaign_id: int, key: Key
+    def _told(
+        self, written: "asyncio.Future[Answer]", campaign_id: int, key: Key | None
     ) -> "asyncio.Future[Outcome]":
-        """What the caller of a request with a key waits for. Who hangs up cancels nothing: the key is used."""
+        """What the caller of a request with a key or a revision waits for. Who hangs up cancels nothing: the key is
+        used."""
         told: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
-        def tell(written: "asyncio.Future[Outcome | KeyReused]") -> None:
-            self.keys.end(campaign_id, key)
+        def tell(written: "asyncio.Future[Answer]") -> None:
+            if key is not None:
+                self.keys.end(campaign_id, key)
             if written.cancelled():
                 told.cancel()
                 return
@@ -217,7 +201,7 @@ class Admission:
             self._remembered.popitem(last=False)
 
     @property
-    def windows(self) -> "list[CommitWindow[_Pending, Outcome | KeyReused]]":
+    def windows(self) -> "list[CommitWindow[Pending, Answer]]":
         return list(self._windows)
 
     async def drain(self) -> None:
@@ -227,23 +211,23 @@ class Admission:
         """Stops at once; what is not durable yet was not acknowledged either."""
         self._windows.close()
 
-    async def _write(self, campaign_id: int, items: list[_Pending]) -> list[Outcome | KeyReused]:
+    async def _write(self, campaign_id: int, items: list[Pending]) -> list[Answer]:
         """Rounds of one request a person, until each has its outcome.
 
         May be called again with the same items after the database was away: what was written stands.
         """
         await self._name(items)
-        await self._look_back(campaign_id, _open(items))
-        while todo := _open(items):
-            await self._round(self._campaigns[campaign_id], _one_a_person(todo))
+        await self._look_back(campaign_id, open_of(items))
+        while todo := open_of(items):
+            await self._round(self._campaigns[campaign_id], one_a_person(todo))
         return [item.outcome for item in items if item.outcome is not None]
 
-    async def _name(self, items: Sequence[_Pending]) -> None:
+    async def _name(self, items: Sequence[Pending]) -> None:
         nameless = [item for item in items if not item.message_id]
         for item, message_id in zip(nameless, await self._ids.take(len(nameless)), strict=True):
             item.message_id = message_id
 
-    async def _look_back(self, campaign_id: int, items: Sequence[_Pending]) -> None:
+    async def _look_back(self, campaign_id: int, items: Sequence[Pending]) -> None:
         """Which of them were written after all? A statement may outlive its connection, for any time."""
         doubtful = {item.message_id: item for item in items if item.lost}
         if not doubtful:
@@ -253,9 +237,15 @@ class Admission:
             item = doubtful[entered.message_id]
             item.outcome = self._found(campaign_id, item, entered)
 
-    async def _round(self, campaign: Campaign, items: Sequence[_Pending]) -> None:
+    async def _round(self, campaign: Campaign, items: Sequence[Pending]) -> None:
         """Decides and writes; an item whose person had changed meanwhile is left without outcome."""
-        known = await self._recipients(campaign, [item.request for item in items])
+        known = await self._recipients(campaign, items)
+        if any(map(is_stale, items, known)):
+            await self._refuse(
+                campaign.campaign_id, [i for i, k in zip(items, known, strict=True) if is_stale(i, k)]
+            )
+            fresh = [(i, k) for i, k in zip(items, known, strict=True) if not is_stale(i, k)]
+            items, known = [i for i, _ in fresh], [k for _, k in fresh]
         now = self._clock.now()
         tries = [
             self._try(campaign, item, recipient, now) for item, recipient in zip(items, known, strict=True)
@@ -267,24 +257,32 @@ class Admission:
             else:
                 item.conflicts += 1
                 self._forget(campaign.campaign_id, each)
-        if left := _open(items):
+        if left := open_of(items):
             await self._find_out(campaign, left)
 
-    async def _find_out(self, campaign: Campaign, items: Sequence[_Pending]) -> None:
+    async def _refuse(self, campaign_id: int, stale: Sequence[Pending]) -> None:
+        """Their conversations have changed, perhaps by themselves: an earlier try, or their key's first request."""
+        await self._answer_repeats(campaign_id, stale)
+        await self._look_back(campaign_id, open_of(stale))
+        for item in open_of(stale):
+            item.outcome = ConversationChanged()
+            self._drop_lost(campaign_id, item)
+
+    async def _find_out(self, campaign: Campaign, items: Sequence[Pending]) -> None:
         """Why these were not written: they were before, their key was used, or something has changed.
 
         Raises NotDecided rather than try for ever.
         """
         await self._look_back(campaign.campaign_id, items)
-        await self._answer_repeats(campaign.campaign_id, _open(items))
-        if any(item.conflicts > _MOST_CONFLICTS for item in _open(items)):
+        await self._answer_repeats(campaign.campaign_id, open_of(items))
+        if any(item.conflicts > _MOST_CONFLICTS for item in open_of(items)):
             raise NotDecided("a request found no end")
         await self._campaigns.load()  # an admin may have paused the campaign
 
     async def _admit(
-        self, campaign: Campaign, items: Sequence[_Pending], tries: Sequence[_Try], now: float
+        self, campaign: Campaign, items: Sequence[Pending], tries: Sequence[Try], now: float
     ) -> set[int]:
-        keyed = [_keyed_row(item.use, each.row) for item, each in zip(items, tries, strict=True) if item.use]
+        keyed = [keyed_row(item.use, each.row) for item, each in zip(items, tries, strict=True) if item.use]
         try:
             return await messages.admit(
                 self._database,
@@ -308,16 +306,19 @@ class Admission:
                 self._forget(campaign.campaign_id, each)
             raise
 
-    def _remember_lost(self, campaign_id: int, item: _Pending, each: _Try) -> None:
+    def _remember_lost(self, campaign_id: int, item: Pending, each: Try) -> None:
         lost = (*item.lost, each)
         item.lost = lost[-_MOST_LOST:]
         for oldest in lost[:-_MOST_LOST]:
             self._forget(campaign_id, oldest)
 
-    async def _recipients(self, campaign: Campaign, requests: Sequence[Request]) -> list[Recipient]:
+    async def _recipients(self, campaign: Campaign, items: Sequence[Pending]) -> list[Recipient]:
         """What is remembered, and for the rest one read."""
-        take = self._remembered.pop
+        take, requests = self._remembered.pop, [item.request for item in items]
         known = [take((campaign.campaign_id, r.contact_id, r.action_id), None) for r in requests]
+        known = [
+            None if each and is_stale(item, each) else each for item, each in zip(items, known, strict=True)
+        ]
         missing = [request for request, recipient in zip(requests, known, strict=True) if recipient is None]
         fresh = iter(await self.read(campaign.campaign_id, [(r.contact_id, r.action_id) for r in missing]))
         return [next(fresh) if recipient is None else recipient for recipient in known]
@@ -340,7 +341,7 @@ class Admission:
         """Texts before that are no repeats any more (1001a)."""
         return self._clock.now() - self._campaigns[campaign_id].settings.safeguards.same_text_s
 
-    def _try(self, campaign: Campaign, item: _Pending, recipient: Recipient, now: float) -> _Try:
+    def _try(self, campaign: Campaign, item: Pending, recipient: Recipient, now: float) -> Try:
         if item.asked_at_revision is None:
             item.asked_at_revision = recipient.revision
         locked = item.conflicts >= _ROUNDS
@@ -349,10 +350,10 @@ class Admission:
         if decision.blocked is None:
             straight = self._road.straight_on(campaign.campaign_id, decision.queued)
         if straight is None:
-            return _Try(decision, row_of(decision, item.script))
-        return _Try(decision, row_of(decision, item.script, straight.number_id, straight.slot_at), straight)
+            return Try(decision, row_of(decision, item.script))
+        return Try(decision, row_of(decision, item.script, straight.number_id, straight.slot_at), straight)
 
-    async def _answer_repeats(self, campaign_id: int, items: Sequence[_Pending]) -> None:
+    async def _answer_repeats(self, campaign_id: int, items: Sequence[Pending]) -> None:
         """A request whose key was used before gets the first one's outcome."""
         by_key = {item.use.key: (item, item.use) for item in items if item.use is not None}
         if not by_key:
@@ -368,15 +369,15 @@ class Admission:
                 continue
             self._drop_lost(campaign_id, item)
 
-    def _settle(self, campaign_id: int, item: _Pending, written: _Try) -> None:
+    def _settle(self, campaign_id: int, item: Pending, written: Try) -> None:
         """The try was written, and so no other."""
         item.outcome = self._entered(campaign_id, written)
         if item.lost:
             self._drop_lost(campaign_id, item, but=written)
 
-    def _found(self, campaign_id: int, item: _Pending, entered: Entered) -> Outcome:
+    def _found(self, campaign_id: int, item: Pending, entered: Entered) -> Outcome:
         """A lost try was written after all. What has moved on since needs us no more."""
-        written = next((each for each in item.lost if _is_of(entered, each.row)), None)
+        written = next((each for each in item.lost if is_of(entered, each.row)), None)
         self._drop_lost(campaign_id, item, but=written)
         if written is None:
             return Outcome(entered.message_id, State(entered.state), entered.code, entered.reason)
@@ -386,18 +387,18 @@ class Admission:
         )
         return self._entered(campaign_id, written, goes_on=is_where_it_was)
 
-    def _drop_lost(self, campaign_id: int, item: _Pending, but: _Try | None = None) -> None:
+    def _drop_lost(self, campaign_id: int, item: Pending, but: Try | None = None) -> None:
         """Gives back the places of tries that were not written."""
         lost, item.lost = item.lost, ()
         for each in lost:
             if each is not but:
                 self._forget(campaign_id, each)
 
-    def _forget(self, campaign_id: int, each: _Try) -> None:
+    def _forget(self, campaign_id: int, each: Try) -> None:
         if each.straight is not None:
             self._road.forget(campaign_id, each.decision.queued, each.straight)
 
-    def _entered(self, campaign_id: int, written: _Try, *, goes_on: bool = True) -> Outcome:
+    def _entered(self, campaign_id: int, written: Try, *, goes_on: bool = True) -> Outcome:
         """Counts a written request and sends it on its way."""
         row, queued = written.row, written.decision.queued
         if row.code is not None:
@@ -416,34 +417,3 @@ class Admission:
         else:
             self._road.waits(campaign_id, queued)
         return Outcome(row.message_id, State(row.state))
-
-
-def _size(item: _Pending) -> int:
-    return len(item.request.body)
-
-
-def _open(items: Sequence[_Pending]) -> list[_Pending]:
-    """Those without an outcome."""
-    return [item for item in items if item.outcome is None]
-
-
-def _one_a_person(items: Sequence[_Pending]) -> list[_Pending]:
-    """The first request to each person; a second one is decided after the first is written."""
-    return list({item.request.contact_id: item for item in reversed(items)}.values())[::-1]
-
-
-def _is_of(entered: Entered, row: Row) -> bool:
-    return abs(row.requested_at - entered.requested_at) < _SAME_INSTANT_S
-
-
-def _keyed_row(use: Use, row: Row) -> Keyed:
-    return Keyed(
-        message_id=row.message_id,
-        owner=use.key.owner,
-        word=use.key.word,
-        request_hash=use.request_hash,
-        state=row.state,
-        code=row.code,
-        reason=row.reason,
-        at=row.requested_at,
-    )

@@ -261,6 +261,7 @@ class World:
         key: str | None = None,
         owner: str = "key:a",
         gateway: Gateway | None = None,
+        revision: int | None = None,
     ) -> "Future[Outcome]":
         request = Request(
             campaign_id=CAMPAIGN,
@@ -270,7 +271,8 @@ class World:
             action_id=action_id,
             sender_id=sender_id,
         )
-        return (gateway or self.gateway).admission.submit(request, key=Key(owner, key) if key else None)
+        used = Key(owner, key) if key else None
+        return (gateway or self.gateway).admission.submit(request, key=used, revision=revision)
 
     async def send_all(self, contact_ids: Iterator[int] | range) -> list[Outcome]:
         return list(await asyncio.gather(*(self.submit(each) for each in contact_ids)))
