@@ -43,6 +43,7 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
 # A START that comes late, fetched after its webhook was lost, lifts no newer opt-out, and none that the person has
 # repeated since to any number of the scope. The scalar subquery is worked out for a START alone.
 # F125: after an opt-out no reply needs attention. C5: only the person's own START clears an opt-out.
+# F205: whatever a person writes brings their conversation back from the archive.
 _HEAR = """
 WITH heard AS (
     SELECT * FROM json_to_recordset($4::json) AS h (
@@ -99,7 +100,8 @@ WITH heard AS (
         revision = v.revision + 1,
         last_inbound_at = greatest(v.last_inbound_at, excluded.last_inbound_at),
         unread = v.unread + excluded.unread,
-        attention_at = CASE WHEN excluded.attention_at IS NULL THEN NULL
+        archived_at = NULL,
+        attention_at = CASE WHEN excluded.attention_at IS NULL OR v.archived_at IS NOT NULL THEN excluded.attention_at
                             ELSE coalesce(v.attention_at, excluded.attention_at) END
     RETURNING contact_id, volunteer_id
 )
@@ -144,14 +146,20 @@ async def leave_everybody(database: Database, nobodys: CampaignKey, stops: Seque
 
 
 async def opt_out(
-    database: Database, key: CampaignKey, opt_out_scope: int, contact_id: int, source: str, now: float
+    database: Database,
+    key: CampaignKey,
+    opt_out_scope: int,
+    contact_id: int,
+    source: str,
+    now: float,
+    volunteer_id: int | None = None,
 ) -> str | None:
     """A volunteer's or an admin's opt-out of a contact (F123): the phone, None when it had opted out already."""
     rows = await database.fetch(
         """
         WITH stopped AS (
-            INSERT INTO opt_outs (organisation_id, scope, phone, source, opted_out_at)
-            SELECT $1, $3, phone, $5, to_timestamp($6) FROM contacts
+            INSERT INTO opt_outs (organisation_id, scope, phone, source, opted_out_at, volunteer_id)
+            SELECT $1, $3, phone, $5, to_timestamp($6), $7 FROM contacts
             WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $4
             ON CONFLICT DO NOTHING RETURNING phone
         ), talk AS (
@@ -166,22 +174,39 @@ async def opt_out(
         contact_id,
         source,
         now,
+        volunteer_id,
     )
     return rows[0][0] if rows else None
 
 
-async def report(database: Database, key: CampaignKey, contact_id: int, now: float) -> None:
-    """A volunteer's report closes what needed attention (C9)."""
-    await database.execute(
+async def report(
+    database: Database,
+    key: CampaignKey,
+    contact_id: int,
+    now: float,
+    *,
+    revision: int | None = None,
+    archive: bool = False,
+) -> bool:
+    """A volunteer's report closes what needed attention (C9), and may archive the conversation (F206).
+
+    False: there is none, or something in it has changed since `revision` (None: whatever has).
+    """
+    rows = await database.fetch(
         """
         UPDATE conversations SET revision = revision + 1, attention_at = NULL, unread = 0,
-               last_report_at = to_timestamp($4)
-        WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3
+               last_report_at = to_timestamp($4),
+               archived_at = CASE WHEN $6::boolean THEN coalesce(archived_at, to_timestamp($4)) ELSE archived_at END
+        WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND revision = coalesce($5, revision)
+        RETURNING contact_id
         """,
         *key,
         contact_id,
         now,
+        revision,
+        archive,
     )
+    return bool(rows)
 
 
 async def import_opt_outs(
@@ -261,7 +286,7 @@ WITH own AS (
     SELECT v.contact_id, v.action_id, v.volunteer_id, v.attention_at
     FROM conversations v JOIN contacts c USING (organisation_id, campaign_id, contact_id)
     WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.volunteer_id = $7 AND v.attention_at IS NOT NULL
-      AND v.action_id = $6
+      AND v.action_id = $6 AND v.archived_at IS NULL
       AND c.hours_group = ANY ($11::text[])
     ORDER BY v.attention_at, v.contact_id LIMIT $9 FOR UPDATE OF v SKIP LOCKED
 ), others AS (
@@ -270,6 +295,7 @@ WITH own AS (
     WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.attention_at <= to_timestamp($8)
       AND v.volunteer_id IS DISTINCT FROM $7
       AND (v.offered_at IS NULL OR v.offered_at <= to_timestamp($8)) AND v.action_id = $6
+      AND v.archived_at IS NULL
       AND c.hours_group = ANY ($11::text[])
     ORDER BY v.attention_at, v.contact_id LIMIT $9 FOR UPDATE OF v SKIP LOCKED
 ), wanted AS (
@@ -284,7 +310,8 @@ WITH own AS (
      AND wanted.volunteer_id IS DISTINCT FROM $7
 )
 SELECT CASE WHEN wanted.contact_id IS NULL THEN EXISTS (
-           SELECT FROM conversations w WHERE w.organisation_id = $1 AND w.campaign_id = $2 AND w.attention_at IS NOT NULL)
+           SELECT FROM conversations w WHERE w.organisation_id = $1 AND w.campaign_id = $2 AND w.attention_at IS NOT NULL
+           AND w.archived_at IS NULL)
        END,
        CASE WHEN wanted.contact_id IS NULL THEN (
            SELECT extract(epoch FROM least(min(CASE WHEN w.volunteer_id = $7 THEN '-infinity' -- somebody holds its row
@@ -293,6 +320,7 @@ SELECT CASE WHEN wanted.contact_id IS NULL THEN EXISTS (
            FROM (SELECT v.volunteer_id, v.attention_at, v.offered_at
                  FROM conversations v JOIN contacts c USING (organisation_id, campaign_id, contact_id)
                  WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.attention_at IS NOT NULL AND v.action_id = $6
+                   AND v.archived_at IS NULL
                    AND c.hours_group = ANY ($11::text[])
                  ORDER BY v.attention_at LIMIT {_OLDEST}) w)
        END,

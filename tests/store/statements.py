@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import gateway.store
 
-SQL = re.compile(r"\s*(?:WITH|SELECT|INSERT INTO|UPDATE|DELETE FROM)\s")
+SQL = re.compile(r"\s*(?:WITH(?! \()|SELECT|INSERT INTO|UPDATE|DELETE FROM)\s")
 
 
 class Statement(NamedTuple):
@@ -33,6 +33,10 @@ def _statements_of(module: ModuleType) -> Iterator[Statement]:
     for constant, value in vars(module).items():
         if isinstance(value, str) and SQL.match(value) and "{" not in value:
             yield Statement(f"{name}.{constant}", value)
+        elif isinstance(value, dict):
+            for number, each in enumerate(value.values()):
+                if isinstance(each, str) and SQL.match(each):
+                    yield Statement(f"{name}.{constant}[{number}]", each)
     assert module.__file__ is not None
     for outer in ast.walk(ast.parse(Path(module.__file__).read_text())):
         if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef):
