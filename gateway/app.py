@@ -27,6 +27,7 @@ from gateway.store.notices import Notices, Notifier, Subject
 from gateway.upkeep.chores import Chore, Work
 from gateway.upkeep.clock_watch import ClockWatch
 from gateway.upkeep.headcount import Headcount
+from gateway.upkeep.idle_conversations import IdleConversations
 from gateway.upkeep.inbound_poll import InboundPoll
 from gateway.upkeep.ownership import Ownership
 from gateway.upkeep.reconciliation import Reconciliation
@@ -39,6 +40,7 @@ _QUIET_ALONE_S, _QUIET_AMONG_OTHERS_S = 600.0, 1.0
 _MONTHS_S = (
     6 * 3600.0
 )  # how often the next months' partitions are made, which are there long before they begin
+_IDLE_S = 6 * 3600.0  # how often idle conversations are looked for, which were idle for two months
 
 
 class Undurable(NamedTuple):
@@ -373,6 +375,8 @@ def chores_of(settings: Settings, gateway: Gateway) -> list[Chore]:
         works["inbound_poll"] = settings.catch_up.inbound_poll_s, poll.poll
         works["reconciliation"] = settings.catch_up.reconcile_s, reconciliation_of(gateway, history).catch_up
     works["months"] = _MONTHS_S, functools.partial(_months_ahead, gateway)
+    idle = IdleConversations(gateway.database, gateway.campaigns, gateway.clock)
+    works["idle_conversations"] = _IDLE_S, idle.run
     works["retention"] = settings.retention.every_s, retention_of(gateway, settings.retention).run
     return [
         Chore(gateway.database, gateway.clock, gateway.metrics, name, every_s, work)

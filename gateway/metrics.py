@@ -78,7 +78,10 @@ WEBHOOK = Label("type", ("status", "inbound"))
 WEBHOOK_RESULT = Label("result", ("ok", "duplicate", "bad_signature", "unknown", "error"))
 RECOVERED = Label("what", ("inbound", "receipt"))
 DIFFERENCE = Label("difference", ("unknown", "missing", "disagrees"))
-CHORE = Label("chore", ("inbound_poll", "inbound_catch_up", "reconciliation", "months", "retention"))
+CHORE = Label(
+    "chore",
+    ("inbound_poll", "inbound_catch_up", "reconciliation", "months", "retention", "idle_conversations"),
+)
 CHORE_RESULT = Label("result", ("ok", "error"))
 WHOSE = Label("whose", ("database", "provider"))
 METHOD = Label("method", ("GET", "HEAD", "POST", "PATCH", "other"), "other")

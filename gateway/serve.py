@@ -31,9 +31,11 @@ from gateway.logs import unhandled
 from gateway.own_database import which_database
 from gateway.p2p.campaigns import CampaignAdmin
 from gateway.p2p.contacts import ContactLists
+from gateway.p2p.inbox import Inbox
 from gateway.p2p.keys import ApiKeys
 from gateway.p2p.messages import Messages
 from gateway.p2p.numbers import Numbers
+from gateway.p2p.opt_outs import OptOuts
 from gateway.p2p.passwords import Passwords
 from gateway.p2p.people import People
 from gateway.p2p.remembered import Remembered
@@ -200,6 +202,8 @@ class Worker:
             numbers=Numbers(self.database, now, live_pool),
             sign_in=sign_in,
             people=People(self.database, self.clock, passwords, secret, sign_in),
+            inbox=Inbox(self.database, gateway.campaigns, gateway.admission, self.clock, gateway.bank),
+            opt_outs=OptOuts(self.database, gateway.campaigns),
             asked=asked,
         )
 

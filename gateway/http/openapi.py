@@ -108,11 +108,11 @@ def _asked(kind: Any) -> Iterator[Json]:
     """The fields of a record of the query."""
     if kind is None:
         return
-    (described,), _ = msgspec.json.schema_components([kind], ref_template=_REF)
-    properties = msgspec.json.schema(kind)["$defs"][described["$ref"].rpartition("/")[2]]["properties"]
-    for name, schema in properties.items():
+    (described,), named = msgspec.json.schema_components([kind], ref_template="{name}")
+    for name, schema in named[described["$ref"]]["properties"].items():
         meaning = schema.pop("description")
-        yield {"name": name, "in": "query", "description": meaning, "schema": schema}
+        whole = named[schema.pop("$ref")] | schema if "$ref" in schema else schema
+        yield {"name": name, "in": "query", "description": meaning, "schema": whole}
 
 
 def _responses(operation: Operation, schemas: dict[Any, Json]) -> Iterator[tuple[str, Json]]:
@@ -124,7 +124,7 @@ def _responses(operation: Operation, schemas: dict[Any, Json]) -> Iterator[tuple
         if isinstance(given, str):
             content[given] = {"schema": {"type": "string"}}
         elif given is not None:
-            content[JSON] = {"schema": schemas[given]}
+            content[_PROBLEM if issubclass(given, Problem) else JSON] = {"schema": schemas[given]}
         if status in operation.refuses or status in denied:
             content[_PROBLEM] = {"schema": schemas[Problem]}
         yield str(int(status)), {"description": title_of(HTTPStatus(status)), "content": content}

@@ -11,8 +11,10 @@ from gateway.http.readiness import Asked
 from gateway.metrics import Metrics
 from gateway.p2p.campaigns import CampaignAdmin
 from gateway.p2p.contacts import ContactLists
+from gateway.p2p.inbox import Inbox
 from gateway.p2p.messages import Messages
 from gateway.p2p.numbers import Numbers
+from gateway.p2p.opt_outs import OptOuts
 from gateway.p2p.people import People
 from gateway.p2p.sign_in import SignIn
 from gateway.pipeline.admission import Admission
@@ -64,5 +66,7 @@ class Parts(msgspec.Struct, kw_only=True):
     numbers: Numbers
     sign_in: SignIn
     people: People
+    inbox: Inbox
+    opt_outs: OptOuts
     asked: dict[str, Asked]  # who must answer before we call ourselves ready
     closing: bool = False

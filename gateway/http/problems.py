@@ -53,9 +53,13 @@ class Refusal(Exception):
 
 
 def answer(status: HTTPStatus, detail: str, headers: dict[str, str] | None = None) -> web.Response:
-    problem = Problem(title_of(status), status.value, detail)
+    return problem_answer(Problem(title_of(status), status.value, detail), headers)
+
+
+def problem_answer(problem: Problem, headers: dict[str, str] | None = None) -> web.Response:
+    """A problem that may tell more than its detail."""
     return web.Response(
-        status=status.value,
+        status=problem.status,
         body=msgspec.json.encode(problem),
         content_type="application/problem+json",
         headers=headers,

@@ -73,7 +73,7 @@ _envelope = msgspec.json.Decoder(BatchEnvelope)
 _row = msgspec.json.Decoder(NewMessage)
 Row = NewMessage | Result  # a Result: rejected already
 
-_KEY_HEADER: Final = {
+KEY_HEADER: Final = {
     "Idempotency-Key": "A repeat with the same key gets the first one's status and body and sends nothing; other "
     "parameters are 422, a first that is under way 409. For a batch each row without a key of its own gets this one, "
     "a colon and its place."
@@ -89,7 +89,7 @@ OPERATIONS: Final = (
         takes=SingleMessage,
         gives={HTTPStatus.ACCEPTED: Result},
         refuses=(400, 404, 409, 413, 415, 422, 503),
-        headers=_KEY_HEADER,
+        headers=KEY_HEADER,
     ),
     Operation(
         method="POST",
@@ -101,7 +101,7 @@ OPERATIONS: Final = (
         takes=Batch,
         gives={HTTPStatus.ACCEPTED: BatchResult, HTTPStatus.UNPROCESSABLE_ENTITY: BatchResult},
         refuses=(400, 404, 409, 413, 415, 422, 503),
-        headers=_KEY_HEADER,
+        headers=KEY_HEADER,
     ),
 )
 
@@ -124,7 +124,7 @@ class Sending:
     async def _one(self, request: web.Request, body: bytes, grant: Grant) -> web.Response:
         message = decoded(_single, body)
         await self._may_send(grant, message.campaign_id)
-        keys = Keys(grant, message.idempotency_key or _header_key(request))
+        keys = Keys(grant, message.idempotency_key or header_key(request))
         result = (await self._submit(message.campaign_id, [message], keys))[0]
         if result.error is not None:
             raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, result.error)
@@ -138,7 +138,7 @@ class Sending:
         """202 once every good row is in the books; 422 when there was none."""
         campaign_id, rows = await self._rows(await json_body(request, MOST_BYTES))
         await self._may_send(grant, campaign_id)
-        keys = BatchKeys(grant, _header_key(request))
+        keys = BatchKeys(grant, header_key(request))
         async with self._parts.admission.batch(campaign_id, keys.whole, rows):
             results = await self._submit(campaign_id, rows, keys)
         rejected = sum(result.error is not None for result in results)
@@ -155,10 +155,7 @@ class Sending:
 
     async def _may_send(self, grant: Grant, campaign_id: int) -> None:
         grant.require(campaign_id)
-        if self._parts.closing:
-            raise Refusal(
-                HTTPStatus.SERVICE_UNAVAILABLE, "this worker is stopping", Retry_After=RETRY_AFTER_S
-            )
+        require_open(self._parts)
         await self._known_campaigns.find(campaign_id)
 
     async def _rows(self, body: bytes) -> tuple[int, Sequence[Row]]:
@@ -240,7 +237,14 @@ class Sending:
         return await self._parts.contacts.ids_of(self._parts.campaigns[campaign_id], sorted(phones))
 
 
-def _header_key(request: web.Request) -> str | None:
+def require_open(parts: Parts) -> None:
+    """Raises Refusal 503 when this worker takes nothing new any more."""
+    if parts.closing:
+        raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "this worker is stopping", Retry_After=RETRY_AFTER_S)
+
+
+def header_key(request: web.Request) -> str | None:
+    """The request's Idempotency-Key. Raises Refusal 400."""
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return None
@@ -287,6 +291,11 @@ async def _outcome(entered: "asyncio.Future[Outcome]") -> Result:
     except Exception:  # noqa: BLE001 - it harms this row only
         _log.exception("a row met a defect")
         return Result(error="this row met a defect of ours; it is in the log")
+    return result_of(outcome)
+
+
+def result_of(outcome: Outcome) -> Result:
+    """What became of a request, in words where it was blocked."""
     if outcome.code is None:
         return Result(message_id=outcome.message_id, state=outcome.state)
     means = consequence(outcome.code, _SUB_REASONS.get(outcome.reason or ""))

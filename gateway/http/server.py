@@ -10,17 +10,30 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from gateway.http import campaigns, health, people, reading, sending, sessions, uploads
+from gateway.http import (
+    campaigns,
+    health,
+    inbox,
+    opt_outs,
+    people,
+    reading,
+    sending,
+    sessions,
+    threads,
+    uploads,
+)
 from gateway.http.access import Grant
 from gateway.http.access_log import AccessLog
 from gateway.http.bodies import INTAKE, JSON, MOST_BYTES_AT_ONCE
 from gateway.http.campaigns import CampaignDesk
 from gateway.http.health import HealthDesk
+from gateway.http.inbox import InboxDesk
 from gateway.http.intake import Intake, release
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.load import Load
 from gateway.http.openapi import document, page
 from gateway.http.operations import Operation
+from gateway.http.opt_outs import OptOutDesk
 from gateway.http.parts import Parts, WebhookDoor
 from gateway.http.people import PeopleDesk
 from gateway.http.problems import CLIENT_GONE, Handler, explained
@@ -28,6 +41,7 @@ from gateway.http.reading import Reading
 from gateway.http.sending import Sending
 from gateway.http.sessions import Guesses, SessionDesk
 from gateway.http.shedding import SHEDDING, Connection, Shedding
+from gateway.http.threads import ThreadDesk
 from gateway.http.uploads import Uploads
 from gateway.http.webhooks import Webhooks
 from gateway.metrics import Metrics
@@ -40,6 +54,9 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *reading.OPERATIONS,
     *sessions.OPERATIONS,
     *people.OPERATIONS,
+    *inbox.OPERATIONS,
+    *threads.OPERATIONS,
+    *opt_outs.OPERATIONS,
     *health.OPERATIONS,
 )
 """The whole API: what each resource's file declares."""
@@ -61,10 +78,13 @@ def application(
     desks = {
         "campaigns": CampaignDesk(parts, known),
         "health": HealthDesk(parts),
+        "inbox": InboxDesk(parts, known),
+        "opt_outs": OptOutDesk(parts, known),
         "people": PeopleDesk(parts, known, guesses),
         "reading": Reading(parts, known),
         "sending": Sending(parts, known, floor, load),
         "sessions": SessionDesk(parts, guesses),
+        "threads": ThreadDesk(parts, known),
         "uploads": Uploads(parts, known, floor),
     }
     for door in doors:

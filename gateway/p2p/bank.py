@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from gateway.clock import Clock
+from gateway.core.rules.errors import BadInput
 from gateway.core.rules.hours import Open, verdict
 from gateway.core.rules.safeguards import Kind, Request
 from gateway.core.text.scripts import Script, compile_script, draw
@@ -39,6 +40,13 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     contact_id: int
     body: str
     script: str
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A response as it reads to one person, under the name by which its uses are counted (F118)."""
+
+    name: str
+    text: str
 
 
 class Action(msgspec.Struct):
@@ -236,6 +244,10 @@ class TextBank:
         self._admission.remember(campaign_id, action_id, [each.known for each in inbox.found])
         return inbox.found
 
+    def changed_hands(self, campaign_id: int) -> None:
+        """A conversation may be somebody else's, or in the inbox again: the next look of each volunteer is a new one."""
+        self._quiet.unsure(campaign_id)
+
     def answer(
         self,
         campaign_id: int,
@@ -255,7 +267,29 @@ class TextBank:
             action_id=action_id,
             sender_id=volunteer_id,
         )
-        return self._admission.submit(request, script=f"response-{response + 1}")
+        return self._admission.submit(request, script=_response_name(response))
+
+    async def prepared(self, campaign_id: int, action_id: int, contact_id: int) -> list[Prepared]:
+        """The action's responses for a contact, in the admin's order; none when there is no such action."""
+        if (campaign_id, action_id) not in self._actions:
+            try:
+                await self.open(campaign_id, action_id)
+            except BadInput:
+                return []
+        campaign = self._campaigns[campaign_id]
+        [person] = await actions.about(
+            self._database,
+            campaign.key,
+            action_id,
+            [contact_id],
+            opt_out_scope=campaign.opt_out_scope,
+            texts_since=self._admission.texts_since(campaign_id),
+        )
+        responses = self._actions[campaign_id, action_id].responses
+        return [
+            Prepared(_response_name(number), script.render(_variables(person), sender={}))
+            for number, script in enumerate(responses)
+        ]
 
     async def report(self, campaign_id: int, contact_id: int) -> None:
         """The volunteer's report: nothing is left to answer (C9)."""
@@ -263,16 +297,26 @@ class TextBank:
             self._database, self._campaigns[campaign_id].key, contact_id, self._clock.now()
         )
 
-    async def opt_out(self, campaign_id: int, contact_id: int) -> bool:
+    async def opt_out(self, campaign_id: int, contact_id: int, volunteer_id: int | None = None) -> bool:
         """The volunteer's opt-out of a person who asked in other words (F123); in force at its answer."""
         campaign = self._campaigns[campaign_id]
         phone = await conversations.opt_out(
-            self._database, campaign.key, campaign.opt_out_scope, contact_id, "manual", self._clock.now()
+            self._database,
+            campaign.key,
+            campaign.opt_out_scope,
+            contact_id,
+            "manual",
+            self._clock.now(),
+            volunteer_id,
         )
         if phone is not None:
             self._opted_out()
             await self._settling.settle()
         return phone is not None
+
+
+def _response_name(number: int) -> str:
+    return f"response-{number + 1}"
 
 
 def _variables(person: Assigned) -> dict[str, str]:

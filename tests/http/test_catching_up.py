@@ -213,7 +213,12 @@ async def test_a_provider_without_history_has_no_chores(dsn: str) -> None:
     async with a_scene(dsn, CatchUp(inbound_poll_s=0, reconcile_s=0)) as scene:
         assert [each.name for each in chores_of(scene.worker.settings, scene.worker.gateway)] == [
             "months",
+            "idle_conversations",
             "retention",
         ]
         scene.worker.gateway.provider = object()  # type: ignore[assignment]
-        assert [each.name for each in chores_of(SETTINGS, scene.worker.gateway)] == ["months", "retention"]
+        assert [each.name for each in chores_of(SETTINGS, scene.worker.gateway)] == [
+            "months",
+            "idle_conversations",
+            "retention",
+        ]

@@ -297,8 +297,8 @@ def test_idempotency_keys_are_kept_for_three_days(play, monkeypatch):
 
 def test_it_is_a_chore(play):
     async def story(world: World) -> None:
-        ahead, chore = chores_of(SETTINGS, world.gateway)
-        assert (ahead.name, chore.name) == ("months", "retention")
+        ahead, idle, chore = chores_of(SETTINGS, world.gateway)
+        assert (ahead.name, idle.name, chore.name) == ("months", "idle_conversations", "retention")
         assert await ahead.run_once()
         assert await months.there(world.store) == [after(month_of(world.clock.now()), n) for n in range(3)]
         assert await chore.run_once()

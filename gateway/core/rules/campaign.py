@@ -34,6 +34,7 @@ class CampaignSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     safeguards: Policy = Policy()
     retry: RetryPolicy = RetryPolicy()
     keep_assignments: bool = False
+    custom_replies: bool = True  # F119: volunteers may answer in words of their own
     admin_phones: frozenset[str] = frozenset()  # C12: test sends to these skip the lock
 
     def to_json(self) -> str:

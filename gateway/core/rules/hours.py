@@ -156,6 +156,11 @@ def group_key(state: str | None, zones: Iterable[str], *, zip_code: str = "", ad
     return f"{'+'.join(sorted(states))}@{'+'.join(sorted(every_zone))}"
 
 
+def zones_of(group: str) -> list[str]:
+    """The time zones that a person of a group may be in."""
+    return [zone for zone in group.partition("@")[2].split("+") if zone]
+
+
 def zone_of_zip(zip_code: str) -> tuple[str, tuple[str, ...]] | None:
     """State and possible zones of a ZIP or ZIP+4, None when unknown; a lost leading zero is put back."""
     digits = zip_code.strip().partition("-")[0]

@@ -1,0 +1,29 @@
+"""Cursors: where a page of a list ended, as an opaque word that its reader gives back for the next page."""
+
+import base64
+import binascii
+from typing import TypeVar
+
+import msgspec
+
+from gateway.core.rules.errors import BadInput
+
+Place = TypeVar("Place")
+
+
+def cursor_of(place: object) -> str:
+    """The word for a place in a list, a record of plain values."""
+    return base64.urlsafe_b64encode(msgspec.msgpack.encode(place)).rstrip(b"=").decode()
+
+
+def place_of(cursor: str, kind: type[Place]) -> Place:
+    """The place of which `cursor_of` made this word. Raises BadInput for any other word."""
+    padded = cursor + "=" * (-len(cursor) % 4)
+    try:
+        return msgspec.msgpack.decode(base64.b64decode(padded, b"-_", validate=True), type=kind)
+    except (binascii.Error, ValueError, msgspec.MsgspecError) as error:
+        raise bad_cursor() from error
+
+
+def bad_cursor() -> BadInput:
+    return BadInput("cursor", "this is none of this list", "give the `next` of an earlier page")

@@ -1,0 +1,308 @@
+"""The inbox: who wrote to us, their threads, and what a volunteer does about it (F187, F188, F199 to F207, C9).
+
+A volunteer has what is theirs; whoever may act on the whole campaign has everybody's. What isn't the actor's is as if
+it were not there.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from gateway.clock import Clock
+from gateway.core.bank.inbox import Filter, Order
+from gateway.core.bank.permissions import Act, Actor, Reach
+from gateway.core.rules.errors import BadInput, TextbankError
+from gateway.core.rules.idempotency import Key
+from gateway.core.rules.safeguards import Kind, Request
+from gateway.p2p.bank import Prepared, TextBank
+from gateway.p2p.cursors import bad_cursor, cursor_of, place_of
+from gateway.pipeline.admission import Admission, ConversationChanged, Outcome
+from gateway.pipeline.campaigns import Campaign, Campaigns
+from gateway.store import conversations, inbox, threads
+from gateway.store.database import Database
+from gateway.store.inbox import Conversation, Place, Row, Text, TextPlace, Which
+
+__all__ = [
+    "Answer",
+    "Conversation",
+    "Inbox",
+    "NoConversation",
+    "Page",
+    "Row",
+    "Text",
+    "Thread",
+    "Which",
+]
+
+MOST_ROWS: Final = 100
+_NOBODY: Final = 0  # ids of volunteers begin at 1
+
+
+class NoConversation(TextbankError):
+    """There is no such conversation, or it is not the actor's."""
+
+    def __init__(self, contact_id: int) -> None:
+        super().__init__(f"there is no conversation with contact {contact_id}")
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Conversations, and the cursor of those that come after them."""
+
+    rows: list[Row]
+    next: str | None
+
+
+class Thread(msgspec.Struct, frozen=True):
+    """A conversation, its texts in order, and the cursor of those before them."""
+
+    conversation: Conversation
+    texts: list[Text]
+    earlier: str | None
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A volunteer's answer: own words (`body`), or the name of one of the action's responses.
+
+    `revision`: of the conversation as the volunteer had seen it. `sender_id`: whose answer it is; a person's is their
+    own.
+    """
+
+    revision: int
+    body: str | None = None
+    response: str | None = None
+    sender_id: int | None = None
+
+
+class _ListPlace(msgspec.Struct, frozen=True, array_like=True):
+    filter: Filter
+    order: Order
+    at: float
+    id: int
+
+
+class _TextPlace(msgspec.Struct, frozen=True, array_like=True):
+    contact_id: int
+    at: float
+    is_ours: bool
+    text_id: int
+
+
+class Inbox:
+    """Lists, threads and acts, for whoever acts."""
+
+    def __init__(
+        self,
+        database: Database,
+        campaigns: Campaigns,
+        admission: Admission,
+        clock: Clock,
+        bank: TextBank,
+    ) -> None:
+        self._database = database
+        self._campaigns = campaigns
+        self._admission = admission
+        self._clock = clock
+        self._bank = bank
+
+    # ------------------------------------------------------------ what there is
+
+    async def page(self, actor: Actor, campaign_id: int, which: Which, after: str | None, limit: int) -> Page:
+        """A list, `limit` conversations at a time. Raises BadInput for a cursor of another list."""
+        campaign = self._campaigns[campaign_id]
+        which = msgspec.structs.replace(which, volunteer_id=_whose(actor, which.volunteer_id))
+        rows = await inbox.page(
+            self._database, campaign.key, campaign.opt_out_scope, which, _place(which, after), limit + 1
+        )
+        if len(rows) <= limit:
+            return Page(rows, None)
+        last = rows[limit - 1].place
+        return Page(rows[:limit], cursor_of(_ListPlace(which.filter, which.order, last.at, last.id)))
+
+    async def counts(
+        self, actor: Actor, campaign_id: int, *, volunteer_id: int | None, action_id: int | None
+    ) -> dict[Filter, int]:
+        """How many conversations each filter has."""
+        return await inbox.counts(
+            self._database,
+            self._campaigns[campaign_id].key,
+            volunteer_id=_whose(actor, volunteer_id),
+            action_id=action_id,
+        )
+
+    async def thread(
+        self, actor: Actor, campaign_id: int, contact_id: int, before: str | None, limit: int
+    ) -> Thread:
+        """A thread, all volunteers' texts included (F187), the last `limit` before a cursor."""
+        place = None if before is None else place_of(before, _TextPlace)
+        if place is not None and place.contact_id != contact_id:
+            raise bad_cursor()
+        begin = None if place is None else TextPlace(place.at, place.is_ours, place.text_id)
+        conversation, texts = await self._read(
+            actor, Act.READ_CONVERSATIONS, self._campaigns[campaign_id], contact_id, begin, limit + 1
+        )
+        if len(texts) <= limit:
+            return Thread(conversation, list(texts), None)
+        first = texts[-limit]
+        earlier = cursor_of(_TextPlace(contact_id, first.at, first.is_ours, first.text_id))
+        return Thread(conversation, list(texts[-limit:]), earlier)
+
+    async def responses(self, actor: Actor, campaign_id: int, contact_id: int) -> list[Prepared]:
+        """The responses of the conversation's action as they would read to this person (F110)."""
+        conversation = await self._own(actor, Act.ANSWER, self._campaigns[campaign_id], contact_id)
+        if conversation.action_id is None:
+            return []
+        return await self._bank.prepared(campaign_id, conversation.action_id, contact_id)
+
+    # ------------------------------------------------------------ what is done
+
+    async def answer(
+        self, actor: Actor, campaign_id: int, contact_id: int, answer: Answer, key: Key | None = None
+    ) -> "asyncio.Future[Outcome]":
+        """Sends an answer; the future is done when it is durable, or raises ConversationChanged: nothing was sent.
+
+        Raises BadInput for words of one's own where the campaign allows none (F119), and what `Admission.submit` does.
+        """
+        campaign = self._campaigns[campaign_id]
+        conversation = await self._own(actor, Act.ANSWER, campaign, contact_id)
+        body = answer.body
+        if (body is None) == (answer.response is None):
+            raise BadInput("body", "give words of your own, or a response by its name", "give one of the two")
+        if body is None:
+            body = await self._prepared(campaign, conversation, answer.response)
+        elif not campaign.settings.custom_replies:
+            raise BadInput("body", "this campaign allows its prepared responses alone", "name a response")
+        request = Request(
+            campaign_id=campaign_id,
+            contact_id=contact_id,
+            kind=Kind.REPLY,
+            body=body,
+            action_id=conversation.action_id,
+            sender_id=actor.user_id or answer.sender_id,
+        )
+        return self._admission.submit(request, script=answer.response, key=key, revision=answer.revision)
+
+    async def _prepared(self, campaign: Campaign, conversation: Conversation, name: str | None) -> str:
+        prepared: Sequence[Prepared] = ()
+        if conversation.action_id is not None:
+            prepared = await self._bank.prepared(
+                campaign.campaign_id, conversation.action_id, conversation.contact_id
+            )
+        for each in prepared:
+            if each.name == name:
+                return each.text
+        names = ", ".join(each.name for each in prepared)
+        raise BadInput(
+            "response", "the action has none of this name", f"give one of: {names}" if names else ""
+        )
+
+    async def mark_read(self, actor: Actor, campaign_id: int, contact_id: int, revision: int) -> Conversation:
+        """Nothing is unread any more; what has come since `revision` stays so."""
+        campaign = self._campaigns[campaign_id]
+        await self._own(actor, Act.ANSWER, campaign, contact_id)
+        await threads.mark_read(self._database, campaign.key, contact_id, revision)
+        return await self._now(campaign, contact_id)
+
+    async def archive(self, actor: Actor, campaign_id: int, contact_id: int, revision: int) -> Conversation:
+        """Out of the inbox, until the person writes again (F202, F205). Raises ConversationChanged."""
+        campaign = self._campaigns[campaign_id]
+        await self._own(actor, Act.ANSWER, campaign, contact_id)
+        now = self._clock.now()
+        if not await threads.archive(self._database, campaign.key, contact_id, revision, now):
+            raise ConversationChanged
+        return await self._now(campaign, contact_id)
+
+    async def unarchive(self, actor: Actor, campaign_id: int, contact_id: int) -> Conversation:
+        """In the inbox again."""
+        campaign = self._campaigns[campaign_id]
+        await self._own(actor, Act.ANSWER, campaign, contact_id)
+        await threads.unarchive(self._database, campaign.key, contact_id)
+        self._bank.changed_hands(campaign_id)
+        return await self._now(campaign, contact_id)
+
+    async def report(
+        self, actor: Actor, campaign_id: int, contact_id: int, revision: int, *, archive: bool
+    ) -> Conversation:
+        """The volunteer's report: nothing is left to answer (C9). It may archive as well (F206).
+
+        Raises ConversationChanged.
+        """
+        campaign = self._campaigns[campaign_id]
+        await self._own(actor, Act.REPORT, campaign, contact_id)
+        done = await conversations.report(
+            self._database, campaign.key, contact_id, self._clock.now(), revision=revision, archive=archive
+        )
+        if not done:
+            raise ConversationChanged
+        return await self._now(campaign, contact_id)
+
+    async def opt_out(
+        self, actor: Actor, campaign_id: int, contact_id: int, noted_by: int | None = None
+    ) -> Conversation:
+        """The opt-out of a person who asked in other words (F123), whatever has changed; in force at its answer."""
+        campaign = self._campaigns[campaign_id]
+        await self._own(actor, Act.REPORT, campaign, contact_id)
+        await self._bank.opt_out(campaign_id, contact_id, actor.user_id or noted_by)
+        return await self._now(campaign, contact_id)
+
+    async def hand_over(
+        self, actor: Actor, campaign_id: int, contact_id: int, revision: int, volunteer_id: int
+    ) -> Conversation:
+        """The thread, and the contact with it, are another volunteer's. Raises ConversationChanged."""
+        campaign = self._campaigns[campaign_id]
+        await self._own(actor, Act.ANSWER, campaign, contact_id)
+        now = self._clock.now()
+        moved = await threads.hand_over(self._database, campaign.key, contact_id, revision, volunteer_id, now)
+        if not moved:
+            raise ConversationChanged
+        self._bank.changed_hands(campaign_id)
+        return await self._now(campaign, contact_id)
+
+    # ------------------------------------------------------------ whose it is
+
+    async def _own(self, actor: Actor, act: Act, campaign: Campaign, contact_id: int) -> Conversation:
+        """The conversation as it stands. Raises NoConversation for one that is not the actor's."""
+        conversation, _ = await self._read(actor, act, campaign, contact_id, None, 0)
+        return conversation
+
+    async def _now(self, campaign: Campaign, contact_id: int) -> Conversation:
+        """As it stands after an act, which may have made it somebody else's."""
+        found = await inbox.thread(self._database, campaign.key, campaign.opt_out_scope, contact_id, None, 0)
+        if found is None:
+            raise NoConversation(contact_id)
+        return found[0]
+
+    async def _read(
+        self,
+        actor: Actor,
+        act: Act,
+        campaign: Campaign,
+        contact_id: int,
+        before: TextPlace | None,
+        limit: int,
+    ) -> tuple[Conversation, Sequence[Text]]:
+        found = await inbox.thread(
+            self._database, campaign.key, campaign.opt_out_scope, contact_id, before, limit
+        )
+        if found is None or not actor.may(act, found[0].volunteer_id):
+            raise NoConversation(contact_id)
+        return found
+
+
+def _whose(actor: Actor, volunteer_id: int | None) -> int | None:
+    """Whose conversations are listed when somebody's (None: everybody's) are asked for."""
+    if actor.reach(Act.READ_CONVERSATIONS) is Reach.CAMPAIGN:
+        return volunteer_id
+    if actor.user_id is None or volunteer_id not in (None, actor.user_id):
+        return _NOBODY
+    return actor.user_id
+
+
+def _place(which: Which, cursor: str | None) -> Place | None:
+    if cursor is None:
+        return None
+    place = place_of(cursor, _ListPlace)
+    if (place.filter, place.order) != (which.filter, which.order):
+        raise bad_cursor()
+    return Place(place.at, place.id)
