@@ -148,19 +148,31 @@ def keys() -> None:
 @click.option(
     "--campaign", type=click.IntRange(1, 2**63 - 1), metavar="ID", help="The only campaign it is for."
 )
+@click.option(
+    "--expires", metavar="SPAN", help="For how long it is good: 12h, 30d, 8w.  [default: until it is revoked]"
+)
 @_config
 @_set
 def create(
-    name: str, role: str, campaign: int | None, config: tuple[Path, ...], given: tuple[str, ...]
+    name: str,
+    role: str,
+    campaign: int | None,
+    expires: str | None,
+    config: tuple[Path, ...],
+    given: tuple[str, ...],
 ) -> None:
     """Make a key and print it: it is shown this once and never again."""
+    from gateway.core.bank.spans import span_s
     from gateway.entropy import secret
     from gateway.p2p.keys import RANDOM_BYTES, ApiKeys, require_name
 
     require_name(name)
+    expires_s = None if expires is None else span_s(expires, "--expires")
 
     async def work(database: "Database", now: float) -> str:
-        return await ApiKeys(database, lambda: now).create(secret(RANDOM_BYTES), name, role, campaign)
+        return await ApiKeys(database, lambda: now).create(
+            secret(RANDOM_BYTES), name, role, campaign, expires_s
+        )
 
     click.echo(_with_database(*_settings(config, given), work))
 
@@ -178,7 +190,8 @@ def list_keys(config: tuple[Path, ...], given: tuple[str, ...]) -> None:
 
     for key in _with_database(*_settings(config, given), work):
         campaign = "every campaign" if key.campaign_id is None else f"campaign {key.campaign_id}"
-        ended = "" if key.revoked_at is None else f"  revoked {_day(key.revoked_at)}"
+        ended = "" if key.expires_at is None else f"  until {_day(key.expires_at)}"
+        ended += "" if key.revoked_at is None else f"  revoked {_day(key.revoked_at)}"
         click.echo(f"{key.key_id}  {key.role:<6}  {campaign}  {_day(key.created_at)}  {key.name}{ended}")
 
 

@@ -32,6 +32,7 @@ ROUTES = (
     "/v1/campaigns/{campaign_id}/contacts",
     "/v1/campaigns/{campaign_id}/numbers",
     "/v1/campaigns/{campaign_id}/registration",
+    "/v1/campaigns/{campaign_id}/audit",
     "/v1/sessions",
     "/v1/sessions/current",
     "/v1/sessions/{session_id}",

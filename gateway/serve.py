@@ -29,6 +29,7 @@ from gateway.http.server import application, internal_application
 from gateway.http.shedding import BACKLOG, SHEDDING, Connection, Site
 from gateway.logs import unhandled
 from gateway.own_database import which_database
+from gateway.p2p.audit import AuditLog
 from gateway.p2p.campaigns import CampaignAdmin
 from gateway.p2p.contacts import ContactLists
 from gateway.p2p.inbox import Inbox
@@ -194,6 +195,7 @@ class Worker:
             admission=gateway.admission,
             sink=gateway,
             keys=Keys(ApiKeys(self.database, now), Remembered(sign_in.find)),
+            audit_log=AuditLog(self.database),
             campaign_admin=CampaignAdmin(self.database, gateway.campaigns, now, gateway.adopt),
             contacts=ContactLists(
                 self.database, now, look_ups.look_up, lambda count: gateway.metrics.opt_outs("import", count)

@@ -14,10 +14,10 @@ from gateway.http.bodies import decoded, json_answer, json_body
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.operations import Operation
 from gateway.http.parts import Parts
-from gateway.http.problems import Refusal
+from gateway.http.problems import Problem, Refusal, problem_answer, title_of
 from gateway.http.reading import campaign_of
 from gateway.http.records import Id, Name
-from gateway.p2p.campaigns import IdTaken
+from gateway.p2p.campaigns import IdTaken, SettingsClash
 from gateway.pipeline.campaigns import Campaign
 
 Scope = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -42,14 +42,20 @@ class CampaignChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Pauses a campaign or lets it go on: while paused nothing is admitted and nothing handed over.
 
     `settings` take the place of all that were there; they are in force within two seconds, also for what waits.
+    `version` is that of the settings from which the change was made: when somebody has saved others meanwhile, nothing is
+    changed and the answer is 409. Without it the change is made whatever they are.
     """
 
     paused: bool | None = None
     settings: CampaignSettings | None = None
+    version: Id | None = None
 
 
 class CampaignView(Struct, frozen=True, kw_only=True):
-    """A campaign and its settings. `waits_because`: why no worker could take it up yet; it is tried again."""
+    """A campaign and its settings. `version` counts how often they were saved, and goes with a change of them.
+
+    `waits_because`: why no worker could take it up yet; it is tried again.
+    """
 
     campaign_id: int
     organisation_id: int
@@ -57,7 +63,16 @@ class CampaignView(Struct, frozen=True, kw_only=True):
     opt_out_scope: int
     paused: bool
     settings: CampaignSettings
+    version: int
     waits_because: str | None = None
+
+
+class Clash(Problem, frozen=True, kw_only=True, omit_defaults=False):
+    """Somebody else has saved settings meanwhile: `stored` are in force, of `version`; `yours` were not saved."""
+
+    version: int
+    stored: CampaignSettings
+    yours: CampaignSettings | None
 
 
 class CampaignList(Struct, frozen=True):
@@ -109,7 +124,7 @@ OPERATIONS: Final = (
         act=Act.CHANGE_CAMPAIGN,
         tag="campaigns",
         takes=CampaignChange,
-        gives={HTTPStatus.OK: CampaignView},
+        gives={HTTPStatus.OK: CampaignView, HTTPStatus.CONFLICT: Clash},
         refuses=(400, 404, 413, 415, 422, 503),
     ),
 )
@@ -135,6 +150,7 @@ class CampaignDesk:
                 opt_out_scope=wanted.opt_out_scope,
                 settings=wanted.settings,
                 paused=wanted.paused,
+                who=grant.actor.name,
             )
         except IdTaken as error:
             raise Refusal(HTTPStatus.CONFLICT, str(error)) from error
@@ -150,7 +166,16 @@ class CampaignDesk:
     async def change(self, request: web.Request, grant: Grant) -> web.Response:
         campaign = await campaign_of(self._known_campaigns, request, grant)
         wanted = decoded(_change, await json_body(request))
-        changed = await self._admin.change(campaign, settings=wanted.settings, paused=wanted.paused)
+        try:
+            changed = await self._admin.change(
+                campaign,
+                settings=wanted.settings,
+                paused=wanted.paused,
+                version=wanted.version,
+                who=grant.actor.name,
+            )
+        except SettingsClash as clash:
+            return problem_answer(_clash(clash, wanted.settings))
         return json_answer(_view(changed))
 
 
@@ -162,5 +187,18 @@ def _view(campaign: Campaign) -> CampaignView:
         opt_out_scope=campaign.opt_out_scope,
         paused=campaign.paused,
         settings=campaign.settings,
+        version=campaign.settings_version,
         waits_because=campaign.waits_because,
+    )
+
+
+def _clash(clash: SettingsClash, yours: CampaignSettings | None) -> Clash:
+    status = HTTPStatus.CONFLICT
+    return Clash(
+        title=title_of(status),
+        status=status.value,
+        detail=str(clash),
+        version=clash.version,
+        stored=clash.stored,
+        yours=yours,
     )

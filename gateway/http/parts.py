@@ -9,6 +9,7 @@ from gateway.clock import Clock
 from gateway.http.access import Keys
 from gateway.http.readiness import Asked
 from gateway.metrics import Metrics
+from gateway.p2p.audit import AuditLog
 from gateway.p2p.campaigns import CampaignAdmin
 from gateway.p2p.contacts import ContactLists
 from gateway.p2p.inbox import Inbox
@@ -60,6 +61,7 @@ class Parts(msgspec.Struct, kw_only=True):
     admission: Admission
     sink: Sink
     keys: Keys
+    audit_log: AuditLog
     campaign_admin: CampaignAdmin
     contacts: ContactLists
     messages: Messages

@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from gateway.http import (
+    audit,
     campaigns,
     health,
     inbox,
@@ -24,6 +25,7 @@ from gateway.http import (
 )
 from gateway.http.access import Grant
 from gateway.http.access_log import AccessLog
+from gateway.http.audit import AuditDesk
 from gateway.http.bodies import INTAKE, JSON, MOST_BYTES_AT_ONCE
 from gateway.http.campaigns import CampaignDesk
 from gateway.http.health import HealthDesk
@@ -57,6 +59,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *inbox.OPERATIONS,
     *threads.OPERATIONS,
     *opt_outs.OPERATIONS,
+    *audit.OPERATIONS,
     *health.OPERATIONS,
 )
 """The whole API: what each resource's file declares."""
@@ -76,6 +79,7 @@ def application(
     known = KnownCampaigns(parts.campaigns, parts.clock.now)
     guesses = Guesses()
     desks = {
+        "audit": AuditDesk(parts, known),
         "campaigns": CampaignDesk(parts, known),
         "health": HealthDesk(parts),
         "inbox": InboxDesk(parts, known),

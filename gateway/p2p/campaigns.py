@@ -2,20 +2,33 @@
 
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.rules.errors import BadInput, TextbankError
 from gateway.core.rules.registration import limits
 from gateway.core.sending.numbers import NumberPool
 from gateway.core.sending.pacing import Pacer
 from gateway.pipeline.campaigns import Campaign, Campaigns
-from gateway.store import campaigns, organisations
+from gateway.store import audit_log, campaigns, organisations
 from gateway.store.campaigns import CampaignRow
-from gateway.store.database import Database
+from gateway.store.database import Database, Statements
 from gateway.store.ids import Ids
 
 
 class IdTaken(TextbankError):
     """There is a campaign of this id already."""
+
+
+class SettingsClash(TextbankError):
+    """Somebody else has saved settings meanwhile: `stored` are theirs, of `version`."""
+
+    def __init__(self, stored: CampaignSettings, version: int) -> None:
+        super().__init__(
+            f"the settings were saved by somebody else meanwhile: they are of version {version} now"
+        )
+        self.stored = stored
+        self.version = version
 
 
 class CampaignAdmin:
@@ -43,6 +56,7 @@ class CampaignAdmin:
         opt_out_scope: int | None,
         settings: CampaignSettings,
         paused: bool,
+        who: str,
     ) -> Campaign:
         """Stored at its answer; its dispatcher starts at once. Without an id it gets one, without a scope its own.
 
@@ -63,7 +77,10 @@ class CampaignAdmin:
             paused,
             organisation_id,
         )
-        await campaigns.create(self._database, row, self._now())
+        now = self._now()
+        async with self._database.transaction() as transaction:
+            await campaigns.create(transaction, row, now)
+            await audit_log.write(transaction, row.key, now, who, "campaign made", after=_told(row))
         await self._known.load()
         await self._adopt(campaign_id)
         return self._known[campaign_id]
@@ -75,18 +92,62 @@ class CampaignAdmin:
                 return campaign_id
 
     async def change(
-        self, campaign: Campaign, *, settings: CampaignSettings | None, paused: bool | None
+        self,
+        campaign: Campaign,
+        *,
+        settings: CampaignSettings | None,
+        paused: bool | None,
+        version: int | None,
+        who: str,
     ) -> Campaign:
-        """Other settings, a pause or its end, or both, in force at the answer. Raises BadInput for neither of them, and
-        for settings that can't work."""
+        """Other settings, a pause or its end, or both at once, in force at the answer.
+
+        `version` is that of the settings from which the change was made; None: whatever they are. Raises BadInput for
+        no change at all and for settings that can't work, SettingsClash when they are of another version.
+        """
         if settings is None and paused is None:
             raise BadInput("give paused or settings, or both")
         if settings is not None:
             require_workable(settings)
-            await self._known.save_settings(campaign.campaign_id, settings)
-        if paused is not None:
-            await self._known.pause(campaign.campaign_id, paused)
+        async with self._database.transaction() as transaction:
+            stands = await campaigns.locked(transaction, campaign.key)
+            if version is not None and version != stands.settings_version:
+                where = f"settings of campaign {campaign.campaign_id}"
+                raise SettingsClash(
+                    CampaignSettings.from_store(stands.settings, where), stands.settings_version
+                )
+            if settings is not None:
+                await self._save(transaction, stands, settings, who)
+            if paused is not None and paused != stands.paused:
+                await self._pause(transaction, stands, paused, who)
+        await self._known.take_up(campaign.campaign_id, pauses=paused is True)
         return self._known[campaign.campaign_id]
+
+    async def _save(
+        self, transaction: Statements, stands: CampaignRow, settings: CampaignSettings, who: str
+    ) -> None:
+        text = settings.to_json()
+        await campaigns.save_settings(transaction, stands.key, text)
+        await audit_log.write(
+            transaction, stands.key, self._now(), who, "settings changed", before=stands.settings, after=text
+        )
+
+    async def _pause(self, transaction: Statements, stands: CampaignRow, paused: bool, who: str) -> None:
+        await campaigns.pause(transaction, stands.key, paused)
+        act = "paused" if paused else "resumed"
+        before, after = _json({"paused": stands.paused}), _json({"paused": paused})
+        await audit_log.write(transaction, stands.key, self._now(), who, act, before=before, after=after)
+
+
+def _told(row: CampaignRow) -> str:
+    """What the audit log tells of a new campaign."""
+    settings = msgspec.Raw(row.settings.encode())
+    told = {"name": row.name, "opt_out_scope": row.opt_out_scope, "paused": row.paused, "settings": settings}
+    return _json(told)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def require_workable(settings: CampaignSettings) -> None:

@@ -23,6 +23,7 @@ class Campaign(msgspec.Struct, frozen=True):
     paused: bool
     organisation_id: int = DEFAULT_ORGANISATION
     waits_because: str | None = None  # why no worker could take it up
+    settings_version: int = 1
 
     @property
     def key(self) -> CampaignKey:
@@ -83,18 +84,14 @@ class Campaigns:
         for campaign in changed:
             self.changed(campaign)
 
-    async def pause(self, campaign_id: int, paused: bool) -> None:
-        """In force at its answer: every look at a claimed text that began before has expired then."""
-        await rows.pause(self._database, self[campaign_id].key, paused)
-        self.tell(campaign_id)
-        if paused and self._settling is not None:
-            await self._settling.settle()
-        await self.load()
+    async def take_up(self, campaign_id: int, *, pauses: bool = False) -> None:
+        """What was changed of a campaign is in force here at its answer, and at its owner within two seconds.
 
-    async def save_settings(self, campaign_id: int, settings: CampaignSettings) -> None:
-        """In force here at its answer, and at the campaign's owner within two seconds."""
-        await rows.save_settings(self._database, self[campaign_id].key, settings.to_json())
+        `pauses`: it was paused, and every look at a claimed text that began before has expired at the answer.
+        """
         self.tell(campaign_id)
+        if pauses and self._settling is not None:
+            await self._settling.settle()
         await self.load()
 
     def __getitem__(self, campaign_id: int) -> Campaign:
@@ -136,4 +133,5 @@ def _campaign(row: rows.CampaignRow) -> Campaign:
         row.paused,
         row.organisation_id,
         row.waits_because,
+        row.settings_version,
     )

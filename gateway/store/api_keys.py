@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.store.database import Database
+from gateway.store.database import Database, Statements
 
 
 class KeyRow(msgspec.Struct, frozen=True):
-    """A key as stored; `campaign_id` None is every campaign, times are Unix seconds."""
+    """A key as stored; `campaign_id` None is every campaign, times are Unix seconds, `expires_at` None is never."""
 
     key_id: str
     secret_hash: str
@@ -17,19 +17,20 @@ class KeyRow(msgspec.Struct, frozen=True):
     campaign_id: int | None
     created_at: float
     revoked_at: float | None = None
+    expires_at: float | None = None
 
 
 _COLUMNS = """
 key_id, secret_hash, name, role, campaign_id, extract(epoch FROM created_at)::float8,
-extract(epoch FROM revoked_at)::float8
+extract(epoch FROM revoked_at)::float8, extract(epoch FROM expires_at)::float8
 """
 
 
-async def create(database: Database, key: KeyRow) -> None:
-    await database.execute(
+async def create(statements: Statements, key: KeyRow) -> None:
+    await statements.fetch(
         """
-        INSERT INTO api_keys (key_id, secret_hash, name, role, campaign_id, created_at)
-        VALUES ($1, $2, $3, $4, $5, to_timestamp($6))
+        INSERT INTO api_keys (key_id, secret_hash, name, role, campaign_id, created_at, expires_at)
+        VALUES ($1, $2, $3, $4, $5, to_timestamp($6), to_timestamp($7))
         """,
         key.key_id,
         key.secret_hash,
@@ -37,6 +38,7 @@ async def create(database: Database, key: KeyRow) -> None:
         key.role,
         key.campaign_id,
         key.created_at,
+        key.expires_at,
     )
 
 
@@ -55,14 +57,14 @@ async def load(database: Database) -> list[KeyRow]:
     return [KeyRow(*row) for row in rows]
 
 
-async def revoke(database: Database, key_id: str, now: float) -> bool:
-    """Ends a key; False when there is no such key. A key that had ended keeps its first end."""
-    found = await database.fetch_value(
-        """
-        UPDATE api_keys SET revoked_at = coalesce(revoked_at, to_timestamp($2)) WHERE key_id = $1
-        RETURNING key_id
-        """,
+async def revoke(statements: Statements, key_id: str, now: float) -> KeyRow | None:
+    """Ends a key; None when there is no such key, or it had ended before."""
+    rows = await statements.fetch(
+        f"""
+        UPDATE api_keys SET revoked_at = to_timestamp($2) WHERE key_id = $1 AND revoked_at IS NULL
+        RETURNING {_COLUMNS}
+        """,  # noqa: S608 - our own names
         key_id,
         now,
     )
-    return found is not None
+    return KeyRow(*rows[0]) if rows else None

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignKey
-from gateway.store.database import Database
+from gateway.store.database import Database, Statements
 
 
 class CampaignRow(msgspec.Struct, frozen=True):
     """A campaign; `settings` is JSON text that the campaign's own record reads.
 
-    `waits_because`: why no worker could take it up.
+    `waits_because`: why no worker could take it up. `settings_version` counts the times they were saved.
     """
 
     campaign_id: int
@@ -21,14 +21,15 @@ class CampaignRow(msgspec.Struct, frozen=True):
     paused: bool
     organisation_id: int = DEFAULT_ORGANISATION
     waits_because: str | None = None
+    settings_version: int = 1
 
     @property
     def key(self) -> CampaignKey:
         return CampaignKey(self.organisation_id, self.campaign_id)
 
 
-async def create(database: Database, campaign: CampaignRow, now: float) -> None:
-    await database.execute(
+async def create(statements: Statements, campaign: CampaignRow, now: float) -> None:
+    await statements.fetch(
         """
         INSERT INTO campaigns (organisation_id, campaign_id, opt_out_scope, name, settings, paused, created_at)
         VALUES ($1, $2, $3, $4, $5::text::jsonb, $6, to_timestamp($7))
@@ -42,29 +43,43 @@ async def create(database: Database, campaign: CampaignRow, now: float) -> None:
     )
 
 
+_COLUMNS = """
+campaign_id, opt_out_scope, name, settings::text AS settings, paused, organisation_id, waits_because, settings_version
+"""
+
+
 async def load(database: Database, campaign_ids: Sequence[int] | None = None) -> list[CampaignRow]:
     """The campaigns asked for, or all, by id."""
     rows = await database.fetch(
-        """
-        SELECT campaign_id, opt_out_scope, name, settings::text AS settings, paused, organisation_id, waits_because
-        FROM campaigns
+        f"""
+        SELECT {_COLUMNS} FROM campaigns
         WHERE $1::bigint[] IS NULL OR campaign_id = ANY ($1::bigint[]) ORDER BY campaign_id
-        """,
+        """,  # noqa: S608 - our own names
         campaign_ids,
     )
     return [CampaignRow(*row) for row in rows]
 
 
-async def pause(database: Database, key: CampaignKey, paused: bool) -> None:
-    await database.execute(
+async def locked(transaction: Statements, key: CampaignKey) -> CampaignRow:
+    """The campaign as it stands, until the transaction ends."""
+    rows = await transaction.fetch(
+        f"SELECT {_COLUMNS} FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2 FOR NO KEY UPDATE",  # noqa: S608 - our own names
+        *key,
+    )
+    return CampaignRow(*rows[0])
+
+
+async def pause(statements: Statements, key: CampaignKey, paused: bool) -> None:
+    await statements.fetch(
         "UPDATE campaigns SET paused = $3 WHERE organisation_id = $1 AND campaign_id = $2", *key, paused
     )
 
 
-async def save_settings(database: Database, key: CampaignKey, settings: str) -> None:
-    await database.execute(
+async def save_settings(statements: Statements, key: CampaignKey, settings: str) -> None:
+    await statements.fetch(
         """
-        UPDATE campaigns SET settings = $3::text::jsonb WHERE organisation_id = $1 AND campaign_id = $2
+        UPDATE campaigns SET settings = $3::text::jsonb, settings_version = settings_version + 1
+        WHERE organisation_id = $1 AND campaign_id = $2
         """,
         *key,
         settings,

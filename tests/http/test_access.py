@@ -7,9 +7,10 @@ from collections import Counter
 import pytest
 
 from gateway.core.bank.permissions import KEY_ROLES, Role
+from gateway.core.rules.errors import BadInput
 from gateway.http.access import Keys
 from gateway.http.failures import Failures
-from gateway.p2p.keys import ApiKeys
+from gateway.p2p.keys import RANDOM_BYTES, ApiKeys, BadKey
 from gateway.p2p.remembered import Remembered
 from gateway.store import api_keys
 from tests.http.house import CAMPAIGN, OTHER_CAMPAIGN, START_AT, House
@@ -93,12 +94,34 @@ async def test_only_a_hash_is_stored(house: House) -> None:
 
 async def test_revoking_twice_keeps_the_first_end(house: House) -> None:
     key_id = (await house.key(Role.KEY_READER)).split("_")[1]
-    assert await api_keys.revoke(house.store, key_id, START_AT + 1)
-    assert await api_keys.revoke(house.store, key_id, START_AT + 9)
+    for at in (START_AT + 1, START_AT + 9):
+        await ApiKeys(house.store, lambda at=at: at).revoke(key_id)
     row = (await api_keys.find(house.store, [key_id]))[key_id]
     assert row is not None
     assert row.revoked_at == START_AT + 1
-    assert not await api_keys.revoke(house.store, "nobody", START_AT)
+    with pytest.raises(BadInput, match="no such key"):
+        await ApiKeys(house.store, lambda: START_AT).revoke("nobody")
+
+
+async def test_a_key_that_expired_is_refused(house: House) -> None:
+    keys = ApiKeys(house.store, lambda: START_AT - 100.0)
+    over = await keys.create(bytes(RANDOM_BYTES), "over", "reader", expires_s=99.0)
+    good = await keys.create(bytes([1] * RANDOM_BYTES), "good", "reader", expires_s=3_600.0)
+    answer = await house.call("GET", "/v1/campaigns", key=over)
+    assert (answer.status, answer.body["detail"]) == (401, "this API key has expired")
+    assert (await house.call("GET", "/v1/campaigns", key=good)).status == 200
+
+
+async def test_a_key_ends_to_the_second_though_it_is_remembered(house: House) -> None:
+    now = START_AT
+    keys = ApiKeys(house.store, lambda: now, remembered_s=3_600.0)
+    key = await keys.create(bytes(RANDOM_BYTES), "short", "reader", expires_s=60.0)
+    _, key_id, secret = key.split("_")
+    now = START_AT + 59.9
+    assert (await keys.proved(key_id, secret)).expires_at == START_AT + 60.0
+    now = START_AT + 60.0
+    with pytest.raises(BadKey, match="expired"):
+        await keys.proved(key_id, secret)
 
 
 async def test_a_thousand_wrong_keys_are_limited_and_cost_few_reads(house: House) -> None:

@@ -61,6 +61,16 @@ def test_a_key_is_shown_once(config: Path, dsn: str, capsys: pytest.CaptureFixtu
     assert all(word in listed for word in ("reader", "campaign 1", "phones"))
 
 
+def test_a_key_with_an_end_says_so(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("keys", "create", "for the weekend", "--expires", "3d", "--config", config)
+    run("keys", "create", "for good", "--config", config)
+    capsys.readouterr()
+    run("keys", "list", "--config", config)
+    weekend, good = capsys.readouterr().out.splitlines()
+    assert re.search(r"for the weekend  until \d{4}-\d\d-\d\d \d\d:\d\d$", weekend)
+    assert good.endswith("for good")
+
+
 def test_two_keys_differ(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
         run("keys", "create", "a", "--config", config)
@@ -85,6 +95,7 @@ def test_a_key_is_revoked(config: Path, capsys: pytest.CaptureFixture[str], whol
         (("keys", "create", "a", "--campaign", "77"), "there is no such campaign"),
         (("keys", "create", "a", "--role", "king"), "king"),
         (("keys", "create", "  "), "a key needs a name"),
+        (("keys", "create", "a", "--expires", "soon"), "write it as 12h, 30d or 8w"),
         (("migrate", "--set", "nonsense"), "is no setting"),
         (("migrate", "--set", "database.dns=x"), "did you mean 'database.dsn'"),
         (("migrate", "--set", "database.dsn=postgresql://127.0.0.1:9/x"), "the database does not answer"),

@@ -13,9 +13,10 @@ from gateway.core.rules.hours import CampaignHours
 from gateway.core.rules.registration import Registration
 from gateway.core.rules.retry import RetryPolicy
 from gateway.core.sending.pool_policy import PoolPolicy
+from gateway.store import campaigns
 from gateway.store.notices import Subject
 from tests.pipeline.test_two_workers import second_worker
-from tests.pipeline.world import CAMPAIGN, SETTINGS, World, number_phone
+from tests.pipeline.world import CAMPAIGN, KEY, SETTINGS, World, number_phone
 
 IN_FORCE_S = 2.0
 TWO_WORKERS = msgspec.structs.replace(SETTINGS, workers=Workers())
@@ -23,7 +24,9 @@ SLOW = CampaignSettings(registration=Registration(total_per_s=1.0))
 
 
 async def change(world: World, settings: CampaignSettings, gateway=None) -> None:
-    await (gateway or world.gateway).campaigns.save_settings(CAMPAIGN, settings)
+    gateway = gateway or world.gateway
+    await campaigns.save_settings(gateway.database, KEY, settings.to_json())
+    await gateway.campaigns.take_up(CAMPAIGN)
 
 
 def handed_since(world: World, at: float) -> int:
@@ -141,7 +144,7 @@ def test_retries_and_pauses_follow_at_once(play):
         await world.wait(3)
         await change(world, msgspec.structs.replace(SLOW, retry=RetryPolicy(max_attempts=1)))
         assert world.gateway.dispatch.roads[CAMPAIGN].campaign.settings.retry.max_attempts == 1
-        await world.gateway.campaigns.pause(CAMPAIGN, True)
+        await world.pause()
         paused_at = world.clock.now()
         await world.wait(60)
         assert handed_since(world, paused_at) == 0

@@ -15,7 +15,7 @@ from gateway.pipeline.lease import LOOK_VALID_S, lease_s
 from gateway.providers.base import Found, InboundText
 from gateway.store.troubles import DatabaseBusy
 from tests.pipeline.scripted_provider import Hangs, Lost
-from tests.pipeline.world import CAMPAIGN, ON_THE_WIRE_S, SETTINGS, SETTLED_S, World, number_phone, phone
+from tests.pipeline.world import ON_THE_WIRE_S, SETTINGS, SETTLED_S, World, number_phone, phone
 
 TEN_PER_S = CampaignSettings(registration=Registration(total_per_s=10))
 ONE_PER_S = CampaignSettings(registration=Registration(total_per_s=1))
@@ -84,12 +84,12 @@ def test_no_call_begins_after_a_pause_is_answered(play, concurrency: int):
         await world.wait(1)
         outcomes = await world.send_all(range(1, 41))
         await world.wait(1.7)
-        await other.campaigns.pause(CAMPAIGN, True)
+        await world.pause(other)
         answered_at = world.clock.now()
         await world.wait(SETTLED_S)
         assert [each for each in world.handed if each.at > answered_at] == []
         assert 0 < len(world.handed) < 40
-        await other.campaigns.pause(CAMPAIGN, False)
+        await world.pause(other, paused=False)
         await world.wait(SETTLED_S)
         assert {await world.state(each.message_id) for each in outcomes} == {"sent"}
         world.nobody_got_a_text_twice()

@@ -277,6 +277,12 @@ class World:
     async def send_all(self, contact_ids: Iterator[int] | range) -> list[Outcome]:
         return list(await asyncio.gather(*(self.submit(each) for each in contact_ids)))
 
+    async def pause(self, gateway: Gateway | None = None, *, paused: bool = True) -> None:
+        """The campaign is paused, or goes on, through this gateway or another one."""
+        gateway = gateway or self.gateway
+        await campaigns.pause(gateway.database, KEY, paused)
+        await gateway.campaigns.take_up(CAMPAIGN, pauses=paused)
+
     async def write(self, contact_id: int, body: str, *, sid: str | None = None, number_id: int = 1) -> None:
         """A person texts us; returns when it is durable."""
         text = InboundText(

@@ -296,7 +296,7 @@ def test_a_retry_that_is_not_due_yet_has_no_age(play):
 def test_a_queue_is_counted_in_pieces(play, at_once: int):
     async def story(world: World) -> None:
         await carriers(world, c1="verizon", c2="att", c3="verizon")
-        await world.gateway.campaigns.pause(CAMPAIGN, True)
+        await world.pause()
         open_until = world.clock.now() + 3600  # or the road would end what is over before it is counted
         await world.store.execute(
             """
