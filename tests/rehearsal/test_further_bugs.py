@@ -277,9 +277,12 @@ PLANTS = {
     "attempts are counted by twos": Plant(
         attempts_are_counted_by_twos, "the provider says slow down", _MOVES
     ),
-    # what was never sent stays there too
+    # what was never sent stays there too, and so does what a callback tells the end of
     "what is unknown stays so": Plant(
-        what_is_unknown_stays_so, "answers and callbacks are lost", _MOVES, frozenset({"nothing_idles"})
+        what_is_unknown_stays_so,
+        "answers and callbacks are lost",
+        _MOVES,
+        frozenset({"nothing_idles", "books_balance"}),
     ),
     "a bucket is given away after five minutes": Plant(
         a_bucket_is_given_away_after_five_minutes, "a day", _VOLUNTEER
