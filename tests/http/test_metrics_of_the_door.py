@@ -4,7 +4,7 @@ import pytest
 
 from gateway.core.rules.campaign import CampaignKey
 from gateway.http.server import OPERATIONS, application, internal_application
-from gateway.metrics import ROUTES
+from gateway.routes import ROUTES
 from gateway.serve import webhook_doors
 from gateway.upkeep.headcount import Headcount
 from tests.http.house import CAMPAIGN, PUBLIC_URL, House, phone
