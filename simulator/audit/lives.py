@@ -121,11 +121,8 @@ def _ends(evidence: Evidence) -> list[Breaches]:
     refused = (state == FAILED) & (present < 0) & _was_refused(evidence)
     other = np.isin(state, (UNDELIVERED, FAILED)) & ~agrees & ~refused
     ended_at = _ended_at(evidence)
-    early = (
-        np.isin(state, _ENDS)
-        & agrees
-        & (messages["final_at"] - evidence.world.start_at < ended_at - _ROUNDING_S)
-    )
+    early = np.isin(state, _ENDS) & agrees & evidence.world.one_clock
+    early &= messages["final_at"] - evidence.world.start_at < ended_at - _ROUNDING_S
     overdue = (state == SENT) & (ended_at > -np.inf)
     overdue &= ended_at < evidence.world.day_ends_at - evidence.world.compared_within_s
     missed = np.isin(state, (SENDING, SENT, UNKNOWN)) & np.isin(_at_present(told, present, SENDING), _ENDS)

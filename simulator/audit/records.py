@@ -190,7 +190,7 @@ class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
     serves; `confirmations` are the keys (crc32) of the texts that confirm an opt-out; `answers_lost` counts the calls
     that the provider carried out and whose answer never
     reached the gateway. Texts and receipts that a webhook lost are in the books so many seconds later
-    (`fetched_within_s`, `compared_within_s`); `people` are all who are to be texted (None: nobody knows).
+    (`fetched_within_s`, `compared_within_s`); with `one_clock` the gateway's time of day is the world's; `people` are all who are to be texted (None: nobody knows).
     """
 
     start_at: float
@@ -218,6 +218,7 @@ class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
     fetched_within_s: float = inf
     compared_within_s: float = inf
     people: NDArray[np.int64] | None = None
+    one_clock: bool = False
 
 
 class Violation(msgspec.Struct, frozen=True):

@@ -444,6 +444,7 @@ class _Rehearsal:
             marked=_NOBODY if self.roster is None else self.roster.marked,
             day_ends_at=self.scenario.duration_s,
             people=self.population.phones if invented else None,
+            one_clock=True,
             fetched_within_s=caught_up_s(catch_up.inbound_poll_s),
             compared_within_s=caught_up_s(catch_up.reconcile_s),
         )
