@@ -33,11 +33,13 @@ from gateway.http.reading import campaign_of
 from gateway.http.records import MOST_ROWS
 from gateway.http.rows import Rows
 from gateway.p2p.contacts import Contacts, NewContact
+from gateway.p2p.list_answers import read_answers
 from gateway.turns import Floor, Turns
 
 CSV: Final = "text/csv"
 MOST_CSV_BYTES: Final = 512 * 1024 * 1024
 MOST_LISTS_AT_ONCE: Final = 2
+MOST_ANSWERS: Final = 50
 SLOWEST_PIECE_S: Final = 30.0
 LIST_RETRY_AFTER_S: Final = "10"
 _log = structlog.get_logger("textbank.contacts")
@@ -55,6 +57,19 @@ class ContactsEnvelope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     contacts: tuple[()]
 
 
+class HowToRead(Struct, frozen=True):
+    """What a CSV doesn't say by itself."""
+
+    consent: Annotated[
+        list[str],
+        Meta(
+            max_length=MOST_ANSWERS,
+            description="COLUMN=opt-out, COLUMN=opt-in or COLUMN=nothing: how a CSV's column that looks like consent is"
+            " to be read; may be repeated.",
+        ),
+    ] = []
+
+
 _rows = msgspec.json.Decoder(NewContacts)
 _envelope = msgspec.json.Decoder(ContactsEnvelope)
 _row = msgspec.json.Decoder(NewContact)
@@ -68,6 +83,7 @@ OPERATIONS: Final = (
         act=Act.IMPORT_CONTACTS,
         tag="campaigns",
         takes=NewContacts,
+        asks=HowToRead,
         also_takes=CSV,
         gives={HTTPStatus.OK: Contacts},
         refuses=(400, 404, 413, 415, 422, 502, 503),
@@ -90,6 +106,10 @@ class Uploads:
         look_up = request.query.get("look_up", "false")
         if look_up not in ("true", "false"):
             raise Refusal(HTTPStatus.BAD_REQUEST, "look_up: write true or false")
+        answers = request.query.getall("consent", [])
+        if len(answers) > MOST_ANSWERS:
+            raise Refusal(HTTPStatus.BAD_REQUEST, f"consent: at most {MOST_ANSWERS} answers")
+        consents = read_answers(answers)
         if request.content_type == CSV:
             async with self._place():
                 done = await self._parts.contacts.from_csv(
@@ -97,6 +117,7 @@ class Uploads:
                     lambda path: _received(request, path, self._floor),
                     self._floor,
                     look_up=look_up == "true",
+                    consents=consents,
                 )
         elif request.content_type == JSON:
             given = await _given(await json_body(request, MOST_BYTES), self._floor)

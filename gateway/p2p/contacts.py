@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -115,16 +115,20 @@ class ContactLists:
         floor: Floor,
         *,
         look_up: bool,
+        consents: Mapping[str, str],
     ) -> Contacts:
         """Stores who is new in the list that `receive` writes to a path: it may be larger than memory.
 
-        Raises BadInput for what is no list or can't be understood, ProviderError when a look-up fails.
+        `consents` are its owner's answers about columns that look like consent (list_answers.py). Raises BadInput for
+        what is no list or can't be understood, ProviderError when a look-up fails.
         """
         with TemporaryFolder("textbank-list-") as folder:
             path = folder.path / "contacts.csv"
             await receive(path)
             with _called_the_list(path):
-                reader = await asyncio.to_thread(ListReader, path, keep_rejects=MOST_REJECTS_TOLD)
+                reader = await asyncio.to_thread(
+                    ListReader, path, keep_rejects=MOST_REJECTS_TOLD, consents=consents
+                )
                 new = await self._read(campaign, reader, floor, look_up=look_up)
             summary = reader.summary
         return Contacts(

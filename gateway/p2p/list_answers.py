@@ -1,6 +1,6 @@
 """What a list's owner answers about a column that looks like consent: how it is to be read, or that it says nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from msgspec.structs import replace
@@ -14,6 +14,19 @@ ANSWERS: Final[Mapping[str, Sense | None]] = {
     "opt-in": Sense.OPT_IN,
     "nothing": None,
 }
+
+
+def read_answers(texts: Iterable[str]) -> dict[str, str]:
+    """`COLUMN=SAYS`, each; a header may have an equals sign in it. Raises BadInput."""
+    answers = {}
+    for text in texts:
+        header, _, says = text.rpartition("=")
+        if not header or says not in ANSWERS:
+            raise BadInput(
+                "this is no answer about a column", f"'{text}'", f"write COLUMN={', COLUMN='.join(ANSWERS)}"
+            )
+        answers[header] = says
+    return answers
 
 
 def answered(file: ListFile, answers: Mapping[str, str]) -> ListFile:

@@ -18,7 +18,6 @@ BROKEN_RULE = 1
 NO_GO = 3
 NOT_TESTED = 4
 _MOST_CONTACTS = 5_000_000
-_SAYS = ("opt-out", "opt-in", "nothing")
 
 
 class Unwritable(click.ClickException):
@@ -28,14 +27,15 @@ class Unwritable(click.ClickException):
 
 
 def _answers(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
-    """COLUMN=SAYS, each; a header may have an equals sign in it."""
-    answers = {}
-    for text in given:
-        header, _, says = text.rpartition("=")
-        if not header or says not in _SAYS:
-            raise click.BadParameter(f"'{text}' is no answer; write COLUMN={', COLUMN='.join(_SAYS)}.")
-        answers[header] = says
-    return answers
+    if not given:
+        return {}
+    from gateway.core.rules.errors import BadInput
+    from gateway.p2p.list_answers import read_answers
+
+    try:
+        return read_answers(given)
+    except BadInput as error:
+        raise click.BadParameter(f"{error.where} is no answer; {error.do}.") from error
 
 
 def _list_scenarios(context: click.Context, _: click.Parameter, wanted: bool) -> None:

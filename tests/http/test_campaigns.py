@@ -129,6 +129,21 @@ async def test_consent_that_is_not_understood_stops_the_import(house: House) -> 
     assert await house.store.fetch_value("SELECT count(*) FROM contacts WHERE phone LIKE '%019_'") == 0
 
 
+async def test_a_question_about_consent_is_answered_in_the_query(house: House) -> None:
+    people = "Phone,Consent\n2155550190,yes\n2155550191,perhaps\n"
+    answer = await upload(house, people, "?consent=Consent%3Dnothing")
+    assert (answer.status, answer.body["new"]) == (200, 2)
+    assert answer.body["ignored"] == ["Consent"]
+
+
+@pytest.mark.parametrize("query", ["?consent=Consent", "?consent=Consent%3Dmaybe", "?consent=Shoe%3Dnothing"])
+async def test_what_answers_no_question_is_refused(house: House, query: str) -> None:
+    answer = await upload(house, "Phone,Consent\n2155550190,yes\n", query)
+    assert answer.status == 422
+    assert "Consent" in answer.body["detail"]
+    assert await house.store.fetch_value("SELECT count(*) FROM contacts WHERE phone LIKE '%019_'") == 0
+
+
 async def test_what_was_not_used_is_told_row_by_row(house: House) -> None:
     answer = await upload(house, "Phone,Shoe Size\n2155550190,9\n12,9\n")
     assert answer.body["ignored"] == ["Shoe Size"]
