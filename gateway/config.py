@@ -4,8 +4,6 @@ A section is a table of the file (`[windows]`), a setting a key of it (`admissio
 it `TEXTBANK_WINDOWS_ADMISSION_S`, and a flag's name `windows.admission_s`. Nothing outside `app` reads this.
 """
 
-import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,6 +14,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from gateway.core.rules.errors import BadInput
+from gateway.toml_file import line_of, parsed, read
 
 PREFIX = "TEXTBANK_"
 CONFIG_VARIABLE = "TEXTBANK_CONFIG"
@@ -193,6 +192,20 @@ class OptOuts(Section, frozen=True):
     ] = "You are unsubscribed from {campaign} and will get no more texts from us. Reply START to resubscribe."
 
 
+class Mail(Section, frozen=True):
+    url: Annotated[
+        str | None,
+        Meta(
+            description="who carries our e-mail, smtp(s)://user:password@host; without it codes are printed",
+            extra=SECRET,
+        ),
+    ] = None
+    sender: Annotated[
+        str,
+        Meta(min_length=3, max_length=254, description="whom our e-mail is from; answers to it are not read"),
+    ] = "textbank@localhost"
+
+
 class Http(Section, frozen=True):
     host: Annotated[str, Meta(min_length=1, description="address to listen on")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535, description="port to listen on; 0 takes a free one")] = 8800
@@ -246,6 +259,7 @@ class Settings(Section, frozen=True):
     time: Time = field(default_factory=Time)
     retention: Retention = field(default_factory=Retention)
     http: Http = field(default_factory=Http)
+    mail: Mail = field(default_factory=Mail)
     log: Log = field(default_factory=Log)
 
 
@@ -296,9 +310,9 @@ Given = Iterator[tuple[str, str, object, str]]
 
 
 def _from_file(path: Path) -> Given:
-    text = _read(path)
-    for section, table in _parsed(path, text).items():
-        where = _line(path, text, section, None)
+    text = read(path)
+    for section, table in parsed(path, text).items():
+        where = line_of(path, text, section, None)
         if section not in SECTIONS:
             raise BadInput(f"unknown section [{section}]", where, _suggestion(section, SECTIONS))
         if not isinstance(table, dict):
@@ -306,7 +320,7 @@ def _from_file(path: Path) -> Given:
                 f"'{section}' is not a table", where, f"write [{section}] and its settings below it"
             )
         for name, value in table.items():
-            yield _known(section, name, _line(path, text, section, name), value)
+            yield _known(section, name, line_of(path, text, section, name), value)
 
 
 def _from_environment(environment: Mapping[str, str]) -> Given:
@@ -346,40 +360,6 @@ def _known(section: str, name: str, where: str, value: object) -> tuple[str, str
     return section, name, value, where
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInput("the settings file is not UTF-8 text", str(path), "save it as UTF-8") from error
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise BadInput(
-            "can't read the settings file", f"{path} ({reason})", "name a readable TOML file"
-        ) from error
-
-
-def _parsed(path: Path, text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput("the settings file is not valid TOML", str(path), str(error)) from error
-
-
-def _line(path: Path, text: str, section: str, name: str | None) -> str:
-    """`path:line` of a section or of a setting in it; only the path when it is spelled in an unusual way."""
-    wanted = {(section, name), ("", section)} if name is None else {(section, name)}
-    table = ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := re.match(r"\s*\[\s*[\"']?([^\]\"']+?)[\"']?\s*\]", line):
-            table, key = header[1], None
-        else:
-            assigned = re.match(r"\s*[\"']?([\w-]+)[\"']?\s*=", line)
-            key = assigned[1] if assigned else ""
-        if (table, key) in wanted:
-            return f"{path}:{number}"
-    return str(path)
-
-
 # ---------------------------------------------------------------- values
 
 
@@ -403,6 +383,7 @@ def _check_together(settings: Settings) -> None:
     """What no single value can say."""
     check_address("provider.url", settings.provider.url, None)
     check_address("database.dsn", settings.database.dsn, ("postgresql", "postgres"))
+    check_address("mail.url", settings.mail.url, ("smtp", "smtps"))
     check_address("http.public_url", settings.http.public_url, ("https", "http"))
 
 

@@ -54,7 +54,7 @@ CHORE = Label(
 )
 CHORE_RESULT = Label("result", ("ok", "error"))
 WHOSE = Label("whose", ("database", "provider"))
-METHOD = Label("method", ("GET", "HEAD", "POST", "PATCH", "other"), "other")
+METHOD = Label("method", ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "other"), "other")
 ROUTE = Label("route", (*ROUTES, "other"), "other")
 STATUS = Label("status", ("2xx", "3xx", "4xx", "5xx"))
 ROW = Label("result", ("accepted", "blocked", "rejected"))

@@ -30,6 +30,7 @@ ROUTES: Final = (
     "/v1/sessions",
     "/v1/sessions/current",
     "/v1/sessions/{session_id}",
+    "/v1/sign-in-codes",
     "/v1/me",
     "/v1/me/password",
     "/v1/invitations:accept",

@@ -41,7 +41,9 @@ from gateway.p2p.passwords import Passwords
 from gateway.p2p.people import People
 from gateway.p2p.remembered import Remembered
 from gateway.p2p.sign_in import SignIn
+from gateway.p2p.sign_in_codes import SignInCodes
 from gateway.pipeline.look_ups import RememberedLookUps
+from gateway.post import post_of
 from gateway.providers.base import History, NotSent, Provider, ProviderError, Refused
 from gateway.providers.twilio import webhooks as twilio_webhooks
 from gateway.store import months
@@ -203,6 +205,9 @@ class Worker:
             messages=Messages(self.database, now, lambda: gateway.dispatch.inbound_gap.why),
             numbers=Numbers(self.database, now, live_pool),
             sign_in=sign_in,
+            sign_in_codes=SignInCodes(
+                self.database, self.clock, passwords, secret, sign_in, post_of(self.settings)
+            ),
             people=People(self.database, self.clock, passwords, secret, sign_in),
             inbox=Inbox(self.database, gateway.campaigns, gateway.admission, self.clock, gateway.bank),
             opt_outs=OptOuts(self.database, gateway.campaigns),

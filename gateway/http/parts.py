@@ -18,6 +18,7 @@ from gateway.p2p.numbers import Numbers
 from gateway.p2p.opt_outs import OptOuts
 from gateway.p2p.people import People
 from gateway.p2p.sign_in import SignIn
+from gateway.p2p.sign_in_codes import SignInCodes
 from gateway.pipeline.admission import Admission
 from gateway.pipeline.campaigns import Campaigns
 from gateway.providers.base import InboundText, Sink, StatusReport
@@ -67,6 +68,7 @@ class Parts(msgspec.Struct, kw_only=True):
     messages: Messages
     numbers: Numbers
     sign_in: SignIn
+    sign_in_codes: SignInCodes
     people: People
     inbox: Inbox
     opt_outs: OptOuts

@@ -1,10 +1,12 @@
 """Sign-in over the API: sessions, who I am, passwords. The answers never tell whether an address is known."""
 
+import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Final, Literal
 
 import msgspec
+import structlog
 from aiohttp import web
 from msgspec import Meta, Struct
 
@@ -18,6 +20,7 @@ from gateway.http.parts import Parts
 from gateway.http.problems import Refusal
 from gateway.http.records import Id
 from gateway.p2p.sign_in import Opened
+from gateway.p2p.sign_in_codes import CODE_S
 
 Email = Annotated[str, Meta(min_length=1, max_length=LONGEST_EMAIL)]
 Password = Annotated[str, Meta(min_length=1, max_length=LONGEST_PASSWORD)]
@@ -25,13 +28,27 @@ Carrier = Literal["cookie", "bearer"]
 
 
 class SignInRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Address and password. `carrier`: `cookie` for a page of ours, whose scripts then can't read the token; `bearer`
+    """Address, and password or a code that was mailed to it. `carrier`: `cookie` for a page of ours, whose scripts then can't read the token; `bearer`
     gives the token, for `Authorization: Bearer`."""
 
     email: Email
-    password: Password
+    password: Password | None = None
+    code: Annotated[str, Meta(pattern="^[0-9]{6}$")] | None = None
     organisation_id: Id = DEFAULT_ORGANISATION
     carrier: Carrier = "cookie"
+
+
+class CodeRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whom to mail a code to."""
+
+    email: Email
+    organisation_id: Id = DEFAULT_ORGANISATION
+
+
+class CodeMailed(Struct, frozen=True, kw_only=True):
+    """If somebody has the address, a code is on its way there; it is good for so long, for five tries and one use."""
+
+    valid_s: float = CODE_S
 
 
 class InvitationAnswer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -97,6 +114,8 @@ class Me(Struct, frozen=True, kw_only=True):
     campaigns: list[PlaceView]
 
 
+_log = structlog.get_logger("textbank.http")
+_code = msgspec.json.Decoder(CodeRequest)
 _sign_in = msgspec.json.Decoder(SignInRequest)
 _invitation = msgspec.json.Decoder(InvitationAnswer)
 _password = msgspec.json.Decoder(PasswordChange)
@@ -106,12 +125,23 @@ OPERATIONS: Final = (
         method="POST",
         path="/v1/sessions",
         handler="sessions.begin",
-        summary="Sign in. Whichever of address and password is wrong, the answer is the same.",
+        summary="Sign in by password or code. Whichever of the two is wrong, address or proof, the answer is the same.",
         act=None,
         tag="people",
         takes=SignInRequest,
         gives={HTTPStatus.CREATED: SignedIn},
         refuses=(400, 401, 413, 415, 422, 429, 503),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/sign-in-codes",
+        handler="sessions.mail_code",
+        summary="Have a code mailed to sign in by. The answer is the same whether the address is known or not.",
+        act=None,
+        tag="people",
+        takes=CodeRequest,
+        gives={HTTPStatus.ACCEPTED: CodeMailed},
+        refuses=(400, 413, 415, 422, 429, 503),
     ),
     Operation(
         method="GET",
@@ -197,8 +227,13 @@ class Guesses:
         self, request: web.Request, organisation_id: int, email: str
     ) -> tuple[tuple[Failures, str], tuple[Failures, str]]:
         """What an attempt at that account counts on, whether the account is there or not."""
-        account = f"{organisation_id} {email.strip().lower()}"
+        account = account_of(organisation_id, email)
         return (self.from_address, str(request.remote)), (self.of_account, account)
+
+
+def account_of(organisation_id: int, email: str) -> str:
+    """What is counted by, however the address was written."""
+    return f"{organisation_id} {email.strip().lower()}"
 
 
 class SessionDesk:
@@ -207,16 +242,43 @@ class SessionDesk:
     def __init__(self, parts: Parts, guesses: Guesses) -> None:
         self._sign_in = parts.sign_in
         self._keys = parts.keys
+        self._codes = parts.sign_in_codes
         self._guesses = guesses
+        self._asked_of_account = Failures(allowed=3, one_more_every_s=60.0)
+        self._asked_from_address = Failures(allowed=60, one_more_every_s=5.0)
+        self._mailing: set[asyncio.Task[None]] = set()
+
+    async def mail_code(self, request: web.Request) -> web.Response:
+        """202 at once: how long the mail takes would tell whether the address is known."""
+        asked = decoded(_code, await json_body(request))
+        account = account_of(asked.organisation_id, asked.email)
+        counted = (self._asked_from_address, str(request.remote)), (self._asked_of_account, account)
+        with attempt(*counted):
+            mailing = asyncio.create_task(self._mail(asked), name="mail of a code")
+        self._mailing.add(mailing)
+        mailing.add_done_callback(self._mailing.discard)
+        return private_answer(CodeMailed(), HTTPStatus.ACCEPTED)
+
+    async def _mail(self, asked: CodeRequest) -> None:
+        try:
+            await self._codes.send(asked.organisation_id, asked.email)
+        except Exception as error:  # noqa: BLE001 - nobody waits for it: it is told here, and nothing else stops
+            why = str(error) if isinstance(error, OSError) else type(error).__name__
+            _log.error("a code to sign in by was not mailed", why=why)
 
     async def begin(self, request: web.Request) -> web.Response:
         """201 with a session, 401 for whatever is wrong."""
         asked = decoded(_sign_in, await json_body(request))
+        if (asked.password is None) is (asked.code is None):
+            raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "give password or code, and not both")
         with attempt(*self._guesses.counted(request, asked.organisation_id, asked.email)) as made:
-            opened = await self._sign_in.by_password(asked.organisation_id, asked.email, asked.password)
+            if asked.password is not None:
+                opened = await self._sign_in.by_password(asked.organisation_id, asked.email, asked.password)
+            else:
+                opened = await self._codes.by_code(asked.organisation_id, asked.email, asked.code or "")
             made.is_right = opened is not None
         if opened is None:
-            raise Refusal(HTTPStatus.UNAUTHORIZED, "e-mail address or password is wrong")
+            raise Refusal(HTTPStatus.UNAUTHORIZED, "e-mail address, or password or code, is wrong")
         return signed_in(opened, asked.carrier)
 
     async def accept(self, request: web.Request) -> web.Response:

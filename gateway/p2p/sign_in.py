@@ -89,8 +89,11 @@ class SignIn:
         await users.keep_rehashed(self._database, organisation_id, user.user_id, user.password_hash, new_hash)
         return new_hash
 
-    async def begin(self, organisation_id: int, user_id: int, password_hash: str) -> Opened | None:
-        """A session for whoever proved to know the password of that hash; None when it was changed meanwhile."""
+    async def begin(self, organisation_id: int, user_id: int, password_hash: str | None) -> Opened | None:
+        """A session for whoever proved who they are while the password had that hash (None: there was none).
+
+        None when it was changed meanwhile.
+        """
         now = self._clock.now()
         text = tokens.made(SESSION, organisation_id, self._random(TOKEN_BYTES))
         token = tokens.read(SESSION, text)

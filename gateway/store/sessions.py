@@ -47,7 +47,8 @@ DELETE FROM sessions WHERE organisation_id = $1 AND user_id = $2 AND session_id 
 _OPEN = """
 INSERT INTO sessions (organisation_id, session_id, user_id, token_hash, created_at, seen_at, ends_at)
 SELECT $1, $2, $3, $4, to_timestamp($5), to_timestamp($5), to_timestamp($6)
-FROM users u WHERE u.organisation_id = $1 AND u.user_id = $3 AND u.password_hash = $7 FOR SHARE
+FROM users u WHERE u.organisation_id = $1 AND u.user_id = $3 AND u.password_hash IS NOT DISTINCT FROM $7
+FOR SHARE
 RETURNING session_id
 """
 
@@ -56,7 +57,7 @@ async def begin(
     database: Database,
     organisation_id: int,
     session: NewSession,
-    password_hash: str,
+    password_hash: str | None,
     *,
     now: float,
     idle_s: float,

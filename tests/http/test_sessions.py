@@ -50,7 +50,7 @@ async def test_whatever_is_wrong_the_answer_is_the_same(house: House, wrong: dic
     await somebody(house)
     answer = await sign_in(house, **{"email": EMAIL, **wrong})  # type: ignore[arg-type]
     assert answer.status == 401
-    assert answer.body["detail"] == "e-mail address or password is wrong"
+    assert answer.body["detail"] == "e-mail address, or password or code, is wrong"
     assert "WWW-Authenticate" not in answer.headers  # a browser would open a window of its own
 
 
@@ -293,6 +293,8 @@ async def test_an_invitation_is_answered_once(house: House) -> None:
         ({"email": "x" * 255, "password": PASSWORD}, 422),
         ({"email": EMAIL, "password": PASSWORD, "carrier": "pigeon"}, 422),
         ({"email": EMAIL, "password": PASSWORD, "organisation_id": 0}, 422),
+        ({"email": EMAIL, "password": PASSWORD, "code": "123456"}, 422),
+        ({"email": EMAIL, "code": "12345"}, 422),
         ([], 422),
     ],
 )

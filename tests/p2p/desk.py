@@ -13,6 +13,7 @@ from gateway.core.rules.campaign import CampaignKey
 from gateway.p2p.passwords import Passwords
 from gateway.p2p.people import Newcomer, People
 from gateway.p2p.sign_in import Opened, Person, SignIn
+from gateway.p2p.sign_in_codes import Mail, SignInCodes
 from gateway.p2p.tokens import SESSION, read
 from gateway.store import campaigns
 from gateway.store.campaigns import CampaignRow
@@ -48,6 +49,8 @@ class Desk:
     passwords: Passwords
     sign_in: SignIn
     people: People
+    codes: SignInCodes
+    mails: list[Mail]
 
     async def person(self, opened: Opened | None) -> Person | None:
         """Whom a session's token leads to now."""
@@ -88,4 +91,11 @@ def furnished(database: Database, *, hasher: argon2.PasswordHasher = CHEAP) -> D
     watch, passwords, random = Watch(), Passwords(hasher), numbered()
     clock = cast("Clock", watch)
     sign_in = SignIn(database, clock, passwords, random)
-    return Desk(database, watch, passwords, sign_in, People(database, clock, passwords, random, sign_in))
+    people = People(database, clock, passwords, random, sign_in)
+    mails: list[Mail] = []
+
+    async def post(mail: Mail) -> None:
+        mails.append(mail)
+
+    codes = SignInCodes(database, clock, passwords, random, sign_in, post)
+    return Desk(database, watch, passwords, sign_in, people, codes, mails)
