@@ -20,7 +20,7 @@ from gateway.p2p.bank import Prepared, TextBank
 from gateway.p2p.cursors import bad_cursor, cursor_of, place_of
 from gateway.pipeline.admission import Admission, ConversationChanged, Outcome
 from gateway.pipeline.campaigns import Campaign, Campaigns
-from gateway.store import conversations, inbox, threads
+from gateway.store import conversations, inbox, threads, users
 from gateway.store.database import Database
 from gateway.store.inbox import Conversation, Place, Row, Text, TextPlace, Which
 
@@ -249,9 +249,15 @@ class Inbox:
     async def hand_over(
         self, actor: Actor, campaign_id: int, contact_id: int, revision: int, volunteer_id: int
     ) -> Conversation:
-        """The thread, and the contact with it, are another volunteer's. Raises ConversationChanged."""
+        """The thread, and the contact with it, are another volunteer's. Raises ConversationChanged.
+
+        A person hands over to a person of the campaign alone, or BadInput is raised; an API key's volunteers may be
+        people of whom only its owner knows.
+        """
         campaign = self._campaigns[campaign_id]
         await self._own(actor, Act.ANSWER, campaign, contact_id)
+        if actor.user_id is not None:
+            await self._require_member(campaign, volunteer_id)
         now = self._clock.now()
         moved = await threads.hand_over(self._database, campaign.key, contact_id, revision, volunteer_id, now)
         if not moved:
@@ -260,6 +266,11 @@ class Inbox:
         return await self._now(campaign, contact_id)
 
     # ------------------------------------------------------------ whose it is
+
+    async def _require_member(self, campaign: Campaign, volunteer_id: int) -> None:
+        member = await users.member(self._database, campaign.key, volunteer_id)
+        if member is None or member.deactivated_at is not None:
+            raise BadInput("volunteer_id", "nobody who is active in the campaign has this id", "give another")
 
     async def _own(self, actor: Actor, act: Act, campaign: Campaign, contact_id: int) -> Conversation:
         """The conversation as it stands. Raises NoConversation for one that is not the actor's."""

@@ -107,6 +107,17 @@ async def test_after_a_hand_over_it_is_the_others_alone(party: Party) -> None:
     assert noted.body["opted_out"]
 
 
+async def test_a_person_hands_over_to_people_of_the_campaign_alone(party: Party) -> None:
+    ben = party.ids["ben"]
+    path = f"/v1/campaigns/{CAMPAIGN}/members/{ben}"
+    assert (await party.house.call("PATCH", path, {"active": False})).status == 200
+    for nobody in (ben, 999_999):
+        body = {**await seen(party.house, 1), "volunteer_id": nobody}
+        refused = await party.act("ann", "hand-over", body, 1)
+        assert (refused.status, refused.body["detail"].partition(":")[0]) == (422, "volunteer_id")
+    assert await party.listed("ann") == [3, 1]
+
+
 async def test_a_supervisor_may_act_on_all_and_read_the_opt_outs(party: Party) -> None:
     archived = await party.act("sue", "archive", await seen(party.house, 2), 2)
     assert archived.status == 200
