@@ -67,8 +67,8 @@ def help_is_taken_for_stop(patch: Patch) -> None:
 def a_mark_opts_out_the_next_contact(patch: Patch) -> None:
     opt_out = conversations.opt_out
 
-    async def of_another(database, key, scope, contact_id, source, now):
-        return await opt_out(database, key, scope, contact_id + 1, source, now)
+    async def of_another(database, key, scope, contact_id, *rest):
+        return await opt_out(database, key, scope, contact_id + 1, *rest)
 
     patch.setattr(conversations, "opt_out", of_another)
 
