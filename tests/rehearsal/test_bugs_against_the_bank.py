@@ -94,7 +94,13 @@ def any_later_text_lifts_an_opt_out(patch: Patch) -> None:
 
 def what_volunteers_mark_is_only_closed(patch: Patch) -> None:
     async def closed(
-        database: Database, key: CampaignKey, _scope: int, contact_id: int, _source: str, now: float
+        database: Database,
+        key: CampaignKey,
+        _scope: int,
+        contact_id: int,
+        _source: str,
+        now: float,
+        _by: int | None,
     ) -> str:
         await conversations.report(database, key, contact_id, now)
         return "+12155550100"
