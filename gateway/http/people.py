@@ -19,7 +19,16 @@ from gateway.http.problems import Refusal
 from gateway.http.reading import campaign_of
 from gateway.http.records import Name
 from gateway.http.sessions import Carrier, Email, Guesses, Password, SignedIn, signed_in
-from gateway.p2p.people import Added, Changed, Invitation, Invited, MemberFilter, MemberRow, Newcomer
+from gateway.p2p.people import (
+    Added,
+    Changed,
+    Invitation,
+    Invited,
+    MemberFilter,
+    MemberPage,
+    MemberRow,
+    Newcomer,
+)
 from gateway.p2p.sign_in import Opened
 
 _LARGEST: Final = 2**63 - 1
@@ -95,16 +104,18 @@ class Entered(Struct, frozen=True, kw_only=True):
 
 
 class MemberList(Struct, frozen=True, kw_only=True):
-    """A page of members, by id; `next`: ask for those `after` it, null: there are no more."""
+    """A page of members, the first to come first. `next`: the cursor of those after; null: there are none."""
 
     members: list[Member]
-    next: int | None
+    next: str | None
 
 
 class MemberQuery(Struct, frozen=True, kw_only=True):
     """Which members, and which page of them."""
 
-    after: Annotated[int, Meta(ge=0, le=_LARGEST, description="The `next` of the page before.")] = 0
+    cursor: Annotated[
+        Annotated[str, Meta(max_length=200)] | None, Meta(description="The `next` of an earlier page.")
+    ] = None
     limit: Annotated[int, Meta(ge=1, le=MOST_MEMBERS, description="At most so many.")] = 50
     role: Annotated[PersonRole | None, Meta(description="Those of this role.")] = None
     active: Annotated[bool | None, Meta(description="Those with, or without, an active place.")] = None
@@ -281,12 +292,11 @@ class PeopleDesk:
         campaign = await campaign_of(self._known, request, grant)
         query = asked(MemberQuery, request)
         if not grant.actor.may(Act.READ_PEOPLE):
-            own = None if grant.actor.user_id is None else grant.actor.user_id
-            row = None if own is None else await self._people.member(campaign.key, own)
-            return _page([] if row is None else [row], 1)
+            assert grant.actor.user_id is not None  # a key's reach is never its own alone
+            row = await self._people.member(campaign.key, grant.actor.user_id)
+            return _page(MemberPage([] if row is None else [row], None))
         wanted = MemberFilter(role=query.role, active=query.active, text=query.text)
-        rows = await self._people.members(campaign.key, wanted, after=query.after, limit=query.limit + 1)
-        return _page(rows, query.limit)
+        return _page(await self._people.members(campaign.key, wanted, query.cursor, query.limit))
 
     async def invite(self, request: web.Request, grant: Grant) -> web.Response:
         campaign = await campaign_of(self._known, request, grant)
@@ -294,7 +304,7 @@ class PeopleDesk:
         whom = Invitation(
             email=said.email, name=said.name, role=said.role, language=said.language, zip=said.zip
         )
-        entered = await self._people.invite(campaign.key, whom)
+        entered = await self._people.invite(campaign.key, whom, grant.actor.name)
         if entered.added is Added.UNANSWERED:
             raise Refusal(
                 HTTPStatus.CONFLICT, "they have not answered another campaign's invitation: ask them to"
@@ -313,7 +323,9 @@ class PeopleDesk:
         user_id = path_id(request, "user_id")
         changed = Changed.ABSENT
         if user_id <= _LARGEST:
-            changed = await self._people.change(campaign.key, user_id, role=wanted.role, active=wanted.active)
+            changed = await self._people.change(
+                campaign.key, user_id, grant.actor.name, role=wanted.role, active=wanted.active
+            )
         row = None if changed is Changed.ABSENT else await self._people.member(campaign.key, user_id)
         if row is None:
             raise Refusal(HTTPStatus.NOT_FOUND, f"the campaign has no member {user_id}")
@@ -333,13 +345,13 @@ class PeopleDesk:
     async def make_code(self, request: web.Request, grant: Grant) -> web.Response:
         campaign = await campaign_of(self._known, request, grant)
         wanted = decoded(_new_code, await json_body(request))
-        code = await self._people.make_code(campaign.key, wanted.valid_s)
+        code = await self._people.make_code(campaign.key, grant.actor.name, wanted.valid_s)
         view = CodeView(code=code.code, link=code.link, made_at=code.made_at, ends_at=code.ends_at)
         return private_answer(view, HTTPStatus.CREATED)
 
     async def end_code(self, request: web.Request, grant: Grant) -> web.Response:
         campaign = await campaign_of(self._known, request, grant)
-        await self._people.end_code(campaign.key)
+        await self._people.end_code(campaign.key, grant.actor.name)
         return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
@@ -347,11 +359,8 @@ def _lost(status: HTTPStatus) -> Refusal:
     return Refusal(status, "this place was taken away; the campaign's admins can give it back")
 
 
-def _page(rows: list[MemberRow], limit: int) -> web.Response:
-    """Of one row more than asked for, only that there is one."""
-    shown = rows[:limit]
-    following = shown[-1].user_id if len(rows) > limit else None
-    return private_answer(MemberList(members=[_view(row) for row in shown], next=following))
+def _page(page: MemberPage) -> web.Response:
+    return private_answer(MemberList(members=[_view(row) for row in page.rows], next=page.next))
 
 
 def _view(row: MemberRow) -> Member:

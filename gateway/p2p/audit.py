@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from gateway.p2p.cursors import cursor_of, place_of
+from gateway.p2p.cursors import IdPlace, cursor_of, place_of
 from gateway.pipeline.campaigns import Campaign
 from gateway.store import audit_log
 from gateway.store.audit_log import AuditRow
@@ -28,7 +28,7 @@ class AuditLog:
 
     async def page(self, campaign: Campaign, cursor: str | None, limit: int) -> AuditPage:
         """At most `limit` lines. Raises BadInput for a cursor of another list."""
-        before_id = None if cursor is None else place_of(cursor, int)
+        before_id = None if cursor is None else place_of(cursor, IdPlace).id
         rows = await audit_log.page(self._database, campaign.key, before_id, limit + 1)
         shown = rows[:limit]
-        return AuditPage(shown, cursor_of(shown[-1].audit_id) if len(rows) > limit else None)
+        return AuditPage(shown, cursor_of(IdPlace(shown[-1].audit_id)) if len(rows) > limit else None)

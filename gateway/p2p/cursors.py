@@ -2,13 +2,19 @@
 
 import base64
 import binascii
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from gateway.core.rules.errors import BadInput
 
 Place = TypeVar("Place")
+
+
+class IdPlace(msgspec.Struct, frozen=True, array_like=True):
+    """A place in a list that is ordered by one id."""
+
+    id: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 
 
 def cursor_of(place: object) -> str:

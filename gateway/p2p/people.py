@@ -1,5 +1,6 @@
 """The people of a campaign: who joins, who is invited, who is what, and the code to join by."""
 
+import contextlib
 from typing import Final, Literal
 
 import msgspec
@@ -17,17 +18,20 @@ from gateway.core.bank.people import (
     clean_zip,
     join_code,
 )
+from gateway.core.bank.permissions import Actor, Role
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import BadInput
 from gateway.p2p import tokens
+from gateway.p2p.cursors import IdPlace, cursor_of, place_of
+from gateway.p2p.keys import COMMAND
 from gateway.p2p.passwords import Passwords
 from gateway.p2p.sign_in import Opened, Person, Random, SignIn
 from gateway.p2p.tokens import INVITATION, TOKEN_BYTES
-from gateway.store import campaigns, join_codes, users
-from gateway.store.database import Database
+from gateway.store import audit_log, campaigns, join_codes, users
+from gateway.store.database import Database, Statements
 from gateway.store.ids import Ids
-from gateway.store.join_codes import Invited, JoinCode
-from gateway.store.users import Added, Changed, InvitationRow, MemberFilter, MemberRow, UserRow
+from gateway.store.join_codes import CodeTaken, Invited, JoinCode
+from gateway.store.users import Added, Changed, InvitationRow, MemberFilter, MemberRow, Standing, UserRow
 
 __all__ = [
     "Added",
@@ -36,6 +40,7 @@ __all__ = [
     "Invitation",
     "Invited",
     "MemberFilter",
+    "MemberPage",
     "MemberRow",
     "Newcomer",
     "People",
@@ -76,6 +81,13 @@ class Entered(msgspec.Struct, frozen=True):
     token: str | None
 
 
+class MemberPage(msgspec.Struct, frozen=True):
+    """Some members, and the cursor of those after them; None: there are none."""
+
+    rows: list[MemberRow]
+    next: str | None
+
+
 class People:
     """Who belongs to a campaign, and how they come to."""
 
@@ -98,10 +110,9 @@ class People:
     async def join(self, campaign: Invited, person: Person) -> Added:
         """A volunteer's place for somebody who is signed in; who has a place keeps its role.
 
-        DEACTIVATED: the place was taken away, and only the campaign's admins give it back. KNOWN otherwise. The caller
-        sees to it that person and campaign are of one organisation.
+        DEACTIVATED: the place was taken away, and only the campaign's admins give it back. The caller sees to it that person and campaign are of one organisation.
         """
-        return await users.join(self._database, campaign.key, person.user_id, _VOLUNTEER, self._clock.now())
+        return await self._join(campaign, person.user_id)
 
     async def sign_up(
         self, campaign: Invited, newcomer: Newcomer
@@ -124,7 +135,7 @@ class People:
                 zip=zip_code,
                 password_hash=await self._passwords.hashed(newcomer.password),
             )
-            if await users.sign_up(self._database, campaign.key, user, _VOLUNTEER, self._clock.now()):
+            if await self._make(campaign, user):
                 assert user.password_hash is not None
                 return await self._sign_in.begin(organisation_id, user.user_id, user.password_hash)
         return await self._join_by_password(campaign, email, newcomer.password)
@@ -135,18 +146,32 @@ class People:
         opened = await self._sign_in.by_password(campaign.key.organisation_id, email, password)
         if opened is None:
             return None
-        now = self._clock.now()
-        added = await users.join(self._database, campaign.key, opened.user_id, _VOLUNTEER, now)
+        added = await self._join(campaign, opened.user_id)
         return added if added is Added.DEACTIVATED else opened
+
+    async def _make(self, campaign: Invited, user: UserRow) -> bool:
+        now = self._clock.now()
+        async with self._database.transaction() as transaction:
+            made = await users.sign_up(transaction, campaign.key, user, _VOLUNTEER, now)
+            if made:
+                await _tell_joined(transaction, campaign.key, now, user.user_id)
+            return made
+
+    async def _join(self, campaign: Invited, user_id: int) -> Added:
+        now = self._clock.now()
+        async with self._database.transaction() as transaction:
+            added = await users.join(transaction, campaign.key, user_id, _VOLUNTEER, now)
+            if added is Added.KNOWN:
+                await _tell_joined(transaction, campaign.key, now, user_id)
+            return added
 
     # ---------------------------------------------------------------- the code
 
-    async def make_code(self, key: CampaignKey, valid_s: float | None = None) -> JoinCode:
-        """A new code and link; those before are good no more. `valid_s`: at most 90 days, 7 when nothing is said.
+    async def make_code(self, key: CampaignKey, who: str, valid_s: float = CODE_S) -> JoinCode:
+        """A new code and link, made by `who`; those before are good no more. `valid_s`: at most 90 days.
 
         Raises BadInput for a longer time, and when all codes are taken.
         """
-        valid_s = CODE_S if valid_s is None else valid_s
         if not 0 < valid_s <= LONGEST_CODE_S:
             raise BadInput(
                 "a code is valid for more than no time and at most 90 days",
@@ -161,7 +186,11 @@ class People:
                 made_at=now,
                 ends_at=now + valid_s,
             )
-            if await join_codes.make(self._database, key, made):
+            with contextlib.suppress(CodeTaken):
+                async with self._database.transaction() as transaction:
+                    await join_codes.make(transaction, key, made)
+                    told = _json({"ends_at": made.ends_at})
+                    await audit_log.write(transaction, key, now, who, "join code made", after=told)
                 return made
         raise BadInput("nearly all codes are taken", "code", "let other campaigns' codes end first")
 
@@ -169,23 +198,31 @@ class People:
         """The campaign's code, while it holds."""
         return await join_codes.show(self._database, key, self._clock.now())
 
-    async def end_code(self, key: CampaignKey) -> None:
+    async def end_code(self, key: CampaignKey, who: str) -> None:
         """Nobody joins by it any more."""
-        await join_codes.end(self._database, key)
+        async with self._database.transaction() as transaction:
+            if await join_codes.end(transaction, key):
+                await audit_log.write(transaction, key, self._clock.now(), who, "join code ended")
 
     # ---------------------------------------------------------------- members
 
     async def members(
-        self, key: CampaignKey, wanted: MemberFilter, *, after: int, limit: int
-    ) -> list[MemberRow]:
-        """At most `limit` of those with a user id above `after`, by user id."""
-        return await users.members(self._database, key, wanted, after=after, limit=limit)
+        self, key: CampaignKey, wanted: MemberFilter, cursor: str | None, limit: int
+    ) -> MemberPage:
+        """At most `limit` of them, by user id. Raises BadInput for a cursor of another list."""
+        after = 0 if cursor is None else place_of(cursor, IdPlace).id
+        rows = await users.members(self._database, key, wanted, after=after, limit=limit + 1)
+        shown = rows[:limit]
+        return MemberPage(shown, cursor_of(IdPlace(shown[-1].user_id)) if len(rows) > limit else None)
 
     async def member(self, key: CampaignKey, user_id: int) -> MemberRow | None:
         return await users.member(self._database, key, user_id)
 
-    async def invite(self, key: CampaignKey, whom: Invitation) -> Entered:
-        """Gives somebody a place; who is new to the organisation chooses a password by the token. Raises BadInput."""
+    async def invite(self, key: CampaignKey, whom: Invitation, who: str) -> Entered:
+        """Gives somebody a place, as `who` wants it; who is new to the organisation chooses a password by the token.
+
+        Raises BadInput.
+        """
         token = tokens.made(INVITATION, key.organisation_id, self._random(TOKEN_BYTES))
         read = tokens.read(INVITATION, token)
         assert read is not None
@@ -198,7 +235,11 @@ class People:
         )
         now = self._clock.now()
         row = InvitationRow(read.token_hash, now + INVITATION_S)
-        added, user_id, counts = await users.invite(self._database, key, user, whom.role, row, now)
+        async with self._database.transaction() as transaction:
+            added, user_id, counts = await users.invite(transaction, key, user, whom.role, row, now)
+            if added in (Added.NEW, Added.KNOWN):
+                told = _json(Standing(user_id, whom.role, active=True))
+                await audit_log.write(transaction, key, now, who, "member added", after=told)
         return Entered(added, user_id, token if counts else None)
 
     async def give_place(self, campaign_id: int, whom: Invitation) -> str | None:
@@ -211,21 +252,44 @@ class People:
         if not found:
             raise BadInput("there is no such campaign", str(campaign_id), "make it first")
         key = found[0].key
-        entered = await self.invite(key, whom)
+        entered = await self.invite(key, whom, COMMAND)
         if entered.added is Added.UNANSWERED:
             raise BadInput(
                 "they have not answered an invitation to another campaign", whom.email, "ask them to"
             )
         if entered.added is Added.DEACTIVATED:
             raise BadInput("their place was taken away", whom.email, "a campaign's admin may give it back")
-        if entered.added is Added.KNOWN and await self.change(key, entered.user_id, role=whom.role) is (
-            Changed.LAST_ADMIN
+        if entered.added is Added.HAD_IT and (
+            await self.change(key, entered.user_id, COMMAND, role=whom.role) is Changed.LAST_ADMIN
         ):
             raise BadInput("they are the campaign's last admin", whom.email, "make another one first")
         return entered.token
 
     async def change(
-        self, key: CampaignKey, user_id: int, *, role: PersonRole | None = None, active: bool | None = None
+        self,
+        key: CampaignKey,
+        user_id: int,
+        who: str,
+        *,
+        role: PersonRole | None = None,
+        active: bool | None = None,
     ) -> Changed:
-        """Another role, or the place taken away (with every session of the person) or given back."""
-        return await users.change_member(self._database, key, user_id, role, active, self._clock.now())
+        """Another role, or the place taken away (with every session of the person) or given back, as `who` wants it."""
+        now = self._clock.now()
+        async with self._database.transaction() as transaction:
+            changed, before, after = await users.change_member(transaction, key, user_id, role, active, now)
+            if before != after:
+                told = {"before": _json(before), "after": _json(after)}
+                await audit_log.write(transaction, key, now, who, "member changed", **told)
+            return changed
+
+
+async def _tell_joined(transaction: Statements, key: CampaignKey, now: float, user_id: int) -> None:
+    told = _json(Standing(user_id, _VOLUNTEER, active=True))
+    await audit_log.write(
+        transaction, key, now, Actor(Role.VOLUNTEER, user_id=user_id).name, "joined", after=told
+    )
+
+
+def _json(record: object) -> str:
+    return msgspec.json.encode(record).decode()

@@ -4,7 +4,7 @@ import asyncpg
 import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
-from gateway.store.database import Database
+from gateway.store.database import Connection, Database
 
 
 class JoinCode(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,13 +40,19 @@ WHERE (j.code = $1 OR j.link = $1) AND j.ends_at > to_timestamp($2)
 """
 
 
-async def make(database: Database, key: CampaignKey, code: JoinCode) -> bool:
-    """Gives the campaign a code in place of the one it had; False when the code is another campaign's."""
+class CodeTaken(Exception):
+    """Another campaign has the code."""
+
+
+async def make(connection: Connection, key: CampaignKey, code: JoinCode) -> None:
+    """Gives the campaign a code in place of the one it had, in the caller's transaction.
+
+    Raises CodeTaken, after which that transaction is over.
+    """
     try:
-        await database.execute(_MAKE, *key, code.code, code.link, code.made_at, code.ends_at)
-    except asyncpg.UniqueViolationError:
-        return False
-    return True
+        await connection.execute(_MAKE, *key, code.code, code.link, code.made_at, code.ends_at)
+    except asyncpg.UniqueViolationError as error:
+        raise CodeTaken from error
 
 
 async def show(database: Database, key: CampaignKey, now: float) -> JoinCode | None:
@@ -61,9 +67,9 @@ async def find(database: Database, word: str, now: float) -> Invited | None:
     return None if row is None else Invited(CampaignKey(row[0], row[1]), row[2])
 
 
-_END = "DELETE FROM join_codes WHERE organisation_id = $1 AND campaign_id = $2"
+_END = "DELETE FROM join_codes WHERE organisation_id = $1 AND campaign_id = $2 RETURNING campaign_id"
 
 
-async def end(database: Database, key: CampaignKey) -> None:
-    """Nobody joins by the campaign's code any more."""
-    await database.execute(_END, *key)
+async def end(connection: Connection, key: CampaignKey) -> bool:
+    """Nobody joins by the campaign's code any more; False when it had none."""
+    return await connection.fetchval(_END, *key) is not None

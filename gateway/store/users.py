@@ -60,7 +60,8 @@ class Added(Enum):
     """What came of adding somebody to a campaign."""
 
     NEW = "new"  # a user was made
-    KNOWN = "known"  # a user of the organisation has one place more, or had it already
+    KNOWN = "known"  # a user of the organisation has one place more
+    HAD_IT = "had it"  # the place was theirs already
     UNANSWERED = "unanswered"  # is invited by another campaign, and has not answered that yet
     DEACTIVATED = "deactivated"  # the place was taken away
 
@@ -178,13 +179,15 @@ SET token_hash = excluded.token_hash, ends_at = excluded.ends_at
 """
 
 
-async def sign_up(database: Database, key: CampaignKey, user: UserRow, role: str, now: float) -> bool:
-    """A new user with a place in a campaign; False, and nothing is written, when the address is somebody's."""
-    async with database.transaction() as connection:
-        made = await _make(connection, key, user, now)
-        if made:
-            await connection.execute(_ADD_MEMBER, *key, user.user_id, role, now)
-        return made
+async def sign_up(connection: Connection, key: CampaignKey, user: UserRow, role: str, now: float) -> bool:
+    """A new user with a place in a campaign; False, and nothing is written, when the address is somebody's.
+
+    This and what follows is part of the caller's transaction.
+    """
+    made = await _make(connection, key, user, now)
+    if made:
+        await connection.execute(_ADD_MEMBER, *key, user.user_id, role, now)
+    return made
 
 
 async def _make(connection: Connection, key: CampaignKey, user: UserRow, now: float) -> bool:
@@ -202,22 +205,15 @@ async def _make(connection: Connection, key: CampaignKey, user: UserRow, now: fl
     return made is not None
 
 
-async def join(database: Database, key: CampaignKey, user_id: int, role: str, now: float) -> Added:
-    """A place for a user of the organisation; who has one keeps its role."""
-    async with database.transaction() as connection:
-        return await _join(connection, key, user_id, role, now)
-
-
-async def _join(connection: Connection, key: CampaignKey, user_id: int, role: str, now: float) -> Added:
-    if await connection.fetchval(_ADD_MEMBER, *key, user_id, role, now) is None and await connection.fetchval(
-        _IS_DEACTIVATED, *key, user_id
-    ):
-        return Added.DEACTIVATED
-    return Added.KNOWN
+async def join(connection: Connection, key: CampaignKey, user_id: int, role: str, now: float) -> Added:
+    """A place for a user of the organisation; who has one keeps its role: HAD_IT, or DEACTIVATED."""
+    if await connection.fetchval(_ADD_MEMBER, *key, user_id, role, now) is not None:
+        return Added.KNOWN
+    return Added.DEACTIVATED if await connection.fetchval(_IS_DEACTIVATED, *key, user_id) else Added.HAD_IT
 
 
 async def invite(
-    database: Database,
+    connection: Connection,
     key: CampaignKey,
     user: UserRow,
     role: str,
@@ -229,18 +225,15 @@ async def invite(
     It counts for who has no password and no place elsewhere: else one campaign's admin could choose the password of
     somebody who is already trusted in another. A later invitation takes the earlier one's place.
     """
-    async with database.transaction() as connection:
-        made = await _make(connection, key, user, now)
-        user_id, has_none = await connection.fetchrow(_USER_FOR_UPDATE, key.organisation_id, user.email)
-        if has_none and await connection.fetchval(_IS_ELSEWHERE, *key, user_id):
-            return Added.UNANSWERED, user_id, False
-        added = await _join(connection, key, user_id, role, now)
-        if added is Added.DEACTIVATED or not has_none:
-            return added, user_id, False
-        await connection.execute(
-            _INVITE, key.organisation_id, user_id, invitation.token_hash, invitation.ends_at
-        )
-        return Added.NEW if made else added, user_id, True
+    made = await _make(connection, key, user, now)
+    user_id, has_none = await connection.fetchrow(_USER_FOR_UPDATE, key.organisation_id, user.email)
+    if has_none and await connection.fetchval(_IS_ELSEWHERE, *key, user_id):
+        return Added.UNANSWERED, user_id, False
+    added = await join(connection, key, user_id, role, now)
+    if added is Added.DEACTIVATED or not has_none:
+        return added, user_id, False
+    await connection.execute(_INVITE, key.organisation_id, user_id, invitation.token_hash, invitation.ends_at)
+    return Added.NEW if made else added, user_id, True
 
 
 _ADMINS = """
@@ -250,7 +243,7 @@ ORDER BY user_id FOR UPDATE
 """
 _CHANGE = """
 UPDATE memberships
-SET role = coalesce($4, role),
+SET role = $4,
     deactivated_at = CASE WHEN $5 THEN NULL ELSE coalesce(deactivated_at, to_timestamp($6)) END
 WHERE organisation_id = $1 AND campaign_id = $2 AND user_id = $3
 """
@@ -261,26 +254,34 @@ WHERE organisation_id = $1 AND campaign_id = $2 AND user_id = $3 FOR UPDATE
 _END_ALL = "DELETE FROM sessions WHERE organisation_id = $1 AND user_id = $2"
 
 
-async def change_member(
-    database: Database, key: CampaignKey, user_id: int, role: str | None, active: bool | None, now: float
-) -> Changed:
-    """Another role, or the place taken away or given back; who loses a place is signed out everywhere.
+class Standing(msgspec.Struct, frozen=True):
+    """What a member is: for the audit log."""
 
-    Changes of one campaign's admins wait for each other, so that two can't take each other away.
+    user_id: int
+    role: str
+    active: bool
+
+
+async def change_member(
+    connection: Connection, key: CampaignKey, user_id: int, role: str | None, active: bool | None, now: float
+) -> tuple[Changed, Standing | None, Standing | None]:
+    """Another role, or the place taken away or given back; and what the member was before, and is now.
+
+    Who loses a place is signed out everywhere. Changes of one campaign's admins wait for each other, so that two can't
+    take each other away.
     """
-    async with database.transaction() as connection:
-        admins = {row[0] for row in await connection.fetch(_ADMINS, *key)}
-        standing = await connection.fetchrow(_STANDING, *key, user_id)
-        if standing is None:
-            return Changed.ABSENT
-        is_active = standing[1] if active is None else active
-        stays_admin = is_active and (role or standing[0]) == "admin"
-        if admins == {user_id} and not stays_admin:
-            return Changed.LAST_ADMIN
-        await connection.execute(_CHANGE, *key, user_id, role, is_active, now)
-        if standing[1] and not is_active:
-            await connection.execute(_END_ALL, key.organisation_id, user_id)
-        return Changed.DONE
+    admins = {row[0] for row in await connection.fetch(_ADMINS, *key)}
+    found = await connection.fetchrow(_STANDING, *key, user_id)
+    if found is None:
+        return Changed.ABSENT, None, None
+    before = Standing(user_id, *found)
+    after = Standing(user_id, role or before.role, before.active if active is None else active)
+    if admins == {user_id} and not (after.active and after.role == "admin"):
+        return Changed.LAST_ADMIN, before, before
+    await connection.execute(_CHANGE, *key, user_id, after.role, after.active, now)
+    if before.active and not after.active:
+        await connection.execute(_END_ALL, key.organisation_id, user_id)
+    return Changed.DONE, before, after
 
 
 # ---------------------------------------------------------------- passwords

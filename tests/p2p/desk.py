@@ -22,6 +22,7 @@ from gateway.store.join_codes import Invited
 
 NOW = 1_773_154_800.0
 CHEAP = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+WHO = "user:9"
 PASSWORD = "correct horse battery"
 OURS, NEXT_DOOR, THEIRS = CampaignKey(1, 1), CampaignKey(1, 2), CampaignKey(2, 3)
 
@@ -60,7 +61,7 @@ class Desk:
         return (await self.sign_in.find([token])).get(token)
 
     async def invited(self, key: CampaignKey = OURS) -> Invited:
-        code = await self.people.make_code(key)
+        code = await self.people.make_code(key, WHO)
         found = await self.people.invited_by(code.code)
         assert found is not None
         return found

@@ -8,9 +8,10 @@ from gateway.core.bank.permissions import Role
 from gateway.core.rules.errors import BadInput
 from gateway.p2p.people import Invitation, Newcomer
 from gateway.p2p.sign_in import Opened, Person
+from gateway.store import audit_log
 from gateway.store.database import Database
 from gateway.store.users import Added, Changed, MemberFilter, MemberRow
-from tests.p2p.desk import NEXT_DOOR, NOW, OURS, PASSWORD, THEIRS, Desk, a_desk, furnished
+from tests.p2p.desk import NEXT_DOOR, NOW, OURS, PASSWORD, THEIRS, WHO, Desk, a_desk, furnished
 
 EMAIL = "ann@example.org"
 EVERYBODY = MemberFilter()
@@ -33,18 +34,18 @@ async def person_of(desk: Desk, opened: Opened) -> Person:
 
 
 async def members(desk: Desk, wanted: MemberFilter = EVERYBODY) -> list[MemberRow]:
-    return await desk.people.members(OURS, wanted, after=0, limit=100)
+    return (await desk.people.members(OURS, wanted, None, 100)).rows
 
 
 async def admin(desk: Desk, email: str) -> int:
-    return (await desk.people.invite(OURS, Invitation(email=email, name="Boss", role="admin"))).user_id
+    return (await desk.people.invite(OURS, Invitation(email=email, name="Boss", role="admin"), WHO)).user_id
 
 
 # ---------------------------------------------------------------- codes
 
 
 async def test_a_code_and_its_link_lead_to_their_campaign(desk: Desk) -> None:
-    ours, theirs = await desk.people.make_code(OURS), await desk.people.make_code(THEIRS)
+    ours, theirs = await desk.people.make_code(OURS, WHO), await desk.people.make_code(THEIRS, WHO)
     assert await desk.people.code(OURS) == ours
     for word, key in [(ours.code, OURS), (ours.link, OURS), (theirs.code, THEIRS), (theirs.link, THEIRS)]:
         found = await desk.people.invited_by(word)
@@ -54,16 +55,16 @@ async def test_a_code_and_its_link_lead_to_their_campaign(desk: Desk) -> None:
 
 
 async def test_a_rotated_code_is_good_no_more(desk: Desk) -> None:
-    first = await desk.people.make_code(OURS)
-    second = await desk.people.make_code(OURS)
+    first = await desk.people.make_code(OURS, WHO)
+    second = await desk.people.make_code(OURS, WHO)
     assert [await desk.people.invited_by(word) for word in (first.code, first.link)] == [None, None]
     assert await desk.people.invited_by(second.code) is not None
-    await desk.people.end_code(OURS)
+    await desk.people.end_code(OURS, WHO)
     assert await desk.people.invited_by(second.link) is None
 
 
 async def test_a_code_ends_by_itself(desk: Desk) -> None:
-    code = await desk.people.make_code(OURS, 3600)
+    code = await desk.people.make_code(OURS, WHO, 3600)
     desk.watch.at = NOW + 3599
     assert await desk.people.invited_by(code.code) is not None
     desk.watch.at = NOW + 3600
@@ -74,14 +75,14 @@ async def test_a_code_ends_by_itself(desk: Desk) -> None:
 @pytest.mark.parametrize("valid_s", [0, -1, 91 * 86_400, float("nan")])
 async def test_a_code_is_for_some_time(desk: Desk, valid_s: float) -> None:
     with pytest.raises(BadInput, match="90 days"):
-        await desk.people.make_code(OURS, valid_s)
+        await desk.people.make_code(OURS, WHO, valid_s)
 
 
 async def test_a_code_that_another_campaign_has_is_drawn_again(desk: Desk) -> None:
-    first = await desk.people.make_code(OURS)
+    first = await desk.people.make_code(OURS, WHO)
     drawn = iter([int(first.code), 7])
     desk.people._random = lambda count: (next(drawn) if count == 8 else 99).to_bytes(count)
-    assert (await desk.people.make_code(NEXT_DOOR)).code == "000007"
+    assert (await desk.people.make_code(NEXT_DOOR, WHO)).code == "000007"
     assert await desk.people.code(OURS) == first
 
 
@@ -126,8 +127,8 @@ async def test_a_person_joins_several_campaigns_and_keeps_their_role(desk: Desk)
     person = await person_of(desk, await desk.newcomer())
     assert await desk.people.join(await desk.invited(NEXT_DOOR), person) is Added.KNOWN
     await admin(desk, "boss@example.org")
-    await desk.people.change(OURS, person.user_id, role="supervisor")
-    assert await desk.people.join(await desk.invited(), person) is Added.KNOWN
+    await desk.people.change(OURS, person.user_id, WHO, role="supervisor")
+    assert await desk.people.join(await desk.invited(), person) is Added.HAD_IT
     ours = await desk.people.member(OURS, person.user_id)
     assert ours is not None
     assert ours.role == "supervisor"
@@ -161,17 +162,17 @@ async def test_fifty_join_at_once(desk: Desk) -> None:
 async def test_who_loses_a_place_is_signed_out_and_does_not_come_back_by_a_code(desk: Desk) -> None:
     opened = await desk.newcomer()
     person = await person_of(desk, opened)
-    assert await desk.people.change(OURS, opened.user_id, active=False) is Changed.DONE
+    assert await desk.people.change(OURS, opened.user_id, WHO, active=False) is Changed.DONE
     assert await desk.person(opened) is None
     campaign = await desk.invited()
     assert await desk.people.sign_up(campaign, newcomer()) is Added.DEACTIVATED
     assert await desk.people.join(campaign, person) is Added.DEACTIVATED
-    again = await desk.people.invite(OURS, Invitation(email=EMAIL, name="Ann"))
+    again = await desk.people.invite(OURS, Invitation(email=EMAIL, name="Ann"), WHO)
     assert (again.added, again.token) == (Added.DEACTIVATED, None)
     back = await desk.sign_in.by_password(1, EMAIL, PASSWORD)
     assert back is not None
     assert (await person_of(desk, back)).roles == {}
-    await desk.people.change(OURS, opened.user_id, active=True)
+    await desk.people.change(OURS, opened.user_id, WHO, active=True)
     assert (await person_of(desk, back)).roles == {1: Role.VOLUNTEER}
 
 
@@ -179,9 +180,9 @@ async def test_when_a_place_was_taken_away_stays_as_it_was(desk: Desk) -> None:
     opened = await desk.newcomer()
     for later_s in (10, 20):
         desk.watch.at = NOW + later_s
-        await desk.people.change(OURS, opened.user_id, active=False)
+        await desk.people.change(OURS, opened.user_id, WHO, active=False)
     desk.watch.at = NOW + 30
-    await desk.people.change(OURS, opened.user_id, role="supervisor")
+    await desk.people.change(OURS, opened.user_id, WHO, role="supervisor")
     [row] = await members(desk)
     assert (row.role, row.deactivated_at) == ("supervisor", NOW + 10)
 
@@ -190,7 +191,7 @@ async def test_somebody_of_another_campaign_is_not_there(desk: Desk) -> None:
     theirs = await desk.newcomer(key=THEIRS)
     next_door = await desk.newcomer(key=NEXT_DOOR)
     for user_id in (theirs.user_id, next_door.user_id, 99):
-        assert await desk.people.change(OURS, user_id, role="admin") is Changed.ABSENT
+        assert await desk.people.change(OURS, user_id, WHO, role="admin") is Changed.ABSENT
         assert await desk.people.member(OURS, user_id) is None
     assert await desk.person(theirs) is not None
 
@@ -198,10 +199,10 @@ async def test_somebody_of_another_campaign_is_not_there(desk: Desk) -> None:
 @pytest.mark.parametrize("change", [{"role": "volunteer"}, {"active": False}])
 async def test_the_last_admin_stays(desk: Desk, change: dict[str, object]) -> None:
     boss = await admin(desk, "boss@example.org")
-    assert await desk.people.change(OURS, boss, **change) is Changed.LAST_ADMIN  # type: ignore[arg-type]
+    assert await desk.people.change(OURS, boss, WHO, **change) is Changed.LAST_ADMIN  # type: ignore[arg-type]
     second = await admin(desk, "second@example.org")
-    assert await desk.people.change(OURS, boss, **change) is Changed.DONE  # type: ignore[arg-type]
-    assert await desk.people.change(OURS, second, **change) is Changed.LAST_ADMIN  # type: ignore[arg-type]
+    assert await desk.people.change(OURS, boss, WHO, **change) is Changed.DONE  # type: ignore[arg-type]
+    assert await desk.people.change(OURS, second, WHO, **change) is Changed.LAST_ADMIN  # type: ignore[arg-type]
 
 
 async def test_two_admins_who_take_each_other_away_at_once_leave_one(desk: Desk, other: Database) -> None:
@@ -210,9 +211,10 @@ async def test_two_admins_who_take_each_other_away_at_once_leave_one(desk: Desk,
         one, two = await admin(desk, f"one{nth}@example.org"), await admin(desk, f"two{nth}@example.org")
         for row in await members(desk, MemberFilter(role="admin", active=True)):
             if row.user_id not in (one, two):
-                await desk.people.change(OURS, row.user_id, active=False)
+                await desk.people.change(OURS, row.user_id, WHO, active=False)
         changed = await asyncio.gather(
-            desk.people.change(OURS, two, active=False), elsewhere.people.change(OURS, one, role="volunteer")
+            desk.people.change(OURS, two, WHO, active=False),
+            elsewhere.people.change(OURS, one, WHO, role="volunteer"),
         )
         assert sorted(each.value for each in changed) == ["done", "last admin"]
         assert len(await members(desk, MemberFilter(role="admin", active=True))) == 1
@@ -222,9 +224,9 @@ async def test_two_admins_who_take_each_other_away_at_once_leave_one(desk: Desk,
 
 
 async def test_a_later_invitation_takes_the_place_of_an_earlier_one(desk: Desk) -> None:
-    first = await desk.people.invite(OURS, Invitation(email=EMAIL, name="Ann"))
-    second = await desk.people.invite(OURS, Invitation(email=EMAIL, name="Ann", role="admin"))
-    assert (first.added, second.added, first.user_id) == (Added.NEW, Added.KNOWN, second.user_id)
+    first = await desk.people.invite(OURS, Invitation(email=EMAIL, name="Ann"), WHO)
+    second = await desk.people.invite(OURS, Invitation(email=EMAIL, name="Ann", role="admin"), WHO)
+    assert (first.added, second.added, first.user_id) == (Added.NEW, Added.HAD_IT, second.user_id)
     assert first.token is not None
     assert second.token is not None
     assert await desk.sign_in.accept(first.token, PASSWORD) is None
@@ -236,10 +238,10 @@ async def test_a_later_invitation_takes_the_place_of_an_earlier_one(desk: Desk) 
 async def test_no_admin_chooses_the_password_of_somebody_known_elsewhere(desk: Desk) -> None:
     """Else next door's admin would get into our campaign as whoever they invite."""
     await desk.newcomer()
-    entered = await desk.people.invite(NEXT_DOOR, Invitation(email=EMAIL, name="Ann", role="admin"))
+    entered = await desk.people.invite(NEXT_DOOR, Invitation(email=EMAIL, name="Ann", role="admin"), WHO)
     assert (entered.added, entered.token) == (Added.KNOWN, None)
     await admin(desk, "boss@example.org")
-    waiting = await desk.people.invite(NEXT_DOOR, Invitation(email="boss@example.org", name="Boss"))
+    waiting = await desk.people.invite(NEXT_DOOR, Invitation(email="boss@example.org", name="Boss"), WHO)
     assert (waiting.added, waiting.token) == (Added.UNANSWERED, None)
     assert await desk.people.member(NEXT_DOOR, waiting.user_id) is None
 
@@ -250,12 +252,13 @@ async def test_no_admin_chooses_the_password_of_somebody_known_elsewhere(desk: D
 async def test_members_come_in_pages_and_by_filter(desk: Desk) -> None:
     ids = [(await desk.newcomer(f"v{nth}@example.org")).user_id for nth in range(5)]
     boss = await admin(desk, "boss@example.org")
-    await desk.people.change(OURS, ids[1], active=False)
+    await desk.people.change(OURS, ids[1], WHO, active=False)
     pages: list[list[int]] = []
-    after = 0
-    while page := await desk.people.members(OURS, EVERYBODY, after=after, limit=2):
-        pages.append([each.user_id for each in page])
-        after = page[-1].user_id
+    cursor = None
+    while cursor or not pages:
+        page = await desk.people.members(OURS, EVERYBODY, cursor, 2)
+        pages.append([each.user_id for each in page.rows])
+        cursor = page.next
     assert [len(page) for page in pages] == [2, 2, 2]
     assert [each for page in pages for each in page] == sorted([*ids, boss])
 
@@ -269,3 +272,39 @@ async def test_members_come_in_pages_and_by_filter(desk: Desk) -> None:
     assert await found(text="boss") == {boss}
     assert await found(text="%") == set()
     assert await found(text="li", role="volunteer", active=True) == set(ids) - {ids[1]}
+
+
+# ---------------------------------------------------------------- the audit log
+
+
+async def test_every_change_is_told_once_and_with_nothing_of_the_person(desk: Desk) -> None:
+    volunteer = (await desk.newcomer()).user_id
+    boss = await admin(desk, "boss@example.org")
+    await admin(desk, "boss@example.org")  # the place is theirs already
+    await desk.people.sign_up(await desk.invited(), newcomer())  # the same
+    await desk.people.change(OURS, volunteer, WHO, role="supervisor")
+    await desk.people.change(OURS, volunteer, WHO, role="supervisor")  # changes nothing
+    await desk.people.change(OURS, boss, WHO, active=False)  # is refused
+    await desk.people.change(OURS, volunteer, WHO, active=False)
+    for _ in range(2):
+        await desk.people.end_code(OURS, WHO)
+    lines = await audit_log.page(desk.database, OURS, None, 100)
+    told = [(each.who, each.act, each.before, each.after) for each in reversed(lines)]
+
+    def member(user_id: int, role: str, *, active: bool = True) -> str:
+        said = f'"role": "{role}", "active": {str(active).lower()}, "user_id": {user_id}'
+        return "{" + said + "}"
+
+    code = (WHO, "join code made", None, lines[-1].after)
+    changed = member(volunteer, "supervisor")
+    assert told[1:] == [
+        (f"user:{volunteer}", "joined", None, member(volunteer, "volunteer")),
+        (WHO, "member added", None, member(boss, "admin")),
+        code,
+        (WHO, "member changed", member(volunteer, "volunteer"), changed),
+        (WHO, "member changed", changed, member(volunteer, "supervisor", active=False)),
+        (WHO, "join code ended", None, None),
+    ]
+    assert told[0] == code
+    assert "example.org" not in str(lines)
+    assert all(each.at == NOW for each in lines)

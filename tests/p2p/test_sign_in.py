@@ -15,7 +15,7 @@ from gateway.p2p.sign_in import Opened, Person
 from gateway.p2p.tokens import INVITATION, SESSION, read
 from gateway.store.database import Database
 from gateway.store.group_commit import TooMuchWaits
-from tests.p2p.desk import CHEAP, NOW, OURS, PASSWORD, THEIRS, Desk, a_desk, furnished
+from tests.p2p.desk import CHEAP, NOW, OURS, PASSWORD, THEIRS, WHO, Desk, a_desk, furnished
 
 EMAIL = "ann@example.org"
 NEW_PASSWORD = "staple battery horse"
@@ -224,7 +224,7 @@ async def test_sign_ins_and_a_change_at_once_leave_no_session_of_the_old_passwor
 
 
 async def test_an_invitation_lets_one_choose_a_password_once(desk: Desk) -> None:
-    entered = await desk.people.invite(OURS, Invitation(email=EMAIL, name="Ann Li", role="admin"))
+    entered = await desk.people.invite(OURS, Invitation(email=EMAIL, name="Ann Li", role="admin"), WHO)
     assert entered.token is not None
     assert await desk.sign_in.by_password(1, EMAIL, "") is None
     opened = await desk.sign_in.accept(entered.token, PASSWORD)
@@ -235,7 +235,7 @@ async def test_an_invitation_lets_one_choose_a_password_once(desk: Desk) -> None
 
 
 async def test_an_invitation_holds_for_three_days_and_for_a_password_that_does(desk: Desk) -> None:
-    entered = await desk.people.invite(OURS, Invitation(email=EMAIL, name="Ann Li"))
+    entered = await desk.people.invite(OURS, Invitation(email=EMAIL, name="Ann Li"), WHO)
     assert entered.token is not None
     with pytest.raises(BadInput, match="fewer"):
         await desk.sign_in.accept(entered.token, "short")

@@ -8,7 +8,7 @@ import pytest
 from gateway.p2p.people import Invitation, Newcomer
 from gateway.p2p.sign_in_codes import CODE_S, MOST_TRIES
 from gateway.store.database import Database
-from tests.p2p.desk import NOW, OURS, PASSWORD, Desk, a_desk, furnished
+from tests.p2p.desk import NOW, OURS, PASSWORD, WHO, Desk, a_desk, furnished
 
 EMAIL = "ann@example.org"
 
@@ -43,7 +43,7 @@ async def test_a_code_is_mailed_and_opens_a_session_once(desk: Desk) -> None:
 
 
 async def test_who_has_no_password_signs_in_by_code(desk: Desk) -> None:
-    await desk.people.invite(OURS, Invitation(email=EMAIL, name="Ann", role="supervisor"))
+    await desk.people.invite(OURS, Invitation(email=EMAIL, name="Ann", role="supervisor"), WHO)
     opened = await desk.codes.by_code(1, EMAIL, await code_for(desk))
     assert opened is not None
     assert await desk.person(opened) is not None
