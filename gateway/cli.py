@@ -45,7 +45,7 @@ class Commands(click.Group):
         """One broken plug-in must not take the help of the others with it."""
         try:
             command = entry.load()
-        except ImportError as reason:
+        except (ImportError, AttributeError) as reason:  # the module, or the name in it, is not there
             return _unavailable(entry, str(reason))
         if isinstance(command, click.Command):
             return command

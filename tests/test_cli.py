@@ -59,15 +59,13 @@ TREE = {
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     entries = [EntryPoint(name, f"tests.test_cli:TREE[{name}]", cli.COMMANDS) for name in TREE]
+    load = EntryPoint.load
     monkeypatch.setattr(
-        EntryPoint, "load", lambda entry: TREE[entry.name] if entry.name in TREE else missing()
+        EntryPoint, "load", lambda entry: TREE[entry.name] if entry.name in TREE else load(entry)
     )
     entries.append(EntryPoint("absent", "no_such_module:command", cli.COMMANDS))
+    entries.append(EntryPoint("moved", "gateway.cli:no_such_command", cli.COMMANDS))
     monkeypatch.setattr(cli, "entry_points", lambda group: entries if group == cli.COMMANDS else [])
-
-
-def missing() -> None:
-    raise ModuleNotFoundError("No module named 'no_such_module'")
 
 
 @pytest.mark.parametrize(
@@ -82,6 +80,7 @@ def missing() -> None:
         (["conut"], 2, "No such command 'conut'"),
         (["--no-such-flag"], 2, "No such option"),
         (["absent"], 2, "no_such_module"),
+        (["moved"], 2, "has no attribute"),
         (["nothing"], 2, "it is not a command"),
     ],
 )

@@ -37,7 +37,6 @@ class Person(msgspec.Struct, frozen=True):
     organisation_id: int
     user_id: int
     session_id: int
-    ends_at: float
     roles: Mapping[int, Role]
 
     def actor(self, campaign_id: int) -> Actor | None:
@@ -186,4 +185,4 @@ class SignIn:
 
 def _person(row: SessionRow) -> Person:
     roles = {campaign_id: Role(role) for campaign_id, role in row.roles.items()}
-    return Person(row.organisation_id, row.user_id, row.session_id, row.ends_at, roles)
+    return Person(row.organisation_id, row.user_id, row.session_id, roles)

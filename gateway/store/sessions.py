@@ -24,7 +24,6 @@ class SessionRow(msgspec.Struct, frozen=True):
     session_id: int
     user_id: int
     seen_at: float
-    ends_at: float
     roles: dict[int, str]
 
 
@@ -82,7 +81,7 @@ async def begin(
 
 _FIND = """
 SELECT s.organisation_id, s.token_hash, s.session_id, s.user_id, extract(epoch FROM s.seen_at)::float8,
-       extract(epoch FROM s.ends_at)::float8, roles.campaign_ids, roles.roles
+       roles.campaign_ids, roles.roles
 FROM unnest($1::bigint[], $2::text[]) AS asked (organisation_id, token_hash)
 JOIN sessions s ON s.organisation_id = asked.organisation_id AND s.token_hash = asked.token_hash
 CROSS JOIN LATERAL (
@@ -108,9 +107,7 @@ async def find(database: Database, tokens: Sequence[Token], now: float, idle_s: 
     organisations, hashes = [each[0] for each in tokens], [each[1] for each in tokens]
     rows = await database.fetch(_FIND, organisations, hashes, now, now - idle_s)
     return [
-        SessionRow(
-            row[0], row[1], row[2], row[3], row[4], row[5], dict(zip(row[6] or (), row[7] or (), strict=True))
-        )
+        SessionRow(row[0], row[1], row[2], row[3], row[4], dict(zip(row[5] or (), row[6] or (), strict=True)))
         for row in rows
     ]
 

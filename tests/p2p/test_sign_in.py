@@ -137,7 +137,7 @@ async def test_a_session_ends_however_much_it_is_used(desk: Desk) -> None:
         assert await desk.person(opened) is not None
     desk.watch.at = NOW + SESSION_LONGEST_S
     assert await desk.person(opened) is None
-    assert await desk.sign_in.sessions(Person(1, opened.user_id, 0, 0.0, {})) == []
+    assert await desk.sign_in.sessions(Person(1, opened.user_id, 0, {})) == []
 
 
 async def test_a_use_is_noted_once_a_minute(desk: Desk) -> None:

@@ -4,7 +4,6 @@ import re
 import unicodedata
 from typing import Final, Literal
 
-from gateway.core.bank.permissions import Role
 from gateway.core.rules.errors import BadInput
 
 Language = Literal["en", "es"]
@@ -30,11 +29,6 @@ LONGEST_EMAIL: Final = 254  # RFC 5321, 4.5.3.1.3, less the angle brackets
 _EMAIL: Final = re.compile(r"[^@\s\x00-\x1f\x7f<>(),;:\\\"]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)+")
 _ZIP: Final = re.compile(r"[0-9]{5}", re.ASCII)
 _CODE: Final = re.compile(rf"[0-9]{{{CODE_DIGITS}}}", re.ASCII)
-
-
-def role_of(name: PersonRole) -> Role:
-    """A person's role by its name."""
-    return Role(name)
 
 
 def clean_email(text: str) -> str:
