@@ -9,6 +9,8 @@ import msgspec
 from gateway.core.rules.errors import BadInput
 
 Place = TypeVar("Place")
+Instant = Annotated[float, msgspec.Meta(ge=0, le=2.0**40)]
+"""Unix seconds that the store can keep."""
 
 
 class IdPlace(msgspec.Struct, frozen=True, array_like=True):

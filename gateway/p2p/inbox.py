@@ -6,7 +6,7 @@ it were not there.
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -17,7 +17,7 @@ from gateway.core.rules.errors import BadInput, TextbankError
 from gateway.core.rules.idempotency import Key
 from gateway.core.rules.safeguards import Kind, Request
 from gateway.p2p.bank import Prepared, TextBank
-from gateway.p2p.cursors import bad_cursor, cursor_of, place_of
+from gateway.p2p.cursors import Instant, bad_cursor, cursor_of, place_of
 from gateway.pipeline.admission import Admission, ConversationChanged, Outcome
 from gateway.pipeline.campaigns import Campaign, Campaigns
 from gateway.store import conversations, inbox, threads, users
@@ -75,18 +75,21 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     sender_id: int | None = None
 
 
+_Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
 class _ListPlace(msgspec.Struct, frozen=True, array_like=True):
     filter: Filter
     order: Order
-    at: float
-    id: int
+    at: Instant
+    id: _Id
 
 
 class _TextPlace(msgspec.Struct, frozen=True, array_like=True):
-    contact_id: int
-    at: float
+    contact_id: _Id
+    at: Instant
     is_ours: bool
-    text_id: int
+    text_id: _Id
 
 
 class Inbox:

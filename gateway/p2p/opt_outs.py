@@ -1,5 +1,7 @@
 """Who has opted out: a phone looked up, the list, and its counts (C5, C11)."""
 
+from typing import Annotated
+
 import msgspec
 
 from gateway.core.bank.permissions import Act, Actor
@@ -11,7 +13,13 @@ from gateway.store import opt_outs
 from gateway.store.database import Database
 from gateway.store.opt_outs import OptOut
 
+_Phone = Annotated[str, msgspec.Meta(pattern=r"^\+[0-9]{1,20}$")]
+
 __all__ = ["OptOut", "OptOutCounts", "OptOutPage", "OptOuts"]
+
+
+class _PhonePlace(msgspec.Struct, frozen=True, array_like=True):
+    phone: _Phone
 
 
 class OptOutPage(msgspec.Struct, frozen=True):
@@ -52,12 +60,12 @@ class OptOuts:
     async def page(self, campaign_id: int, source: str | None, after: str | None, limit: int) -> OptOutPage:
         """The list, of one source or (None) of all. Raises BadInput for a cursor of another list."""
         campaign = self._campaigns[campaign_id]
-        begin = "" if after is None else place_of(after, str)
+        begin = "" if after is None else place_of(after, _PhonePlace).phone
         rows = await opt_outs.page(
             self._database, campaign.key, campaign.opt_out_scope, source, begin, limit + 1
         )
         shown = rows[:limit]
-        return OptOutPage(shown, cursor_of(shown[-1].phone) if len(rows) > limit else None)
+        return OptOutPage(shown, cursor_of(_PhonePlace(shown[-1].phone)) if len(rows) > limit else None)
 
     async def counts(self, campaign_id: int) -> OptOutCounts:
         """How many are in force."""

@@ -8,6 +8,7 @@ import pytest
 from gateway.core.bank.permissions import Role
 from gateway.core.rules.campaign import CampaignSettings
 from gateway.p2p.bank import Scripts
+from gateway.p2p.cursors import cursor_of
 from tests.http.house import CAMPAIGN, OTHER_CAMPAIGN, Answer, House, phone
 
 INBOX = f"/v1/campaigns/{CAMPAIGN}/conversations"
@@ -115,6 +116,26 @@ async def test_a_cursor_of_another_list_is_refused(house: House) -> None:
     for word in ("x", "AAAA", "%F0%9F%98%80", cursor + "x"):
         assert (await house.call("GET", f"{INBOX}?cursor={word}")).status == 422
     assert (await house.call("GET", f"{INBOX}/1?cursor={cursor}")).status == 422
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        (INBOX, ("all", "newest", 1e300, 1)),
+        (INBOX, ("all", "newest", float("nan"), 1)),
+        (INBOX, ("all", "newest", float("-inf"), 1)),
+        (INBOX, ("all", "newest", 1.0, 2**63)),
+        (INBOX, ("all", "newest", 1.0, -1)),
+        (f"{INBOX}/1", (1, 1e300, True, 1)),
+        (f"{INBOX}/1", (1, 1.0, True, 2**64 - 1)),
+        (f"/v1/campaigns/{CAMPAIGN}/opt-outs", ("+1\x00",)),
+        (f"/v1/campaigns/{CAMPAIGN}/opt-outs", (7,)),
+    ],
+)
+async def test_a_cursor_that_somebody_made_up_is_refused(house: House, path: str, place: tuple) -> None:
+    await talk(house, 1)
+    answer = await house.call("GET", f"{path}?cursor={cursor_of(place)}")
+    assert (answer.status, answer.body["detail"].partition(":")[0]) == (422, "cursor")
 
 
 @pytest.mark.parametrize(
