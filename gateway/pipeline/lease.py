@@ -22,6 +22,7 @@ WIRE_MARGIN_S = 0.1  # from the moment a call begins until the provider has read
 _GRACE_S = 3.0
 _AMPLE_S = 0.02  # a look begins at least so long before the slot that it is for
 _LEAD_SHARE = 0.8  # and at most this share of its validity before
+_WIDE_S = 0.00005  # a segment's time on a meter that all calls of a worker together never fill: nothing is late there
 _LATE_S = 0.05  # a slot may be used so late, and never by more than half a segment of the campaign's
 
 
@@ -66,8 +67,8 @@ class Held(msgspec.Struct, gc=False):
 
     def is_late(self, now: float) -> bool:
         """Whether its slot has passed, by more than a meter forgives: half a segment's time."""
-        late_s = now - self.slot_at
-        return late_s > 0 and late_s > min(_LATE_S, self.pacer.duration_s(1) / 2)
+        late_s, segment_s = now - self.slot_at, self.pacer.duration_s(1)
+        return late_s > 0 and segment_s > _WIDE_S and late_s > min(_LATE_S, segment_s / 2)
 
     def take_new_slot(self, now: float) -> None:
         """The next free one; an infinite one when the day's cap is used up."""

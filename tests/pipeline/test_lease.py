@@ -11,7 +11,7 @@ from gateway.app import Gateway
 from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.rules.registration import Registration
 from gateway.core.rules.safeguards import Kind
-from gateway.pipeline.lease import LOOK_VALID_S, lease_s
+from gateway.pipeline.lease import LOOK_VALID_S, Held, lease_s
 from gateway.providers.base import Found, InboundText
 from gateway.store.troubles import DatabaseBusy
 from tests.pipeline.scripted_provider import Hangs, Lost
@@ -19,6 +19,14 @@ from tests.pipeline.world import ON_THE_WIRE_S, SETTINGS, SETTLED_S, World, numb
 
 TEN_PER_S = CampaignSettings(registration=Registration(total_per_s=10))
 ONE_PER_S = CampaignSettings(registration=Registration(total_per_s=1))
+WIDE = CampaignSettings(
+    registration=Registration(
+        total_per_s=1e5,
+        number_per_s=1e5,
+        small_carrier_number_per_s=1e5,
+        carrier_per_s=dict.fromkeys(("att", "tmobile", "verizon", "uscellular"), 1e5),
+    )
+)
 CALLS = 5
 SLOW_S = 4.0
 LONG_AGO = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -126,6 +134,29 @@ def test_a_reply_waits_for_one_call_at_most(play, concurrency: int):
         assert await world.state(reply.message_id) == "sent"
 
     play(story, people=30, settings=calls_at_once(concurrency), campaign=TEN_PER_S)
+
+
+def test_who_waits_for_a_call_on_a_meter_that_nothing_fills_keeps_the_slot(play, monkeypatch):
+    """There every moment is late by more than half a segment's time: with each call that ended, all that waited were
+    given new slots, and the calls stood idle meanwhile."""
+    new_slots: list[float] = []
+    take_new_slot = Held.take_new_slot
+
+    def counted(held: Held, now: float) -> None:
+        new_slots.append(now)
+        take_new_slot(held, now)
+
+    monkeypatch.setattr(Held, "take_new_slot", counted)
+
+    async def story(world: World) -> None:
+        world.provider.takes_s = 0.2
+        await world.wait(1)
+        await world.send_all(range(1, 41))
+        await world.wait(10)
+        assert len(world.handed) == 40
+        assert new_slots == []
+
+    play(story, people=40, settings=calls_at_once(CALLS), campaign=WIDE)
 
 
 @pytest.mark.parametrize("takes_s", [0.2, SLOW_S, 14.0])
