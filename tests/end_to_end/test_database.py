@@ -112,7 +112,10 @@ async def test_a_gateway_with_a_database_of_its_own(reachable: Path) -> None:
     own = f"database.data_dir={folder}"
     with EmbeddedServer(folder) as server:
         status, key, error = await processes.run("keys", "create", "a", "--role", "admin", "--set", own)
-        assert (status, error) == (0, f"database: a PostgreSQL of our own in {folder} (flag database.data_dir)\n")
+        assert (status, error) == (
+            0,
+            f"database: a PostgreSQL of our own in {folder} (flag database.data_dir)\n",
+        )
         async with open_town(server.dsn(), gateway=False) as town:
             town.key = key.strip()
             town.dsn, town.options = "", (own,)
