@@ -14,6 +14,7 @@ from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.operations import Operation
 from gateway.http.parts import Parts
 from gateway.http.reading import campaign_of
+from gateway.http.records import Cursor
 from gateway.p2p.audit import Changed
 
 
@@ -21,9 +22,7 @@ class WhichChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A page of the log."""
 
     limit: Annotated[int, Meta(ge=1, le=200, description="At most so many lines.")] = 50
-    cursor: Annotated[
-        Annotated[str, Meta(max_length=200)] | None, Meta(description="The `next` of an earlier page.")
-    ] = None
+    cursor: Cursor = None
 
 
 class AuditLine(Struct, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """Reading JSON within bounds and writing answers."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
@@ -8,6 +9,7 @@ from aiohttp import web
 
 from gateway.http.intake import Intake
 from gateway.http.problems import Refusal
+from gateway.http.records import LARGEST_ID
 
 Kind = TypeVar("Kind")
 
@@ -84,6 +86,9 @@ def private_answer(record: Any, status: HTTPStatus = HTTPStatus.OK) -> web.Respo
     return json_answer(record, status, **{"Cache-Control": "no-store"})
 
 
-def path_id(request: web.Request, name: str) -> int:
-    """An id in the path; the route lets only digits in."""
-    return int(request.match_info[name])
+def path_id(request: web.Request, name: str, absent: Callable[[int], Refusal]) -> int:
+    """An id in the path; the route lets only digits in. Raises `absent` of it when no id is as large."""
+    given = int(request.match_info[name])
+    if given > LARGEST_ID:
+        raise absent(given)
+    return given

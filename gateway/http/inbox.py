@@ -17,14 +17,12 @@ from gateway.http.operations import Operation
 from gateway.http.parts import Parts
 from gateway.http.problems import Refusal
 from gateway.http.reading import campaign_of
-from gateway.http.records import Id
+from gateway.http.records import Cursor, CursorWord, Id
 from gateway.p2p.bank import Prepared
 from gateway.p2p.inbox import MOST_ROWS, Conversation, NoConversation, Row, Text, Thread, Which
 
 PATH: Final = "/v1/campaigns/{campaign_id}/conversations"
 Limit = Annotated[int, Meta(ge=1, le=MOST_ROWS, description=f"How many, {MOST_ROWS} at most.")]
-CursorWord = Annotated[str, Meta(max_length=200)]
-Cursor = Annotated[CursorWord | None, Meta(description="The `next` of the page before.")]
 _Volunteer = Annotated[Id | None, Meta(description="Those that this volunteer has; without it everybody's.")]
 _Action = Annotated[Id | None, Meta(description="Those last texted in this action.")]
 
@@ -251,10 +249,7 @@ class InboxDesk:
 
 def contact_of(request: web.Request) -> int:
     """The contact in the path; raises Refusal 404 for an id that can't be one."""
-    contact_id = path_id(request, "contact_id")
-    if contact_id >= 2**63:
-        raise not_found(NoConversation(contact_id))
-    return contact_id
+    return path_id(request, "contact_id", lambda given: not_found(NoConversation(given)))
 
 
 def not_found(error: NoConversation) -> Refusal:

@@ -12,7 +12,7 @@ from gateway.http.access import COOKIE, key_role_for
 from gateway.http.bodies import JSON
 from gateway.http.operations import Operation
 from gateway.http.problems import Problem, title_of
-from gateway.http.records import MOST_ROWS
+from gateway.http.records import LARGEST_ID, MOST_ROWS
 
 _PROBLEM: Final = "application/problem+json"
 _REF: Final = "#/components/schemas/{name}"
@@ -94,7 +94,7 @@ def _callers(operation: Operation) -> Json:
 
 def _parameters(operation: Operation) -> Iterator[Json]:
     for name in operation.ids:
-        schema = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
+        schema = {"type": "integer", "minimum": 1, "maximum": LARGEST_ID}
         yield {"name": name, "in": "path", "required": True, "schema": schema}
     for name, meaning in operation.query.items():
         yield {"name": name, "in": "query", "description": meaning, "schema": {"type": "boolean"}}

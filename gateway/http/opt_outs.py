@@ -10,11 +10,12 @@ from msgspec import Meta, Struct
 from gateway.core.bank.permissions import Act
 from gateway.http.access import Grant, no_campaign
 from gateway.http.bodies import asked, decoded, json_answer, json_body
-from gateway.http.inbox import Cursor, Limit
+from gateway.http.inbox import Limit
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.operations import Operation
 from gateway.http.parts import Parts
 from gateway.http.reading import campaign_of
+from gateway.http.records import Cursor
 from gateway.p2p.opt_outs import OptOut, OptOutCounts
 from gateway.pipeline.campaigns import Campaign
 

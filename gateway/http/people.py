@@ -17,7 +17,7 @@ from gateway.http.operations import Operation
 from gateway.http.parts import Parts
 from gateway.http.problems import Refusal
 from gateway.http.reading import campaign_of
-from gateway.http.records import Name
+from gateway.http.records import Cursor, Name
 from gateway.http.sessions import Carrier, Email, Guesses, Password, SignedIn, signed_in
 from gateway.p2p.people import (
     Added,
@@ -31,7 +31,6 @@ from gateway.p2p.people import (
 )
 from gateway.p2p.sign_in import Opened
 
-_LARGEST: Final = 2**63 - 1
 MOST_MEMBERS: Final = 200
 Zip = Annotated[str, Meta(max_length=20)]
 Code = Annotated[str, Meta(min_length=6, max_length=64)]
@@ -113,9 +112,7 @@ class MemberList(Struct, frozen=True, kw_only=True):
 class MemberQuery(Struct, frozen=True, kw_only=True):
     """Which members, and which page of them."""
 
-    cursor: Annotated[
-        Annotated[str, Meta(max_length=200)] | None, Meta(description="The `next` of an earlier page.")
-    ] = None
+    cursor: Cursor = None
     limit: Annotated[int, Meta(ge=1, le=MOST_MEMBERS, description="At most so many.")] = 50
     role: Annotated[PersonRole | None, Meta(description="Those of this role.")] = None
     active: Annotated[bool | None, Meta(description="Those with, or without, an active place.")] = None
@@ -320,15 +317,13 @@ class PeopleDesk:
     async def change(self, request: web.Request, grant: Grant) -> web.Response:
         campaign = await campaign_of(self._known, request, grant)
         wanted = decoded(_change, await json_body(request))
-        user_id = path_id(request, "user_id")
-        changed = Changed.ABSENT
-        if user_id <= _LARGEST:
-            changed = await self._people.change(
-                campaign.key, user_id, grant.actor.name, role=wanted.role, active=wanted.active
-            )
+        user_id = path_id(request, "user_id", _no_member)
+        changed = await self._people.change(
+            campaign.key, user_id, grant.actor.name, role=wanted.role, active=wanted.active
+        )
         row = None if changed is Changed.ABSENT else await self._people.member(campaign.key, user_id)
         if row is None:
-            raise Refusal(HTTPStatus.NOT_FOUND, f"the campaign has no member {user_id}")
+            raise _no_member(user_id)
         if changed is Changed.LAST_ADMIN:
             raise Refusal(HTTPStatus.CONFLICT, "they are the campaign's last admin: make another one first")
         self._keys.forget(campaign.organisation_id, user_id)
@@ -366,3 +361,7 @@ def _page(page: MemberPage) -> web.Response:
 def _view(row: MemberRow) -> Member:
     """What is stored is read as strictly as what comes in: no other role or language gets out."""
     return msgspec.convert(row, Member, from_attributes=True)
+
+
+def _no_member(user_id: int) -> Refusal:
+    return Refusal(HTTPStatus.NOT_FOUND, f"the campaign has no member {user_id}")

@@ -8,7 +8,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from gateway.core.bank.permissions import Act
-from gateway.http.access import Grant
+from gateway.http.access import Grant, no_campaign
 from gateway.http.bodies import json_answer, path_id
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.operations import Operation
@@ -88,7 +88,7 @@ class Reading:
 
     async def message(self, request: web.Request, grant: Grant) -> web.Response:
         campaign = await campaign_of(self._known_campaigns, request, grant)
-        message_id = path_id(request, "message_id")
+        message_id = _message_id(request, campaign)
         found = await self._parts.messages.find(campaign, message_id)
         if found is None:
             raise _no_message(campaign.campaign_id, message_id)
@@ -96,7 +96,7 @@ class Reading:
 
     async def story(self, request: web.Request, grant: Grant) -> web.Response:
         campaign = await campaign_of(self._known_campaigns, request, grant)
-        message_id = path_id(request, "message_id")
+        message_id = _message_id(request, campaign)
         found = await self._parts.messages.story(campaign, message_id)
         if found is None:
             raise _no_message(campaign.campaign_id, message_id)
@@ -127,9 +127,13 @@ class Reading:
 
 async def campaign_of(known: KnownCampaigns, request: web.Request, grant: Grant) -> Campaign:
     """The campaign in the path; raises Refusal 404."""
-    campaign_id = path_id(request, "campaign_id")
+    campaign_id = path_id(request, "campaign_id", no_campaign)
     grant.require(campaign_id)
     return await known.find(campaign_id)
+
+
+def _message_id(request: web.Request, campaign: Campaign) -> int:
+    return path_id(request, "message_id", lambda given: _no_message(campaign.campaign_id, given))
 
 
 def _no_message(campaign_id: int, message_id: int) -> Refusal:

@@ -1,6 +1,6 @@
 """Records of the API that more than one resource uses, and the bounds they share; the others stand in their resource's file."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
@@ -9,7 +9,11 @@ LONGEST_BODY = 1_600  # characters; Twilio's most
 LONGEST_KEY = 255
 MOST_MEDIA = 10  # Twilio's most
 
-Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+LARGEST_ID: Final = 2**63 - 1
+"""PostgreSQL's `bigint`: nothing has a larger one."""
+Id = Annotated[int, Meta(ge=1, le=LARGEST_ID)]
+CursorWord = Annotated[str, Meta(max_length=200)]
+Cursor = Annotated[CursorWord | None, Meta(description="The `next` of the page before.")]
 Key = Annotated[str, Meta(min_length=1, max_length=LONGEST_KEY)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 MediaUrl = Annotated[str, Meta(pattern=r"^https?://[^\s/]+\S*$", max_length=2000)]

@@ -277,8 +277,13 @@ async def _outcomes(waiting: Sequence[Entered]) -> list[Result]:
         for each in waiting:
             if isinstance(each, asyncio.Future):
                 each.cancel()
-        detail = "the database is away, the outcome is open: repeat with the same Idempotency-Key"
-        raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, detail, Retry_After=RETRY_AFTER_S) from error
+        raise outcome_is_open() from error
+
+
+def outcome_is_open() -> Refusal:
+    """What was asked is not written within our patience, and may be written yet."""
+    detail = "the database is away, the outcome is open: repeat with the same Idempotency-Key"
+    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, detail, Retry_After=RETRY_AFTER_S)
 
 
 async def _outcome(entered: "asyncio.Future[Outcome]") -> Result:

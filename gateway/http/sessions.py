@@ -313,9 +313,9 @@ class SessionDesk:
 
     async def end(self, request: web.Request) -> web.Response:
         person = await self._keys.signed_in(request)
-        session_id = path_id(request, "session_id")
-        if session_id > 2**63 - 1 or not await self._sign_in.end(person, session_id):
-            raise Refusal(HTTPStatus.NOT_FOUND, f"you have no session {session_id}")
+        session_id = path_id(request, "session_id", _no_session)
+        if not await self._sign_in.end(person, session_id):
+            raise _no_session(session_id)
         self._keys.forget(person.organisation_id, person.user_id)
         return signed_out() if session_id == person.session_id else web.Response(status=HTTPStatus.NO_CONTENT)
 
@@ -371,3 +371,7 @@ def signed_out() -> web.Response:
     response = web.Response(status=HTTPStatus.NO_CONTENT)
     response.del_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="Lax")
     return response
+
+
+def _no_session(session_id: int) -> Refusal:
+    return Refusal(HTTPStatus.NOT_FOUND, f"you have no session {session_id}")

@@ -25,10 +25,10 @@ from gateway.http.inbox import (
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.operations import Operation
 from gateway.http.parts import Parts
-from gateway.http.problems import RETRY_AFTER_S, Problem, Refusal, problem_answer, title_of
+from gateway.http.problems import Problem, problem_answer, title_of
 from gateway.http.reading import campaign_of
 from gateway.http.records import LONGEST_BODY, Id, Result
-from gateway.http.sending import KEY_HEADER, PATIENCE_S, header_key, require_open, result_of
+from gateway.http.sending import KEY_HEADER, PATIENCE_S, header_key, outcome_is_open, require_open, result_of
 from gateway.p2p.inbox import Answer, Conversation, Inbox, NoConversation
 from gateway.pipeline.admission import ConversationChanged, Outcome
 
@@ -269,5 +269,4 @@ async def _within_patience(entered: "asyncio.Future[Outcome]") -> Outcome:
         async with asyncio.timeout(PATIENCE_S):
             return await entered
     except TimeoutError as error:
-        detail = "the database is away, the outcome is open: repeat with the same Idempotency-Key"
-        raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, detail, Retry_After=RETRY_AFTER_S) from error
+        raise outcome_is_open() from error

@@ -7,8 +7,6 @@ from gateway.pipeline.campaigns import Campaign
 from gateway.store import stories
 from gateway.store.database import Database
 
-_LARGEST_ID = 2**63 - 1
-
 
 class Messages:
     """A campaign's messages. `now` tells Unix seconds; `held_because` why this worker sends nothing at all, or ""."""
@@ -22,15 +20,11 @@ class Messages:
 
     async def find(self, campaign: Campaign, message_id: int) -> Message | None:
         """The message as it stands; None when the campaign has no such message."""
-        if message_id > _LARGEST_ID:
-            return None
         found = await stories.message(self._database, campaign.key, message_id)
         return None if found is None else message_view(found, campaign.limits)
 
     async def story(self, campaign: Campaign, message_id: int) -> Story | None:
         """Its whole life, up to now; None when the campaign has no such message."""
-        if message_id > _LARGEST_ID:
-            return None
         found = await stories.facts(self._database, campaign.key, campaign.opt_out_scope, message_id)
         if found is None:
             return None
