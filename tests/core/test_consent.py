@@ -72,6 +72,7 @@ def test_table_covers_every_intent_and_english_keyword() -> None:
     ],
 )
 def test_every_keyword_of_c6_opts_out(word: str) -> None:
+    """F120, F128."""
     assert read(word).intent is Intent.STOP
 
 

@@ -30,6 +30,7 @@ DAY_S = 86_400.0
 
 
 def test_every_platform_code_is_there_and_no_other() -> None:
+    """F067: four digits are ours, five the provider's."""
     assert {code for code in CATALOGUE if 1000 <= code <= 9999} == PLATFORM_CODES
 
 
@@ -43,6 +44,7 @@ def test_a_safeguard_is_free_and_counts_as_a_safeguard(code: int) -> None:
 
 @pytest.mark.parametrize("entry", CATALOGUE.values(), ids=lambda entry: str(entry.code))
 def test_every_entry_can_be_read_by_a_volunteer(entry: errors.Consequence) -> None:
+    """F068."""
     assert entry.title
     for text in (entry.volunteer_reads, entry.what_to_do):
         assert text.endswith("."), entry
@@ -92,6 +94,7 @@ def test_every_entry_can_be_read_by_a_volunteer(entry: errors.Consequence) -> No
     ],
 )
 def test_what_follows(code: int, kind: Kind, retry: Retry, scope: Scope, billing: Billing) -> None:
+    """F069, F070: for 30003 and 30004 among others."""
     entry = consequence(code)
     assert (entry.kind, entry.retry, entry.scope, entry.billing) == (kind, retry, scope, billing)
 
@@ -154,6 +157,7 @@ def test_codes_that_do_not_blame_the_number(code: int) -> None:
     ],
 )
 def test_an_unknown_code_is_permanent_and_an_alert(code: int, retry: Retry, box: Box, title: str) -> None:
+    """F066."""
     entry = consequence(code)
     assert (entry.code, entry.retry, entry.box, entry.title) == (code, retry, box, title)
     assert entry.alert
@@ -225,7 +229,7 @@ def test_metrics_have_at_most_twelve_classes_with_none_for_success() -> None:
     ],
 )
 def test_what_is_billed(code: int | None, status: str, expected: Billing) -> None:
-    """C17, and the provider's list of codes without the fee."""
+    """C17, and the provider's list of codes without the fee. F010, F011: what reached the provider is billed, what a safeguard stopped is not (C17)."""
     assert billed(code, status) is expected
 
 

@@ -119,6 +119,7 @@ def stands_open(now: float, hours: CampaignHours, group: str, kind: str) -> bool
     ],
 )
 def test_tricky_instants(person, kind, local, zone, is_open):
+    """F031: the recipient's own zone decides. F032: first texts and replies alike."""
     area_code, address = person
     answer = verdict(at(local, zone), WIDE_IN[zone], key(area_code, **address), kind)
     assert isinstance(answer, Open) is is_open
@@ -131,12 +132,14 @@ WIDE_IN = {
 
 
 def test_default_campaign_hours_are_nine_to_five_in_new_york_all_year():
+    """F028, F029 (C1)."""
     for day in ("2026-01-15", "2026-07-15"):
         assert isinstance(verdict(at(f"{day}T08:59:59"), CampaignHours(), key("215")), Shut)
         assert verdict(at(f"{day}T09:00"), CampaignHours(), key("215")) == Open(at(f"{day}T17:00"))
 
 
 def test_campaign_hours_come_first_and_opening_is_when_both_are_open():
+    """F030: the campaign's window, and the recipient's."""
     answer = verdict(at("2026-06-08T08:00"), CampaignHours(), key("213"))
     assert answer == Shut(Why.CAMPAIGN_HOURS, at("2026-06-08T12:00"), NEW_YORK)
     answer = verdict(at("2026-06-08T09:00"), CampaignHours(), key("213"))
@@ -166,6 +169,7 @@ def test_hours_that_never_meet():
 
 
 def test_what_the_volunteer_reads():
+    """F033, F053."""
     now = at("2026-06-08T21:05")
     answer = verdict(now, WIDE, key("215"))
     assert isinstance(answer, Shut)

@@ -85,6 +85,7 @@ class Shop:
 def test_one_number_serves_sixty_contacts_at_one_a_second(
     preferred: tuple[str, ...], carrier: str | None
 ) -> None:
+    """F015: a number is bought when the first text asks for one."""
     pool = pool_of(preferred_area_codes=preferred)
     shop = Shop(pool)
     for second in range(60):
@@ -115,12 +116,14 @@ def test_a_purchase_under_way_is_waited_for_and_not_repeated() -> None:
     ],
 )
 def test_the_nearest_preferred_area_code_is_asked_first(area_code: str, asked: tuple[str, ...]) -> None:
+    """F017, F018."""
     found = choose(pool_of(preferred_area_codes=("412", "215", "717")), area_code=area_code)
     assert isinstance(found, Wait)
     assert found.buy == BuyOne(asked, BuyReason.FIRST_NUMBER)
 
 
 def test_an_area_code_out_of_stock_is_left_alone_for_an_hour() -> None:
+    """F019: no area code is promised."""
     pool = pool_of(preferred_area_codes=("215",))
     buy = choose(pool).buy
     pool.purchase_started(buy)
@@ -130,6 +133,7 @@ def test_an_area_code_out_of_stock_is_left_alone_for_an_hour() -> None:
 
 
 def test_no_number_anywhere_is_1203_until_asked_again() -> None:
+    """F054."""
     pool = pool_of()
     buy = choose(pool).buy
     pool.purchase_started(buy)
@@ -139,6 +143,7 @@ def test_no_number_anywhere_is_1203_until_asked_again() -> None:
 
 
 def test_a_new_number_takes_over_once_all_have_had_their_share() -> None:
+    """F016 (C7)."""
     pool = pool_of(rotate_after=10)
     shop = Shop(pool)
     senders = [shop.send(NOON + i).number.number_id for i in range(35)]
@@ -333,6 +338,7 @@ def test_the_conversations_of_a_retired_number_move_together_and_for_good() -> N
 def test_a_contact_changes_number_once_per_retirement_and_never_otherwise(
     events: list[tuple[str, int]],
 ) -> None:
+    """F022."""
     pool = pool_of(rotate_after=3, max_numbers=4, retire_after_quarantines=1000)
     shop = Shop(pool)
     numbers_of: dict[int, int] = {}
@@ -371,6 +377,7 @@ def test_a_contact_changes_number_once_per_retirement_and_never_otherwise(
 
 
 def test_only_errors_that_blame_the_number_count() -> None:
+    """F023."""
     pool = pool_of(number(1), number(2))
     for _ in range(100):
         pool.number_error(NOON, 1, code_blames_number=False)

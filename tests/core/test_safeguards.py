@@ -109,6 +109,7 @@ CASES: list[tuple[Kind, dict[str, Any], Any]] = [
 
 @pytest.mark.parametrize(("kind", "changes", "expected"), CASES, ids=str)
 def test_rule(kind: Kind, changes: dict[str, Any], expected: Any) -> None:
+    """F037, F038, F040, F055, F056, F058: one row a rule."""
     assert outcome(kind, changes) == expected
 
 
@@ -192,7 +193,7 @@ def test_a_campaigns_own_durations_are_used() -> None:
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if INITIAL in rule.applies_to], ids=lambda r: r.name)
 def test_an_admins_phone_skips_the_lock_and_nothing_else(rule: safeguards.Rule) -> None:
-    """C12."""
+    """C12. F039 (C12)."""
     answer = outcome(INITIAL, {**BREAKERS[rule.name], "is_admin_phone": True})
     code = answer[0] if isinstance(answer, tuple) else answer
     assert code == (None if rule.name == "outbound_lock" else rule.code)

@@ -79,12 +79,14 @@ THROUGH_LIQUID = "{% if true %}%s{% endif %}"
 
 @pytest.mark.parametrize(("source", "expected"), VARIABLES)
 def test_variables(source: str, expected: str) -> None:
+    """F089, F095, F097, F101, F105."""
     assert render(source) == expected
     assert render(THROUGH_LIQUID.replace("%s", source)) == expected
 
 
 @pytest.mark.parametrize("wrapping", ["%s", THROUGH_LIQUID])
 def test_fallbacks_and_defaults_stand_in_for_what_is_missing(wrapping: str) -> None:
+    """F100."""
     source = wrapping.replace(
         "%s", "{{first_name}}|{{full_name}}|{{last_name}}|{{issue}}|{{user.first_name}}"
     )
@@ -165,6 +167,7 @@ def test_failures_while_rendering_are_faults() -> None:
 
 
 def test_a_broadcast_has_no_sender() -> None:
+    """F098."""
     assert compile_script("Hi {{first_name}}").render(MARIA) == "Hi Maria"
     script = compile_script("Hi, {{user.first_name}} here")
     assert script.needs_sender
@@ -189,10 +192,12 @@ def test_variables_and_source_are_known() -> None:
     ],
 )
 def test_suffix(source: str, expected: str) -> None:
+    """F012."""
     assert render(source, opt_out_suffix=True) == expected
 
 
 def test_draw_is_even() -> None:
+    """F087."""
     scripts = [compile_script(str(number)) for number in range(3)]
     assert Counter(draw(scripts, number / 300) for number in range(300)) == {0: 100, 1: 100, 2: 100}
     assert draw(scripts, 1 - 2**-53) == 2
@@ -307,6 +312,7 @@ WARNINGS = [
 
 @pytest.mark.parametrize(("source", "settings", "rule"), WARNINGS)
 def test_lint_warnings(source: str, settings: dict[str, object], rule: str) -> None:
+    """F091, F092: links, and public shorteners."""
     assert rules(source, **settings) == {rule: Severity.WARNING}
 
 
@@ -384,6 +390,7 @@ def test_opt_out_wording(text: str) -> None:
     ],
 )
 def test_no_opt_out_wording(text: str) -> None:
+    """F093, F094 (C10)."""
     assert not has_opt_out_wording(text)
 
 

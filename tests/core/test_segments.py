@@ -119,6 +119,7 @@ def test_room_left_in_the_last_segment(text, segments_, left):
 @example("a" * 70 + "e" + "\u0301" * 80)
 @example("’" * 65 + "\u0600ab💛\u200d©c\u0301" + "’" * 70)
 def test_measure_is_the_published_rule(text):
+    """F003 and F005: the real sizes, not 160 for all (C3)."""
     assert triple(text) == reference_segments(text)
 
 
@@ -197,6 +198,7 @@ def test_normalise_is_settled_after_one_pass(text):
     ],
 )
 def test_legacy_figure(text, count):
+    """F003, F004: the documented 160 and 67, for those who want to see them (C3)."""
     assert legacy_segments(text) == count
 
 
@@ -211,6 +213,7 @@ def test_legacy_figure(text, count):
     ],
 )
 def test_culprits(text, found):
+    """F004: which character makes a text UCS-2."""
     assert culprits(text) == found
 
 
@@ -275,6 +278,7 @@ def test_cost(count, carrier, billing, usd):
 
 
 def test_an_mms_is_one_unit_by_price():
+    """F002, F013."""
     assert cost_usd(5, "att", "full", mms=True) == pytest.approx(0.031)
 
 
