@@ -14,9 +14,6 @@ LONGEST_TITLE: Final = 200
 LONGEST_TEXT: Final = 4_000
 MOST_FOLDERS: Final = 20
 MOST_LISTS: Final = 100
-BUCKET_SIZES: Final = (10, 25, 100, 200)
-"""What pages offer; by the API any from 1 to 500 (C13)."""
-DEFAULT_BUCKET: Final = 100
 
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Ids = Annotated[tuple[Id, ...], Meta(max_length=MOST_LISTS)]
@@ -75,8 +72,8 @@ class ActionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """What an admin sets of an action; volunteers read it, contacts never do (F077 to F084).
 
     `area_codes`: of the campaign's, those from which this action's first texts go (F026); none: all of them.
-    `overflow`: what has not gone when the window ends waits for the next day, or ends with it. `opt_out_suffix`,
-    `contact_fallback` and `sender_fallback`: null is what the campaign says (F012, F100).
+    `overflow`: what has not gone when the window ends waits for the next day, or ends with it. `bucket_size`,
+    `opt_out_suffix`, `contact_fallback` and `sender_fallback`: null is what the campaign says (C13, F012, F100).
     """
 
     description: Annotated[str, Meta(max_length=LONGEST_TEXT)] = ""
@@ -87,7 +84,7 @@ class ActionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     language: Language = "en"
     area_codes: Annotated[tuple[AreaCode, ...], Meta(max_length=400)] = ()
     keep_assignments: bool = False
-    bucket_size: Annotated[int, Meta(ge=1, le=500)] = DEFAULT_BUCKET
+    bucket_size: Annotated[int, Meta(ge=1, le=500)] | None = None
     report: ReportSettings = ReportSettings()
     audience: Audience = Audience()
     overflow: Literal["next_day", "end"] = "next_day"

@@ -6,7 +6,7 @@ people of the list where given, since a value can bring in a link or a branch ca
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from importlib.resources import files
 
@@ -15,11 +15,13 @@ from liquid.ast import Node
 from liquid.builtin.output import OutputNode
 
 from gateway.core.text.consent import STOP_KEYWORDS
+from gateway.core.text.link_filter import LINK
 from gateway.core.text.scripts import (
     CAMPAIGN_VARIABLES,
     CONTACT_VARIABLES,
     CUSTOM_FIELD_PREFIX,
     SENDER_VARIABLES,
+    SERVICE_VARIABLES,
     Field,
     Script,
     ScriptFault,
@@ -48,14 +50,8 @@ class Finding(msgspec.Struct, frozen=True):
     column: int = 1
 
 
-# Present in the product's documents but made by a web page or link service that isn't here (F106–F109).
-UNAVAILABLE_VARIABLES = (
-    "impactive_check_registration_link",
-    "opt_in_form.title",
-    "opt_in_form.subtitle",
-    "contact_referral_link",
-)
-
+EXAMPLE_LINK = "https://links.example.org/AAECAwQFBgcICQoLDA0ODw"
+"""As long as a person's tracked link is."""
 EXAMPLE_CONTACT: Values = {
     "first_name": "Alexandra",
     "last_name": "Rodriguez",
@@ -91,6 +87,8 @@ class _Subject(msgspec.Struct, frozen=True):
     broadcast: bool
     contact_fallback: str
     sender_fallback: str
+    campaign: Values
+    links: Container[str]
 
 
 def lint(
@@ -107,11 +105,12 @@ def lint(
     sender_fallback: str = "",
     campaign: Values = EXAMPLE_CAMPAIGN,
     sender: Values = EXAMPLE_SENDER,
+    links: Container[str] = (),
 ) -> list[Finding]:
     """Everything to mend in a script, in the order of its lines; none means it may be published.
 
     `measure` gives a text's segments; without it the length isn't judged. `initial` is false for response scripts,
-    which need no opt-out wording and may carry links. Never raises: Liquid faults are findings.
+    which need no opt-out wording and may carry links. `links`: the slugs of the campaign's tracked links. Never raises: Liquid faults are findings.
     """
     try:
         script = compile_script(
@@ -121,7 +120,9 @@ def lint(
             contact_fallback=contact_fallback,
             sender_fallback=sender_fallback,
         )
-        texts = [script.render(one, campaign, sender) for one in contacts_sample or (EXAMPLE_CONTACT,)]
+        known = {LINK + slug: EXAMPLE_LINK for slug in script.links}
+        people = [{**known, **one} if known else one for one in contacts_sample or (EXAMPLE_CONTACT,)]
+        texts = [script.render(one, campaign, sender) for one in people]
     except ScriptFault as fault:
         return [Finding(Severity.ERROR, "syntax", fault.message, fault.line, fault.column)]
     subject = _Subject(
@@ -134,6 +135,8 @@ def lint(
         broadcast=broadcast,
         contact_fallback=contact_fallback,
         sender_fallback=sender_fallback,
+        campaign=campaign,
+        links=links,
     )
     findings = [finding for rule in _RULES for finding in rule(subject)]
     if measure is not None:
@@ -162,12 +165,30 @@ def _variable_places(source: str) -> list[tuple[str, int]]:
 def _unknown_variables(subject: _Subject) -> Iterator[Finding]:
     """F104, C21."""
     for name, index in _variable_places(subject.source):
-        if name in UNAVAILABLE_VARIABLES:
-            message = f"{{{{{name}}}}} is not available here; take it out"
-            yield _found(Severity.ERROR, "unavailable-variable", message, subject.source, index)
+        if name in SERVICE_VARIABLES:
+            yield from _unavailable(subject, name, index)
         elif not _known(name, subject.fields):
             message = f"no variable is called {{{{{name}}}}}{_suggestion(name, subject.fields)}"
             yield _found(Severity.ERROR, "unknown-variable", message, subject.source, index)
+
+
+def _unavailable(subject: _Subject, name: str, index: int) -> Iterator[Finding]:
+    """F106, F108, F109: what the campaign's settings don't say; a referral link is for those who have opted in."""
+    if name not in subject.campaign:
+        message = f"{{{{{name}}}}} is not available here; take it out"
+    elif name == "contact_referral_link" and subject.initial:
+        message = f"{{{{{name}}}}} belongs into answers to people who have opted in; take it out"
+    else:
+        return
+    yield _found(Severity.ERROR, "unavailable-variable", message, subject.source, index)
+
+
+def _unknown_links(subject: _Subject) -> Iterator[Finding]:
+    """F107."""
+    for slug in sorted(subject.script.links):
+        if slug not in subject.links:
+            message = f"no link is called '{slug}'; make it, or correct the name"
+            yield _found(Severity.ERROR, "unknown-link", message, subject.source, subject.source.find(slug))
 
 
 def _suggestion(name: str, fields: Mapping[str, Field]) -> str:
@@ -358,6 +379,7 @@ def _over_long(segments: Sequence[int], max_segments: int) -> Iterator[Finding]:
 
 _RULES: tuple[Callable[[_Subject], Iterator[Finding]], ...] = (
     _unknown_variables,
+    _unknown_links,
     _sender_in_broadcast,
     _possible_blanks,
     _blank_tests,

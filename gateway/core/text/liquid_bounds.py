@@ -138,7 +138,7 @@ def environment() -> liquid.Environment:
 
 def endless_range(template: liquid.BoundTemplate) -> RangeLiteral | None:
     """A range whose ends are not two whole numbers near each other, if the script has one."""
-    ranges = (each for each in _expressions(template, template.nodes) if isinstance(each, RangeLiteral))
+    ranges = (each for each in expressions(template, template.nodes) if isinstance(each, RangeLiteral))
     return next((each for each in ranges if not _is_short(each)), None)
 
 
@@ -149,7 +149,8 @@ def _is_short(literal: RangeLiteral) -> bool:
     return int(stop.value) - int(start.value) < MOST_ITEMS
 
 
-def _expressions(template: liquid.BoundTemplate, nodes: Iterable[Node]) -> Iterator[Expression]:
+def expressions(template: liquid.BoundTemplate, nodes: Iterable[Node]) -> Iterator[Expression]:
+    """Every expression of a script, however deep."""
     context = RenderContext(template)
     waiting: list[Node | Expression] = list(nodes)
     while waiting:  # no recursion: whoever nests deeply decides how deep

@@ -22,6 +22,7 @@ from liquid.builtin.output import OutputNode
 from liquid.exceptions import LiquidError
 
 from gateway.core.rules.errors import BadInput, TextbankError
+from gateway.core.text.link_filter import FILTER, LINK, ROOT, plain_slug, slugs_of, trackable
 from gateway.core.text.liquid_bounds import (
     LONGEST_SCRIPT,
     LONGEST_VALUE,
@@ -54,6 +55,13 @@ SENDER_VARIABLES = (
     "user.team_code",
 )
 """F097, F099. Only where a person sends (F098)."""
+SERVICE_VARIABLES = (
+    "impactive_check_registration_link",
+    "opt_in_form.title",
+    "opt_in_form.subtitle",
+    "contact_referral_link",
+)
+"""F106, F108, F109: what a campaign's settings say of services elsewhere; the last is the contact's own address."""
 CUSTOM_FIELD_PREFIX = "custom_field_"
 
 Values = Mapping[str, str]
@@ -94,13 +102,15 @@ class Script:
     """As written in the script, such as "first_name", "campaign.name", "custom_field_issue"."""
     needs_sender: bool
     opt_out_suffix: bool
+    links: frozenset[str]
+    """The slugs of its tracked links (F107)."""
     _fill: Lookup = field(repr=False, compare=False)
 
     def render(self, contact: Values, campaign: Values = _NOBODY, sender: Values | None = None) -> str:
         """The text for one person: NFC, LF, stripped, no doubled blanks where a variable was empty.
 
         Keys are the variables' names without `campaign.` and `user.`; a custom field's key is its slug, with or
-        without `custom_field_` (C21). `sender` is None in a broadcast, where sender variables are a ScriptFault
+        without `custom_field_` (C21). A tracked link's is `link:` and its slug, among the contact's. `sender` is None in a broadcast, where sender variables are a ScriptFault
         (F098). Liquid's own failures while rendering are a ScriptFault too.
         """
         if sender is None:
@@ -136,6 +146,7 @@ def compile_script(
         variables=names,
         needs_sender=any(name.split(".")[0].split("[")[0] == "user" for name in names),
         opt_out_suffix=opt_out_suffix,
+        links=frozenset(slugs_of(template)),
         _fill=_liquid_fill(template, names, resolver) if plain is None else _plain_fill(plain),
     )
 
@@ -162,6 +173,7 @@ def _normalised(text: str, *, strip: bool = True) -> str:
 
 
 _ENVIRONMENT = environment()
+_ENVIRONMENT.filters[FILTER] = trackable
 
 
 def parse(source: str) -> liquid.BoundTemplate:
@@ -171,6 +183,7 @@ def parse(source: str) -> liquid.BoundTemplate:
         template = _ENVIRONMENT.parse(source)
         filters = template.analyze(include_partials=False).filters
         wide = endless_range(template)
+        named = sum(1 for _ in slugs_of(template))
     except LiquidError as error:
         raise _fault(error, source) from error
     except RecursionError as error:
@@ -180,6 +193,9 @@ def parse(source: str) -> liquid.BoundTemplate:
     for name, spans in filters.items():
         if name not in _ENVIRONMENT.filters:
             raise ScriptFault(f"unknown filter '{name}'", *position(source, spans[0].index))
+    if len(filters.get(FILTER, ())) > named:
+        words = "write a tracked link as {{'name'|trackable}}, its name in quotes"
+        raise ScriptFault(words, *position(source, filters[FILTER][0].index))
     if wide is not None:
         words = f"a range goes from one whole number to another, over {MOST_ITEMS} numbers at most"
         raise ScriptFault(words, *position(source, max(wide.token.start_index, 0)))
@@ -240,6 +256,8 @@ class _Resolver:
         if name in CAMPAIGN_VARIABLES:
             key = name.removeprefix("campaign.")
             return lambda contact, campaign, sender: _text(campaign, key)
+        if name in SERVICE_VARIABLES:
+            return lambda contact, campaign, sender: _text(contact, name) or _text(campaign, name)
         if name.startswith("user."):
             person = _person_text(name.removeprefix("user."), self.sender_fallback)
             return lambda contact, campaign, sender: person(sender)
@@ -286,11 +304,18 @@ def _plain_parts(nodes: Sequence[Node], resolver: _Resolver) -> list[str | Looku
         if isinstance(node, ContentNode):
             parts.append(node.text)
             continue
-        path = plain_path(node)
-        if path is None:
+        path, slug = plain_path(node), plain_slug(node)
+        if path is not None:
+            parts.append(resolver.lookup(path))
+        elif slug is not None:
+            parts.append(_link(slug))
+        else:
             return None
-        parts.append(resolver.lookup(path))
     return parts
+
+
+def _link(slug: str) -> Lookup:
+    return lambda contact, campaign, sender: _text(contact, LINK + slug)
 
 
 def plain_path(node: Node) -> str | None:
@@ -342,13 +367,15 @@ def _close_hole(hole: re.Match[str]) -> str:
 def _liquid_fill(template: liquid.BoundTemplate, names: frozenset[str], resolver: _Resolver) -> Lookup:
     roots = {name.split(".")[0].split("[")[0] for name in names}
     # A whole object may be asked for by a computed key: {{ user[key] }}.
-    wanted = {root for root in roots if root not in {"campaign", "user"}}
+    wanted = {root for root in roots if root not in {"campaign", "user", "opt_in_form"}}
     wanted |= {name for name in CAMPAIGN_VARIABLES if name.split(".")[0] in roots}
     wanted |= {name for name in SENDER_VARIABLES if name.split(".")[0] in roots}
+    wanted |= {name for name in SERVICE_VARIABLES if name.split(".")[0] in roots}
     lookups = [(name.split("."), resolver.lookup(name)) for name in sorted(wanted)]
 
     def fill(contact: Values, campaign: Values, sender: Values) -> str:
-        namespace: dict[str, object] = {}
+        own = {key.removeprefix(LINK): url for key, url in contact.items() if key.startswith(LINK)}
+        namespace: dict[str, object] = {ROOT: own}
         for path, lookup in lookups:
             text = lookup(contact, campaign, sender)
             if text:  # Liquid takes "" for true: what is blank is left out, so that {% if first_name %} works
