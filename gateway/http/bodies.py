@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from aiohttp import web
 
+from gateway.http.faults import faults_in
 from gateway.http.intake import Intake
 from gateway.http.problems import Refusal
 from gateway.http.records import LARGEST_ID
@@ -47,15 +48,24 @@ def check_text(json: bytes) -> None:
 
 
 def decoded(decoder: "msgspec.json.Decoder[Kind]", body: bytes) -> Kind:
-    """Raises Refusal: 400 for what is not JSON, 422 for what is not the expected record."""
+    """Raises Refusal: 400 for what is not JSON, 422 for what is not the expected record, with every field's fault."""
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, fault_in(error)) from error
+        raise _unfit(error, body, decoder.type) from error
     except RecursionError as error:
         raise Refusal(HTTPStatus.BAD_REQUEST, "the body is nested too deeply") from error
     except msgspec.DecodeError as error:
         raise Refusal(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
+
+
+def _unfit(error: msgspec.ValidationError, body: bytes, kind: Any) -> Refusal:
+    """What is read whole is looked at whole; of a larger body the first fault is told alone."""
+    try:
+        found = faults_in(msgspec.json.decode(body), kind) if len(body) <= SMALL_BYTES else []
+    except (msgspec.DecodeError, RecursionError):  # beyond the fault it is no JSON either
+        found = []
+    return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, fault_in(error), found)
 
 
 def asked(kind: type[Kind], request: web.Request) -> Kind:
@@ -67,7 +77,8 @@ def asked(kind: type[Kind], request: web.Request) -> Kind:
     except UnicodeEncodeError as error:
         raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "the query is not UTF-8") from error
     except msgspec.ValidationError as error:
-        raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, fault_in(error)) from error
+        found = faults_in(dict(request.query), kind, strict=False)
+        raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, fault_in(error), found) from error
 
 
 def fault_in(error: msgspec.DecodeError) -> str:

@@ -1,13 +1,14 @@
 """What goes wrong at the door, as RFC 9457 says it: `application/problem+json`, never a traceback."""
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 
 import msgspec
 import structlog
 from aiohttp import web
 
-from gateway.core.rules.errors import BadInput, NotNow
+from gateway.core.rules.errors import BadFields, BadInput, NotNow
 from gateway.pipeline.idempotency import KeyReused, KeyUnderWay
 from gateway.providers.base import ProviderError
 
@@ -26,13 +27,24 @@ def title_of(status: HTTPStatus) -> str:
     return _RENAMED.get(status.value, status.phrase)
 
 
+class FieldFault(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with a field; `field` is its path, as `settings.hours.zone` or `contacts[3].phone`."""
+
+    field: str
+    detail: str
+
+
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An RFC 9457 body: `title` is the status in words, `detail` what, where, and what to do."""
+    """An RFC 9457 body: `title` is the status in words, `detail` what, where, and what to do.
+
+    `errors`: every field that is wrong, where it is fields.
+    """
 
     title: str
     status: int
     detail: str = ""
     type: str = "about:blank"
+    errors: tuple[FieldFault, ...] = ()
 
 
 class ClientGone(Exception):
@@ -42,18 +54,38 @@ class ClientGone(Exception):
 class Refusal(Exception):
     """Ends a request with a problem."""
 
-    def __init__(self, status: HTTPStatus, detail: str, **headers: str) -> None:
+    def __init__(
+        self, status: HTTPStatus, detail: str, errors: Sequence[FieldFault] = (), **headers: str
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
+        self.errors = tuple(errors)
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
     def response(self) -> web.Response:
-        return answer(self.status, self.detail, self.headers)
+        return answer(self.status, self.detail, self.headers, self.errors)
 
 
-def answer(status: HTTPStatus, detail: str, headers: dict[str, str] | None = None) -> web.Response:
-    return problem_answer(Problem(title_of(status), status.value, detail), headers)
+def answer(
+    status: HTTPStatus,
+    detail: str,
+    headers: dict[str, str] | None = None,
+    errors: Sequence[FieldFault] = (),
+) -> web.Response:
+    return problem_answer(Problem(title_of(status), status.value, detail, errors=tuple(errors)), headers)
+
+
+def faults_of(error: BadInput) -> list[FieldFault]:
+    """The fields that an error names; none where it is about something else than fields."""
+    if isinstance(error, BadFields):
+        return [FieldFault(field=field, detail=detail) for field, detail in error.faults]
+    if _FIELD.fullmatch(error.where) is None:
+        return []
+    return [FieldFault(field=error.where, detail="; ".join(filter(None, (error.what, error.do))))]
+
+
+_FIELD = re.compile(r"[a-z_]+([.][a-z_]+|\[[0-9]+\])*", re.ASCII)
 
 
 def problem_answer(problem: Problem, headers: dict[str, str] | None = None) -> web.Response:
@@ -79,7 +111,9 @@ async def explained(request: web.Request, handler: Handler) -> web.StreamRespons
         return _of_aiohttp(error)
     except KeyUnderWay as error:
         return answer(HTTPStatus.CONFLICT, str(error), {"Retry-After": RETRY_AFTER_S})
-    except (BadInput, KeyReused) as error:
+    except BadInput as error:
+        return answer(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors=faults_of(error))
+    except KeyReused as error:
         return answer(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
     except NotNow as error:
         return answer(HTTPStatus.SERVICE_UNAVAILABLE, error.told, {"Retry-After": RETRY_AFTER_S})

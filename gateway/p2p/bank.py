@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from gateway.clock import Clock
+from gateway.core.rules.campaign import Wording
 from gateway.core.rules.errors import BadInput
 from gateway.core.rules.hours import Open, verdict
 from gateway.core.rules.safeguards import Kind, Request
@@ -25,13 +26,16 @@ _CLAIMS_AT_ONCE = 2  # of an action: they take turns in the database, and must n
 
 
 class Scripts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An action's texts: initials are an implicit A/B test (F087), responses are picked by name (F110)."""
+    """An action's texts: initials are an implicit A/B test (F087), responses are picked by name (F110).
+
+    A blank fallback is the campaign's; the suffix is added if the action or the campaign wants it (`Wording`).
+    """
 
     initials: tuple[str, ...]
     responses: tuple[str, ...] = ()
     opt_out_suffix: bool = False
-    contact_fallback: str = "friend"
-    sender_fallback: str = "a volunteer"
+    contact_fallback: str = ""
+    sender_fallback: str = ""
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
@@ -50,10 +54,12 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 class Action(msgspec.Struct):
-    """A published action, its scripts compiled and its audience's hours known."""
+    """A published action, its scripts compiled for the campaign's `wording`, and its audience's hours known."""
 
     campaign_id: int
     action_id: int
+    scripts: Scripts
+    wording: Wording
     initials: list[Script]
     responses: list[Script]
     hours_groups: list[str]
@@ -110,23 +116,27 @@ class TextBank:
         self._actions[campaign_id, action_id] = await self._compiled(campaign_id, action_id, scripts)
 
     async def _compiled(self, campaign_id: int, action_id: int, scripts: Scripts) -> Action:
-        def compiled(source: str, *, suffix: bool) -> Script:
-            return compile_script(
-                source,
-                opt_out_suffix=suffix,
-                contact_fallback=scripts.contact_fallback,
-                sender_fallback=scripts.sender_fallback,
-            )
-
+        campaign = self._campaigns[campaign_id]
+        wording = campaign.settings.wording
         return Action(
             campaign_id,
             action_id,
-            [compiled(source, suffix=scripts.opt_out_suffix) for source in scripts.initials],
-            [compiled(source, suffix=False) for source in scripts.responses],
-            await contacts.hours_groups(self._database, self._campaigns[campaign_id].key),
+            scripts,
+            wording,
+            *_texts(scripts, wording),
+            await contacts.hours_groups(self._database, campaign.key),
             fronts={},
             claiming=asyncio.Semaphore(_CLAIMS_AT_ONCE),
         )
+
+    def _action(self, campaign_id: int, action_id: int) -> Action:
+        """The action with its texts as the campaign's settings have them now."""
+        action = self._actions[campaign_id, action_id]
+        wording = self._campaigns[campaign_id].settings.wording
+        if wording != action.wording:
+            action.initials, action.responses = _texts(action.scripts, wording)
+            action.wording = wording
+        return action
 
     async def claim(
         self, campaign_id: int, action_id: int, volunteer_id: int, sender: Sender, *, size: int, luck: Luck
@@ -135,7 +145,7 @@ class TextBank:
 
         `luck(contact_id)` in [0, 1) draws each contact's initial (F087).
         """
-        campaign, action = self._campaigns[campaign_id], self._actions[campaign_id, action_id]
+        campaign, action = self._campaigns[campaign_id], self._action(campaign_id, action_id)
         now = self._clock.now()
         open_groups = self._open_groups(campaign_id, action_id, now, "initial")
         if not open_groups:
@@ -258,7 +268,7 @@ class TextBank:
         variables: Mapping[str, str],
     ) -> "asyncio.Future[Outcome]":
         """Sends one of the action's canned responses."""
-        script = self._actions[campaign_id, action_id].responses[response]
+        script = self._action(campaign_id, action_id).responses[response]
         request = Request(
             campaign_id=campaign_id,
             contact_id=contact_id,
@@ -285,7 +295,7 @@ class TextBank:
             opt_out_scope=campaign.opt_out_scope,
             texts_since=self._admission.texts_since(campaign_id),
         )
-        responses = self._actions[campaign_id, action_id].responses
+        responses = self._action(campaign_id, action_id).responses
         return [
             Prepared(_response_name(number), script.render(_variables(person), sender={}))
             for number, script in enumerate(responses)
@@ -313,6 +323,24 @@ class TextBank:
             self._opted_out()
             await self._settling.settle()
         return phone is not None
+
+
+def _texts(scripts: Scripts, wording: Wording) -> tuple[list[Script], list[Script]]:
+    """The initials and the responses, compiled."""
+
+    def compiled(source: str, *, suffix: bool) -> Script:
+        return compile_script(
+            source,
+            opt_out_suffix=suffix,
+            contact_fallback=scripts.contact_fallback or wording.contact_fallback,
+            sender_fallback=scripts.sender_fallback or wording.sender_fallback,
+        )
+
+    suffix = scripts.opt_out_suffix or wording.opt_out_suffix
+    return (
+        [compiled(source, suffix=suffix) for source in scripts.initials],
+        [compiled(source, suffix=False) for source in scripts.responses],
+    )
 
 
 def _response_name(number: int) -> str:

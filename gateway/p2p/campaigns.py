@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from gateway.core.bank.settings import faults
 from gateway.core.rules.campaign import CampaignSettings
-from gateway.core.rules.errors import BadInput, TextbankError
+from gateway.core.rules.errors import BadFields, BadInput, TextbankError
 from gateway.core.rules.registration import limits
 from gateway.core.sending.numbers import NumberPool
 from gateway.core.sending.pacing import Pacer
@@ -151,11 +152,12 @@ def _json(value: object) -> str:
 
 
 def require_workable(settings: CampaignSettings) -> None:
-    """Raises BadInput for settings that no pacer or pool can work with: stored, they would harm every start."""
+    """Raises BadFields for settings that no pacer or pool can work with: stored, they would harm every start."""
+    found = [(f"settings.{field}", detail) for field, detail in faults(settings)]
+    if found:
+        raise BadFields(found)
     try:
         granted = limits(settings.registration)
         NumberPool(settings.pool, granted, [], Pacer(granted))
     except (ValueError, ArithmeticError) as error:
-        if isinstance(error, BadInput):
-            raise
-        raise BadInput(str(error), "settings", "correct it") from error
+        raise BadFields([("settings", str(error))]) from error

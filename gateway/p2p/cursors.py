@@ -34,4 +34,4 @@ def place_of(cursor: str, kind: type[Place]) -> Place:
 
 
 def bad_cursor() -> BadInput:
-    return BadInput("cursor", "this is none of this list", "give the `next` of an earlier page")
+    return BadInput("this cursor is none of this list", "cursor", "give the `next` of an earlier page")

@@ -171,11 +171,11 @@ class Inbox:
         conversation = await self._own(actor, Act.ANSWER, campaign, contact_id)
         body = answer.body
         if (body is None) == (answer.response is None):
-            raise BadInput("body", "give words of your own, or a response by its name", "give one of the two")
+            raise BadInput("give words of your own, or a response by its name", "body", "give one of the two")
         if body is None:
             body = await self._prepared(campaign, conversation, answer.response)
         elif not campaign.settings.custom_replies:
-            raise BadInput("body", "this campaign allows its prepared responses alone", "name a response")
+            raise BadInput("this campaign allows its prepared responses alone", "body", "name a response")
         request = Request(
             campaign_id=campaign_id,
             contact_id=contact_id,
@@ -197,7 +197,7 @@ class Inbox:
                 return each.text
         names = ", ".join(each.name for each in prepared)
         raise BadInput(
-            "response", "the action has none of this name", f"give one of: {names}" if names else ""
+            "the action has no response of this name", "response", f"give one of: {names}" if names else ""
         )
 
     async def mark_read(self, actor: Actor, campaign_id: int, contact_id: int, revision: int) -> Conversation:
@@ -273,7 +273,7 @@ class Inbox:
     async def _require_member(self, campaign: Campaign, volunteer_id: int) -> None:
         member = await users.member(self._database, campaign.key, volunteer_id)
         if member is None or member.deactivated_at is not None:
-            raise BadInput("volunteer_id", "nobody who is active in the campaign has this id", "give another")
+            raise BadInput("nobody who is active in the campaign has this id", "volunteer_id", "give another")
 
     async def _own(self, actor: Actor, act: Act, campaign: Campaign, contact_id: int) -> Conversation:
         """The conversation as it stands. Raises NoConversation for one that is not the actor's."""

@@ -53,7 +53,7 @@ class OptOuts:
         """The opt-out of a phone, however written; None: it has not opted out. Raises BadInput."""
         parsed = parse(phone)
         if isinstance(parsed, PhoneFault):
-            raise BadInput("phone", parsed.reason)
+            raise BadInput(parsed.reason, "phone")
         campaign = self._campaigns[campaign_id]
         return await opt_outs.look_up(self._database, campaign.key, campaign.opt_out_scope, parsed.e164)
 

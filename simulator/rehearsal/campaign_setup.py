@@ -21,6 +21,8 @@ from simulator.model.population import Population
 from simulator.model.scenario import Scenario
 from simulator.report.result import Plan
 
+_SENDER_FALLBACK = "a volunteer"  # for one whose name nobody knows (F100)
+
 
 def check(plan: Plan) -> None:
     """Finds what can't be rehearsed before anything is started: registration, scripts, list, number of contacts.
@@ -99,6 +101,7 @@ def scripts_of(plan: Plan) -> Scripts:
         responses=tuple(response.text for response in campaign.responses),
         opt_out_suffix=campaign.opt_out_suffix,
         contact_fallback=campaign.first_name_fallback,
+        sender_fallback=_SENDER_FALLBACK,
     )
 
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from gateway.core.bank.permissions import Role
+from gateway.p2p.bank import Scripts
 from gateway.pipeline.campaigns import Campaign
 from tests.http.house import CAMPAIGN, House
 from tests.http.test_known_campaigns import second  # noqa: F401 - a fixture
@@ -63,3 +64,20 @@ async def test_an_impossible_change_is_refused_and_changes_nothing(house: House,
 
 async def test_only_an_admin_changes_settings(house: House) -> None:
     assert (await house.call("PATCH", PATH, {"settings": SLOWER}, key=Role.KEY_SENDER)).status == 403
+
+
+async def test_volunteers_of_every_worker_get_the_new_words(house: House, second: House) -> None:  # noqa: F811
+    """F012 F100: the suffix and the word for a missing name are in the next bucket, at the worker that changed them
+    and at the other."""
+    scripts = Scripts(initials=("Hi {{first_name}} from {{user.first_name}}",))
+    await house.store.execute("UPDATE contacts SET first_name = ''")
+    await house.worker.gateway.bank.publish(CAMPAIGN, 1, "Vote", scripts, seed=1)
+    await second.worker.gateway.bank.open(CAMPAIGN, 1)
+    changes = told_of_changes(second)
+    wording = {"contact_fallback": "neighbour", "sender_fallback": "us", "opt_out_suffix": True}
+    assert (await house.call("PATCH", PATH, {"settings": {"wording": wording}})).status == 200
+    await asyncio.wait_for(changes.get(), IN_FORCE_S)
+    for volunteer, each in enumerate((house, second), start=1):
+        bank = each.worker.gateway.bank
+        [item] = await bank.claim(CAMPAIGN, 1, volunteer, {}, size=1, luck=lambda _: 0.0)
+        assert item.body == "Hi neighbour from us Reply STOP to unsubscribe."

@@ -1,8 +1,9 @@
 """A campaign's settings: what its admins decide, in one record that is stored as JSON (F215)."""
 
-from typing import Any, NamedTuple, get_type_hints
+from typing import Annotated, Any, Final, NamedTuple, get_type_hints
 
 import msgspec
+from msgspec import Meta
 
 from gateway.core.rules.errors import BadInput
 from gateway.core.rules.hours import CampaignHours
@@ -25,14 +26,35 @@ class CampaignKey(NamedTuple):
     campaign_id: int
 
 
+BUCKET_SIZES: Final = (10, 25, 100, 200)
+"""The sizes that a settings page offers (F180, C13)."""
+LARGEST_BUCKET: Final = 500
+
+NameForAll = Annotated[str, Meta(max_length=50)]
+
+
+class Wording(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What stands where a contact's or a sender's first name is missing (F100), and whether "Reply STOP to
+    unsubscribe." is added to first texts, where it counts as any other words (F012, C4)."""
+
+    contact_fallback: NameForAll = "friend"
+    sender_fallback: NameForAll = "a volunteer"
+    opt_out_suffix: bool = False
+
+
 class CampaignSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Hours, registration, number pool, safeguards and retries of one campaign."""
+    """Hours, registration, number pool, safeguards, retries and wording of one campaign.
+
+    `bucket_size`: how many contacts a volunteer gets at once: 10, 25, 100, 200 or any other number up to 500 (F180, C13).
+    """
 
     hours: CampaignHours = CampaignHours()
     registration: Registration = Registration()
     pool: PoolPolicy = PoolPolicy()
     safeguards: Policy = Policy()
     retry: RetryPolicy = RetryPolicy()
+    wording: Wording = Wording()
+    bucket_size: Annotated[int, Meta(ge=1, le=LARGEST_BUCKET)] = 100
     keep_assignments: bool = False
     custom_replies: bool = True  # F119: volunteers may answer in words of their own
     admin_phones: frozenset[str] = frozenset()  # C12: test sends to these skip the lock

@@ -5,7 +5,7 @@ that came without a code (F067). Code that reacts to an error asks `consequence`
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from importlib.resources import files
@@ -41,6 +41,14 @@ class BadInput(TextbankError):
         line = f"{self.what}: {self.where}" if self.where else self.what
         line = f"{line}; {self.do}" if self.do else line
         return " ".join(line.split())
+
+
+class BadFields(BadInput):
+    """Several things of a record are unusable: `faults` are the fields, by path, each with what is wrong and what to do."""
+
+    def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(f"{field}: {detail}" for field, detail in self.faults))
 
 
 class Kind(StrEnum):

@@ -79,6 +79,7 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     `tmobile_elsewhere`: segments a day that the brand sends through other vendors; they are taken off the cap.
     `registered` False: the campaign is not approved yet, and carriers refuse its texts (30034). A carrier missing
     from a granted `carrier_per_s` is small: it has `small_carrier_number_per_s` for each number.
+    `most_area_codes`: how many the campaign may prefer, more than four on request (F025).
     """
 
     sender: SenderKind = SenderKind.LONG_CODE
@@ -94,6 +95,7 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     tmobile_daily_cap: int | None = None
     tmobile_elsewhere: int = 0
     max_numbers: int | None = None
+    most_area_codes: int = 4
     brand: str = ""
 
 
