@@ -34,6 +34,7 @@ from gateway.p2p.campaigns import CampaignAdmin
 from gateway.p2p.contacts import ContactLists
 from gateway.p2p.inbox import Inbox
 from gateway.p2p.keys import ApiKeys
+from gateway.p2p.labels import Labels
 from gateway.p2p.messages import Messages
 from gateway.p2p.numbers import Numbers
 from gateway.p2p.opt_outs import OptOuts
@@ -211,6 +212,7 @@ class Worker:
             people=People(self.database, self.clock, passwords, secret, sign_in),
             inbox=Inbox(self.database, gateway.campaigns, gateway.admission, self.clock, gateway.bank),
             opt_outs=OptOuts(self.database, gateway.campaigns),
+            labels=Labels(self.database, gateway.campaigns, self.clock),
             asked=asked,
         )
 

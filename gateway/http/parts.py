@@ -13,6 +13,7 @@ from gateway.p2p.audit import AuditLog
 from gateway.p2p.campaigns import CampaignAdmin
 from gateway.p2p.contacts import ContactLists
 from gateway.p2p.inbox import Inbox
+from gateway.p2p.labels import Labels
 from gateway.p2p.messages import Messages
 from gateway.p2p.numbers import Numbers
 from gateway.p2p.opt_outs import OptOuts
@@ -72,5 +73,6 @@ class Parts(msgspec.Struct, kw_only=True):
     people: People
     inbox: Inbox
     opt_outs: OptOuts
+    labels: Labels
     asked: dict[str, Asked]  # who must answer before we call ourselves ready
     closing: bool = False

@@ -15,6 +15,7 @@ from gateway.http import (
     campaigns,
     health,
     inbox,
+    labels,
     opt_outs,
     people,
     reading,
@@ -32,6 +33,7 @@ from gateway.http.health import HealthDesk
 from gateway.http.inbox import InboxDesk
 from gateway.http.intake import Intake, release
 from gateway.http.known_campaigns import KnownCampaigns
+from gateway.http.labels import LabelDesk
 from gateway.http.load import Load
 from gateway.http.openapi import document, page
 from gateway.http.operations import Operation
@@ -59,6 +61,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *inbox.OPERATIONS,
     *threads.OPERATIONS,
     *opt_outs.OPERATIONS,
+    *labels.OPERATIONS,
     *audit.OPERATIONS,
     *health.OPERATIONS,
 )
@@ -83,6 +86,7 @@ def application(
         "campaigns": CampaignDesk(parts, known),
         "health": HealthDesk(parts),
         "inbox": InboxDesk(parts, known),
+        "labels": LabelDesk(parts, known),
         "opt_outs": OptOutDesk(parts, known),
         "people": PeopleDesk(parts, known, guesses),
         "reading": Reading(parts, known),

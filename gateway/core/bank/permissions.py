@@ -55,6 +55,8 @@ class Act(Enum):
     ANSWER = "answer"  # replies, archive, who is looking
     REPORT = "report"  # tags, fields, a person's opt-out
     READ_MESSAGES = "read messages"  # of everybody, with their stories
+    READ_LABELS = "read labels"  # the catalogue of tags and fields; a report shows its own part of it
+    CHANGE_LABELS = "change labels"
 
 
 _N, _O, _C = Reach.NOTHING, Reach.OWN, Reach.CAMPAIGN
@@ -80,6 +82,8 @@ _TABLE: Final = {
     Act.ANSWER: (_C, _C, _O, _C, _C, _N),
     Act.REPORT: (_C, _C, _O, _C, _C, _N),
     Act.READ_MESSAGES: (_C, _C, _N, _C, _C, _C),
+    Act.READ_LABELS: (_C, _C, _N, _C, _C, _C),
+    Act.CHANGE_LABELS: (_C, _N, _N, _C, _N, _N),
 }
 PERMISSIONS: Final[Mapping[Act, Mapping[Role, Reach]]] = MappingProxyType(
     {act: MappingProxyType(dict(zip(_ORDER, row, strict=True))) for act, row in _TABLE.items()}
