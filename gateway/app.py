@@ -221,6 +221,7 @@ class Gateway:
         self.metrics.database_away(self.database.outage.length_s)
         self.ownership.look()
         self.workload.look(self._windows())
+        self.metrics.look()
 
     def _windows(self) -> "list[CommitWindow[Any, Any]]":
         return [*self.admission.windows, *self.delivery.windows, *self.inbound_station.every_window]

@@ -4,6 +4,7 @@ A section is a table of the file (`[windows]`), a setting a key of it (`admissio
 it `TEXTBANK_WINDOWS_ADMISSION_S`, and a flag's name `windows.admission_s`. Nothing outside `app` reads this.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -413,6 +414,11 @@ class _Shown:
 
     def __repr__(self) -> str:
         return self.text
+
+
+def fingerprint(settings: Settings) -> str:
+    """12 digits, equal for equal settings on every worker; a secret counts no more than what `shown` tells of it."""
+    return hashlib.sha256(repr(settings).encode()).hexdigest()[:12]
 
 
 def shown(section: Section, name: str) -> str:

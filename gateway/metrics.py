@@ -1,227 +1,25 @@
-"""Every Prometheus name of the gateway: declared once in FAMILIES, with closed label sets.
+"""What is counted on the way of a message and beside it, by the names of gateway/metric_families.py.
 
-A label never carries a person, a message, a number, a campaign or a raw provider code: SQL and logs answer those.
-All label sets exist from the start, so a rate is right from its first event. A Metrics object owns its registry:
-tests and rehearsals make their own.
+A Metrics object owns its registry: tests and rehearsals make their own.
 """
 
-from itertools import product
+from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 
-from gateway.core.rules.errors import CATALOGUE, Box, Reason
-from gateway.core.rules.lifecycle import MOVES, State
+from gateway.core.rules.lifecycle import State
 from gateway.core.text.segments import NO_FEES, PRICES
-from gateway.routes import ROUTES
-from gateway.series import Combinations, Family, Label, Series
-
-SERIES_BUDGET = 5000
-"""Most series a process may expose: beyond, a scrape costs seconds of CPU."""
-
-
-def _safeguard_codes() -> tuple[str, ...]:
-    return tuple(str(code) for code in sorted(CATALOGUE) if CATALOGUE[code].box is Box.SAFEGUARD)
-
-
-CARRIERS = ("att", "tmobile", "verizon", "uscellular", "regional", "voip", "unknown")
-SUCCESS = "none"
-_REASONS = tuple(Reason)
-_FAILURES = (State.UNDELIVERED, State.FAILED)
-
-CARRIER = Label("carrier", CARRIERS, "unknown")
-CHANNEL = Label("channel", ("sms", "mms"))
-CODE = Label("code", (*_safeguard_codes(), "other"), "other")
-ENCODING = Label("encoding", ("GSM-7", "UCS-2"))
-KIND = Label("kind", ("initial", "reply", "follow_up", "broadcast", "canvass", "invitation", "confirmation"))
-LANE = Label("lane", ("reply", "retry", "initial"))
-PROVIDER = Label("provider", ("twilio", "simulated", "other"), "other")
-OUTCOME = Label("outcome", ("ok", "throttled", "rejected", "error", "timeout"))
-LIMIT_SCOPE = Label("scope", ("number", "campaign", "carrier", "account"))
-NUMBER_STATE = Label("state", ("provisioning", "active", "quarantined", "retired"))
-BUY_REASON = Label(
-    "reason", ("first_number", "area_code", "capacity", "rotation", "replacement", "ahead", "found_again")
-)
-NUMBER_REFUSAL = Label("code", ("30034", "30035"))
-NO_PURCHASE = Label("reason", ("pool_is_full", "unregistered", "budget"))
-SELECTION = Label("outcome", ("sticky", "local", "fallback", "none"))
-WEBHOOK = Label("type", ("status", "inbound"))
-WEBHOOK_RESULT = Label("result", ("ok", "duplicate", "bad_signature", "unknown", "error"))
-RECOVERED = Label("what", ("inbound", "receipt"))
-DIFFERENCE = Label("difference", ("unknown", "missing", "disagrees"))
-CHORE = Label(
-    "chore",
-    ("inbound_poll", "inbound_catch_up", "reconciliation", "months", "retention", "idle_conversations"),
-)
-CHORE_RESULT = Label("result", ("ok", "error"))
-WHOSE = Label("whose", ("database", "provider"))
-METHOD = Label("method", ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "other"), "other")
-ROUTE = Label("route", (*ROUTES, "other"), "other")
-STATUS = Label("status", ("2xx", "3xx", "4xx", "5xx"))
-ROW = Label("result", ("accepted", "blocked", "rejected"))
-INTENT = Label("intent", ("stop", "start", "help", "reply"))
-OPT_OUT_SOURCE = Label("source", ("keyword", "manual", "provider", "import"))
-UNSETTLED_STATE = Label("state", (State.QUEUED, State.SENDING, State.UNKNOWN))
-COMPONENT = Label("component", ("base", "surcharge", "mms"))
-POOL = Label("pool", ("main", "session"))
-ADOPTION = Label("result", ("ok", "error"))
-CAPPED = Label("carrier", ("tmobile",))
-_MOVES = tuple(
-    (here, there) for here in State for there in State if there in MOVES[here] and here is not State.DRAFT
-)
-
-SHORT_WAITS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-CALLS_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
-ANSWERS_S = (15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14_400.0, 86_400.0)
-QUEUE_WAITS_S = (0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 36_000.0)
-DELIVERIES_S = (
-    1.0,
-    2.0,
-    5.0,
-    10.0,
-    30.0,
-    60.0,
-    120.0,
-    300.0,
-    900.0,
-    1800.0,
-    3600.0,
-    7200.0,
-    14_400.0,
-    36_000.0,
-)
-
-
-def _counter(name: str, meaning: str, *labels: Label, only: Combinations | None = None) -> Family:
-    return Family(name=name, type="counter", help=meaning, labels=labels, only=only)
-
-
-def _gauge(name: str, meaning: str, *labels: Label) -> Family:
-    return Family(name=name, type="gauge", help=meaning, labels=labels)
-
-
-def _histogram(name: str, meaning: str, buckets: tuple[float, ...], *labels: Label) -> Family:
-    return Family(name=name, type="histogram", help=meaning, labels=labels, buckets=buckets)
-
-
-FAMILIES: tuple[Family, ...] = (
-    _counter("p2p_http_requests_total", "Requests at our door", ROUTE, METHOD, STATUS),
-    _histogram("p2p_http_request_duration_seconds", "From a request to its answer", SHORT_WAITS_S, ROUTE),
-    _counter("p2p_http_batch_rows_total", "Rows of batches, by what became of them", ROW),
-    _counter("p2p_messages_accepted_total", "Messages durably accepted", KIND, CHANNEL),
-    _counter("p2p_safeguard_blocks_total", "Messages stopped by a safeguard, by our code", CODE),
-    _counter(
-        "p2p_segments_total", "Segments the provider took, as its answer said", CARRIER, ENCODING, CHANNEL
-    ),
-    _counter("p2p_provider_requests_total", "Calls to the provider", PROVIDER, OUTCOME),
-    _histogram("p2p_provider_request_duration_seconds", "Time of a call to the provider", CALLS_S, PROVIDER),
-    _counter(
-        "p2p_messages_final_total",
-        "Messages that reached a final state after hand-over, and the class of reason",
-        CARRIER,
-        Label("status", (State.DELIVERED, *_FAILURES)),
-        Label("reason", (SUCCESS, *_REASONS), Reason.UNKNOWN),
-        only=(
-            *((carrier, State.DELIVERED, SUCCESS) for carrier in CARRIERS),
-            *product(CARRIERS, _FAILURES, _REASONS),
-        ),
-    ),
-    _histogram(
-        "p2p_delivery_duration_seconds", "From hand-over to the carrier's receipt", DELIVERIES_S, CARRIER
-    ),
-    _gauge("p2p_queue_messages", "Messages of this worker's campaigns that wait for a slot", LANE, CARRIER),
-    _gauge("p2p_queue_segments", "Segments of this worker's campaigns that wait for a slot", LANE, CARRIER),
-    _gauge("p2p_queue_oldest_age_seconds", "For how long the longest waiting message is due", LANE, CARRIER),
-    _histogram("p2p_queue_wait_seconds", "From a message being due to its hand-over", QUEUE_WAITS_S, LANE),
-    _gauge(
-        "p2p_queue_drain_eta_seconds",
-        "The backlog, with the lanes that go first, over the rate allowed now; of the slowest campaign",
-        LANE,
-        CARRIER,
-    ),
-    _gauge(
-        "p2p_rate_limit_utilization_ratio",
-        "Use of the tightest limit of a scope, 0 to 1; account: calls to the provider under way",
-        LIMIT_SCOPE,
-    ),
-    _gauge("p2p_daily_cap_used_segments", "Segments counted against the daily caps of campaigns", CAPPED),
-    _gauge("p2p_daily_cap_limit_segments", "The daily caps of campaigns; 0: none has one", CAPPED),
-    _gauge("p2p_numbers", "Sending numbers of this worker's campaigns", NUMBER_STATE),
-    _counter("p2p_numbers_bought_total", "Numbers bought, and found again after a crash, by why", BUY_REASON),
-    _counter(
-        "p2p_numbers_refused_total",
-        "Times that carriers did not know a number (30034, 30035)",
-        NUMBER_REFUSAL,
-    ),
-    _gauge(
-        "p2p_campaigns_without_purchases", "This worker's campaigns that buy no numbers, by why", NO_PURCHASE
-    ),
-    _counter("p2p_number_selection_total", "How a message's number was chosen", SELECTION),
-    _counter(
-        "p2p_webhooks_total",
-        "The provider's callbacks, by what became of them; a duplicate one, and one about nothing of ours, "
-        "may count as ok as well",
-        WEBHOOK,
-        WEBHOOK_RESULT,
-    ),
-    _counter("p2p_recovered_total", "What a lost callback told nobody, fetched later", RECOVERED),
-    _counter(
-        "p2p_reconciliation_differences_total",
-        "Texts that only the provider knows (unknown), only the books (missing), or that end differently",
-        DIFFERENCE,
-    ),
-    _counter(
-        "p2p_chores_total", "Polls and reconciliations that came through, or did not", CHORE, CHORE_RESULT
-    ),
-    _gauge(
-        "p2p_inbound_gap_seconds",
-        "For how long this worker's sending has waited for people's texts that may have been lost; 0: it does not",
-    ),
-    _gauge(
-        "p2p_database_away_seconds",
-        "For how long this worker's statements have failed; 0: the database is there",
-    ),
-    _counter("p2p_inbound_total", "Texts from people", INTENT),
-    _gauge("p2p_conversations_waiting", "Conversations of this worker's campaigns that wait for an answer"),
-    _histogram("p2p_first_reply_seconds", "From a person's text to our answer", ANSWERS_S),
-    _gauge("p2p_volunteers_active", "Senders of the last 15 minutes, through this worker"),
-    _gauge("p2p_contacts_remaining", "Contacts of this worker's campaigns that nobody has been given yet"),
-    _counter("p2p_optouts_total", "Opt-outs that took effect", OPT_OUT_SOURCE),
-    _histogram("p2p_optout_apply_seconds", "From receiving an opt-out to its being in force", SHORT_WAITS_S),
-    _counter(
-        "p2p_state_transitions_total",
-        "Moves of admitted messages along the table of states",
-        Label("from", tuple(dict.fromkeys(here for here, _ in _MOVES))),
-        Label("to", tuple(dict.fromkeys(there for _, there in _MOVES))),
-        only=_MOVES,
-    ),
-    _gauge(
-        "p2p_stuck_messages",
-        "Messages that should have left their state: queued 3 min after their window's end, sending 5 min after "
-        "their slot, unknown 5 min after it",
-        UNSETTLED_STATE,
-    ),
-    _gauge("p2p_outbox_lag_seconds", "Age of the oldest row that waits to be written"),
-    _gauge("p2p_db_pool_in_use", "Database connections in use", POOL),
-    _histogram("p2p_db_pool_wait_seconds", "Wait for a database connection", SHORT_WAITS_S, POOL),
-    _gauge(
-        "p2p_clock_skew_seconds", "How far somebody's clock is ahead of this worker's; below 0: behind", WHOSE
-    ),
-    _gauge("p2p_campaigns_owned", "Campaigns that this worker dispatches"),
-    _gauge("p2p_campaigns_waiting", "Campaigns that this worker could not take up, and tries again"),
-    _counter("p2p_adoptions_total", "Campaigns taken up, or tried in vain", ADOPTION),
-    _histogram("p2p_event_loop_lag_seconds", "How late the event loop wakes", SHORT_WAITS_S),
-    _counter(
-        "p2p_cost_dollars_total",
-        "Price of p2p_segments_total by the price table, US dollars; a text that ends failed costs less after all",
-        CARRIER,
-        COMPONENT,
-    ),
-    _gauge("p2p_build_info", "1; what runs", Label("version", ()), Label("commit", ())),
-    _gauge("p2p_config_info", "1; the settings it runs with", Label("hash", ())),
-)
-
+from gateway.exposition import Exposition
+from gateway.metric_families import FAMILIES, OTHER, STATUS, SUCCESS
+from gateway.series import Series
 
 _PRICE_USD = {"sms": PRICES.sms_usd, "mms": PRICES.mms_usd}  # the provider's own
+_RESOURCES = {
+    "number": "number_rate",
+    "campaign": "campaign_rate",
+    "carrier": "carrier_rate",
+    "account": "provider_calls",
+}
 _CLASSES = ("5xx", "2xx", "2xx", "3xx", "4xx", "5xx")  # by the status' first digit
 
 
@@ -234,8 +32,12 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
-        series = Series(FAMILIES, self.registry)
+        self._process = CollectorRegistry()  # what the client itself knows of this process
+        self._series = series = Series(FAMILIES, self.registry)
+        self._exposition = Exposition(series, self._process)
         self._inc, self._put, self._observe = series.inc, series.put, series.observe
+        self._explain = series.explain
+        self._asked: dict[str, Callable[[], float]] = {}
 
     # ------------------------------------------------------------ the road out
 
@@ -274,8 +76,11 @@ class Metrics:
         """`reason` is the catalogue's class, None when delivered."""
         self._inc("p2p_messages_final_total", (carrier, status, reason or SUCCESS), n)
 
-    def delivery_duration(self, carrier: str | None, duration_s: float) -> None:
-        self._observe("p2p_delivery_duration_seconds", (carrier,), duration_s)
+    def delivery_duration(
+        self, carrier: str | None, duration_s: float, campaign_id: int, message_id: int, now: float
+    ) -> None:
+        message = (campaign_id, message_id)
+        self._explain("p2p_delivery_duration_seconds", (carrier,), duration_s, message, now)
 
     # ------------------------------------------------------------ queues, limits, numbers
 
@@ -297,8 +102,25 @@ class Metrics:
     def queue_wait(self, lane: str, wait_s: float) -> None:
         self._observe("p2p_queue_wait_seconds", (lane,), wait_s)
 
+    def handed_over(self, lane: str, late_s: float) -> None:
+        self._observe("p2p_hand_over_lateness_seconds", (lane,), late_s)
+
     def rate_limit(self, scope: str, utilization: float) -> None:
         self._put("p2p_rate_limit_utilization_ratio", (scope,), utilization)
+        self._put("p2p_saturation_ratio", (_RESOURCES[scope],), utilization)
+
+    def saturation(self, resource: str, share: float) -> None:
+        """How full a resource is, 0 to 1."""
+        self._put("p2p_saturation_ratio", (resource,), share)
+
+    def ask_saturation(self, resource: str, how_full: Callable[[], float]) -> None:
+        """`how_full` is asked at each look: for a part that can't be reached from here."""
+        self._asked[resource] = how_full
+
+    def look(self) -> None:
+        """Asks those who wanted to be asked; on the event loop, before a scrape."""
+        for resource, how_full in self._asked.items():
+            self.saturation(resource, how_full())
 
     def daily_cap(self, carrier: str, used_segments: int, limit_segments: int) -> None:
         self._put("p2p_daily_cap_used_segments", (carrier,), used_segments)
@@ -350,9 +172,18 @@ class Metrics:
 
     # ------------------------------------------------------------ the door
 
+    def serves(self, route: str, method: str) -> None:
+        """The door has such an address: its series exist before its first request."""
+        for status in STATUS.values:
+            self._series.add("p2p_http_requests_total", (route, method, status))
+
     def http_request(self, route: str, method: str, status: int, duration_s: float) -> None:
         """`route` is the template, never the path that was asked for."""
-        self._inc("p2p_http_requests_total", (route, method, _CLASSES[status // 100]))
+        answer = _CLASSES[status // 100]
+        try:
+            self._inc("p2p_http_requests_total", (route, method, answer))
+        except KeyError:  # nothing that the door serves
+            self._inc("p2p_http_requests_total", (OTHER, method, answer))
         self._observe("p2p_http_request_duration_seconds", (route,), duration_s)
 
     def batch_rows(self, *, accepted: int, blocked: int, rejected: int) -> None:
@@ -361,8 +192,8 @@ class Metrics:
 
     # ------------------------------------------------------------ people
 
-    def first_reply(self, waited_s: float) -> None:
-        self._observe("p2p_first_reply_seconds", (), waited_s)
+    def first_reply(self, waited_s: float, campaign_id: int, message_id: int, now: float) -> None:
+        self._explain("p2p_first_reply_seconds", (), waited_s, (campaign_id, message_id), now)
 
     def people(self, *, waiting: int, volunteers: int, remaining: int) -> None:
         self._put("p2p_conversations_waiting", (), waiting)
@@ -397,10 +228,12 @@ class Metrics:
         self._observe("p2p_event_loop_lag_seconds", (), lag_s)
 
     def running(self, version: str, commit: str, settings_hash: str) -> None:
-        """What runs, told once at the start."""
+        """What runs, told once at the start; from then on the process is told of as well: CPU, memory, files, GC."""
         self._put("p2p_build_info", (version, commit), 1)
         self._put("p2p_config_info", (settings_hash,), 1)
+        ProcessCollector(registry=self._process)
+        GCCollector(registry=self._process)
 
-    def exposition(self) -> bytes:
-        """The text format, for a scrape. Takes milliseconds: call it off the event loop."""
-        return generate_latest(self.registry)
+    def exposition(self, *, open_metrics: bool = False) -> bytes:
+        """Text format 0.0.4, or OpenMetrics 1.0 with exemplars. Takes milliseconds: call it off the event loop."""
+        return self._exposition.open_metrics() if open_metrics else self._exposition.text()

@@ -45,6 +45,7 @@ class Family(Struct, frozen=True, kw_only=True):
     labels: tuple[Label, ...] = ()
     buckets: tuple[float, ...] = ()
     only: Combinations | None = None  # the combinations that can occur, when not all can
+    exemplars: tuple[str, ...] = ()  # a histogram's: the labels of what is kept to show whom a bucket counted
 
     def combinations(self) -> list[tuple[str, ...]]:
         return list(self.only if self.only is not None else product(*(label.values for label in self.labels)))
@@ -59,19 +60,27 @@ class Level:
         self.value = 0.0
 
 
-class Distribution:
-    """One series of a histogram: how many amounts fell up to each bound, and beyond the last."""
+Example = tuple[tuple[int, ...], float, float]
+"""What an exemplar names, the amount, and when it was seen."""
 
-    __slots__ = ("bounds", "counts", "sum")
+
+class Distribution:
+    """One series of a histogram: how many amounts fell up to each bound, and beyond the last; the last one of each."""
+
+    __slots__ = ("bounds", "counts", "examples", "sum")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.bounds = bounds
         self.counts = [0] * (len(bounds) + 1)
         self.sum = 0.0
+        self.examples: dict[int, Example] = {}
 
-    def observe(self, amount: float) -> None:
-        self.counts[bisect_left(self.bounds, amount)] += 1
+    def observe(self, amount: float) -> int:
+        """Counts it; the bucket's place."""
+        place = bisect_left(self.bounds, amount)
+        self.counts[place] += 1
         self.sum += amount
+        return place
 
 
 Cell = TypeVar("Cell")
@@ -99,6 +108,11 @@ class Children(dict[Values, Cell], Generic[Cell]):
         """Each series once, with its labels' values as Prometheus is to see them."""
         return list(self._told.items())
 
+    def add(self, values: tuple[str, ...]) -> None:
+        """One series more: only while a process starts."""
+        if values not in self._told:
+            self[values] = self._told[values] = self._new()
+
     def __missing__(self, values: Values) -> Cell:
         """The series for values outside the closed sets; KeyError when the family has no place for them."""
         labels = self.family.labels
@@ -120,28 +134,37 @@ class Series(Collector):
     """All families' series by the family's name; registers itself with `registry`."""
 
     def __init__(self, families: Iterable[Family], registry: CollectorRegistry) -> None:
-        self._levels: dict[str, Children[Level]] = {}
-        self._distributions: dict[str, Children[Distribution]] = {}
+        self.levels: dict[str, Children[Level]] = {}
+        self.distributions: dict[str, Children[Distribution]] = {}
         for family in families:
             if family.type == "histogram":
-                self._distributions[family.name] = Children(family, partial(Distribution, family.buckets))
+                self.distributions[family.name] = Children(family, partial(Distribution, family.buckets))
             else:
-                self._levels[family.name] = Children(family, Level)
+                self.levels[family.name] = Children(family, Level)
         registry.register(self)
 
     def inc(self, name: str, values: Values, n: float = 1) -> None:
-        self._levels[name][values].value += n
+        self.levels[name][values].value += n
 
     def put(self, name: str, values: Values, level: float) -> None:
-        self._levels[name][values].value = level
+        self.levels[name][values].value = level
 
     def observe(self, name: str, values: Values, amount: float) -> None:
-        self._distributions[name][values].observe(amount)
+        self.distributions[name][values].observe(amount)
+
+    def explain(self, name: str, values: Values, amount: float, whom: tuple[int, ...], now: float) -> None:
+        """Observes, and keeps whom it was about as the bucket's example."""
+        cell = self.distributions[name][values]
+        cell.examples[cell.observe(amount)] = whom, amount, now
+
+    def add(self, name: str, values: tuple[str, ...]) -> None:
+        """A counter's series that could not be named before: only while a process starts."""
+        self.levels[name].add(values)
 
     def collect(self) -> Iterator[Metric]:
-        for levels in self._levels.values():
+        for levels in self.levels.values():
             yield _levels(levels)
-        for distributions in self._distributions.values():
+        for distributions in self.distributions.values():
             yield _distributions(distributions)
 
 

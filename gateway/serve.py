@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import hashlib
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -16,7 +15,8 @@ from aiohttp import web
 
 from gateway.app import Gateway, chores_of, reconciliation_of
 from gateway.clock import Clock
-from gateway.config import Settings, internal_port
+from gateway.commit import commit_of_this_code
+from gateway.config import Settings, fingerprint, internal_port
 from gateway.core.rules.errors import BadInput, Kind, consequence
 from gateway.core.sending.numbers import NumberPool
 from gateway.entropy import secret
@@ -59,7 +59,7 @@ from gateway.upkeep.reconciliation import Differences
 PROVIDERS: Final = "textbank.providers"
 """The entry-point group in which a provider registers the scheme of its URLs."""
 
-_LAG_PROBE_S: Final = 1.0
+_LAG_PROBE_S: Final = 0.2
 _SESSION_CONNECTIONS: Final = 2  # one listens, one beats
 _BROKEN_OFF_S: Final = 5.0
 _DRAIN_S: Final = 60.0
@@ -237,8 +237,7 @@ class Worker:
         except BaseException:
             await self._break_off()
             raise
-        settings_hash = hashlib.sha256(repr(self.settings).encode()).hexdigest()[:12]
-        self.gateway.metrics.running(version("textbank"), "", settings_hash)
+        self.gateway.metrics.running(version("textbank"), commit_of_this_code(), fingerprint(self.settings))
         self._tend()
         _log.info(
             "serving",

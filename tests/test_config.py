@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from gateway.config import SECTIONS, Settings, internal_port, load, load_with_sources
+from gateway.config import SECTIONS, Settings, fingerprint, internal_port, load, load_with_sources
 from gateway.config_reference import in_force, reference
 from gateway.core.rules.errors import BadInput
 
@@ -158,6 +158,18 @@ def test_secrets_are_kept_and_never_shown() -> None:
     for shown in (repr(settings), str(settings), f"{settings.database}", page.getvalue()):
         assert "hunter2" not in shown
         assert "://…" in shown
+
+
+def test_equal_settings_have_equal_fingerprints_and_secrets_are_no_part_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "textbank.toml"
+    file.write_text("[dispatch]\nconcurrency = 7\n", encoding="utf-8")
+    by_file = load(file, environment=SECRETS)
+    by_variable = load(environment={**SECRETS, "TEXTBANK_DISPATCH_CONCURRENCY": "7"})
+    other_secret = load(
+        file, environment={name: each.replace("hunter2", "x") for name, each in SECRETS.items()}
+    )
+    assert fingerprint(by_file) == fingerprint(by_variable) == fingerprint(other_secret)
+    assert fingerprint(by_file) != fingerprint(load(environment=SECRETS))
 
 
 @pytest.mark.parametrize("name", ["TEXTBANK_DATABASE_DSN", "TEXTBANK_PROVIDER_URL"])

@@ -23,7 +23,7 @@ from gateway import config, config_reference
 from gateway.core.rules.errors import CATALOGUE, Actor, Billing, Box, Retry, SubReason
 from gateway.core.rules.lifecycle import State
 from gateway.core.rules.safeguards import RULES
-from gateway.metrics import FAMILIES
+from gateway.metric_families import FAMILIES
 from gateway.p2p.list_columns import meaning_of
 from simulator.model.scenario import load, shipped
 from simulator.report.result import INVARIANT_RULES, INVARIANTS

@@ -27,7 +27,7 @@ from gateway.http.campaigns import NewCampaign
 from gateway.http.sending import SingleMessage
 from gateway.http.server import OPERATIONS
 from gateway.http.uploads import MOST_CSV_BYTES
-from gateway.metrics import FAMILIES
+from gateway.metric_families import FAMILIES
 from gateway.providers.twilio.webhooks import INBOUND_PATH, STATUS_PATH
 from gateway.store.embedded import EmbeddedServer
 from gateway.store.postgres_programs import _installed

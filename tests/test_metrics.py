@@ -1,8 +1,13 @@
 """Metrics: the names exist, the label sets are closed, the series stay within their budget."""
 
 import re
+from itertools import product
 
 import pytest
+from prometheus_client import generate_latest
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as open_metrics_families,
+)
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.core.rules.errors import Reason
@@ -10,8 +15,10 @@ from gateway.core.rules.lifecycle import MOVES, State
 from gateway.core.rules.registration import BIG_CARRIERS
 from gateway.core.sending.waiting import Lane
 from gateway.core.text.segments import PRICES, cost_usd
-from gateway.metrics import CARRIERS, FAMILIES, LANE, SERIES_BUDGET, Metrics
+from gateway.metric_families import CARRIERS, FAMILIES, LANE, LIMIT_SCOPE, SERIES_BUDGET
+from gateway.metrics import Metrics
 from gateway.providers.twilio.provider import TwilioProvider
+from gateway.routes import ROUTES
 from simulator.rehearsal.provider import SimulatedProvider
 
 # Labels that would grow with the traffic, the list or the staff.
@@ -43,8 +50,99 @@ def samples(metrics: Metrics) -> list[str]:
 
 
 def test_the_series_stay_within_the_budget(metrics: Metrics) -> None:
+    """Even when every route that there is served three methods."""
+    for route, method in product(ROUTES, ("GET", "HEAD", "POST")):
+        metrics.serves(route, method)
     metrics.running("1.0", "abc", "def")
     assert len(samples(metrics)) <= SERIES_BUDGET
+
+
+def test_our_own_writer_says_what_the_clients_says(metrics: Metrics) -> None:
+    """The client's is the reference; ours is there because a scrape shares the interpreter with the event loop."""
+    for nth in range(1, 40):
+        metrics.queue_wait("reply", nth / 7)
+        metrics.delivery_duration("att", nth * 3.0, 1, nth, 1_700_000_000.5)
+        metrics.segments("verizon", "GSM-7", nth)
+    metrics.final("tmobile", State.FAILED, Reason.FILTERED)
+    metrics.running('a "version"\\', "abc", "def")
+    ours = text_string_to_metric_families(metrics.exposition().decode())
+    told = {family.name: family for family in ours if not family.name.startswith(("process_", "python_"))}
+    expected = {
+        each.name: each for each in text_string_to_metric_families(generate_latest(metrics.registry).decode())
+    }
+    assert told == expected
+    open_ones = open_metrics_families(metrics.exposition(open_metrics=True).decode())
+    values = {
+        (each.name, frozenset(each.labels.items())): each.value
+        for family in open_ones
+        for each in family.samples
+        if not each.name.startswith(("process_", "python_"))
+    }
+    assert values == {
+        (each.name, frozenset(each.labels.items())): each.value
+        for family in expected.values()
+        for each in family.samples
+    }
+
+
+def test_a_bucket_names_the_message_that_it_counted_last(metrics: Metrics) -> None:
+    metrics.delivery_duration("att", 4.0, 9, 77, 1_700_000_000.0)
+    metrics.delivery_duration("att", 4.5, 9, 78, 1_700_000_001.0)
+    metrics.first_reply(100_000.0, 9, 79, 1_700_000_002.0)
+    found = {
+        (each.name, each.labels["le"]): (
+            each.exemplar.labels,
+            each.exemplar.value,
+            float(each.exemplar.timestamp),
+        )
+        for family in open_metrics_families(metrics.exposition(open_metrics=True).decode())
+        for each in family.samples
+        if each.exemplar is not None
+    }
+    assert found == {
+        ("p2p_delivery_duration_seconds_bucket", "5.0"): (
+            {"campaign_id": "9", "message_id": "78"},
+            4.5,
+            1_700_000_001.0,
+        ),
+        ("p2p_first_reply_seconds_bucket", "+Inf"): (
+            {"campaign_id": "9", "message_id": "79"},
+            100_000.0,
+            1_700_000_002.0,
+        ),
+    }
+    assert b'message_id="' not in metrics.exposition()  # the old format has no place for them
+
+
+def test_the_process_is_told_of_once_it_runs(metrics: Metrics) -> None:
+    metrics.running("1.0", "abc", "def")
+    names = {line.partition("{")[0].partition(" ")[0] for line in samples(metrics)}
+    assert {"process_cpu_seconds_total", "process_open_fds", "process_max_fds"} <= names
+    assert {"process_resident_memory_bytes", "python_gc_collections_total"} <= names
+
+
+def test_what_is_asked_for_its_saturation_is_asked_at_each_look(metrics: Metrics) -> None:
+    full = iter((0.25, 0.5))
+    metrics.ask_saturation("door", lambda: next(full))
+    for expected in (0.25, 0.5):
+        metrics.look()
+        assert value(metrics, "p2p_saturation_ratio", resource="door") == expected
+
+
+def test_every_rates_use_is_a_saturation_as_well(metrics: Metrics) -> None:
+    for scope in LIMIT_SCOPE.values:
+        metrics.rate_limit(scope, 0.8)
+    rates = ("number_rate", "campaign_rate", "carrier_rate", "provider_calls")
+    assert [value(metrics, "p2p_saturation_ratio", resource=each) for each in rates] == [0.8] * 4
+
+
+def test_a_request_that_the_door_does_not_serve_is_counted_all_the_same(metrics: Metrics) -> None:
+    metrics.serves("/v1/messages", "POST")
+    metrics.http_request("/v1/messages", "POST", 202, 0.01)
+    metrics.http_request("/v1/messages", "PURGE", 405, 0.01)
+    labels = {"route": "other", "method": "other", "status": "4xx"}
+    assert value(metrics, "p2p_http_requests_total", **labels) == 1
+    assert value(metrics, "p2p_http_requests_total", route="/v1/messages", method="POST", status="2xx") == 1
 
 
 def test_traffic_adds_no_series(metrics: Metrics) -> None:
@@ -56,7 +154,7 @@ def test_traffic_adds_no_series(metrics: Metrics) -> None:
     metrics.final("a carrier nobody knows", State.DELIVERED)
     metrics.transition(State.QUEUED, State.SENDING)
     metrics.provider_request("pigeon", "ok", 0.2)
-    metrics.delivery_duration(None, 4.0)
+    metrics.delivery_duration(None, 4.0, 1, 2, 1_700_000_000.0)
     assert len(samples(metrics)) == before
 
 

@@ -19,8 +19,9 @@ from gateway.core.rules.safeguards import RULES
 from gateway.core.rules.safeguards import Kind as MessageKind
 from gateway.core.text.phone import PhoneFault
 from gateway.core.text.segments import PRICES
-from gateway.metrics import FAMILIES, Family, Label
+from gateway.metric_families import FAMILIES
 from gateway.p2p.list_consent import EXPORTS
+from gateway.series import Family, Label
 from simulator.audit.rules import RULES as AUDITED
 from simulator.model.scenario import load, shipped
 

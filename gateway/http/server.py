@@ -78,6 +78,7 @@ def application(
     floor = Floor()
     app[INTAKE] = Intake(floor, MOST_BYTES_AT_ONCE)
     load = Load()
+    parts.metrics.ask_saturation("door", lambda: load.under_way / load.places)
     app[SHEDDING] = Shedding(load, parts.metrics.http_request)
     known = KnownCampaigns(parts.campaigns, parts.clock.now)
     guesses = Guesses()
@@ -99,6 +100,7 @@ def application(
         app.add_routes(Webhooks(parts, known, door, floor).routes())
     _add_operations(app, parts, OPERATIONS, desks)
     app.add_routes(_pages(version))
+    _tell_routes(app, parts.metrics)
     return app
 
 
@@ -106,6 +108,7 @@ def internal_application(parts: Parts) -> web.Application:
     """What only the house reaches: health in detail and metrics. It is no part of the access log."""
     app = _application(parts, None)
     _add_operations(app, parts, health.INTERNAL, {"health": HealthDesk(parts)})
+    _tell_routes(app, parts.metrics)
     return app
 
 
@@ -114,6 +117,13 @@ def _application(parts: Parts, access_log: AccessLog | None) -> web.Application:
     app.on_response_prepare.append(_without_versions)
     app.router.add_get("/healthz", HealthDesk(parts).alive)
     return app
+
+
+def _tell_routes(app: web.Application, metrics: Metrics) -> None:
+    """Every address has its series before its first request."""
+    for route in app.router.routes():
+        if route.resource is not None:
+            metrics.serves(route.resource.canonical, route.method)
 
 
 def _add_operations(

@@ -408,7 +408,8 @@ class Admission:
         if row.sender_id is not None:
             self.senders[row.sender_id] = row.requested_at
         if written.decision.waited_s is not None:
-            self._metrics.first_reply(written.decision.waited_s)
+            waited_s = written.decision.waited_s
+            self._metrics.first_reply(waited_s, campaign_id, row.message_id, row.requested_at)
         if not goes_on:
             self._forget(campaign_id, written)
         elif written.straight is not None:

@@ -156,15 +156,16 @@ class Delivery:
         self._learn(campaign, moved)
 
     def _learn(self, campaign: Campaign, moved: Sequence[Moved]) -> None:
-        self._count(moved)
+        self._count(campaign.campaign_id, moved)
         if self._listener is not None:
             self._listener.moved(campaign.campaign_id, moved)
 
-    def _count(self, moved: Sequence[Moved]) -> None:
+    def _count(self, campaign_id: int, moved: Sequence[Moved]) -> None:
         moves = Counter((each.before, each.after, each.carrier, each.code) for each in moved)
         for (before, after, carrier, code), n in moves.items():
             if before == after:
                 self.ignored += n
+                self._metrics.webhooks("status", "stale", n)
                 continue
             state = State(after)
             self._metrics.transition(State(before), state, n)
@@ -175,7 +176,8 @@ class Delivery:
         now = self._clock.now()
         for each in moved:
             if each.after in _RECEIPTS and each.before != each.after and each.slot_at is not None:
-                self._metrics.delivery_duration(each.carrier, max(0.0, now - each.slot_at))
+                took_s = max(0.0, now - each.slot_at)
+                self._metrics.delivery_duration(each.carrier, took_s, campaign_id, each.message_id, now)
 
     def _may_follow(self, campaign: Campaign, news: News) -> bool:
         """Whether the catalogue allows another attempt at all; most failures end here."""

@@ -281,7 +281,9 @@ class HandOver:
         held.call = asyncio.get_running_loop().create_task(self._send(text, held))
 
     async def _send(self, text: OutboundText, held: Held) -> None:
-        self._metrics.queue_wait(_LANES[held.lane], max(0.0, self._clock.now() - held.due_at))
+        now, lane = self._clock.now(), _LANES[held.lane]
+        self._metrics.queue_wait(lane, max(0.0, now - held.due_at))
+        self._metrics.handed_over(lane, max(0.0, now - held.slot_at))
         try:
             outcome, news = await self._ask_provider(text, held)
         finally:

@@ -119,6 +119,11 @@ class Database:
         """Connections in somebody's hands."""
         return self._open - len(self._idle)
 
+    @property
+    def use(self) -> float:
+        """The connections in somebody's hands, of those that there may be: 0 to 1."""
+        return self.in_use / self._size
+
     async def open(self) -> None:
         """Connects once; raises BadInput when the server can't be reached, refuses us, only reads or is too old."""
         self.in_flight += 1

@@ -155,6 +155,15 @@ class CommitWindow(Generic[Item, Result]):
         return self._writer is None and not len(self)
 
     @property
+    def use(self) -> float:
+        """What all windows of the station hold of what they may: 0 to 1; 0 when nothing bounds them."""
+        bound = self._options.bound
+        if bound is None:
+            return 0.0
+        by_bytes = bound.bytes / bound.most_bytes if bound.most_bytes else 0.0
+        return max(bound.items / bound.most_items, by_bytes)
+
+    @property
     def oldest_at(self) -> float | None:
         """Since when the oldest item waits to be durable, by the running loop's clock; None: there is none."""
         firsts = [part[0].put_at for part in (self._locked, self._writing, self._waiting) if part]

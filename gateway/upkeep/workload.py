@@ -14,7 +14,8 @@ from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.registration import BIG_CARRIERS
 from gateway.core.sending.numbers import NoPurchase, NumberState
 from gateway.core.sending.waiting import Lane
-from gateway.metrics import CARRIERS, UNSETTLED_STATE, Metrics
+from gateway.metric_families import CARRIERS, UNSETTLED_STATE
+from gateway.metrics import Metrics
 from gateway.pipeline.dispatch import Dispatch
 from gateway.pipeline.road import CampaignRoad
 from gateway.store import backlog
@@ -60,23 +61,30 @@ class Workload:
         reasons = Counter(road.pool.no_purchase(self._clock.now()) for road in roads)
         for reason in NoPurchase:
             self._metrics.campaigns_without_purchases(reason, reasons[reason])
+        pools = [road.pool for road in roads]
+        fullest = max((len(pool.numbers) / max(1, pool.max_numbers) for pool in pools), default=0.0)
+        self._metrics.saturation("numbers", fullest)
         self._daily_caps(roads)
         for pool, database in self._databases.items():
             self._metrics.pool_in_use(database.in_use, pool)
+            self._metrics.saturation(f"{pool}_connections", database.use)
         self._metrics.rate_limit("account", self._dispatch.hand_over.use)
-        now = asyncio.get_running_loop().time()
+        now, windows = asyncio.get_running_loop().time(), list(windows)
+        self._metrics.saturation("rows_to_write", max((window.use for window in windows), default=0.0))
         ages_s = [now - window.oldest_at for window in windows if window.oldest_at is not None]
         self._metrics.outbox_lag(max(ages_s, default=0.0))
 
     def _daily_caps(self, roads: Iterable[CampaignRoad]) -> None:
-        now, used = self._clock.now(), 0
+        now, used, fullest = self._clock.now(), 0, 0.0
         limits: dict[tuple[int, str], int] = {}  # a brand's campaigns share one
         for road in roads:
             state, segments = road.pacer.state(), road.campaign.limits.tmobile_daily_segments
             if segments is not None:
                 limits[road.campaign.organisation_id, road.campaign.brand] = segments
-                used += state.cap_used if now < state.cap_resets_at else 0
+                used_here = state.cap_used if now < state.cap_resets_at else 0
+                used, fullest = used + used_here, max(fullest, used_here / max(1, segments))
         self._metrics.daily_cap("tmobile", used, sum(limits.values()))
+        self._metrics.saturation("tmobile_day", fullest)
 
     # ------------------------------------------------------------ what the store knows
 

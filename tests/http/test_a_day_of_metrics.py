@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 
-from gateway.metrics import FAMILIES, Metrics
+from gateway.metric_families import FAMILIES
+from gateway.metrics import Metrics
 from gateway.providers.base import Found, InboundText, Listed, OurPhones
 from gateway.store.troubles import DatabaseGone
 from gateway.upkeep.headcount import Headcount

@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from gateway.http.readiness import Asked
 from gateway.providers.base import NotSent, Refused
 from gateway.store.database import Database
-from tests.http.house import House
+from tests.http.house import CAMPAIGN, House
 from tests.http.signing_provider import PATIENCE_S
 
 
@@ -34,6 +35,23 @@ async def test_metrics_are_prometheus_text(house: House) -> None:
     accepted = await house.metric('p2p_messages_accepted_total{channel="sms",kind="initial"}')
     assert accepted == 1
     assert await house.metric("p2p_build_info") == 1
+
+
+async def test_metrics_are_open_metrics_for_whoever_asks(house: House) -> None:
+    """With the message that each bucket counted last: an exemplar leads to its story."""
+    first = await house.send(1)
+    await house.says(await house.provider.next_text(), "delivered")
+    wanted = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    told = await house.call("GET", "/metrics", key=None, headers=wanted, url=house.worker.internal_url)
+    assert told.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    text = told.body.decode()
+    families = {each.name: each for each in text_string_to_metric_families(text)}
+    found = [
+        each.exemplar.labels
+        for each in families["p2p_delivery_duration_seconds"].samples
+        if each.exemplar is not None
+    ]
+    assert found == [{"campaign_id": str(CAMPAIGN), "message_id": str(first.body["message_id"])}]
 
 
 async def test_a_broken_connection_loses_nothing(house: House) -> None:

@@ -92,6 +92,11 @@ def test_the_receipt_says_how_long_the_delivery_took(play):
         assert value(world, "p2p_delivery_duration_seconds_count", carrier="verizon") == 1
         total_s = value(world, "p2p_delivery_duration_seconds_sum", carrier="verizon")
         assert total_s == pytest.approx(took_s, abs=4 * WINDOW_S)
+        assert (
+            value(world, "p2p_webhooks_total", type="status", result="stale") == 2
+        )  # and "sent", which the answer had said
+        assert value(world, "p2p_hand_over_lateness_seconds_count", lane="initial") == 2
+        assert value(world, "p2p_hand_over_lateness_seconds_sum", lane="initial") < 2 * WINDOW_S
         await world.provider.say(second.text, "undelivered", 30003)
         assert value(world, "p2p_delivery_duration_seconds_count", carrier="verizon") == 2
 
