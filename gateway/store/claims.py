@@ -8,6 +8,7 @@ from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import SubReason
 from gateway.core.rules.safeguards import LANDLINES, NOT_MOBILE, RULES, Facts, Kind, Rule
 from gateway.store.database import Connection, Database, Statements
+from gateway.store.journal import moved
 from gateway.store.ownership import FencingToken, OwnershipLost
 from gateway.store.rows import as_rows
 
@@ -125,28 +126,27 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
+_BLOCK = f"""
+WITH refused AS (
+    SELECT * FROM json_to_recordset($3::json) AS r (message_id bigint, code int, reason text)
+), blocked AS (
+    UPDATE messages m SET state = 'blocked', code = r.code, reason = r.reason,
+           final_at = to_timestamp($4)
+    FROM refused r
+    WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = r.message_id AND m.state = 'queued'
+    RETURNING m.message_id, m.contact_id, m.action_id, m.sender_id, m.kind, m.script, m.segments, m.code,
+              OLD.state AS before, NEW.state AS after
+), dequeued AS (
+    DELETE FROM queue q USING blocked
+    WHERE q.organisation_id = $1 AND q.campaign_id = $2 AND q.message_id = blocked.message_id
+), {moved("blocked", "to_timestamp($4)")}
+SELECT message_id FROM blocked ORDER BY message_id
+"""  # noqa: S608 - fixed texts
+
+
 async def block(database: Database, key: CampaignKey, refusals: Sequence[Refusal], now: float) -> set[int]:
     """queued -> blocked(code); returns the ids that were still queued."""
-    rows = await database.fetch(
-        """
-        WITH refused AS (
-            SELECT * FROM json_to_recordset($3::json) AS r (message_id bigint, code int, reason text)
-        ), blocked AS (
-            UPDATE messages m SET state = 'blocked', code = r.code, reason = r.reason,
-                   final_at = to_timestamp($4)
-            FROM refused r
-            WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = r.message_id AND m.state = 'queued'
-            RETURNING m.message_id
-        ), dequeued AS (
-            DELETE FROM queue q USING blocked
-            WHERE q.organisation_id = $1 AND q.campaign_id = $2 AND q.message_id = blocked.message_id
-        )
-        SELECT message_id FROM blocked ORDER BY message_id
-        """,
-        *key,
-        as_rows(refusals),
-        now,
-    )
+    rows = await database.fetch(_BLOCK, *key, as_rows(refusals), now)
     return {row[0] for row in rows}
 
 

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from gateway.core.bank.events import OPTED_OUT, EventKind
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database, Statements
+from gateway.store.journal import handed_over, noted
 from gateway.store.recipients import ABOUT, FACTS, Recipient, given_to, since
 from gateway.store.rows import as_rows
 
@@ -38,13 +40,25 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     volunteer_id: int | None = None
 
 
+_HEARD = noted(
+    EventKind.HEARD,
+    "stored",
+    at="max(received_at)",
+    columns={
+        "ids": "inbound_id",
+        "contact_ids": "contact_id",
+        "action_ids": "action_id",
+        "user_ids": "volunteer_id",
+        "states": "state",
+    },
+)
 # A text whose id at the provider is in `inbound_ids` was heard before, in whatever month.
 # The last new STOP or START of a person decides; one that came before and comes again is not new.
 # A START that comes late, fetched after its webhook was lost, lifts no newer opt-out, and none that the person has
 # repeated since to any number of the scope. The scalar subquery is worked out for a START alone.
 # F125: after an opt-out no reply needs attention. C5: only the person's own START clears an opt-out.
 # F205: whatever a person writes brings their conversation back from the archive.
-_HEAR = """
+_HEAR = f"""
 WITH heard AS (
     SELECT * FROM json_to_recordset($4::json) AS h (
         inbound_id bigint, provider_sid text, phone text, number_phone text, body text, intent text,
@@ -54,22 +68,16 @@ WITH heard AS (
     SELECT $1, $2, provider_sid, inbound_id FROM heard ORDER BY inbound_id
     ON CONFLICT (organisation_id, campaign_id, provider_sid) DO NOTHING
     RETURNING inbound_id
-), stored AS (
-    INSERT INTO inbound (organisation_id, campaign_id, inbound_id, provider_sid, contact_id, phone, number_phone, body,
-        intent, suggests_opt_out, wrong_number, received_at)
-    SELECT $1, $2, h.inbound_id, h.provider_sid, c.contact_id, h.phone, h.number_phone, h.body, h.intent,
-           h.suggests_opt_out, h.wrong_number, to_timestamp(h.received_at)
-    FROM heard h LEFT JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.phone = h.phone
-    WHERE (h.inbound_id IN (SELECT inbound_id FROM new)) IS TRUE -- hashed, not a loop in a loop
-    ORDER BY h.inbound_id
-    RETURNING inbound_id, contact_id, phone
 ), fresh AS (
-    SELECT h.*, stored.contact_id,
+    SELECT h.*, c.contact_id, v.action_id, v.volunteer_id,
            (SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3
              AND o.phone = h.phone) IS NOT NULL AS had_left
-    FROM heard h JOIN stored USING (inbound_id)
+    FROM heard h
+    LEFT JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.phone = h.phone
+    LEFT JOIN conversations v ON v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = c.contact_id
+    WHERE (h.inbound_id IN (SELECT inbound_id FROM new)) IS TRUE -- hashed, not a loop in a loop
 ), last_word AS (
-    SELECT DISTINCT ON (phone) phone, intent, body, received_at FROM fresh f
+    SELECT DISTINCT ON (phone) phone, intent, body, received_at, inbound_id FROM fresh f
     WHERE intent = 'stop' OR intent = 'start' AND NOT EXISTS (
         SELECT FROM fresh s WHERE s.phone = f.phone AND s.intent = 'stop' AND s.received_at > f.received_at)
       AND coalesce((
@@ -84,6 +92,15 @@ WITH heard AS (
     SELECT $1, $3, phone, 'keyword', body, to_timestamp(received_at) FROM last_word WHERE intent = 'stop'
     ON CONFLICT DO NOTHING
     RETURNING phone, opted_out_at
+), stored AS (
+    INSERT INTO inbound (organisation_id, campaign_id, inbound_id, provider_sid, contact_id, phone, number_phone, body,
+        intent, suggests_opt_out, wrong_number, received_at, action_id, volunteer_id, opted_out)
+    SELECT $1, $2, inbound_id, provider_sid, contact_id, phone, number_phone, body, intent, suggests_opt_out,
+           wrong_number, to_timestamp(received_at), action_id, volunteer_id,
+           (inbound_id IN (SELECT w.inbound_id FROM stopped JOIN last_word w USING (phone))) IS TRUE
+    FROM fresh ORDER BY inbound_id
+    RETURNING inbound_id, contact_id, phone, action_id, volunteer_id, received_at,
+              CASE WHEN opted_out THEN '{OPTED_OUT}' ELSE intent END AS state
 ), started AS (
     DELETE FROM opt_outs
     WHERE organisation_id = $1 AND scope = $3
@@ -104,12 +121,12 @@ WITH heard AS (
         attention_at = CASE WHEN excluded.attention_at IS NULL OR v.archived_at IS NOT NULL THEN excluded.attention_at
                             ELSE coalesce(v.attention_at, excluded.attention_at) END
     RETURNING contact_id, volunteer_id
-)
+), {_HEARD}
 SELECT inbound_id, contact_id, extract(epoch FROM opted_out_at)::float8, NULL::bigint
 FROM stored LEFT JOIN stopped USING (phone)
 UNION ALL SELECT NULL, contact_id, NULL, volunteer_id FROM talk WHERE volunteer_id IS NOT NULL
 ORDER BY inbound_id
-"""
+"""  # noqa: S608 - fixed texts
 
 
 async def hear(
@@ -145,6 +162,35 @@ async def leave_everybody(database: Database, nobodys: CampaignKey, stops: Seque
     await database.fetch(_LEFT_EVERYBODY, *nobodys, as_rows(stops))
 
 
+_OPTED_OUT = noted(
+    EventKind.OPTED_OUT,
+    "stopped LEFT JOIN about ON true",
+    at="to_timestamp($6)",
+    columns={
+        "contact_ids": "$4::bigint",
+        "action_ids": "about.action_id",
+        "user_ids": "coalesce($7, about.volunteer_id)",
+        "states": "$5::text",
+    },
+)
+_OPT_OUT = f"""
+WITH stopped AS (
+    INSERT INTO opt_outs (organisation_id, scope, phone, source, opted_out_at, volunteer_id)
+    SELECT $1, $3, phone, $5, to_timestamp($6), $7 FROM contacts
+    WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $4
+    ON CONFLICT DO NOTHING RETURNING phone
+), about AS (
+    SELECT action_id, volunteer_id FROM conversations
+    WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $4
+), talk AS (
+    UPDATE conversations SET revision = revision + 1, attention_at = NULL,
+           last_report_at = to_timestamp($6)
+    WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $4
+), {_OPTED_OUT}
+SELECT phone FROM stopped
+"""  # noqa: S608 - fixed texts
+
+
 async def opt_out(
     database: Database,
     key: CampaignKey,
@@ -156,19 +202,7 @@ async def opt_out(
 ) -> str | None:
     """A volunteer's or an admin's opt-out of a contact (F123): the phone, None when it had opted out already."""
     rows = await database.fetch(
-        """
-        WITH stopped AS (
-            INSERT INTO opt_outs (organisation_id, scope, phone, source, opted_out_at, volunteer_id)
-            SELECT $1, $3, phone, $5, to_timestamp($6), $7 FROM contacts
-            WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $4
-            ON CONFLICT DO NOTHING RETURNING phone
-        ), talk AS (
-            UPDATE conversations SET revision = revision + 1, attention_at = NULL,
-                   last_report_at = to_timestamp($6)
-            WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $4
-        )
-        SELECT phone FROM stopped
-        """,
+        _OPT_OUT,
         *key,
         opt_out_scope,
         contact_id,
@@ -308,7 +342,7 @@ WITH own AS (
     FROM wanted WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $6
       AND a.contact_id = wanted.contact_id
      AND wanted.volunteer_id IS DISTINCT FROM $7
-)
+), {handed_over("wanted WHERE volunteer_id IS DISTINCT FROM $7", to="$7::bigint", at="to_timestamp($10)")}
 SELECT CASE WHEN wanted.contact_id IS NULL THEN EXISTS (
            SELECT FROM conversations w WHERE w.organisation_id = $1 AND w.campaign_id = $2 AND w.attention_at IS NOT NULL
            AND w.archived_at IS NULL)

@@ -8,6 +8,7 @@ import msgspec
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.lifecycle import MOVES
 from gateway.store.database import Database, Statements
+from gateway.store.journal import ADMITTED
 from gateway.store.rows import as_rows
 
 LEGAL_MOVES = sorted(f"{before}>{after}" for before, afters in MOVES.items() for after in afters)
@@ -49,7 +50,7 @@ class Admission(msgspec.Struct, gc=False):
 # whose number and slot are known already enters as `sending`; others wait in the queue.
 # A key that was used admits nothing. One that another worker is just using is met at its index: then the
 # whole statement fails, and leaves nothing.
-_ADMIT = """
+_ADMIT = f"""
 WITH decided AS (
     SELECT * FROM json_to_recordset($4::json) AS d (
         message_id bigint, contact_id bigint, phone text, action_id bigint, kind text, sender_id bigint,
@@ -102,7 +103,7 @@ WITH decided AS (
                ELSE contact_id IN (SELECT contact_id FROM talk) END
     ORDER BY message_id
     ON CONFLICT DO NOTHING
-    RETURNING message_id, state, lane, requested_at
+    RETURNING message_id, contact_id, action_id, kind, sender_id, script, segments, state, code, lane, requested_at
 ), waiting AS (
     INSERT INTO queue (organisation_id, campaign_id, message_id, lane, due_at)
     SELECT $1, $2, message_id, lane, requested_at FROM written WHERE state = 'queued'
@@ -112,9 +113,9 @@ WITH decided AS (
     SELECT $1, $2, owner, word, request_hash, message_id, state, code, reason, to_timestamp(at)
     FROM keyed WHERE (message_id IN (SELECT message_id FROM written)) IS TRUE -- hashed, not a loop in a loop
     ORDER BY owner, word
-)
+), {ADMITTED}
 SELECT message_id FROM written
-"""
+"""  # noqa: S608 - fixed texts
 _KEY_TAKEN = "idempotency_keys_pkey"
 
 

@@ -18,9 +18,13 @@ from gateway.store.troubles import DatabaseBusy
 MESSAGES: Final = ("messages", "attempts")
 """A family of tables, partitioned alike; whether a month is there is read from the first."""
 INBOUND: Final = ("inbound",)
+EVENTS: Final = ("events",)
 
 _AHEAD: Final = 2  # months that are there before they begin: over a month in which nobody makes one
-_STORAGE: Final = {"messages": "WITH (fillfactor = 60)"}  # room for HOT updates
+_STORAGE: Final = {
+    "messages": "WITH (fillfactor = 60)",  # room for HOT updates
+    "events": "WITH (toast_tuple_target = 8160)",  # a statement's arrays stay in their row
+}
 # A campaign is planned for as if it were the biggest (migration 0052).
 _ANY_MAY_BE_BIG: Final = ", ".join(
     f"ALTER COLUMN {column} SET (n_distinct = 1)" for column in ("organisation_id", "campaign_id")
@@ -51,7 +55,7 @@ async def make_ahead(database: Database, now: float) -> list[str]:
     Where the role may not, or rows of a month lie in `…_other` already, rows go there, and a warning says so.
     """
     made = []
-    for family in (MESSAGES, INBOUND):
+    for family in (MESSAGES, INBOUND, EVENTS):
         known = await there(database, family)
         for count in range(_AHEAD + 1):
             month = after(month_of(now), count)

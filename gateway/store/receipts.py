@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Connection, Database, Statements
+from gateway.store.journal import moved
 from gateway.store.messages import LEGAL_MOVES
 from gateway.store.rows import as_columns, as_rows
 
@@ -47,7 +48,7 @@ class Moved(msgspec.Struct, gc=False):
     slot_at: float | None = None  # of this attempt's hand-over
 
 
-_TELL = """
+_TELL = f"""
 WITH told AS (
     SELECT * FROM json_to_recordset($4::json) AS t (
         message_id bigint, attempt smallint, state text, code int, reason text, provider_sid text,
@@ -69,7 +70,7 @@ WITH told AS (
     WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = t.message_id AND m.attempt = t.attempt
       AND m.state NOT IN ('queued', 'blocked')
     RETURNING m.message_id, m.attempt, OLD.state AS before, NEW.state AS after, t.code, m.contact_id,
-              m.number_id, m.segments, m.kind, m.script,
+              m.number_id, m.segments, m.kind, m.script, m.action_id, m.sender_id,
               extract(epoch FROM m.slot_at)::float8 AS slot_at, t.memory_until, t.permanent,
               t.opts_out
 ), known AS (
@@ -91,11 +92,11 @@ WITH told AS (
     INSERT INTO opt_outs (organisation_id, scope, phone, source, opted_out_at)
     SELECT DISTINCT $1::bigint, $3::bigint, phone, 'provider', to_timestamp($6) FROM known WHERE opts_out
     ON CONFLICT DO NOTHING
-)
+), {moved("moved WHERE before <> after", "to_timestamp($6)")}
 SELECT message_id, attempt, before, after, code, contact_id, number_id, carrier, segments, kind, script,
        slot_at
 FROM known ORDER BY message_id
-"""
+"""  # noqa: S608 - fixed texts
 
 
 async def tell(
@@ -114,7 +115,7 @@ async def tell(
     return [Moved(*row) for row in rows]
 
 
-_LATE = """
+_LATE = f"""
 WITH told AS (
     SELECT * FROM json_to_recordset($3::json) AS t (
         message_id bigint, attempt smallint, state text, code int, provider_sid text)
@@ -132,13 +133,14 @@ WITH told AS (
       AND a.attempt = t.attempt
     WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = t.message_id AND m.state = 'queued'
       AND (t.state = 'delivered' OR t.state = 'sent' AND a.code IS NULL)
-    RETURNING m.message_id
+    RETURNING m.message_id, m.contact_id, m.action_id, m.sender_id, m.kind, m.script, m.segments, m.code,
+              'queued' AS before, m.state AS after
 ), dequeued AS (
     DELETE FROM queue q USING arrived WHERE q.organisation_id = $1 AND q.campaign_id = $2
       AND q.message_id = arrived.message_id
-)
+), {moved("arrived", "to_timestamp($4)")}
 SELECT message_id FROM arrived ORDER BY message_id
-"""
+"""  # noqa: S608 - fixed texts
 
 
 async def late(statements: Statements, key: CampaignKey, words: Sequence[Word], now: float) -> set[int]:
@@ -187,7 +189,7 @@ class Requeue(msgspec.Struct, frozen=True, gc=False):
     spends_attempt: bool
 
 
-_REQUEUE = """
+_REQUEUE = f"""
 WITH again AS (
     SELECT * FROM json_to_recordset($3::json) AS r (
         message_id bigint, attempt smallint, ended text, code int, provider_sid text, lane smallint,
@@ -206,13 +208,14 @@ WITH again AS (
     FROM again r
     WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = r.message_id AND m.attempt = r.attempt
       AND (m.state || '>queued') = ANY ($5::text[])
-    RETURNING m.message_id, m.lane
-)
+    RETURNING m.message_id, m.lane, m.contact_id, m.action_id, m.sender_id, m.kind, m.script, m.segments, m.code,
+              OLD.state AS before, NEW.state AS after
+), {moved("moved", "to_timestamp($4)")}
 INSERT INTO queue (organisation_id, campaign_id, message_id, lane, due_at)
 SELECT $1, $2, r.message_id, coalesce(r.lane, moved.lane), to_timestamp(r.due_at)
 FROM again r JOIN moved USING (message_id)
 ON CONFLICT DO NOTHING
-"""
+"""  # noqa: S608 - fixed texts
 
 
 async def requeue(connection: Connection, key: CampaignKey, rows: Sequence[Requeue], now: float) -> None:

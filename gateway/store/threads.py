@@ -2,6 +2,7 @@
 
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database
+from gateway.store.journal import handed_over
 
 
 async def mark_read(database: Database, key: CampaignKey, contact_id: int, revision: int) -> None:
@@ -85,24 +86,27 @@ async def archive_idle(
     return archived, (at, contact_id) if looked_at == limit else None
 
 
+_HAND_OVER = f"""
+WITH moved AS (
+    UPDATE conversations SET volunteer_id = $5, offered_at = to_timestamp($6), revision = revision + 1
+    WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND revision = $4
+    RETURNING contact_id, action_id, OLD.volunteer_id
+), assigned AS (
+    UPDATE assignments a SET volunteer_id = $5, assigned_at = to_timestamp($6)
+    FROM moved WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = moved.action_id
+     AND a.contact_id = $3
+), {handed_over("moved", to="$5::bigint", at="to_timestamp($6)")}
+SELECT true FROM moved
+"""  # noqa: S608 - fixed texts
+
+
 async def hand_over(
     database: Database, key: CampaignKey, contact_id: int, revision: int, volunteer_id: int, now: float
 ) -> bool:
     """Whether the conversation and the contact's assignment are another volunteer's now (F193): not when something
     has changed since `revision`."""
     rows = await database.fetch(
-        """
-        WITH moved AS (
-            UPDATE conversations SET volunteer_id = $5, offered_at = to_timestamp($6), revision = revision + 1
-            WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND revision = $4
-            RETURNING action_id
-        ), assigned AS (
-            UPDATE assignments a SET volunteer_id = $5, assigned_at = to_timestamp($6)
-            FROM moved WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = moved.action_id
-             AND a.contact_id = $3
-        )
-        SELECT true FROM moved
-        """,
+        _HAND_OVER,
         *key,
         contact_id,
         revision,

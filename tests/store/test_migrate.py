@@ -154,7 +154,7 @@ async def test_a_migration_without_the_right_to_it_says_so(
     [
         ((), "permission denied for table schema_migrations"),
         (("SELECT ON ALL TABLES IN SCHEMA public",), "may not read and write .*actions, .*messages"),
-        ((READ_AND_WRITE,), "may not read and write id_blocks, worker_ids:"),
+        ((READ_AND_WRITE,), "may not read and write event_ids, id_blocks, worker_ids:"),
     ],
 )
 async def test_a_right_that_is_lacking_is_named(
@@ -199,7 +199,7 @@ LOOKED_AT = [
     ((READ_AND_WRITE, ALL_SEQUENCES), "", None),
     ((), "", "permission denied for table schema_migrations"),
     (("SELECT ON schema_migrations",), "", "may not read and write .*actions, .*messages"),
-    ((READ_AND_WRITE,), "", "may not read and write id_blocks, worker_ids:"),
+    ((READ_AND_WRITE,), "", "may not read and write event_ids, id_blocks, worker_ids:"),
     (
         (READ_AND_WRITE, ALL_SEQUENCES),
         "CREATE TABLE more (one integer)",

@@ -59,10 +59,15 @@ async def where(database: Database, table: str = "messages") -> dict[int, str]:
 
 async def test_this_month_and_the_next_two_are_made_once(database: Database):
     assert await months.make_ahead(database, NOW) == [
-        f"{table}_{each}" for table in ("messages", "inbound") for each in (THIS, NEXT, LATER)
+        f"{table}_{each}" for table in ("messages", "inbound", "events") for each in (THIS, NEXT, LATER)
     ]
     assert await months.make_ahead(database, NOW) == []
-    for table, storage in (("messages", ["fillfactor=60"]), ("attempts", None), ("inbound", None)):
+    for table, storage in (
+        ("messages", ["fillfactor=60"]),
+        ("attempts", None),
+        ("inbound", None),
+        ("events", ["toast_tuple_target=8160"]),
+    ):
         made = {row[0]: row[1] for row in await database.fetch(_PARTITIONS, table)}
         assert made == {f"{table}_other": storage} | {
             f"{table}_{each}": storage for each in (THIS, NEXT, LATER)
