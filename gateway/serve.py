@@ -205,7 +205,11 @@ class Worker:
             audit_log=AuditLog(self.database),
             campaign_admin=CampaignAdmin(self.database, gateway.campaigns, now, gateway.adopt),
             contacts=ContactLists(
-                self.database, now, look_ups.look_up, lambda count: gateway.metrics.opt_outs("import", count)
+                self.database,
+                now,
+                look_ups.look_up,
+                lambda count: gateway.metrics.opt_outs("import", count),
+                gateway.settling.settle,
             ),
             messages=Messages(self.database, now, lambda: gateway.dispatch.inbound_gap.why),
             numbers=Numbers(self.database, now, live_pool),
