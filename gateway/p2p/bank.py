@@ -8,19 +8,25 @@ from typing import Literal
 import msgspec
 
 from gateway.clock import Clock
-from gateway.core.rules.campaign import Wording
+from gateway.core.bank.actions import ActionSettings, State
+from gateway.core.bank.scripts import ScriptKind
 from gateway.core.rules.errors import BadInput
 from gateway.core.rules.hours import Open, verdict
 from gateway.core.rules.safeguards import Kind, Request
-from gateway.core.text.scripts import Script, compile_script, draw
+from gateway.core.text.scripts import draw
+from gateway.p2p.compiled import Compiled, compiled, load, state_of, surroundings
+from gateway.p2p.publishing import publish_whole
 from gateway.p2p.quiet_inboxes import Nothing, QuietInboxes
 from gateway.pipeline.admission import Admission, Outcome
 from gateway.pipeline.campaigns import Campaigns
 from gateway.pipeline.settling import Settling
 from gateway.store import actions, contacts, conversations
-from gateway.store.actions import ActionRow, Assigned, Fronts
+from gateway.store.actions import Assigned, Fronts
+from gateway.store.campaign_actions import ActionRecord
 from gateway.store.conversations import Attention
 from gateway.store.database import Database
+from gateway.store.ids import Ids
+from gateway.store.scripts import ScriptRow
 
 _CLAIMS_AT_ONCE = 2  # of an action: they take turns in the database, and must not fill all its connections
 
@@ -47,21 +53,24 @@ class Item(msgspec.Struct, frozen=True, gc=False):
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """A response as it reads to one person, under the name by which its uses are counted (F118)."""
+    """A response as it reads to one person, under the name by which its uses are counted (F118).
+
+    Sending it tags the contact and sets fields, by slug (F112, F113).
+    """
 
     name: str
     text: str
+    media: tuple[str, ...] = ()
+    tag_ids: tuple[int, ...] = ()
+    fields: Mapping[str, str] = {}
 
 
 class Action(msgspec.Struct):
-    """A published action, its scripts compiled for the campaign's `wording`, and its audience's hours known."""
+    """A published action, its scripts compiled, and its audience's hours known."""
 
     campaign_id: int
     action_id: int
-    scripts: Scripts
-    wording: Wording
-    initials: list[Script]
-    responses: list[Script]
+    texts: Compiled
     hours_groups: list[str]
     fronts: Fronts
     claiming: asyncio.Semaphore
@@ -92,6 +101,7 @@ class TextBank:
         self._opted_out = opted_out
         self._settling = settling
         self._quiet = quiet
+        self._ids = Ids(database)
         self._actions: dict[tuple[int, int], Action] = {}
 
     async def publish(
@@ -101,41 +111,55 @@ class TextBank:
 
         Raises ScriptFault for a script that does not compile.
         """
-        action = await self._compiled(campaign_id, action_id, scripts)
-        row = ActionRow(
-            self._campaigns[campaign_id].key, action_id, title, msgspec.json.encode(scripts).decode()
-        )
-        count = await actions.publish(self._database, row, seed, self._clock.now())
-        self._actions[campaign_id, action_id] = action
+        campaign, now = self._campaigns[campaign_id], self._clock.now()
+        around = await surroundings(self._database, campaign, now)
+        action = _record(action_id, title, scripts, now)
+        rows = await self._rows(action_id, scripts)
+        texts = compiled(campaign, action, rows, around)
+        count = await publish_whole(self._database, campaign.key, action, rows, seed, now)
+        self._actions[campaign_id, action_id] = await self._opened(campaign_id, action_id, texts)
         return count
+
+    async def _rows(self, action_id: int, scripts: Scripts) -> list[ScriptRow]:
+        kinds = (ScriptKind.INITIAL, scripts.initials), (ScriptKind.RESPONSE, scripts.responses)
+        texts = [(kind, n + 1, source) for kind, sources in kinds for n, source in enumerate(sources)]
+        ids = await self._ids.take(len(texts))
+        return [
+            ScriptRow(
+                script_id=script_id,
+                action_id=action_id,
+                kind=kind,
+                name=f"{kind}-{place}",
+                source=source,
+                place=place,
+            )
+            for script_id, (kind, place, source) in zip(ids, texts, strict=True)
+        ]
 
     async def open(self, campaign_id: int, action_id: int) -> None:
         """Reads an action that was published before."""
-        row = await actions.load(self._database, self._campaigns[campaign_id].key, action_id)
-        scripts = msgspec.json.decode(row.scripts, type=Scripts)
-        self._actions[campaign_id, action_id] = await self._compiled(campaign_id, action_id, scripts)
+        texts = await load(self._database, self._campaigns[campaign_id], action_id, self._clock.now())
+        self._actions[campaign_id, action_id] = await self._opened(campaign_id, action_id, texts)
 
-    async def _compiled(self, campaign_id: int, action_id: int, scripts: Scripts) -> Action:
-        campaign = self._campaigns[campaign_id]
-        wording = campaign.settings.wording
+    async def _opened(self, campaign_id: int, action_id: int, texts: Compiled) -> Action:
         return Action(
             campaign_id,
             action_id,
-            scripts,
-            wording,
-            *_texts(scripts, wording),
-            await contacts.hours_groups(self._database, campaign.key),
+            texts,
+            await contacts.hours_groups(self._database, self._campaigns[campaign_id].key),
             fronts={},
             claiming=asyncio.Semaphore(_CLAIMS_AT_ONCE),
         )
 
-    def _action(self, campaign_id: int, action_id: int) -> Action:
-        """The action with its texts as the campaign's settings have them now."""
-        action = self._actions[campaign_id, action_id]
-        wording = self._campaigns[campaign_id].settings.wording
-        if wording != action.wording:
-            action.initials, action.responses = _texts(action.scripts, wording)
-            action.wording = wording
+    async def action(self, campaign_id: int, action_id: int) -> Action:
+        """A published action with its texts as they are now. Raises BadInput when there is none."""
+        action = self._actions.get((campaign_id, action_id))
+        if action is None:
+            await self.open(campaign_id, action_id)
+            return self._actions[campaign_id, action_id]
+        campaign = self._campaigns[campaign_id]
+        if action.texts.made_of != state_of(campaign):
+            action.texts = await load(self._database, campaign, action_id, self._clock.now())
         return action
 
     async def claim(
@@ -145,7 +169,7 @@ class TextBank:
 
         `luck(contact_id)` in [0, 1) draws each contact's initial (F087).
         """
-        campaign, action = self._campaigns[campaign_id], self._action(campaign_id, action_id)
+        campaign, action = self._campaigns[campaign_id], await self.action(campaign_id, action_id)
         now = self._clock.now()
         open_groups = self._open_groups(campaign_id, action_id, now, "initial")
         if not open_groups:
@@ -181,9 +205,11 @@ class TextBank:
         return [group for group in groups if isinstance(verdict(now, hours, group, kind), Open)]
 
     def _item(self, action: Action, person: Assigned, sender: Sender, luck: float) -> Item:
-        which = draw(action.initials, luck)
-        body = action.initials[which].render(_variables(person), sender=sender)
-        return Item(person.known.contact_id, body, f"initial-{which + 1}")
+        initials = action.texts.initials
+        script = initials[draw(len(initials), luck)]
+        contact_id = person.known.contact_id
+        body = script.render(_variables(person), sender=sender, contact_id=contact_id)
+        return Item(contact_id, body, script.name)
 
     def send(
         self, campaign_id: int, action_id: int, volunteer_id: int, item: Item
@@ -268,24 +294,24 @@ class TextBank:
         variables: Mapping[str, str],
     ) -> "asyncio.Future[Outcome]":
         """Sends one of the action's canned responses."""
-        script = self._action(campaign_id, action_id).responses[response]
+        script = self._actions[campaign_id, action_id].texts.responses[response]
         request = Request(
             campaign_id=campaign_id,
             contact_id=contact_id,
             kind=Kind.REPLY,
-            body=script.render(variables, sender={}),
+            body=script.render(variables, sender={}, contact_id=contact_id),
+            media=script.media,
             action_id=action_id,
             sender_id=volunteer_id,
         )
-        return self._admission.submit(request, script=_response_name(response))
+        return self._admission.submit(request, script=script.name)
 
     async def prepared(self, campaign_id: int, action_id: int, contact_id: int) -> list[Prepared]:
         """The action's responses for a contact, in the admin's order; none when there is no such action."""
-        if (campaign_id, action_id) not in self._actions:
-            try:
-                await self.open(campaign_id, action_id)
-            except BadInput:
-                return []
+        try:
+            action = await self.action(campaign_id, action_id)
+        except BadInput:
+            return []
         campaign = self._campaigns[campaign_id]
         [person] = await actions.about(
             self._database,
@@ -295,18 +321,23 @@ class TextBank:
             opt_out_scope=campaign.opt_out_scope,
             texts_since=self._admission.texts_since(campaign_id),
         )
-        responses = self._action(campaign_id, action_id).responses
+        variables = _variables(person)
         return [
-            Prepared(_response_name(number), script.render(_variables(person), sender={}))
-            for number, script in enumerate(responses)
+            Prepared(
+                script.name,
+                script.render(variables, sender={}, contact_id=contact_id),
+                script.media,
+                script.tag_ids,
+                script.fields,
+            )
+            for script in action.texts.responses
         ]
 
     async def report(self, campaign_id: int, contact_id: int) -> None:
         """The volunteer's report: nothing is left to answer (C9)."""
-        campaign = self._campaigns[campaign_id]
-        needs_reply = campaign.settings.require_report
-        now = self._clock.now()
-        await conversations.report(self._database, campaign.key, contact_id, now, needs_reply=needs_reply)
+        await conversations.report(
+            self._database, self._campaigns[campaign_id].key, contact_id, self._clock.now()
+        )
 
     async def opt_out(self, campaign_id: int, contact_id: int, volunteer_id: int | None = None) -> bool:
         """The volunteer's opt-out of a person who asked in other words (F123); in force at its answer."""
@@ -326,26 +357,19 @@ class TextBank:
         return phone is not None
 
 
-def _texts(scripts: Scripts, wording: Wording) -> tuple[list[Script], list[Script]]:
-    """The initials and the responses, compiled."""
-
-    def compiled(source: str, *, suffix: bool) -> Script:
-        return compile_script(
-            source,
-            opt_out_suffix=suffix,
-            contact_fallback=scripts.contact_fallback or wording.contact_fallback,
-            sender_fallback=scripts.sender_fallback or wording.sender_fallback,
-        )
-
-    suffix = scripts.opt_out_suffix or wording.opt_out_suffix
-    return (
-        [compiled(source, suffix=suffix) for source in scripts.initials],
-        [compiled(source, suffix=False) for source in scripts.responses],
+def _record(action_id: int, title: str, scripts: Scripts, now: float) -> ActionRecord:
+    settings = ActionSettings(
+        opt_out_suffix=scripts.opt_out_suffix or None,
+        contact_fallback=scripts.contact_fallback or None,
+        sender_fallback=scripts.sender_fallback or None,
     )
-
-
-def _response_name(number: int) -> str:
-    return f"response-{number + 1}"
+    return ActionRecord(
+        action_id=action_id,
+        title=title,
+        state=State.DRAFT,
+        settings=msgspec.json.encode(settings).decode(),
+        created_at=now,
+    )
 
 
 def _variables(person: Assigned) -> dict[str, str]:

@@ -24,6 +24,8 @@ class Campaign(msgspec.Struct, frozen=True):
     organisation_id: int = DEFAULT_ORGANISATION
     waits_because: str | None = None  # why no worker could take it up
     settings_version: int = 1
+    actions_version: int = 1  # of whatever its texts are made of
+    paused_actions: frozenset[int] = frozenset()  # whose first texts wait
 
     @property
     def key(self) -> CampaignKey:
@@ -134,4 +136,6 @@ def _campaign(row: rows.CampaignRow) -> Campaign:
         row.organisation_id,
         row.waits_because,
         row.settings_version,
+        row.actions_version,
+        frozenset(row.paused_actions),
     )

@@ -11,7 +11,8 @@ from gateway.store.database import Database, Statements
 class CampaignRow(msgspec.Struct, frozen=True):
     """A campaign; `settings` is JSON text that the campaign's own record reads.
 
-    `waits_because`: why no worker could take it up. `settings_version` counts the times they were saved.
+    `waits_because`: why no worker could take it up. `settings_version` counts the times they were saved,
+    `actions_version` the changes of its actions; the first texts of `paused_actions` wait.
     """
 
     campaign_id: int
@@ -22,6 +23,8 @@ class CampaignRow(msgspec.Struct, frozen=True):
     organisation_id: int = DEFAULT_ORGANISATION
     waits_because: str | None = None
     settings_version: int = 1
+    actions_version: int = 1
+    paused_actions: Sequence[int] = ()
 
     @property
     def key(self) -> CampaignKey:
@@ -44,7 +47,8 @@ async def create(statements: Statements, campaign: CampaignRow, now: float) -> N
 
 
 _COLUMNS = """
-campaign_id, opt_out_scope, name, settings::text AS settings, paused, organisation_id, waits_because, settings_version
+campaign_id, opt_out_scope, name, settings::text AS settings, paused, organisation_id, waits_because, settings_version,
+actions_version, paused_actions
 """
 
 

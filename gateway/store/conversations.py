@@ -214,25 +214,22 @@ async def opt_out(
 
 
 async def report(
-    statements: Statements,
+    database: Database,
     key: CampaignKey,
     contact_id: int,
     now: float,
     *,
     revision: int | None = None,
     archive: bool = False,
-    needs_reply: bool = False,
 ) -> bool:
     """A volunteer's report closes what needed attention (C9), and may archive the conversation (F206).
 
-    `needs_reply`: not before the person's last text was answered as well. False: there is no conversation, or something
-    in it has changed since `revision` (None: whatever has).
+    False: there is none, or something in it has changed since `revision` (None: whatever has).
     """
-    rows = await statements.fetch(
+    rows = await database.fetch(
         """
-        UPDATE conversations SET revision = revision + 1, unread = 0, last_report_at = to_timestamp($4),
-               attention_at = CASE WHEN $7 AND coalesce(last_outbound_at < last_inbound_at, true)
-                                   THEN attention_at END,
+        UPDATE conversations SET revision = revision + 1, attention_at = NULL, unread = 0,
+               last_report_at = to_timestamp($4),
                archived_at = CASE WHEN $6::boolean THEN coalesce(archived_at, to_timestamp($4)) ELSE archived_at END
         WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND revision = coalesce($5, revision)
         RETURNING contact_id
@@ -242,7 +239,6 @@ async def report(
         now,
         revision,
         archive,
-        needs_reply,
     )
     return bool(rows)
 

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 import gateway.p2p.bank
+import gateway.p2p.compiled
 import gateway.p2p.lists
 import gateway.pipeline.road
 from gateway.core.rules.campaign import CampaignKey
@@ -172,11 +173,11 @@ def all_texts_come_from_one_volunteer(patch: Patch) -> None:
 
 
 def the_suffix_is_forgotten(patch: Patch) -> None:
-    compiled = gateway.p2p.bank.compile_script
+    compile_script = gateway.p2p.compiled.compile_script
     patch.setattr(
-        gateway.p2p.bank,
+        gateway.p2p.compiled,
         "compile_script",
-        lambda source, **more: compiled(source, **{**more, "opt_out_suffix": False}),
+        lambda source, **more: compile_script(source, **{**more, "opt_out_suffix": False}),
     )
 
 

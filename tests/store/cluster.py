@@ -57,6 +57,7 @@ class Cluster:
         self._do(self._migrate())
         self.execute(f"CREATE DATABASE {COMMON} TEMPLATE {MIGRATED}")
         self._cleaner = self._do(asyncpg.connect(self._server.dsn(COMMON)))
+        self._do(self._cleaner.execute("SET session_replication_role = replica"))  # whatever refers to what
         tables = [row[0] for row in self._do(self._cleaner.fetch(_TABLES))]
         deletions = "; ".join(f"DELETE FROM {table}" for table in tables if table != "organisations")
         restarts = "; ".join(f"ALTER SEQUENCE {each} RESTART" for each in ("id_blocks", "worker_ids"))

@@ -31,6 +31,7 @@ NOT_WITHIN = {  # indexes that are unique over all organisations, or need not be
 }
 ACROSS = {  # statements about distributed tables that name no organisation
     "numbers.campaigns_of": "whose number is it? asked once about each number, then remembered",
+    "campaign_actions._DUE": "every few seconds, by one of all workers: whose scheduled actions are due; actions are few",
     "backlog._IN_FLIGHT": "for the metrics, seldom: all campaigns of a worker in one read, joined to their keys",
     "backlog._WITH_PEOPLE": "for the metrics, seldom: which campaigns of a worker have anybody to count",
     "backlog._WITH_QUEUE": "for the metrics, seldom: which campaigns of a worker have a queue at all",

@@ -42,6 +42,26 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     opt_out_suffix: bool = False
 
 
+Text = Annotated[str, Meta(max_length=500)]
+Url = Annotated[str, Meta(pattern=r"^(https?://[^\s/?#]+[^\s]*)?$", max_length=500)]
+
+
+class LinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where scripts' links lead, and what they say of services elsewhere; blank: there is none.
+
+    `domain`: with which tracked links begin, `https://go.example.org`, and which leads to our public door (F107).
+    `registration_url`, `opt_in_title`, `opt_in_subtitle`: variables of scripts (F106, F108). `referral_url`: with
+    `ref=` and a word of the contact's own at its end it is their referral link (F109). `description`: the campaign's.
+    """
+
+    domain: Annotated[str, Meta(pattern=r"^(https?://[^\s/?#]+/?)?$", max_length=200)] = ""
+    registration_url: Url = ""
+    referral_url: Url = ""
+    opt_in_title: Text = ""
+    opt_in_subtitle: Text = ""
+    description: Text = ""
+
+
 class CampaignSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Hours, registration, number pool, safeguards, retries and wording of one campaign.
 
@@ -54,9 +74,9 @@ class CampaignSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     safeguards: Policy = Policy()
     retry: RetryPolicy = RetryPolicy()
     wording: Wording = Wording()
+    links: LinkSettings = LinkSettings()
     bucket_size: Annotated[int, Meta(ge=1, le=LARGEST_BUCKET)] = 100
     keep_assignments: bool = False
-    require_report: bool = False  # C9: a person waits on until they were answered and reported on
     custom_replies: bool = True  # F119: volunteers may answer in words of their own
     admin_phones: frozenset[str] = frozenset()  # C12: test sends to these skip the lock
 

@@ -151,11 +151,11 @@ def compile_script(
     )
 
 
-def draw(scripts: Sequence[Script], random: float) -> int:
-    """Which of several initials to send: an even draw by `random` in [0, 1) (F087)."""
+def draw(scripts: int, random: float) -> int:
+    """Which of so many initials to send, from 0: an even draw by `random` in [0, 1) (F087)."""
     if not scripts:
         raise BadInput("no script to draw from", "initial scripts", "write at least one (F083)")
-    return min(int(random * len(scripts)), len(scripts) - 1)
+    return min(int(random * scripts), scripts - 1)
 
 
 # --- text
