@@ -73,8 +73,8 @@ class Gateway:
             session.waited = functools.partial(self.metrics.pool_wait, pool="session")
         database.waited = self.metrics.pool_wait
         windows, dispatch = settings.windows, settings.dispatch
-        settling, quiet = _settling(settings, database), _quiet_inboxes(settings, clock)
-        self.campaigns = Campaigns(database, settling)
+        self.settling, quiet = _settling(settings, database), _quiet_inboxes(settings, clock)
+        self.campaigns = Campaigns(database, self.settling)
         self.delivery = Delivery(
             database,
             self.campaigns,
@@ -127,7 +127,7 @@ class Gateway:
             self.metrics,
             window_s=windows.inbound_s,
             max_rows=windows.max_rows,
-            settling=settling,
+            settling=self.settling,
             watch=quiet,
             confirm=self.confirmations.confirm if self.confirmations is not None else None,
         )
@@ -149,7 +149,7 @@ class Gateway:
             self.admission,
             clock,
             opted_out=lambda: self.metrics.opt_outs("manual", 1),
-            settling=settling,
+            settling=self.settling,
             quiet=quiet,
         )
         self.inbound_poll = None

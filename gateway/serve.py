@@ -40,7 +40,9 @@ from gateway.p2p.numbers import Numbers
 from gateway.p2p.opt_outs import OptOuts
 from gateway.p2p.passwords import Passwords
 from gateway.p2p.people import People
+from gateway.p2p.preferences import OwnPreferences
 from gateway.p2p.remembered import Remembered
+from gateway.p2p.reports import Reports
 from gateway.p2p.sign_in import SignIn
 from gateway.p2p.sign_in_codes import SignInCodes
 from gateway.pipeline.look_ups import RememberedLookUps
@@ -190,6 +192,8 @@ class Worker:
 
         passwords = Passwords()
         sign_in = SignIn(self.database, self.clock, passwords, secret)
+        labels = Labels(self.database, gateway.campaigns, self.clock)
+        reports = Reports(self.database, gateway.campaigns, self.clock, labels)
         return Parts(
             clock=self.clock,
             metrics=gateway.metrics,
@@ -201,7 +205,11 @@ class Worker:
             audit_log=AuditLog(self.database),
             campaign_admin=CampaignAdmin(self.database, gateway.campaigns, now, gateway.adopt),
             contacts=ContactLists(
-                self.database, now, look_ups.look_up, lambda count: gateway.metrics.opt_outs("import", count)
+                self.database,
+                now,
+                look_ups.look_up,
+                lambda count: gateway.metrics.opt_outs("import", count),
+                gateway.settling.settle,
             ),
             messages=Messages(self.database, now, lambda: gateway.dispatch.inbound_gap.why),
             numbers=Numbers(self.database, now, live_pool),
@@ -209,10 +217,14 @@ class Worker:
             sign_in_codes=SignInCodes(
                 self.database, self.clock, passwords, secret, sign_in, post_of(self.settings)
             ),
+            preferences=OwnPreferences(self.database, gateway.campaigns, self.clock),
             people=People(self.database, self.clock, passwords, secret, sign_in),
-            inbox=Inbox(self.database, gateway.campaigns, gateway.admission, self.clock, gateway.bank),
+            inbox=Inbox(
+                self.database, gateway.campaigns, gateway.admission, self.clock, gateway.bank, reports
+            ),
             opt_outs=OptOuts(self.database, gateway.campaigns),
-            labels=Labels(self.database, gateway.campaigns, self.clock),
+            labels=labels,
+            reports=reports,
             asked=asked,
         )
 

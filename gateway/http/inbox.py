@@ -56,7 +56,8 @@ class ConversationView(Struct, frozen=True, kw_only=True):
     """A conversation at a `revision`, which travels with whatever is done about it.
 
     `phone`: null to volunteers. `activity`: the action in which the person was last texted. `volunteer_id`: who has the
-    conversation. `attention_at`: since when the person has waited for an answer (C9). `time_zones`: where they may be.
+    conversation. `attention_at`: since when the person has waited for an answer (C9). `reported_at`: of the last
+    report, null: nothing was reported yet (F133). `time_zones`: where they may be.
     """
 
     contact_id: int
@@ -70,6 +71,7 @@ class ConversationView(Struct, frozen=True, kw_only=True):
     attention_at: float | None
     archived_at: float | None
     last_inbound_at: float | None
+    reported_at: float | None
     opted_out: bool
     time_zones: list[str]
 
@@ -281,6 +283,7 @@ def _fields(about: Conversation, grant: Grant) -> dict[str, Any]:
         "attention_at": about.attention_at,
         "archived_at": about.archived_at,
         "last_inbound_at": about.last_inbound_at,
+        "reported_at": about.reported_at,
         "opted_out": about.opted_out,
         "time_zones": zones_of(about.hours_group),
     }

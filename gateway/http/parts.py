@@ -18,6 +18,8 @@ from gateway.p2p.messages import Messages
 from gateway.p2p.numbers import Numbers
 from gateway.p2p.opt_outs import OptOuts
 from gateway.p2p.people import People
+from gateway.p2p.preferences import OwnPreferences
+from gateway.p2p.reports import Reports
 from gateway.p2p.sign_in import SignIn
 from gateway.p2p.sign_in_codes import SignInCodes
 from gateway.pipeline.admission import Admission
@@ -71,8 +73,10 @@ class Parts(msgspec.Struct, kw_only=True):
     sign_in: SignIn
     sign_in_codes: SignInCodes
     people: People
+    preferences: OwnPreferences
     inbox: Inbox
     opt_outs: OptOuts
     labels: Labels
+    reports: Reports
     asked: dict[str, Asked]  # who must answer before we call ourselves ready
     closing: bool = False

@@ -16,9 +16,11 @@ from gateway.http import (
     health,
     inbox,
     labels,
+    my_settings,
     opt_outs,
     people,
     reading,
+    reports,
     sending,
     sessions,
     threads,
@@ -35,6 +37,7 @@ from gateway.http.intake import Intake, release
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.labels import LabelDesk
 from gateway.http.load import Load
+from gateway.http.my_settings import MySettingsDesk
 from gateway.http.openapi import document, page
 from gateway.http.operations import Operation
 from gateway.http.opt_outs import OptOutDesk
@@ -42,6 +45,7 @@ from gateway.http.parts import Parts, WebhookDoor
 from gateway.http.people import PeopleDesk
 from gateway.http.problems import CLIENT_GONE, Handler, explained
 from gateway.http.reading import Reading
+from gateway.http.reports import ReportDesk
 from gateway.http.sending import Sending
 from gateway.http.sessions import Guesses, SessionDesk
 from gateway.http.shedding import SHEDDING, Connection, Shedding
@@ -58,8 +62,10 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *reading.OPERATIONS,
     *sessions.OPERATIONS,
     *people.OPERATIONS,
+    *my_settings.OPERATIONS,
     *inbox.OPERATIONS,
     *threads.OPERATIONS,
+    *reports.OPERATIONS,
     *opt_outs.OPERATIONS,
     *labels.OPERATIONS,
     *audit.OPERATIONS,
@@ -88,9 +94,11 @@ def application(
         "health": HealthDesk(parts),
         "inbox": InboxDesk(parts, known),
         "labels": LabelDesk(parts, known),
+        "my_settings": MySettingsDesk(parts, known),
         "opt_outs": OptOutDesk(parts, known),
         "people": PeopleDesk(parts, known, guesses),
         "reading": Reading(parts, known),
+        "reports": ReportDesk(parts, known),
         "sending": Sending(parts, known, floor, load),
         "sessions": SessionDesk(parts, guesses),
         "threads": ThreadDesk(parts, known),

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
+from gateway.core.bank.labels import MOST_FIELDS, MOST_TAGS, Marks
 from gateway.core.bank.permissions import Act
 from gateway.core.rules.idempotency import Key
 from gateway.http.access import Grant
@@ -23,6 +24,7 @@ from gateway.http.inbox import (
     thread_view,
 )
 from gateway.http.known_campaigns import KnownCampaigns
+from gateway.http.labels import Slug, Value
 from gateway.http.operations import Operation
 from gateway.http.parts import Parts
 from gateway.http.problems import Problem, problem_answer, title_of
@@ -38,10 +40,22 @@ Revision = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 ResponseName = Annotated[str, Meta(min_length=1, max_length=100)]
 
 
-class NewAnswer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MarkedTags(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is learnt of a person: tags given and taken away, and field values by slug (null takes one away).
+
+    What it does not name stays as it is.
+    """
+
+    tags: Annotated[tuple[Id, ...], Meta(max_length=MOST_TAGS)] = ()
+    removed_tags: Annotated[tuple[Id, ...], Meta(max_length=MOST_TAGS)] = ()
+    fields: Annotated[dict[Slug, Value | None], Meta(max_length=MOST_FIELDS)] = {}
+
+
+class NewAnswer(MarkedTags, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An answer in words of one's own (`body`), or a response of the action by its name (`response`).
 
     `revision`: of the conversation as whoever answers has seen it. `sender_id`: whose answer it is, from an API key.
+    With tags or fields the answer is a report as well, once it is in the books.
     """
 
     revision: Revision
@@ -56,10 +70,12 @@ class Seen(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     revision: Revision
 
 
-class NewReport(Seen, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A report; with `archive` the conversation leaves the inbox as well."""
+class NewReport(MarkedTags, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A report, whole or in part, any number of times. `archive`: the conversation leaves the inbox as well; without
+    it, whether it does is what whoever reports has chosen."""
 
-    archive: bool = False
+    revision: Revision
+    archive: bool | None = None
 
 
 class NewOptOut(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -138,7 +154,7 @@ OPERATIONS: Final = (
         method="POST",
         path=f"{_CONTACT}/reports",
         handler="threads.report",
-        summary="Report on a conversation: nothing is left to answer.",
+        summary="Report on a person by tags and fields, whole or in part: nothing is left to answer.",
         act=Act.REPORT,
         tag="inbox",
         takes=NewReport,
@@ -185,7 +201,11 @@ class ThreadDesk:
         asked = decoded(_answer, await json_body(request))
         word = header_key(request)
         answer = Answer(
-            revision=asked.revision, body=asked.body, response=asked.response, sender_id=asked.sender_id
+            revision=asked.revision,
+            body=asked.body,
+            response=asked.response,
+            sender_id=asked.sender_id,
+            marks=_marks(asked),
         )
         key = None if word is None else Key(grant.actor.name, word)
         try:
@@ -218,7 +238,14 @@ class ThreadDesk:
     async def report(self, request: web.Request, grant: Grant) -> web.Response:
         campaign_id, contact_id = await self._where(request, grant)
         asked = decoded(_report, await json_body(request))
-        done = self._inbox.report(grant.actor, campaign_id, contact_id, asked.revision, archive=asked.archive)
+        done = self._parts.reports.file(
+            grant.actor,
+            campaign_id,
+            contact_id,
+            _marks(asked),
+            revision=asked.revision,
+            archive=asked.archive,
+        )
         return await self._done(grant, campaign_id, contact_id, done)
 
     async def opt_out(self, request: web.Request, grant: Grant) -> web.Response:
@@ -262,6 +289,10 @@ class ThreadDesk:
                 title=title_of(status), status=status, detail=str(error), thread=thread_view(thread, grant)
             )
         )
+
+
+def _marks(said: MarkedTags) -> Marks:
+    return Marks(tags=said.tags, removed_tags=said.removed_tags, fields=said.fields)
 
 
 async def _within_patience(entered: "asyncio.Future[Outcome]") -> Outcome:

@@ -1,14 +1,15 @@
-"""From a list's row to the contact that is stored, with the recipients who share its lawful hours (C1)."""
+"""From a list's row to the contact that is stored."""
 
 import msgspec
 
-from gateway.core.rules.hours import group_key
-from gateway.core.text.phone import place
+from gateway.core.bank.contacts import hours_group_of
 from gateway.p2p.lists import ListRow
 from gateway.store.contacts import ContactRow
 
+__all__ = ["contact_of", "hours_group_of"]
 
-def contact_of(contact_id: int, row: ListRow) -> ContactRow:
+
+def contact_of(contact_id: int, row: ListRow, assignee_id: int | None = None) -> ContactRow:
     """The contact of a good row."""
     return ContactRow(
         contact_id=contact_id,
@@ -22,10 +23,5 @@ def contact_of(contact_id: int, row: ListRow) -> ContactRow:
         line_type=row.line_type,
         carrier=row.carrier,
         fields=msgspec.json.encode(row.fields).decode() if row.fields else None,
+        assignee_id=assignee_id,
     )
-
-
-def hours_group_of(phone: str, zip_code: str, state: str) -> str:
-    """The hours group of a phone (E.164), narrowed by a ZIP or an address state where given."""
-    where = place(phone)
-    return group_key(where.state, where.zones, zip_code=zip_code, address_state=state)

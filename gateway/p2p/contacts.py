@@ -1,7 +1,8 @@
-"""Contacts coming in: a CSV as campaigns have them, or rows; who is new is stored, and opt-outs are in force first."""
+"""Contacts coming in: a CSV as campaigns have them, or rows; opt-outs that a list brings are in force first."""
 
 import asyncio
 import contextlib
+import hashlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,27 +12,41 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gateway.core.rules.errors import BadInput
+from gateway.core.rules.idempotency import Key
 from gateway.core.text.phone import PhoneFault, parse
-from gateway.p2p.contact_rows import contact_of, hours_group_of
-from gateway.p2p.lists import ListReader, ListRow
+from gateway.p2p.assignees import Assignees
+from gateway.p2p.contact_imports import (
+    ERASED,
+    MOST_REJECTS_TOLD,
+    Contacts,
+    ListImport,
+    RejectedRow,
+    TakenOver,
+    result_of,
+)
+from gateway.p2p.contact_rows import hours_group_of
+from gateway.p2p.list_columns import NOTHING_SAID
+from gateway.p2p.lists import ListReader
 from gateway.pipeline.campaigns import Campaign
 from gateway.pipeline.look_ups import LookUp, with_lines
-from gateway.store import contacts, conversations, directory
-from gateway.store.contacts import ContactRow
+from gateway.store import contact_lists, contacts, directory, list_columns, opt_outs
+from gateway.store.contact_lists import Import
+from gateway.store.contacts import ContactRow, TakenIn
 from gateway.store.database import Database
 from gateway.store.ids import Ids
 from gateway.store.temporary import TemporaryFolder
 from gateway.turns import Floor, Turns
 
-MOST_REJECTS_TOLD: Final = 10_000
-_ROWS_A_STATEMENT: Final = 2_000
+__all__ = ["ContactLists", "Contacts", "HowToImport", "NewContact", "RejectedRow", "TakenOver"]
+LONGEST_LIST_NAME: Final = 200
 
 Cell = Annotated[str, Meta(max_length=500)]
 FieldName = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class NewContact(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A person; `phone` as typed, `zip` and `state` narrow the lawful hours (C1)."""
+    """A person; `phone` as typed, `zip` and `state` narrow the lawful hours (C1). `assignee`: the e-mail address or the
+    name of the person of the campaign who should text them (C8)."""
 
     phone: Annotated[str, Meta(max_length=120)]
     first_name: Cell = ""
@@ -42,157 +57,251 @@ class NewContact(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     line_type: Cell | None = None
     carrier: Cell | None = None
     fields: Annotated[dict[FieldName, Cell], Meta(max_length=100)] = {}
+    assignee: Cell = ""
 
 
-class RejectedRow(Struct, frozen=True, kw_only=True):
-    """A row that was not used: its line in the CSV, or its place among the rows of JSON from 1; which column, and why."""
+class HowToImport(Struct, frozen=True, kw_only=True):
+    """What a file doesn't say by itself.
 
-    line: int
-    column: str
-    reason: str
-    text: str
-
-
-class Contacts(Struct, frozen=True, kw_only=True):
-    """What became of an upload: `new` are stored, `known` were there before.
-
-    `rejected` counts by reason, `rejects` are the first 10,000 of these rows. Rows given as JSON have their contact
-    ids in order, null for a rejected one. `columns`, `ignored` and `warnings` are a CSV's: what each header was taken
-    for, which were taken for nothing, and what its owner should know.
+    `consents`: answers about columns that look like consent (list_answers.py). `taken_for`: how columns are to be read
+    (list_mapping.py). `list_name`: the list that is made or extended. `key`: whoever repeats it goes on with the same
+    import, or is told what became of it.
     """
 
-    rows: int
-    new: int
-    known: int
-    rejected: dict[str, int]
-    contact_ids: list[int | None] = []
-    rejects: list[RejectedRow] = []
-    columns: dict[str, str] = {}
-    ignored: list[str] = []
-    warnings: list[str] = []
+    owner: str
+    look_up: bool = False
+    dry_run: bool = False
+    list_name: str | None = None
+    consents: Mapping[str, str] = NOTHING_SAID
+    taken_for: Mapping[str, str] = NOTHING_SAID
+    key: Key | None = None
 
 
 class ContactLists:
     """The contacts of campaigns. With `look_up` the provider tells each one's line type and carrier.
 
-    `opted_out` is told how many opt-outs a list brought; `now` tells Unix seconds.
+    `opted_out` is told how many opt-outs a list brought, and after `settle` these are in force on every worker; `now`
+    tells Unix seconds.
     """
 
     def __init__(
-        self, database: Database, now: Callable[[], float], look_up: LookUp, opted_out: Callable[[int], None]
+        self,
+        database: Database,
+        now: Callable[[], float],
+        look_up: LookUp,
+        opted_out: Callable[[int], None],
+        settle: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._database = database
         self._now = now
         self._look_up = look_up
         self._opted_out = opted_out
+        self._settle = settle
         self._ids = Ids(database)
 
     async def ids_of(self, campaign: Campaign, phones: Sequence[str]) -> dict[str, int]:
         """phone -> contact id, for those of the E.164 phones that are contacts of the campaign."""
         return await directory.contact_ids(self._database, campaign.key, phones)
 
+    # ---------------------------------------------------------------- rows
+
     async def from_rows(
-        self, campaign: Campaign, given: Sequence[NewContact], floor: Floor, *, look_up: bool
+        self, campaign: Campaign, given: Sequence[NewContact], floor: Floor, how: HowToImport
     ) -> Contacts:
-        """Stores who is new among the rows. Raises ProviderError when a look-up fails."""
+        """Stores who is new among the rows, and merges the others. Raises ProviderError when a look-up fails."""
+        list_name = _checked(how)
+        people = Assignees(await list_columns.active(self._database, campaign.key))
         async with Turns(floor) as turns:
-            phones, good, rejects = await _judged(given, turns)
-        new = await self._keep(campaign, list(good.values()), look_up=look_up)
+            phones, good, rejects, unknown = await _judged(given, people, turns)
+        rows = list(good.values())
+        taken, list_id = await self._taken(campaign, rows, list_name, how)
         ids = await self.ids_of(campaign, list(good))
+        erased = set(taken.erased)
+        rejected = Counter(reject.reason for reject in rejects) + Counter({ERASED: len(erased)})
+        left = await opt_outs.among(
+            self._database, campaign.organisation_id, campaign.opt_out_scope, list(good)
+        )
         return Contacts(
             rows=len(given),
-            new=new,
-            known=len(given) - len(rejects) - new,
-            rejected=dict(sorted(Counter(reject.reason for reject in rejects).items())),
+            new=taken.new,
+            known=len(given) - len(rejects) - len(erased) - taken.new,
+            merged=taken.merged,
+            joined=taken.joined,
+            opted_out=left,
+            assigned=sum(row.assignee_id is not None for row in rows),
+            unknown_assignees=dict(unknown),
+            rejected=dict(sorted(rejected.items())),
             rejects=rejects[:MOST_REJECTS_TOLD],
-            contact_ids=[None if phone is None else ids.get(phone) for phone in phones],
+            contact_ids=[None if phone is None or phone in erased else ids.get(phone) for phone in phones],
+            dry_run=how.dry_run,
+            list_id=list_id,
         )
+
+    async def _taken(
+        self, campaign: Campaign, rows: Sequence[ContactRow], list_name: str | None, how: HowToImport
+    ) -> tuple[TakenIn, int | None]:
+        if how.dry_run:
+            list_id = await self._list_id(campaign, list_name)
+            return await contacts.foresee(self._database, campaign.key, rows, list_id), list_id
+        known = await with_lines(rows, self._look_up) if how.look_up and rows else rows
+        ids = await self._ids.take(len(known))
+        named = [msgspec.structs.replace(row, contact_id=each) for row, each in zip(known, ids, strict=True)]
+        list_id = await self._made(campaign, list_name)
+        taken = TakenIn()
+        async with self._database.transaction() as transaction:
+            if named:
+                taken = await contacts.take_in(transaction, campaign.key, named, list_id)
+            if list_id is not None:
+                await contact_lists.grow(transaction, campaign.key, list_id, taken.joined)
+        return taken, list_id
+
+    # ---------------------------------------------------------------- a file
 
     async def from_csv(
         self,
         campaign: Campaign,
         receive: Callable[[Path], Awaitable[None]],
         floor: Floor,
-        *,
-        look_up: bool,
-        consents: Mapping[str, str],
+        how: HowToImport,
     ) -> Contacts:
-        """Stores who is new in the list that `receive` writes to a path: it may be larger than memory.
+        """Stores the list that `receive` writes to a path: it may be larger than memory.
 
-        `consents` are its owner's answers about columns that look like consent (list_answers.py). Raises BadInput for
-        what is no list or can't be understood, ProviderError when a look-up fails.
+        Raises BadInput for what is no list or can't be understood, and for a key of another import; ProviderError when
+        a look-up fails, TakenOver when the same import goes on elsewhere.
         """
+        list_name = _checked(how)
+        slugs = await list_columns.custom_fields(self._database, campaign.key)
         with TemporaryFolder("textbank-list-") as folder:
             path = folder.path / "contacts.csv"
             await receive(path)
             with _called_the_list(path):
                 reader = await asyncio.to_thread(
-                    ListReader, path, keep_rejects=MOST_REJECTS_TOLD, consents=consents
+                    ListReader,
+                    path,
+                    keep_rejects=MOST_REJECTS_TOLD,
+                    consents=how.consents,
+                    custom_fields=slugs,
+                    taken_for=how.taken_for,
+                    hands_out_rejects=True,
                 )
-                new = await self._read(campaign, reader, floor, look_up=look_up)
-            summary = reader.summary
-        return Contacts(
-            rows=summary.rows,
-            new=new,
-            known=summary.used - new,
-            rejected=summary.rejected,
-            rejects=[
-                RejectedRow(line=each.line, column=each.column, reason=each.reason, text=each.text)
-                for each in reader.rejects_kept
-            ],
-            columns=summary.columns,
-            ignored=list(summary.ignored),
-            warnings=list(summary.warnings),
+                await _surveyed(reader, floor)
+                return await self._imported(campaign, path, reader, floor, how, list_name)
+
+    async def _imported(
+        self,
+        campaign: Campaign,
+        path: Path,
+        reader: ListReader,
+        floor: Floor,
+        how: HowToImport,
+        list_name: str | None,
+    ) -> Contacts:
+        found = None
+        if how.dry_run:
+            list_id = await self._list_id(campaign, list_name)
+        else:
+            asked = await asyncio.to_thread(_hash_of, path, how)
+            list_id = await self._made(campaign, list_name)
+            found = await self._begun(campaign, reader, how, asked, list_id)
+            if found.done_at is not None:
+                return await self.result(campaign, found)
+        under_way = ListImport(
+            self._database,
+            campaign,
+            reader,
+            Assignees(await list_columns.active(self._database, campaign.key)),
+            found=found,
+            list_id=list_id,
+            look_up=self._look_up if how.look_up else None,
+            now=self._now,
+            opted_out=self._opted_out,
+            ids=self._ids,
         )
+        told = await under_way.run(floor)
+        if under_way.brought_opt_outs and self._settle is not None:
+            await self._settle()
+        if found is not None:
+            return await self.result(campaign, found, told)
+        rejects = [_told(each.line, each.column, each.reason, each.text) for each in reader.rejects_kept]
+        return msgspec.structs.replace(told, rejects=rejects, dry_run=True, list_id=list_id)
 
-    async def _read(self, campaign: Campaign, reader: ListReader, floor: Floor, *, look_up: bool) -> int:
-        """Some rows in turns, then a statement, and so on; returns how many contacts are new."""
-        new, steps = 0, reader.steps()
-        ends = False
-        while not ends:
-            batch, ends = await self._some(reader, steps, floor)
-            new += await self._store(campaign, reader, batch, look_up=look_up)
-        return new
-
-    async def _some(
-        self, reader: ListReader, steps: Iterator[ListRow | None], floor: Floor
-    ) -> tuple[list[ContactRow], bool]:
-        """As many as a statement takes, whatever the rows between them are like; and whether the list ends here."""
-        batch: list[ContactRow] = []
-        async with Turns(floor) as turns:
-            for row in steps:
-                if row is not None:
-                    batch.append(contact_of(0, row))
-                if len(batch) >= _ROWS_A_STATEMENT or len(reader.opted_out) >= _ROWS_A_STATEMENT:
-                    return batch, False
-                if turns.over:
-                    await turns.rest()
-        return batch, True
-
-    async def _store(
-        self, campaign: Campaign, reader: ListReader, batch: list[ContactRow], *, look_up: bool
-    ) -> int:
-        """Opt-outs that the list brings along, in force before the people with them and after them are stored."""
-        phones, reader.opted_out = reader.opted_out, []
-        if phones:
-            await conversations.import_opt_outs(
-                self._database,
-                campaign.organisation_id,
-                campaign.opt_out_scope,
-                phones,
-                self._now(),
+    async def _begun(
+        self, campaign: Campaign, reader: ListReader, how: HowToImport, request: int, list_id: int | None
+    ) -> Import:
+        """Raises BadInput for a key that was used for another import."""
+        found = await contact_lists.begin_import(
+            self._database,
+            campaign.key,
+            import_id=(await self._ids.take(1))[0],
+            list_id=list_id,
+            owner=how.owner,
+            word=None if how.key is None else how.key.word,
+            request_hash=request,
+            headers=msgspec.json.encode(reader.file.columns.headers).decode(),
+            now=self._now(),
+        )
+        if found.request_hash != request:
+            raise BadInput(
+                "this key was used for another import", "Idempotency-Key", "give each import a key of its own"
             )
-            self._opted_out(len(phones))
-        return await self._keep(campaign, batch, look_up=look_up)
+        return found
 
-    async def _keep(self, campaign: Campaign, rows: Sequence[ContactRow], *, look_up: bool) -> int:
-        """Stores who is new; returns how many."""
-        if not rows:
-            return 0
-        known = await with_lines(rows, self._look_up) if look_up else rows
-        ids = await self._ids.take(len(known))
-        named = [msgspec.structs.replace(row, contact_id=each) for row, each in zip(known, ids, strict=True)]
-        return await contacts.add(self._database, campaign.key, named)
+    async def result(self, campaign: Campaign, found: Import, told: Contacts | None = None) -> Contacts:
+        """What an import told, with the first of the rows that it could not use."""
+        rows = await contact_lists.rejects(
+            self._database, campaign.key, found.import_id, 0, MOST_REJECTS_TOLD
+        )
+        rejects = [_told(each.line, each.header, each.reason, each.words) for each in rows]
+        return msgspec.structs.replace(told or result_of(found), rejects=rejects)
+
+    # ---------------------------------------------------------------- lists
+
+    async def _list_id(self, campaign: Campaign, name: str | None) -> int | None:
+        found = None if name is None else await contact_lists.by_name(self._database, campaign.key, name)
+        return None if found is None else found.list_id
+
+    async def _made(self, campaign: Campaign, name: str | None) -> int | None:
+        """The list of this name, which is made where there is none; None for no name."""
+        if name is None:
+            return None
+        list_id = await self._list_id(campaign, name)
+        if list_id is not None:
+            return list_id
+        fresh = (await self._ids.take(1))[0]
+        await contact_lists.make(self._database, campaign.key, fresh, name, self._now())
+        return await self._list_id(campaign, name)
+
+
+def clean_list_name(name: str) -> str:
+    """A list's name on one line. Raises BadInput for none, or one of more than 200 characters."""
+    cleaned = " ".join(name.split())
+    if not cleaned or len(cleaned) > LONGEST_LIST_NAME or not cleaned.isprintable():
+        raise BadInput("this is no name of a list", "list", f"name it in 1 to {LONGEST_LIST_NAME} characters")
+    return cleaned
+
+
+def _checked(how: HowToImport) -> str | None:
+    """The list's name. Raises BadInput."""
+    if how.dry_run and how.look_up:
+        raise BadInput("a dry run asks the provider nothing", "look_up", "leave one of the two out")
+    return None if how.list_name is None else clean_list_name(how.list_name)
+
+
+async def _surveyed(reader: ListReader, floor: Floor) -> None:
+    """Raises UnclearConsent before anything is stored."""
+    async with Turns(floor) as turns:
+        for _ in reader.survey():
+            if turns.over:
+                await turns.rest()
+
+
+def _hash_of(path: Path, how: HowToImport) -> int:
+    """A signed 64-bit hash of the file and of how it is to be read."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8))
+    ways = (how.look_up, how.list_name, sorted(how.consents.items()), sorted(how.taken_for.items()))
+    digest.update(msgspec.msgpack.encode(ways))
+    return int.from_bytes(digest.digest(), "big", signed=True)
 
 
 @contextlib.contextmanager
@@ -204,28 +313,36 @@ def _called_the_list(path: Path) -> Iterator[None]:
         raise BadInput(error.what, error.where.replace(str(path), "the list"), error.do) from error
 
 
+def _told(line: int, column: str, reason: str, text: str) -> RejectedRow:
+    return RejectedRow(line=line, column=column, reason=reason, text=text)
+
+
 async def _judged(
-    given: Sequence[NewContact], turns: Turns
-) -> tuple[list[str | None], dict[str, ContactRow], list[RejectedRow]]:
-    """Each row's phone or None, who can be texted by phone, and why the others can't."""
+    given: Sequence[NewContact], people: Assignees, turns: Turns
+) -> tuple[list[str | None], dict[str, ContactRow], list[RejectedRow], Counter[str]]:
+    """Each row's phone or None, who can be texted by phone, why the others can't, and assignees nobody knows."""
     phones: list[str | None] = []
     good: dict[str, ContactRow] = {}
     rejects: list[RejectedRow] = []
+    unknown: Counter[str] = Counter()
     for nth, each in enumerate(given, start=1):
         phone = parse(each.phone)
         if isinstance(phone, PhoneFault):
-            rejects.append(RejectedRow(line=nth, column="phone", reason=phone.value, text=phone.reason))
+            rejects.append(_told(nth, "phone", phone.value, phone.reason))
             phones.append(None)
         else:
             phones.append(phone.e164)
+            assignee_id = people.id_of(each.assignee) if each.assignee else None
+            if each.assignee and assignee_id is None:
+                unknown[each.assignee] += 1
             if phone.e164 not in good:
-                good[phone.e164] = _of_json(phone.e164, each)
+                good[phone.e164] = _of_json(phone.e164, each, assignee_id)
         if turns.over:
             await turns.rest()
-    return phones, good, rejects
+    return phones, good, rejects, unknown
 
 
-def _of_json(phone: str, given: NewContact) -> ContactRow:
+def _of_json(phone: str, given: NewContact, assignee_id: int | None) -> ContactRow:
     return ContactRow(
         contact_id=0,
         phone=phone,
@@ -238,4 +355,5 @@ def _of_json(phone: str, given: NewContact) -> ContactRow:
         line_type=given.line_type,
         carrier=given.carrier,
         fields=msgspec.json.encode(given.fields).decode() if given.fields else None,
+        assignee_id=assignee_id,
     )

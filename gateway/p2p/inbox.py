@@ -12,15 +12,20 @@ import msgspec
 
 from gateway.clock import Clock
 from gateway.core.bank.inbox import Filter, Order
+from gateway.core.bank.labels import Marks
 from gateway.core.bank.permissions import Act, Actor, Reach
-from gateway.core.rules.errors import BadInput, TextbankError
+from gateway.core.rules.errors import BadInput
 from gateway.core.rules.idempotency import Key
+from gateway.core.rules.lifecycle import State
 from gateway.core.rules.safeguards import Kind, Request
+from gateway.p2p import whose
 from gateway.p2p.bank import Prepared, TextBank
 from gateway.p2p.cursors import Instant, bad_cursor, cursor_of, place_of
+from gateway.p2p.reports import Reports
+from gateway.p2p.whose import NoConversation
 from gateway.pipeline.admission import Admission, ConversationChanged, Outcome
 from gateway.pipeline.campaigns import Campaign, Campaigns
-from gateway.store import conversations, inbox, threads, users
+from gateway.store import inbox, threads, users
 from gateway.store.database import Database
 from gateway.store.inbox import Conversation, Place, Row, Text, TextPlace, Which
 
@@ -38,13 +43,6 @@ __all__ = [
 
 MOST_ROWS: Final = 100
 _NOBODY: Final = 0  # ids of volunteers begin at 1
-
-
-class NoConversation(TextbankError):
-    """There is no such conversation, or it is not the actor's."""
-
-    def __init__(self, contact_id: int) -> None:
-        super().__init__(f"there is no conversation with contact {contact_id}")
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -66,13 +64,14 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """A volunteer's answer: own words (`body`), or the name of one of the action's responses.
 
     `revision`: of the conversation as the volunteer had seen it. `sender_id`: whose answer it is; a person's is their
-    own.
+    own. `marks`: what is reported of the person in the same act, once the answer is in the books.
     """
 
     revision: int
     body: str | None = None
     response: str | None = None
     sender_id: int | None = None
+    marks: Marks = Marks()
 
 
 _Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -102,12 +101,14 @@ class Inbox:
         admission: Admission,
         clock: Clock,
         bank: TextBank,
+        reports: Reports,
     ) -> None:
         self._database = database
         self._campaigns = campaigns
         self._admission = admission
         self._clock = clock
         self._bank = bank
+        self._reports = reports
 
     # ------------------------------------------------------------ what there is
 
@@ -142,8 +143,9 @@ class Inbox:
         if place is not None and place.contact_id != contact_id:
             raise bad_cursor()
         begin = None if place is None else TextPlace(place.at, place.is_ours, place.text_id)
-        conversation, texts = await self._read(
-            actor, Act.READ_CONVERSATIONS, self._campaigns[campaign_id], contact_id, begin, limit + 1
+        campaign = self._campaigns[campaign_id]
+        conversation, texts = await whose.read(
+            self._database, campaign, actor, Act.READ_CONVERSATIONS, contact_id, begin, limit + 1
         )
         if len(texts) <= limit:
             return Thread(conversation, list(texts), None)
@@ -153,7 +155,9 @@ class Inbox:
 
     async def responses(self, actor: Actor, campaign_id: int, contact_id: int) -> list[Prepared]:
         """The responses of the conversation's action as they would read to this person (F110)."""
-        conversation = await self._own(actor, Act.ANSWER, self._campaigns[campaign_id], contact_id)
+        conversation = await whose.own(
+            self._database, self._campaigns[campaign_id], actor, Act.ANSWER, contact_id
+        )
         if conversation.action_id is None:
             return []
         return await self._bank.prepared(campaign_id, conversation.action_id, contact_id)
@@ -168,7 +172,7 @@ class Inbox:
         Raises BadInput for words of one's own where the campaign allows none (F119), and what `Admission.submit` does.
         """
         campaign = self._campaigns[campaign_id]
-        conversation = await self._own(actor, Act.ANSWER, campaign, contact_id)
+        conversation = await whose.own(self._database, campaign, actor, Act.ANSWER, contact_id)
         body = answer.body
         if (body is None) == (answer.response is None):
             raise BadInput("give words of your own, or a response by its name", "body", "give one of the two")
@@ -184,7 +188,25 @@ class Inbox:
             action_id=conversation.action_id,
             sender_id=actor.user_id or answer.sender_id,
         )
-        return self._admission.submit(request, script=answer.response, key=key, revision=answer.revision)
+        await self._reports.check(actor, campaign, conversation, answer.marks)
+        entered = self._admission.submit(request, script=answer.response, key=key, revision=answer.revision)
+        if answer.marks.is_empty:
+            return entered
+        return asyncio.ensure_future(self._with_report(actor, campaign, conversation, answer.marks, entered))
+
+    async def _with_report(
+        self,
+        actor: Actor,
+        campaign: Campaign,
+        conversation: Conversation,
+        marks: Marks,
+        entered: "asyncio.Future[Outcome]",
+    ) -> Outcome:
+        """An answer that a safeguard blocked says nothing of the person; one that is repeated by its key says it again."""
+        outcome = await entered
+        if outcome.state is not State.BLOCKED:
+            await self._reports.along(actor, campaign, conversation, marks, outcome.message_id)
+        return outcome
 
     async def _prepared(self, campaign: Campaign, conversation: Conversation, name: str | None) -> str:
         prepared: Sequence[Prepared] = ()
@@ -203,51 +225,35 @@ class Inbox:
     async def mark_read(self, actor: Actor, campaign_id: int, contact_id: int, revision: int) -> Conversation:
         """Nothing is unread any more; what has come since `revision` stays so."""
         campaign = self._campaigns[campaign_id]
-        await self._own(actor, Act.ANSWER, campaign, contact_id)
+        await whose.own(self._database, campaign, actor, Act.ANSWER, contact_id)
         await threads.mark_read(self._database, campaign.key, contact_id, revision)
-        return await self._now(campaign, contact_id)
+        return await whose.now(self._database, campaign, contact_id)
 
     async def archive(self, actor: Actor, campaign_id: int, contact_id: int, revision: int) -> Conversation:
         """Out of the inbox, until the person writes again (F202, F205). Raises ConversationChanged."""
         campaign = self._campaigns[campaign_id]
-        await self._own(actor, Act.ANSWER, campaign, contact_id)
+        await whose.own(self._database, campaign, actor, Act.ANSWER, contact_id)
         now = self._clock.now()
         if not await threads.archive(self._database, campaign.key, contact_id, revision, now):
             raise ConversationChanged
-        return await self._now(campaign, contact_id)
+        return await whose.now(self._database, campaign, contact_id)
 
     async def unarchive(self, actor: Actor, campaign_id: int, contact_id: int) -> Conversation:
         """In the inbox again."""
         campaign = self._campaigns[campaign_id]
-        await self._own(actor, Act.ANSWER, campaign, contact_id)
+        await whose.own(self._database, campaign, actor, Act.ANSWER, contact_id)
         await threads.unarchive(self._database, campaign.key, contact_id)
         self._bank.changed_hands(campaign_id)
-        return await self._now(campaign, contact_id)
-
-    async def report(
-        self, actor: Actor, campaign_id: int, contact_id: int, revision: int, *, archive: bool
-    ) -> Conversation:
-        """The volunteer's report: nothing is left to answer (C9). It may archive as well (F206).
-
-        Raises ConversationChanged.
-        """
-        campaign = self._campaigns[campaign_id]
-        await self._own(actor, Act.REPORT, campaign, contact_id)
-        done = await conversations.report(
-            self._database, campaign.key, contact_id, self._clock.now(), revision=revision, archive=archive
-        )
-        if not done:
-            raise ConversationChanged
-        return await self._now(campaign, contact_id)
+        return await whose.now(self._database, campaign, contact_id)
 
     async def opt_out(
         self, actor: Actor, campaign_id: int, contact_id: int, noted_by: int | None = None
     ) -> Conversation:
         """The opt-out of a person who asked in other words (F123), whatever has changed; in force at its answer."""
         campaign = self._campaigns[campaign_id]
-        await self._own(actor, Act.REPORT, campaign, contact_id)
+        await whose.own(self._database, campaign, actor, Act.REPORT, contact_id)
         await self._bank.opt_out(campaign_id, contact_id, actor.user_id or noted_by)
-        return await self._now(campaign, contact_id)
+        return await whose.now(self._database, campaign, contact_id)
 
     async def hand_over(
         self, actor: Actor, campaign_id: int, contact_id: int, revision: int, volunteer_id: int
@@ -258,7 +264,7 @@ class Inbox:
         people of whom only its owner knows.
         """
         campaign = self._campaigns[campaign_id]
-        await self._own(actor, Act.ANSWER, campaign, contact_id)
+        await whose.own(self._database, campaign, actor, Act.ANSWER, contact_id)
         if actor.user_id is not None:
             await self._require_member(campaign, volunteer_id)
         now = self._clock.now()
@@ -266,7 +272,7 @@ class Inbox:
         if not moved:
             raise ConversationChanged
         self._bank.changed_hands(campaign_id)
-        return await self._now(campaign, contact_id)
+        return await whose.now(self._database, campaign, contact_id)
 
     # ------------------------------------------------------------ whose it is
 
@@ -274,34 +280,6 @@ class Inbox:
         member = await users.member(self._database, campaign.key, volunteer_id)
         if member is None or member.deactivated_at is not None:
             raise BadInput("nobody who is active in the campaign has this id", "volunteer_id", "give another")
-
-    async def _own(self, actor: Actor, act: Act, campaign: Campaign, contact_id: int) -> Conversation:
-        """The conversation as it stands. Raises NoConversation for one that is not the actor's."""
-        conversation, _ = await self._read(actor, act, campaign, contact_id, None, 0)
-        return conversation
-
-    async def _now(self, campaign: Campaign, contact_id: int) -> Conversation:
-        """As it stands after an act, which may have made it somebody else's."""
-        found = await inbox.thread(self._database, campaign.key, campaign.opt_out_scope, contact_id, None, 0)
-        if found is None:
-            raise NoConversation(contact_id)
-        return found[0]
-
-    async def _read(
-        self,
-        actor: Actor,
-        act: Act,
-        campaign: Campaign,
-        contact_id: int,
-        before: TextPlace | None,
-        limit: int,
-    ) -> tuple[Conversation, Sequence[Text]]:
-        found = await inbox.thread(
-            self._database, campaign.key, campaign.opt_out_scope, contact_id, before, limit
-        )
-        if found is None or not actor.may(act, found[0].volunteer_id):
-            raise NoConversation(contact_id)
-        return found
 
 
 def _whose(actor: Actor, volunteer_id: int | None) -> int | None:

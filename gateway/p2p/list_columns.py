@@ -1,8 +1,10 @@
 """Which column of a contact list holds what, by its header in any case, order and spelling (F103, C8, C21)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
 from msgspec import Struct
 
@@ -29,6 +31,9 @@ class Meaning(StrEnum):
     OPT_IN = "opt_in"
     CONSENT = "consent"
     CUSTOM_FIELD = "custom_field"
+
+
+NOTHING_SAID: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Rank(StrEnum):
@@ -189,18 +194,24 @@ def _rank(words: list[str]) -> Rank:
     return next((rank for rank in RANK_WORDS.values() if rank in ranks), Rank.PHONE)
 
 
-def read_header(header: Sequence[str], known_fields: Sequence[str] = ()) -> Columns:
-    """Every column's meaning. The first column of a meaning wins; later ones are ignored (phones are all kept)."""
-    headers = tuple(name.strip().lstrip("\ufeff") for name in header)
-    meanings = [meaning_of(name, known_fields) for name in headers]
+def read_header(
+    header: Sequence[str], known_fields: Sequence[str] = (), taken_for: Mapping[str, str] = NOTHING_SAID
+) -> Columns:
+    """Every column's meaning. The first column of a meaning wins; later ones are ignored (phones are all kept).
+
+    `taken_for`: by a header in any case, another header as which its owner wants it read ("": not at all).
+    """
+    headers = tuple(name.replace("\0", "").strip().lstrip("\ufeff") for name in header)
+    read_as = tuple(taken_for.get(name.casefold(), name) for name in headers)
+    meanings = [meaning_of(name, known_fields) for name in read_as]
     if Meaning.PHONE not in meanings:  # "landline" alone is the list's phone column, not a flag
         meanings = [Meaning.PHONE if meaning is Meaning.LANDLINE_FLAG else meaning for meaning in meanings]
     first: dict[Meaning, int] = {}
     for index, meaning in enumerate(meanings):
         if meaning is not None:
             first.setdefault(meaning, index)
-    fields = _fields(headers, meanings, known_fields)
-    phones = _phones(headers, meanings)
+    fields = _fields(read_as, meanings, known_fields)
+    phones = _phones(headers, read_as, meanings)
     used = _used_indexes(meanings, first, fields, phones)
     return Columns(
         headers=headers,
@@ -212,7 +223,7 @@ def read_header(header: Sequence[str], known_fields: Sequence[str] = ()) -> Colu
         zip=first.get(Meaning.ZIP, -1),
         state=first.get(Meaning.STATE, -1),
         assignee=first.get(Meaning.ASSIGNEE, -1),
-        consents=_consents(headers, meanings),
+        consents=_consents(read_as, meanings),
         fields=fields,
         recognised={headers[index]: used[index] for index in sorted(used)},
         ignored=tuple(name for index, name in enumerate(headers) if index not in used and name),
@@ -245,15 +256,17 @@ CONSENTS = (Meaning.OPT_OUT, Meaning.OPT_IN, Meaning.CONSENT)
 ATTRIBUTES = (Meaning.LINE_TYPE, Meaning.CARRIER, Meaning.EXTENSION, Meaning.LANDLINE_FLAG)
 
 
-def _phones(headers: tuple[str, ...], meanings: list[Meaning | None]) -> tuple[PhoneColumn, ...]:
+def _phones(
+    headers: tuple[str, ...], read_as: tuple[str, ...], meanings: list[Meaning | None]
+) -> tuple[PhoneColumn, ...]:
     words = {
-        index: words_of(headers[index]) for index, meaning in enumerate(meanings) if meaning is Meaning.PHONE
+        index: words_of(read_as[index]) for index, meaning in enumerate(meanings) if meaning is Meaning.PHONE
     }
     ranked = sorted(words, key=lambda index: (list(Rank).index(_rank(words[index])), index))
     bound: dict[int, dict[str, int]] = {index: {} for index in words}
     for index, meaning in enumerate(meanings):
         if meaning in ATTRIBUTES and ranked:
-            target = _spoken_of(words_of(headers[index]), ranked, words)
+            target = _spoken_of(words_of(read_as[index]), ranked, words)
             bound[target].setdefault(meaning.value, index)
     return tuple(
         PhoneColumn(index=index, header=headers[index], rank=_rank(words[index]), **bound[index])

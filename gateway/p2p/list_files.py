@@ -3,7 +3,8 @@
 import codecs
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
@@ -12,7 +13,7 @@ from msgspec import Struct
 
 from gateway.core.rules.errors import BadInput
 from gateway.core.text.phone import Phone, parse
-from gateway.p2p.list_columns import Columns, read_header
+from gateway.p2p.list_columns import NOTHING_SAID, Columns, read_header
 
 DELIMITERS = ",;\t|"
 SNIFF_BYTES = 65_536
@@ -85,8 +86,13 @@ class Record(Struct, frozen=True, gc=False):
     repaired: bool = False
 
 
-def open_list(path: Path, known_fields: Sequence[str] = ()) -> ListFile:
-    """Sniff a list. Reads the whole file once for its encoding, its first lines for the rest; BadInput says why not."""
+def open_list(
+    path: Path, known_fields: Sequence[str] = (), taken_for: Mapping[str, str] = NOTHING_SAID
+) -> ListFile:
+    """Sniff a list. Reads the whole file once for its encoding, its first lines for the rest; BadInput says why not.
+
+    `taken_for`: how its owner wants columns read (list_columns.read_header).
+    """
     try:
         encoding, warnings = detect_encoding(path)
         with open_text(path, encoding) as text:
@@ -102,7 +108,8 @@ def open_list(path: Path, known_fields: Sequence[str] = ()) -> ListFile:
         raise BadInput(
             f"the contact list {fault}", str(path), "give a CSV with a header row and a row per contact"
         )
-    return _with_header(path, encoding, lines, warnings, known_fields)
+    read = partial(read_header, known_fields=known_fields, taken_for=taken_for)
+    return _with_header(path, encoding, lines, warnings, read)
 
 
 def _lines(text: str) -> list[str]:
@@ -173,6 +180,9 @@ def _count_utf8(path: Path) -> tuple[int, int]:
     return right, wrong
 
 
+ReadHeader = Callable[[list[str]], Columns]
+
+
 class _Guess(Struct, frozen=True):
     """A header read with one delimiter."""
 
@@ -187,13 +197,11 @@ class _Guess(Struct, frozen=True):
 
 
 def _with_header(
-    path: Path, encoding: str, lines: list[str], warnings: tuple[str, ...], known_fields: Sequence[str]
+    path: Path, encoding: str, lines: list[str], warnings: tuple[str, ...], read: ReadHeader
 ) -> ListFile:
     told = re.fullmatch(r'"?sep=(.)"?\s*', lines[0])  # Excel's own hint line
     delimiters = told[1] if told else DELIMITERS
-    guesses = [
-        guess for mark in delimiters for guess in _headers(lines, mark, known_fields, skip=1 if told else 0)
-    ]
+    guesses = [guess for mark in delimiters for guess in _headers(lines, mark, read, skip=1 if told else 0)]
     best = max(
         (guess for guess in guesses if guess.columns.phones), key=lambda guess: guess.score, default=None
     )
@@ -213,14 +221,14 @@ def _with_header(
     )
 
 
-def _headers(lines: list[str], delimiter: str, known_fields: Sequence[str], skip: int) -> Iterator[_Guess]:
+def _headers(lines: list[str], delimiter: str, read: ReadHeader, skip: int) -> Iterator[_Guess]:
     """Each of the first records read as if it were the header."""
     reader = csv.reader(lines[skip:], delimiter=delimiter)
     before = skip
     for cells in islice(_until_error(reader), HEADER_WITHIN_RECORDS):
         last = skip + reader.line_num
         if 0 < len(cells) <= MOST_COLUMNS:
-            yield _Guess(delimiter, read_header(cells, known_fields), before + 1, last)
+            yield _Guess(delimiter, read(cells), before + 1, last)
         before = last
 
 

@@ -30,7 +30,7 @@ class Reject(Struct, frozen=True, gc=False):
     """A row that was not used (F062, F064): its 1-based line, the column and value at fault, a stable reason slug.
 
     Reasons: the phone faults (`not_a_number`, `too_short`, `foreign`, …), `blank_phone`, `landline`, `duplicate`,
-    `opted_out`, `row_shape`, `row_size`.
+    `opted_out`, `row_shape`, `row_size`. `phone` is E.164, where the row had a good one.
     """
 
     line: int
@@ -38,6 +38,7 @@ class Reject(Struct, frozen=True, gc=False):
     value: str
     reason: str
     text: str
+    phone: str = ""
 
 
 class RejectsFile:
@@ -52,14 +53,14 @@ class RejectsFile:
                 "the rejects would overwrite the contact list", str(path), "choose another file for them"
             )
         self.path = path
-        self.headers = [f"original {name}" if name in OWN_COLUMNS else name for name in headers]
+        self.headers = reject_headers(headers)
 
     def __enter__(self) -> Self:
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("w", encoding="utf-8-sig", errors="replace", newline="")
             self._writer = csv.writer(self._file)  # CRLF, or a lone CR in a cell would stay unquoted
-            self._writer.writerow([*OWN_COLUMNS, *map(escaped, self.headers)])
+            self._writer.writerow(self.headers)
         return self
 
     def __exit__(
@@ -71,5 +72,15 @@ class RejectsFile:
     def write(self, reject: Reject, cells: Sequence[str]) -> None:
         """One row; `cells` as they stood in the list."""
         if self.path is not None:
-            told = (reject.column, reject.reason, reject.text, *cells)
-            self._writer.writerow([reject.line, *map(escaped, told)])
+            self._writer.writerow(reject_cells(reject.line, reject.column, reject.reason, reject.text, cells))
+
+
+def reject_headers(headers: Sequence[str]) -> list[str]:
+    """The header row of a rejects file for a list with these headers."""
+    own = [f"original {name}" if name in OWN_COLUMNS else name for name in headers]
+    return [*OWN_COLUMNS, *map(escaped, own)]
+
+
+def reject_cells(line: int, column: str, reason: str, text: str, cells: Sequence[str]) -> list[object]:
+    """A row of a rejects file."""
+    return [line, *map(escaped, (column, reason, text, *cells))]

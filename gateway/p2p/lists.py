@@ -21,9 +21,10 @@ from gateway.p2p.list_cells import (
     state_code,
     zip_code,
 )
-from gateway.p2p.list_columns import Columns, PhoneColumn, Rank
+from gateway.p2p.list_columns import NOTHING_SAID, Columns, PhoneColumn, Rank
 from gateway.p2p.list_consent import Said, said
 from gateway.p2p.list_files import ListFile, Record, open_list
+from gateway.p2p.list_mapping import require_columns
 from gateway.p2p.list_phones import SeenPhones
 from gateway.p2p.list_questions import ListQuestion, Survey, UnclearConsent
 from gateway.p2p.list_rejects import WHOLE_ROW, Reject, RejectsFile, unescaped
@@ -108,6 +109,8 @@ class ListReader:
     memory beside 16 to 32 bytes per phone. Iterating again reads again. Before the first row the columns of consent
     are looked through, and UnclearConsent is raised when one can't be read. `opted_out` holds the phones that the
     list itself marks as opted out, for the caller's suppression list; `rejects_kept` the first rows that were not used.
+    With `hands_out_rejects` every such row also goes to `rejected`, for the caller to take. `taken_for` is how the
+    list's owner wants columns read (list_mapping.py).
     """
 
     def __init__(
@@ -119,11 +122,17 @@ class ListReader:
         custom_fields: Collection[str] = (),
         keep_rejects: int = 0,
         consents: Mapping[str, str] | None = None,
+        taken_for: Mapping[str, str] = NOTHING_SAID,
+        hands_out_rejects: bool = False,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}, must be at least 1")
-        self.file: ListFile = answered(open_list(path, tuple(custom_fields)), consents or {})
+        file = open_list(path, tuple(custom_fields), taken_for)
+        require_columns(file, taken_for)
+        self.file: ListFile = answered(file, consents or {})
         self.opted_out: list[str] = []
+        self.rejected: list[tuple[Reject, list[str]]] = []
+        self._hands_out_rejects = hands_out_rejects
         self.rejects_kept: list[Reject] = []
         self._rejects = RejectsFile(rejects, path, self.file.columns.headers)
         self._most_kept = keep_rejects
@@ -162,7 +171,7 @@ class ListReader:
 
     def steps(self) -> Iterator[ListRow | None]:
         """Row by row, None for one that was not used: for whoever has other work between any two rows."""
-        self._tally, self.opted_out, self.rejects_kept = _Tally(), [], []
+        self._tally, self.opted_out, self.rejects_kept, self.rejected = _Tally(), [], [], []
         try:
             yield from self.survey()
             yield from self._rows()
@@ -190,6 +199,8 @@ class ListReader:
                     tally.rejected[row.reason] += 1
                     if len(self.rejects_kept) < self._most_kept:
                         self.rejects_kept.append(row)
+                    if self._hands_out_rejects:
+                        self.rejected.append((row, record.cells))
                     rejects.write(row, record.cells)
                     yield None
                 else:
@@ -217,10 +228,10 @@ class ListReader:
         if marked is not None:
             self.opted_out.append(phone)
             text = "The list marks this person as opted out."
-            return Reject(line, columns.headers[marked], row[marked], "opted_out", text)
+            return Reject(line, columns.headers[marked], row[marked], "opted_out", text, phone)
         if first_line:
             text = f"{phone} stands on line {first_line} already."
-            return Reject(line, column.header, row[column.index], "duplicate", text)
+            return Reject(line, column.header, row[column.index], "duplicate", text, phone)
         return self._contact(row, columns, column, phone, line)
 
     def _contact(
@@ -297,7 +308,7 @@ def _choose_phone(row: list[str], columns: Columns, line: int) -> tuple[str, Pho
             bad = _spoken_against(row, column)
             if bad is None:
                 return found.e164, column
-            first_bad = first_bad or Reject(line, column.header, cell, *bad)
+            first_bad = first_bad or Reject(line, column.header, cell, *bad, found.e164)
         elif found is not PhoneFault.BLANK:
             first_bad = first_bad or Reject(line, column.header, cell, found.value, fault_text(cell, found))
     blank = "There is no phone number." if any(map(str.strip, row)) else "The whole row is blank."

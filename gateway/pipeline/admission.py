@@ -296,6 +296,7 @@ class Admission:
                     for item, each in zip(items, tries, strict=True)
                     if each.row.seen_revision != item.asked_at_revision
                 ],
+                needs_report=campaign.settings.require_report,
             )
         except DatabaseGone:
             for item, each in zip(items, tries, strict=True):

@@ -214,22 +214,25 @@ async def opt_out(
 
 
 async def report(
-    database: Database,
+    statements: Statements,
     key: CampaignKey,
     contact_id: int,
     now: float,
     *,
     revision: int | None = None,
     archive: bool = False,
+    needs_reply: bool = False,
 ) -> bool:
     """A volunteer's report closes what needed attention (C9), and may archive the conversation (F206).
 
-    False: there is none, or something in it has changed since `revision` (None: whatever has).
+    `needs_reply`: not before the person's last text was answered as well. False: there is no conversation, or something
+    in it has changed since `revision` (None: whatever has).
     """
-    rows = await database.fetch(
+    rows = await statements.fetch(
         """
-        UPDATE conversations SET revision = revision + 1, attention_at = NULL, unread = 0,
-               last_report_at = to_timestamp($4),
+        UPDATE conversations SET revision = revision + 1, unread = 0, last_report_at = to_timestamp($4),
+               attention_at = CASE WHEN $7 AND coalesce(last_outbound_at < last_inbound_at, true)
+                                   THEN attention_at END,
                archived_at = CASE WHEN $6::boolean THEN coalesce(archived_at, to_timestamp($4)) ELSE archived_at END
         WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND revision = coalesce($5, revision)
         RETURNING contact_id
@@ -239,6 +242,7 @@ async def report(
         now,
         revision,
         archive,
+        needs_reply,
     )
     return bool(rows)
 

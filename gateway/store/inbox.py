@@ -29,7 +29,8 @@ class Which(msgspec.Struct, frozen=True, kw_only=True):
 class Conversation(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A conversation as it stands at `revision`; times in Unix seconds.
 
-    `volunteer_id`: who has it. `attention_at`: since when the person has waited for us (C9).
+    `volunteer_id`: who has it. `attention_at`: since when the person has waited for us (C9). `reported_at`: of the last
+    report, or opt-out by hand.
     """
 
     contact_id: int
@@ -41,6 +42,7 @@ class Conversation(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     attention_at: float | None
     archived_at: float | None
     last_inbound_at: float | None
+    reported_at: float | None
     first_name: str
     last_name: str
     phone: str
@@ -79,7 +81,7 @@ _AS_IT_STANDS = """
 v.contact_id, v.revision, v.action_id,
 (SELECT a.title FROM actions a WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = v.action_id),
 v.volunteer_id, v.unread, extract(epoch FROM v.attention_at)::float8, extract(epoch FROM v.archived_at)::float8,
-extract(epoch FROM v.last_inbound_at)::float8, c.first_name, c.last_name, c.phone, c.hours_group,
+extract(epoch FROM v.last_inbound_at)::float8, extract(epoch FROM v.last_report_at)::float8, c.first_name, c.last_name, c.phone, c.hours_group,
 (SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3 AND o.phone = c.phone) IS NOT NULL
 """
 _FIELDS: Final = len(Conversation.__struct_fields__)

@@ -85,7 +85,9 @@ WITH decided AS (
         last_outbound_at = excluded.last_outbound_at,
         action_id = coalesce(excluded.action_id, v.action_id),
         volunteer_id = coalesce(excluded.volunteer_id, v.volunteer_id),
-        attention_at = CASE WHEN v.contact_id = ANY ($7::bigint[]) THEN v.attention_at END,
+        attention_at = CASE WHEN v.contact_id = ANY ($7::bigint[])
+                                 OR $8 AND coalesce(v.last_report_at < v.last_inbound_at, true)
+                            THEN v.attention_at END,
         unread = CASE WHEN v.contact_id = ANY ($7::bigint[]) THEN v.unread ELSE 0 END
     WHERE v.revision = excluded.revision - 1
     RETURNING contact_id
@@ -140,17 +142,19 @@ async def admit(
     ask_at: float,
     keyed: Sequence[Keyed] = (),
     unseen: Sequence[int] = (),
+    *,
+    needs_report: bool = False,
 ) -> set[int]:
     """Writes decided requests; the ids not returned met a newer revision (or a used key) and stand unwritten.
 
     A text of ours answers what its person wrote; of the contacts in `unseen` something may have come that whoever asked
-    for it had not seen, and that still waits for an answer.
+    for it had not seen, and that still waits for an answer. `needs_report`: it waits on until a report is filed as well.
     `ask_at`: from when the provider is asked about those that go straight on, should nobody tell what became of them.
     Where another worker has just taken one of the keys, nothing is written.
     """
     try:
         written = await statements.fetch(
-            _ADMIT, *key, opt_out_scope, as_rows(rows), ask_at, as_rows(keyed), unseen
+            _ADMIT, *key, opt_out_scope, as_rows(rows), ask_at, as_rows(keyed), unseen, needs_report
         )
     except asyncpg.UniqueViolationError as error:
         if error.constraint_name != _KEY_TAKEN:

@@ -1,11 +1,12 @@
 """The list of opt-outs as people read it: who left, when, how, in which words (C5, C11)."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
-from gateway.store.database import Database
+from gateway.store.database import Database, Statements
 
 
 class OptOut(msgspec.Struct, frozen=True, gc=False):
@@ -56,6 +57,21 @@ async def page(
     """The next `limit` opt-outs in force, those after a phone ("": from the first), in the order of phones."""
     rows = await database.fetch(_PAGE, *key, opt_out_scope, after, source, limit)
     return [OptOut(*row) for row in rows]
+
+
+_AMONG = """
+SELECT count(*) FROM unnest($3::text[]) AS u (phone) WHERE EXISTS (
+    SELECT FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $2 AND o.phone = u.phone)
+"""
+
+
+async def among(
+    statements: Statements, organisation_id: int, opt_out_scope: int, phones: Sequence[str]
+) -> int:
+    """How many of these phones have opted out."""
+    rows = await statements.fetch(_AMONG, organisation_id, opt_out_scope, phones)
+    count: int = rows[0][0]
+    return count
 
 
 async def counts(database: Database, organisation_id: int, opt_out_scope: int) -> dict[str, int]:

@@ -180,6 +180,7 @@ class Ledger:
         self.purchases = Table("at:d number:q campaign:q code:H")  # code 0: bought
         self.releases = Table("at:d number:q")
         self.in_queue = [0] * len(CARRIERS)
+        self.reached = [0] * len(CARRIERS)  # messages that reached their carrier
         self.opt_outs = 0
         self.webhooks_lost = 0
         self.segments_billed = 0
@@ -247,6 +248,7 @@ class Ledger:
 
     def bill(self, carrier: int, segments: int, *, is_mms: bool = False, fee_waived: bool = False) -> None:
         """Charged when the carrier is reached, whatever becomes of the text; waived: the carrier's fee alone is."""
+        self.reached[carrier] += 1
         self.segments_billed += segments
         if fee_waived:
             self.cost_usd += segments * self._fee_waived_out[is_mms]

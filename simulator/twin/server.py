@@ -17,6 +17,7 @@ from os import strerror
 
 import msgspec
 from aiohttp import ClientError, web
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from simulator.model.draws import Lognormal
 from simulator.model.faults import Answer
@@ -26,6 +27,7 @@ from simulator.twin.accounts import Account, default_accounts, test_account
 from simulator.twin.errors import ApiError
 from simulator.twin.forms import Form
 from simulator.twin.memory import give_back_large_blocks
+from simulator.twin.metrics import CarrierMetrics
 from simulator.twin.representations import content_type, divided, form_of, written, written_error
 from simulator.twin.routes import Call, Elsewhere, Handler, Routes
 from simulator.twin.webhook_request import HOME_REGION
@@ -99,6 +101,7 @@ class TwilioServer:
         self._luck = self.world.draws.stream("provider/answer")
         self._bring_numbers()
         self._routes = Routes(self.world)
+        self._metrics = CarrierMetrics(self.world)
         self._page = (files("simulator.twin") / "carrier.html").read_bytes()
         self._host = host
         self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=1.0)
@@ -145,6 +148,9 @@ class TwilioServer:
         return await self._api(request, account, path, query)
 
     async def _control(self, request: web.BaseRequest, path: str, query: str) -> web.StreamResponse:
+        if (request.method, path) == ("GET", "/twin/metrics"):
+            text = self.world.pump.act(self._metrics.exposition)
+            return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
         body = await request.read() if request.method == "POST" else b""
         handler, parts = self._routes.find_control(request.method, path)
         call = Call(self.accounts[0], Form(query), "", body)

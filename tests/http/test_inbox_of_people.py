@@ -114,7 +114,7 @@ async def test_a_person_hands_over_to_people_of_the_campaign_alone(party: Party)
     for nobody in (ben, 999_999):
         body = {**await seen(party.house, 1), "volunteer_id": nobody}
         refused = await party.act("ann", "hand-over", body, 1)
-        assert (refused.status, refused.body["detail"].partition(":")[0]) == (422, "volunteer_id")
+        assert (refused.status, refused.body["errors"][0]["field"]) == (422, "volunteer_id")
     assert await party.listed("ann") == [3, 1]
 
 

@@ -77,6 +77,7 @@ class CampaignSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     links: LinkSettings = LinkSettings()
     bucket_size: Annotated[int, Meta(ge=1, le=LARGEST_BUCKET)] = 100
     keep_assignments: bool = False
+    require_report: bool = False  # C9: a person waits on until they were answered and reported on
     custom_replies: bool = True  # F119: volunteers may answer in words of their own
     admin_phones: frozenset[str] = frozenset()  # C12: test sends to these skip the lock
 
