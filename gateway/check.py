@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from gateway.config import Settings, internal_port
 from gateway.core.rules.errors import BadInput
 from gateway.own_database import check_dsn, data_folder, which_database
+from gateway.parts import ask_provider
 from gateway.providers.base import ProviderError
 from gateway.serve import (
-    ask_provider,
     cannot_listen,
     provider_of,
     provider_says_no,

@@ -5,7 +5,7 @@ import contextlib
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from importlib.metadata import entry_points, version
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -18,35 +18,15 @@ from gateway.clock import Clock
 from gateway.commit import commit_of_this_code
 from gateway.config import Settings, fingerprint, internal_port
 from gateway.core.rules.errors import BadInput, Kind, consequence
-from gateway.core.sending.numbers import NumberPool
-from gateway.entropy import secret
-from gateway.http.access import Keys
 from gateway.http.access_log import FORMS, AccessLog
 from gateway.http.library_log import library_log
-from gateway.http.parts import Parts, WebhookDoor
+from gateway.http.parts import WebhookDoor
 from gateway.http.readiness import Asked
 from gateway.http.server import application, internal_application
 from gateway.http.shedding import BACKLOG, SHEDDING, Connection, Site
 from gateway.logs import unhandled
 from gateway.own_database import which_database
-from gateway.p2p.audit import AuditLog
-from gateway.p2p.campaigns import CampaignAdmin
-from gateway.p2p.contacts import ContactLists
-from gateway.p2p.inbox import Inbox
-from gateway.p2p.keys import ApiKeys
-from gateway.p2p.labels import Labels
-from gateway.p2p.messages import Messages
-from gateway.p2p.numbers import Numbers
-from gateway.p2p.opt_outs import OptOuts
-from gateway.p2p.passwords import Passwords
-from gateway.p2p.people import People
-from gateway.p2p.preferences import OwnPreferences
-from gateway.p2p.remembered import Remembered
-from gateway.p2p.reports import Reports
-from gateway.p2p.sign_in import SignIn
-from gateway.p2p.sign_in_codes import SignInCodes
-from gateway.pipeline.look_ups import RememberedLookUps
-from gateway.post import post_of
+from gateway.parts import ask_provider, door_parts
 from gateway.providers.base import History, NotSent, Provider, ProviderError, Refused
 from gateway.providers.twilio import webhooks as twilio_webhooks
 from gateway.store import months
@@ -68,7 +48,6 @@ _DRAIN_S: Final = 60.0
 _AGAIN_S: Final = 0.5
 _GREETING_S: Final = 5.0
 _DATABASE_KEPT_S: Final = 1.0  # with the limit of a question, /readyz tells of trouble within 5 s
-_PROVIDER_KEPT_S: Final = 15.0  # a provider's answer is good for so long: probes come every few seconds
 _KEEP_ALIVE_S: Final = 150.0  # longer than a proxy keeps an idle connection: 120 s; ends a half-sent head too
 _LINGER_S: Final = 2.0  # how long a body that was refused is still read, so that its sender sees the answer
 _GC_THRESHOLDS: Final = (20_000, 20, 20)  # a request makes dozens of short-lived objects, in no circles
@@ -109,13 +88,6 @@ def provider_of(settings: Settings) -> Provider:
         public_url=settings.http.public_url,
         timeout_s=settings.dispatch.submit_timeout_s,
     )
-
-
-async def ask_provider(provider: Provider) -> None:
-    """Raises ProviderError when the provider does not answer, or says what is wrong with our account."""
-    check: Callable[[], Awaitable[Sequence[str]]] | None = getattr(provider, "check", None)
-    if check is not None and (wrong := await check()):
-        raise Refused(text="; ".join(wrong))
 
 
 def webhook_doors(provider: Provider, public_url: str | None) -> list[WebhookDoor]:
@@ -164,7 +136,15 @@ class Worker:
                 dsn, _SESSION_CONNECTIONS, limits=PROBE, succession=succession, name="session"
             )
         self.gateway = Gateway(settings, self.database, provider, clock, self._session)
-        self._parts = self._door_parts()
+        self._parts = door_parts(
+            self.gateway,
+            settings,
+            provider,
+            {
+                "database": Asked(self.probe.ask, kept_s=_DATABASE_KEPT_S),
+                "clock": Asked(self.gateway.clock_watch.check, kept_s=0.0),
+            },
+        )
         self._access_log = AccessLog(clock.now, FORMS[settings.log.format]) if settings.log.access else None
         app = application(self._parts, doors, version("textbank"), self._access_log)
         self._public = _runner(app)
@@ -172,61 +152,6 @@ class Worker:
         self._tending: list[asyncio.Task[None]] = []
         self.url = ""
         self.internal_url = ""
-
-    def _door_parts(self) -> Parts:
-        gateway, now = self.gateway, self.clock.now
-        asked = {"database": Asked(self.probe.ask, kept_s=_DATABASE_KEPT_S)}
-        asked["clock"] = Asked(gateway.clock_watch.check, kept_s=0.0)
-        if hasattr(self.provider, "check"):
-            asked["provider"] = Asked(lambda: ask_provider(self.provider), kept_s=_PROVIDER_KEPT_S)
-        look_ups = RememberedLookUps(
-            self.database,
-            self.clock,
-            self.provider.look_up,
-            max_age_s=self.settings.provider.look_up_max_age_s,
-        )
-
-        def live_pool(campaign_id: int) -> NumberPool | None:
-            road = gateway.dispatch.roads.get(campaign_id)
-            return None if road is None else road.pool
-
-        passwords = Passwords()
-        sign_in = SignIn(self.database, self.clock, passwords, secret)
-        labels = Labels(self.database, gateway.campaigns, self.clock)
-        reports = Reports(self.database, gateway.campaigns, self.clock, labels)
-        return Parts(
-            clock=self.clock,
-            metrics=gateway.metrics,
-            look=gateway.look,
-            campaigns=gateway.campaigns,
-            admission=gateway.admission,
-            sink=gateway,
-            keys=Keys(ApiKeys(self.database, now), Remembered(sign_in.find)),
-            audit_log=AuditLog(self.database),
-            campaign_admin=CampaignAdmin(self.database, gateway.campaigns, now, gateway.adopt),
-            contacts=ContactLists(
-                self.database,
-                now,
-                look_ups.look_up,
-                lambda count: gateway.metrics.opt_outs("import", count),
-                gateway.settling.settle,
-            ),
-            messages=Messages(self.database, now, lambda: gateway.dispatch.inbound_gap.why),
-            numbers=Numbers(self.database, now, live_pool),
-            sign_in=sign_in,
-            sign_in_codes=SignInCodes(
-                self.database, self.clock, passwords, secret, sign_in, post_of(self.settings)
-            ),
-            preferences=OwnPreferences(self.database, gateway.campaigns, self.clock),
-            people=People(self.database, self.clock, passwords, secret, sign_in),
-            inbox=Inbox(
-                self.database, gateway.campaigns, gateway.admission, self.clock, gateway.bank, reports
-            ),
-            opt_outs=OptOuts(self.database, gateway.campaigns),
-            labels=labels,
-            reports=reports,
-            asked=asked,
-        )
 
     async def start(self) -> None:
         """Schema, gateway, door, in this order: what is asked at the door can be done. Raises BadInput."""

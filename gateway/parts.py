@@ -1,0 +1,91 @@
+"""What the door stands on, put together: the use cases of a worker over its gateway."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from gateway.app import Gateway
+from gateway.config import Settings
+from gateway.core.sending.numbers import NumberPool
+from gateway.entropy import secret
+from gateway.http.access import Keys
+from gateway.http.parts import Parts
+from gateway.http.readiness import Asked
+from gateway.p2p.audit import AuditLog
+from gateway.p2p.campaigns import CampaignAdmin
+from gateway.p2p.contacts import ContactLists
+from gateway.p2p.inbox import Inbox
+from gateway.p2p.keys import ApiKeys
+from gateway.p2p.labels import Labels
+from gateway.p2p.messages import Messages
+from gateway.p2p.numbers import Numbers
+from gateway.p2p.opt_outs import OptOuts
+from gateway.p2p.passwords import Passwords
+from gateway.p2p.people import People
+from gateway.p2p.preferences import OwnPreferences
+from gateway.p2p.remembered import Remembered
+from gateway.p2p.reports import Reports
+from gateway.p2p.sign_in import SignIn
+from gateway.p2p.sign_in_codes import SignInCodes
+from gateway.pipeline.look_ups import RememberedLookUps
+from gateway.post import post_of
+from gateway.providers.base import Provider, Refused
+
+_PROVIDER_KEPT_S: Final = 15.0  # a provider's answer is good for so long: probes come every few seconds
+
+
+def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: dict[str, Asked]) -> Parts:
+    """The parts of a worker's door. `asked`: who must answer before it calls itself ready, beside the provider."""
+    database, clock, now = gateway.database, gateway.clock, gateway.clock.now
+    if hasattr(provider, "check"):
+        asked["provider"] = Asked(lambda: ask_provider(provider), kept_s=_PROVIDER_KEPT_S)
+    look_ups = RememberedLookUps(
+        database,
+        clock,
+        provider.look_up,
+        max_age_s=settings.provider.look_up_max_age_s,
+    )
+
+    def live_pool(campaign_id: int) -> NumberPool | None:
+        road = gateway.dispatch.roads.get(campaign_id)
+        return None if road is None else road.pool
+
+    passwords = Passwords()
+    sign_in = SignIn(database, clock, passwords, secret)
+    labels = Labels(database, gateway.campaigns, clock)
+    reports = Reports(database, gateway.campaigns, clock, labels)
+    return Parts(
+        clock=clock,
+        metrics=gateway.metrics,
+        look=gateway.look,
+        campaigns=gateway.campaigns,
+        admission=gateway.admission,
+        sink=gateway,
+        keys=Keys(ApiKeys(database, now), Remembered(sign_in.find)),
+        audit_log=AuditLog(database),
+        campaign_admin=CampaignAdmin(database, gateway.campaigns, now, gateway.adopt),
+        contacts=ContactLists(
+            database,
+            now,
+            look_ups.look_up,
+            lambda count: gateway.metrics.opt_outs("import", count),
+            gateway.settling.settle,
+        ),
+        messages=Messages(database, now, lambda: gateway.dispatch.inbound_gap.why),
+        numbers=Numbers(database, now, live_pool),
+        sign_in=sign_in,
+        sign_in_codes=SignInCodes(database, clock, passwords, secret, sign_in, post_of(settings)),
+        preferences=OwnPreferences(database, gateway.campaigns, clock),
+        people=People(database, clock, passwords, secret, sign_in),
+        inbox=Inbox(database, gateway.campaigns, gateway.admission, clock, gateway.bank, reports),
+        opt_outs=OptOuts(database, gateway.campaigns),
+        labels=labels,
+        reports=reports,
+        asked=asked,
+    )
+
+
+async def ask_provider(provider: Provider) -> None:
+    """Raises ProviderError when the provider does not answer, or says what is wrong with our account."""
+    check: Callable[[], Awaitable[Sequence[str]]] | None = getattr(provider, "check", None)
+    if check is not None and (wrong := await check()):
+        raise Refused(text="; ".join(wrong))
