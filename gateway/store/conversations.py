@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.core.bank.events import OPTED_OUT, EventKind
+from gateway.core.bank.events import FIRST_ANSWER, OPTED_OUT, EventKind
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database, Statements
 from gateway.store.journal import handed_over, noted
@@ -49,6 +49,8 @@ _HEARD = noted(
         "contact_ids": "contact_id",
         "action_ids": "action_id",
         "user_ids": "volunteer_id",
+        "scripts": "script",
+        "befores": "before",
         "states": "state",
     },
 )
@@ -69,7 +71,9 @@ WITH heard AS (
     ON CONFLICT (organisation_id, campaign_id, provider_sid) DO NOTHING
     RETURNING inbound_id
 ), fresh AS (
-    SELECT h.*, c.contact_id, v.action_id, v.volunteer_id,
+    SELECT h.*, c.contact_id, v.action_id, v.volunteer_id, v.initial_script,
+           (v.last_inbound_at < v.last_initial_at) IS NOT FALSE
+             AND row_number() OVER (PARTITION BY c.contact_id ORDER BY h.inbound_id) = 1 AS is_first,
            (SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3
              AND o.phone = h.phone) IS NOT NULL AS had_left
     FROM heard h
@@ -94,13 +98,14 @@ WITH heard AS (
     RETURNING phone, opted_out_at
 ), stored AS (
     INSERT INTO inbound (organisation_id, campaign_id, inbound_id, provider_sid, contact_id, phone, number_phone, body,
-        intent, suggests_opt_out, wrong_number, received_at, action_id, volunteer_id, opted_out)
+        intent, suggests_opt_out, wrong_number, received_at, action_id, volunteer_id, script, opted_out, is_first)
     SELECT $1, $2, inbound_id, provider_sid, contact_id, phone, number_phone, body, intent, suggests_opt_out,
-           wrong_number, to_timestamp(received_at), action_id, volunteer_id,
-           (inbound_id IN (SELECT w.inbound_id FROM stopped JOIN last_word w USING (phone))) IS TRUE
+           wrong_number, to_timestamp(received_at), action_id, volunteer_id, initial_script,
+           (inbound_id IN (SELECT w.inbound_id FROM stopped JOIN last_word w USING (phone))) IS TRUE,
+           is_first
     FROM fresh ORDER BY inbound_id
-    RETURNING inbound_id, contact_id, phone, action_id, volunteer_id, received_at,
-              CASE WHEN opted_out THEN '{OPTED_OUT}' ELSE intent END AS state
+    RETURNING inbound_id, contact_id, phone, action_id, volunteer_id, script, received_at,
+              CASE WHEN is_first THEN '{FIRST_ANSWER}' END AS before, CASE WHEN opted_out THEN '{OPTED_OUT}' ELSE intent END AS state
 ), started AS (
     DELETE FROM opt_outs
     WHERE organisation_id = $1 AND scope = $3

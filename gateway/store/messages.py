@@ -66,10 +66,10 @@ WITH decided AS (
            AND k.owner = keyed.owner AND k.key = keyed.word) IS NOT NULL
 ), talk AS (
     INSERT INTO conversations AS v (organisation_id, campaign_id, contact_id, revision, number_id, last_initial_at,
-                                    last_outbound_at, action_id, volunteer_id)
+                                    last_outbound_at, action_id, volunteer_id, initial_script)
     SELECT $1, $2, contact_id, seen_revision + 1, number_id,
            CASE WHEN kind = 'initial' THEN to_timestamp(requested_at) END,
-           to_timestamp(requested_at), action_id, sender_id
+           to_timestamp(requested_at), action_id, sender_id, CASE WHEN kind = 'initial' THEN script END
     FROM decided d
     WHERE state <> 'blocked'
       AND (kind = 'confirmation'
@@ -85,6 +85,7 @@ WITH decided AS (
         last_outbound_at = excluded.last_outbound_at,
         action_id = coalesce(excluded.action_id, v.action_id),
         volunteer_id = coalesce(excluded.volunteer_id, v.volunteer_id),
+        initial_script = CASE WHEN excluded.last_initial_at IS NULL THEN v.initial_script ELSE excluded.initial_script END,
         attention_at = CASE WHEN v.contact_id = ANY ($7::bigint[])
                                  OR $8 AND coalesce(v.last_report_at < v.last_inbound_at, true)
                             THEN v.attention_at END,

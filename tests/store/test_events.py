@@ -118,9 +118,9 @@ async def test_what_people_write_belongs_to_the_action_they_were_texted_in(datab
     first, second = await since(database, before)
     of_action = item(contact_id=1, action_id=ACTION, user_id=7)
     assert list(first.items()) == [
-        like(of_action, id=1, state="reply"),
+        like(of_action, id=1, before="first", state="reply"),
         like(of_action, id=2, state="opted_out"),
-        item(id=3, contact_id=2, state="reply"),
+        item(id=3, contact_id=2, before="first", state="reply"),
     ]
     assert list(second.items()) == [like(of_action, id=4, state="stop")]  # had left already
     rows = await database.fetch(

@@ -18,3 +18,5 @@ class EventKind(StrEnum):
 
 OPTED_OUT = "opted_out"
 """The state of a heard text that opted its person out; a STOP of somebody who had left already is a `stop`."""
+FIRST_ANSWER = "first"
+"""Before a heard text that is the first since its person's last first text."""
