@@ -26,6 +26,8 @@ from gateway.p2p.remembered import Remembered
 from gateway.p2p.reports import Reports
 from gateway.p2p.sign_in import SignIn
 from gateway.p2p.sign_in_codes import SignInCodes
+from gateway.p2p.user_lists import UserLists
+from gateway.p2p.user_notices import UserNotices
 from gateway.pipeline.look_ups import RememberedLookUps
 from gateway.post import post_of
 from gateway.providers.base import Provider, Refused
@@ -75,6 +77,8 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         sign_in=sign_in,
         sign_in_codes=SignInCodes(database, clock, passwords, secret, sign_in, post_of(settings)),
         preferences=OwnPreferences(database, gateway.campaigns, clock),
+        user_lists=UserLists(database, gateway.campaigns, clock),
+        user_notices=UserNotices(database, gateway.campaigns, clock),
         people=People(database, clock, passwords, secret, sign_in),
         inbox=Inbox(database, gateway.campaigns, gateway.admission, clock, gateway.bank, reports),
         opt_outs=OptOuts(database, gateway.campaigns),

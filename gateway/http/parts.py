@@ -22,6 +22,8 @@ from gateway.p2p.preferences import OwnPreferences
 from gateway.p2p.reports import Reports
 from gateway.p2p.sign_in import SignIn
 from gateway.p2p.sign_in_codes import SignInCodes
+from gateway.p2p.user_lists import UserLists
+from gateway.p2p.user_notices import UserNotices
 from gateway.pipeline.admission import Admission
 from gateway.pipeline.campaigns import Campaigns
 from gateway.providers.base import InboundText, Sink, StatusReport
@@ -74,6 +76,8 @@ class Parts(msgspec.Struct, kw_only=True):
     sign_in_codes: SignInCodes
     people: People
     preferences: OwnPreferences
+    user_lists: UserLists
+    user_notices: UserNotices
     inbox: Inbox
     opt_outs: OptOuts
     labels: Labels

@@ -16,6 +16,7 @@ from gateway.http import (
     health,
     inbox,
     labels,
+    my_notices,
     my_settings,
     opt_outs,
     people,
@@ -25,6 +26,7 @@ from gateway.http import (
     sessions,
     threads,
     uploads,
+    user_lists,
 )
 from gateway.http.access import Grant
 from gateway.http.access_log import AccessLog
@@ -37,6 +39,7 @@ from gateway.http.intake import Intake, release
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.labels import LabelDesk
 from gateway.http.load import Load
+from gateway.http.my_notices import MyNoticesDesk
 from gateway.http.my_settings import MySettingsDesk
 from gateway.http.openapi import document, page
 from gateway.http.operations import Operation
@@ -51,6 +54,7 @@ from gateway.http.sessions import Guesses, SessionDesk
 from gateway.http.shedding import SHEDDING, Connection, Shedding
 from gateway.http.threads import ThreadDesk
 from gateway.http.uploads import Uploads
+from gateway.http.user_lists import UserListDesk
 from gateway.http.webhooks import Webhooks
 from gateway.metrics import Metrics
 from gateway.turns import Floor
@@ -63,6 +67,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *sessions.OPERATIONS,
     *people.OPERATIONS,
     *my_settings.OPERATIONS,
+    *my_notices.OPERATIONS,
+    *user_lists.OPERATIONS,
     *inbox.OPERATIONS,
     *threads.OPERATIONS,
     *reports.OPERATIONS,
@@ -94,6 +100,7 @@ def application(
         "health": HealthDesk(parts),
         "inbox": InboxDesk(parts, known),
         "labels": LabelDesk(parts, known),
+        "my_notices": MyNoticesDesk(parts, known),
         "my_settings": MySettingsDesk(parts, known),
         "opt_outs": OptOutDesk(parts, known),
         "people": PeopleDesk(parts, known, guesses),
@@ -103,6 +110,7 @@ def application(
         "sessions": SessionDesk(parts, guesses),
         "threads": ThreadDesk(parts, known),
         "uploads": Uploads(parts, known, floor),
+        "user_lists": UserListDesk(parts, known),
     }
     for door in doors:
         app.add_routes(Webhooks(parts, known, door, floor).routes())

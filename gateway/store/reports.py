@@ -3,9 +3,11 @@
 import msgspec
 
 from gateway.core.bank.actions import ReportSettings
+from gateway.core.bank.events import EventKind
 from gateway.core.bank.labels import Marks
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database, Statements
+from gateway.store.journal import noted
 
 
 class ReportRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,12 +23,29 @@ class ReportRow(msgspec.Struct, frozen=True, kw_only=True):
     message_id: int | None = None
 
 
-_FILE = """
+# A report that is filed is noted in the journal by the same statement.
+_FILE = f"""
+WITH filed AS (
 INSERT INTO reports (organisation_id, campaign_id, report_id, contact_id, action_id, user_id, at, tags, removed_tags, fields,
                      message_id)
 VALUES ($1, $2, $3, $4, $5, $6, to_timestamp($7), $8, $9, $10::text::jsonb, $11)
-ON CONFLICT (organisation_id, campaign_id, message_id) WHERE message_id IS NOT NULL DO NOTHING RETURNING report_id
-"""
+ON CONFLICT (organisation_id, campaign_id, message_id) WHERE message_id IS NOT NULL DO NOTHING
+RETURNING report_id, contact_id, action_id, user_id, at
+), {
+    noted(
+        EventKind.REPORTED,
+        "filed",
+        at="max(at)",
+        columns={
+            "ids": "report_id",
+            "contact_ids": "contact_id",
+            "action_ids": "action_id",
+            "user_ids": "user_id",
+        },
+    )
+}
+SELECT report_id FROM filed
+"""  # noqa: S608 - fixed texts
 
 
 async def file(transaction: Statements, key: CampaignKey, row: ReportRow) -> bool:

@@ -57,6 +57,9 @@ class Act(Enum):
     READ_MESSAGES = "read messages"  # of everybody, with their stories
     READ_LABELS = "read labels"  # the catalogue of tags and fields; a report shows its own part of it
     CHANGE_LABELS = "change labels"
+    USE_LISTS = "use lists"  # of people, and teams
+    REASSIGN = "reassign"  # many contacts, or whole volunteers
+    REACH_PEOPLE = "reach people"  # messages and mails to the campaign's people
 
 
 _N, _O, _C = Reach.NOTHING, Reach.OWN, Reach.CAMPAIGN
@@ -84,6 +87,9 @@ _TABLE: Final = {
     Act.READ_MESSAGES: (_C, _C, _N, _C, _C, _C),
     Act.READ_LABELS: (_C, _C, _N, _C, _C, _C),
     Act.CHANGE_LABELS: (_C, _N, _N, _C, _N, _N),
+    Act.USE_LISTS: (_C, _C, _N, _C, _N, _N),
+    Act.REASSIGN: (_C, _C, _N, _C, _N, _N),
+    Act.REACH_PEOPLE: (_C, _N, _N, _C, _N, _N),
 }
 PERMISSIONS: Final[Mapping[Act, Mapping[Role, Reach]]] = MappingProxyType(
     {act: MappingProxyType(dict(zip(_ORDER, row, strict=True))) for act, row in _TABLE.items()}
