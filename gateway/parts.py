@@ -13,6 +13,7 @@ from gateway.http.readiness import Asked
 from gateway.p2p.audit import AuditLog
 from gateway.p2p.campaigns import CampaignAdmin
 from gateway.p2p.contacts import ContactLists
+from gateway.p2p.exports import Exports
 from gateway.p2p.inbox import Inbox
 from gateway.p2p.keys import ApiKeys
 from gateway.p2p.labels import Labels
@@ -84,6 +85,7 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         opt_outs=OptOuts(database, gateway.campaigns),
         labels=labels,
         reports=reports,
+        exports=Exports(database, now, settings.http.public_url or ""),
         asked=asked,
     )
 

@@ -121,8 +121,9 @@ def _responses(operation: Operation, schemas: dict[Any, Json]) -> Iterator[tuple
     for status in sorted({*operation.gives, *operation.refuses, *denied}):
         content: Json = {}
         given = operation.gives.get(status)
-        if isinstance(given, str):
-            content[given] = {"schema": {"type": "string"}}
+        if isinstance(given, str | tuple):
+            media_types = (given,) if isinstance(given, str) else given
+            content |= {each: {"schema": {"type": "string"}} for each in media_types}
         elif given is not None:
             content[_PROBLEM if issubclass(given, Problem) else JSON] = {"schema": schemas[given]}
         if status in operation.refuses or status in denied:

@@ -10,7 +10,8 @@ PLAIN: Final = "text/plain"
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One method of one path. `handler` is `desk.method`; `act`: what is done, None needs no key; `gives` by status.
+    """One method of one path. `handler` is `desk.method`; `act`: what is done, None needs no key; `gives` by status: a record, a
+    media type, or several of them.
 
     `asks`: a record of what may stand in the query. `signed_in`: it is about whoever has signed in, and needs a session.
     """

@@ -12,6 +12,7 @@ from gateway.metrics import Metrics
 from gateway.p2p.audit import AuditLog
 from gateway.p2p.campaigns import CampaignAdmin
 from gateway.p2p.contacts import ContactLists
+from gateway.p2p.exports import Exports
 from gateway.p2p.inbox import Inbox
 from gateway.p2p.labels import Labels
 from gateway.p2p.messages import Messages
@@ -82,5 +83,6 @@ class Parts(msgspec.Struct, kw_only=True):
     opt_outs: OptOuts
     labels: Labels
     reports: Reports
+    exports: Exports
     asked: dict[str, Asked]  # who must answer before we call ourselves ready
     closing: bool = False

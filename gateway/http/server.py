@@ -13,6 +13,7 @@ from aiohttp.typedefs import Middleware
 from gateway.http import (
     audit,
     campaigns,
+    exports,
     health,
     inbox,
     labels,
@@ -33,6 +34,7 @@ from gateway.http.access_log import AccessLog
 from gateway.http.audit import AuditDesk
 from gateway.http.bodies import INTAKE, JSON, MOST_BYTES_AT_ONCE
 from gateway.http.campaigns import CampaignDesk
+from gateway.http.exports import ExportDesk
 from gateway.http.health import HealthDesk
 from gateway.http.inbox import InboxDesk
 from gateway.http.intake import Intake, release
@@ -74,6 +76,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *reports.OPERATIONS,
     *opt_outs.OPERATIONS,
     *labels.OPERATIONS,
+    *exports.OPERATIONS,
     *audit.OPERATIONS,
     *health.OPERATIONS,
 )
@@ -97,6 +100,7 @@ def application(
     desks = {
         "audit": AuditDesk(parts, known),
         "campaigns": CampaignDesk(parts, known),
+        "exports": ExportDesk(parts, known, floor),
         "health": HealthDesk(parts),
         "inbox": InboxDesk(parts, known),
         "labels": LabelDesk(parts, known),

@@ -9,12 +9,13 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from gateway.core.rules.errors import Consequence, SubReason, billed, consequence
+from gateway.core.bank.billing import HandedOver, bill
+from gateway.core.rules.errors import Consequence, SubReason, consequence
 from gateway.core.rules.lifecycle import TERMINAL, State
 from gateway.core.rules.registration import Limits
 from gateway.core.rules.safeguards import RULES, Kind
 from gateway.core.text.localities import Nearness, nearness
-from gateway.core.text.segments import Encoding, cost_usd, measure
+from gateway.core.text.segments import Encoding, measure
 from gateway.store.stories import Facts, MessageFacts, PastAttempt
 
 _SUB_REASONS: Final = {each.value: each for each in SubReason}
@@ -283,15 +284,15 @@ def _money(message: MessageFacts, attempts: int, total_usd: float) -> str:
 
 
 def _cost(message: MessageFacts, limits: Limits, attempt: MessageFacts | PastAttempt) -> float:
-    """What one attempt costs. A refusal at creation gets no sid, and is free (C17)."""
-    status = "refused" if attempt.state == State.FAILED and attempt.provider_sid is None else attempt.state
-    return cost_usd(
+    """What one attempt costs."""
+    handed_over = HandedOver(attempt.state, attempt.code, attempt.provider_sid is not None)
+    return bill(
+        [handed_over],
         message.segments,
         message.carrier,
-        billed(attempt.code, status).value,
-        mms=bool(message.media),
+        is_mms=bool(message.media),
         pays_no_fee=limits.pays_no_fee(message.carrier),
-    )
+    ).usd
 
 
 def _means(code: int, reason: str | None) -> Consequence:

@@ -60,6 +60,7 @@ class Act(Enum):
     USE_LISTS = "use lists"  # of people, and teams
     REASSIGN = "reassign"  # many contacts, or whole volunteers
     REACH_PEOPLE = "reach people"  # messages and mails to the campaign's people
+    EXPORT = "export"  # everything of everybody, as files; results and evidence
 
 
 _N, _O, _C = Reach.NOTHING, Reach.OWN, Reach.CAMPAIGN
@@ -90,6 +91,7 @@ _TABLE: Final = {
     Act.USE_LISTS: (_C, _C, _N, _C, _N, _N),
     Act.REASSIGN: (_C, _C, _N, _C, _N, _N),
     Act.REACH_PEOPLE: (_C, _N, _N, _C, _N, _N),
+    Act.EXPORT: (_C, _C, _N, _C, _C, _C),
 }
 PERMISSIONS: Final[Mapping[Act, Mapping[Role, Reach]]] = MappingProxyType(
     {act: MappingProxyType(dict(zip(_ORDER, row, strict=True))) for act, row in _TABLE.items()}
