@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from gateway.upkeep.reconciliation import Differences
 
 Value = TypeVar("Value")
-_HELP = {"help_option_names": ["-h", "--help"]}
+HELP = {"help_option_names": ["-h", "--help"]}
 
-_config = click.option(
+config_option = click.option(
     "--config",
     multiple=True,
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Settings as TOML; may be repeated, the later wins. TEXTBANK_CONFIG names files too, with ':' between.",
 )
-_set = click.option(
+set_option = click.option(
     "--set",
     "given",
     multiple=True,
@@ -38,12 +38,12 @@ _set = click.option(
 )
 
 
-@click.command(context_settings=_HELP)
-@_config
+@click.command(context_settings=HELP)
+@config_option
 @click.option("--host", metavar="ADDRESS", help="Where to listen.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65_535), help="Where to listen.  [default: 8800]")
 @click.option("--public-url", metavar="URL", help="How the provider reaches us for callbacks.")
-@_set
+@set_option
 @click.option("--check", is_flag=True, help="Say what is wrong, start nothing, and leave: 0 or 2.")
 def serve(
     config: tuple[Path, ...],
@@ -58,7 +58,7 @@ def serve(
     SIGTERM, SIGINT and SIGHUP drain it: what is under way is finished, and no message is left sending.
     """
     flags: dict[str, object] = {"http.host": host, "http.port": port, "http.public_url": public_url}
-    settings, sources = _settings(config, given, flags)
+    settings, sources = settings_of(config, given, flags)
     from gateway import logs, own_database
     from gateway import serve as serving
 
@@ -85,30 +85,30 @@ def _told(faults: list[str], notes: list[str]) -> int:
     return 2 if faults else 0
 
 
-@click.command(context_settings=_HELP)
-@_config
-@_set
+@click.command(context_settings=HELP)
+@config_option
+@set_option
 def migrate(config: tuple[Path, ...], given: tuple[str, ...]) -> None:
     """Bring the database's tables up to date; done twice, it changes nothing."""
-    applied = _with_database(*_settings(config, given), _up_to_date, migrated=False)
+    applied = with_database(*settings_of(config, given), _up_to_date, migrated=False)
     click.echo("\n".join(applied) if applied else "the database is up to date")
 
 
-@click.command(context_settings=_HELP)
+@click.command(context_settings=HELP)
 @click.option(
     "--since",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]),
     metavar="DATE",
     help="Compare what was sent since then, UTC.  [default: three days ago]",
 )
-@_config
-@_set
+@config_option
+@set_option
 def reconcile(since: datetime | None, config: tuple[Path, ...], given: tuple[str, ...]) -> int:
     """Compare the provider's list of our texts with the books, take in late receipts, and name what only one has.
 
     Ends with 1 when there is such a difference. Workers do this by themselves every day.
     """
-    settings, sources = _settings(config, given)
+    settings, sources = settings_of(config, given)
     from gateway import logs, serve
 
     logs.configure(settings.log)
@@ -123,7 +123,7 @@ def reconcile(since: datetime | None, config: tuple[Path, ...], given: tuple[str
         finally:
             await provider.close()
 
-    found = _with_database(settings, sources, work)
+    found = with_database(settings, sources, work)
     click.echo(
         f"texts at the provider: {found.listed}; late receipts taken in: {found.told}; {found.unknown} not in the"
         f" books, {found.missing} only in the books, {found.disagrees} ended differently"
@@ -131,12 +131,12 @@ def reconcile(since: datetime | None, config: tuple[Path, ...], given: tuple[str
     return 1 if found.unknown or found.missing or found.disagrees else 0
 
 
-@click.group(context_settings=_HELP)
+@click.group(context_settings=HELP)
 def keys() -> None:
     """Make, list and revoke API keys."""
 
 
-@keys.command(context_settings=_HELP)
+@keys.command(context_settings=HELP)
 @click.argument("name")
 @click.option(
     "--role",
@@ -151,8 +151,8 @@ def keys() -> None:
 @click.option(
     "--expires", metavar="SPAN", help="For how long it is good: 12h, 30d, 8w.  [default: until it is revoked]"
 )
-@_config
-@_set
+@config_option
+@set_option
 def create(
     name: str,
     role: str,
@@ -174,12 +174,12 @@ def create(
             secret(RANDOM_BYTES), name, role, campaign, expires_s
         )
 
-    click.echo(_with_database(*_settings(config, given), work))
+    click.echo(with_database(*settings_of(config, given), work))
 
 
-@keys.command("list", context_settings=_HELP)
-@_config
-@_set
+@keys.command("list", context_settings=HELP)
+@config_option
+@set_option
 def list_keys(config: tuple[Path, ...], given: tuple[str, ...]) -> None:
     """The keys, without their secrets."""
     from gateway.p2p.keys import ApiKeys
@@ -188,17 +188,17 @@ def list_keys(config: tuple[Path, ...], given: tuple[str, ...]) -> None:
     async def work(database: "Database", now: float) -> list[KeyRow]:
         return await ApiKeys(database, lambda: now).every()
 
-    for key in _with_database(*_settings(config, given), work):
+    for key in with_database(*settings_of(config, given), work):
         campaign = "every campaign" if key.campaign_id is None else f"campaign {key.campaign_id}"
         ended = "" if key.expires_at is None else f"  until {_day(key.expires_at)}"
         ended += "" if key.revoked_at is None else f"  revoked {_day(key.revoked_at)}"
         click.echo(f"{key.key_id}  {key.role:<6}  {campaign}  {_day(key.created_at)}  {key.name}{ended}")
 
 
-@keys.command(context_settings=_HELP)
+@keys.command(context_settings=HELP)
 @click.argument("key_id")
-@_config
-@_set
+@config_option
+@set_option
 def revoke(key_id: str, config: tuple[Path, ...], given: tuple[str, ...]) -> None:
     """End a key, by its id or by the key itself.
 
@@ -211,19 +211,19 @@ def revoke(key_id: str, config: tuple[Path, ...], given: tuple[str, ...]) -> Non
     async def work(database: "Database", now: float) -> None:
         await ApiKeys(database, lambda: now).revoke(bare)
 
-    _with_database(*_settings(config, given), work)
+    with_database(*settings_of(config, given), work)
     click.echo(f"{bare} is revoked")
 
 
-@click.group(context_settings=_HELP)
+@click.group(context_settings=HELP)
 def organisations() -> None:
     """Make organisations: nothing crosses from one to another."""
 
 
-@organisations.command("create", context_settings=_HELP)
+@organisations.command("create", context_settings=HELP)
 @click.argument("name")
-@_config
-@_set
+@config_option
+@set_option
 def create_organisation(name: str, config: tuple[Path, ...], given: tuple[str, ...]) -> None:
     """Make an organisation and print its id.
 
@@ -237,15 +237,15 @@ def create_organisation(name: str, config: tuple[Path, ...], given: tuple[str, .
     async def work(database: "Database", now: float) -> int:
         return await stored.create(database, cleaned, now)
 
-    click.echo(_with_database(*_settings(config, given), work))
+    click.echo(with_database(*settings_of(config, given), work))
 
 
-@click.group(context_settings=_HELP)
+@click.group(context_settings=HELP)
 def users() -> None:
     """Let people into a campaign."""
 
 
-@users.command("create", context_settings=_HELP)
+@users.command("create", context_settings=HELP)
 @click.argument("email")
 @click.option("--name", required=True, help="What others should read.")
 @click.option(
@@ -264,8 +264,8 @@ def users() -> None:
 )
 @click.option("--language", type=click.Choice(["en", "es"]), default="en", show_default=True)
 @click.option("--ask-password", is_flag=True, help="Ask for their password here instead, without showing it.")
-@_config
-@_set
+@config_option
+@set_option
 def create_user(
     email: str,
     name: str,
@@ -286,7 +286,7 @@ def create_user(
     from gateway.p2p.sign_in import SignIn
 
     whom = Invitation(email=clean_email(email), name=clean_name(name), role=role, language=language)
-    loaded = _settings(config, given)
+    loaded = settings_of(config, given)
     password = None
     if ask_password:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
@@ -308,12 +308,12 @@ def create_user(
         await sign_in.choose_password(token, password)
         return "they can sign in"
 
-    click.echo(_with_database(*loaded, work))
+    click.echo(with_database(*loaded, work))
 
 
-@click.command("settings", context_settings=_HELP)
-@_config
-@_set
+@click.command("settings", context_settings=HELP)
+@config_option
+@set_option
 def settings_in_force(config: tuple[Path, ...], given: tuple[str, ...]) -> None:
     """Print every setting in force and where its value comes from.
 
@@ -321,14 +321,14 @@ def settings_in_force(config: tuple[Path, ...], given: tuple[str, ...]) -> None:
     """
     from gateway.config_reference import in_force
 
-    for line in in_force(*_settings(config, given)):
+    for line in in_force(*settings_of(config, given)):
         click.echo(line)
 
 
 # ---------------------------------------------------------------- what they share
 
 
-def _settings(
+def settings_of(
     config: tuple[Path, ...], given: tuple[str, ...], flags: "dict[str, object] | None" = None
 ) -> "tuple[Settings, dict[str, str]]":
     """The settings, and where each comes from."""
@@ -343,7 +343,7 @@ def _settings(
     return load_with_sources(config, os.environ, named)
 
 
-def _with_database(
+def with_database(
     settings: "Settings",
     sources: "dict[str, str]",
     work: "Callable[[Database, float], Awaitable[Value]]",

@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 # click keeps no help for an argument.
 ARGUMENTS: Mapping[str, str] = {
+    "export campaign": "its id",
+    "export subject": "messages, replies, contacts, reports, opt-outs or clicks",
     "scenario": "a name or the path of a TOML file",
     "keys create name": "what the key is for, in your own words",
     "keys revoke key_id": "the key's id, or the key itself",
