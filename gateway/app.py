@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, assert_never
 from gateway.clock import Clock
 from gateway.config import Retention as Kept
 from gateway.config import Settings
+from gateway.core.rules.campaign import CampaignKey
 from gateway.metrics import Metrics
 from gateway.p2p.bank import TextBank
 from gateway.p2p.quiet_inboxes import QuietInboxes
@@ -33,6 +34,8 @@ from gateway.upkeep.ownership import Ownership
 from gateway.upkeep.reconciliation import Reconciliation
 from gateway.upkeep.recovery import Recovery
 from gateway.upkeep.retention import Retention
+from gateway.upkeep.webhook_sender import Courier
+from gateway.upkeep.webhooks import DeliverySweep, Webhooks
 from gateway.upkeep.workload import Workload
 
 _ASK_EVERY_S = 30.0
@@ -40,6 +43,7 @@ _QUIET_ALONE_S, _QUIET_AMONG_OTHERS_S = 600.0, 1.0
 _MONTHS_S = (
     6 * 3600.0
 )  # how often the next months' partitions are made, which are there long before they begin
+_SWEEP_S = 3600.0  # how often deliveries to campaigns' endpoints that are done with are looked for
 _IDLE_S = 6 * 3600.0  # how often idle conversations are looked for, which were idle for two months
 
 
@@ -226,13 +230,16 @@ class Gateway:
     def _windows(self) -> "list[CommitWindow[Any, Any]]":
         return [*self.admission.windows, *self.delivery.windows, *self.inbound_station.every_window]
 
-    def tending(self) -> "dict[str, Coroutine[None, None, None]]":
-        """What goes on as long as a worker serves, its door open; a rehearsal does without."""
+    def _owned(self) -> list[CampaignKey]:
+        return sorted(road.campaign.key for road in self.dispatch.roads.values())
+
+    def tending(self, courier: Courier) -> "dict[str, Coroutine[None, None, None]]":
+        """What goes on as long as a worker serves, its door open; a rehearsal does without, and tells nobody outside."""
         headcount = Headcount(self.database, self.clock, self.metrics, self.admission)
+        webhooks = Webhooks(self.database, self.clock, self.metrics, courier, self._owned)
         tending = {
-            "headcount": headcount.run(
-                lambda: sorted(road.campaign.key for road in self.dispatch.roads.values())
-            ),
+            "headcount": headcount.run(self._owned),
+            "webhooks": webhooks.run(),
             "workload": self.workload.run(),
             "clock": self.clock_watch.run(),
         }
@@ -378,6 +385,8 @@ def chores_of(settings: Settings, gateway: Gateway) -> list[Chore]:
     works["months"] = _MONTHS_S, functools.partial(_months_ahead, gateway)
     idle = IdleConversations(gateway.database, gateway.campaigns, gateway.clock)
     works["idle_conversations"] = _IDLE_S, idle.run
+    sweep = DeliverySweep(gateway.database, gateway.campaigns, gateway.clock)
+    works["webhook_deliveries"] = _SWEEP_S, sweep.run
     works["retention"] = settings.retention.every_s, retention_of(gateway, settings.retention).run
     return [
         Chore(gateway.database, gateway.clock, gateway.metrics, name, every_s, work)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct, field
 
+from gateway.core.bank.webhooks import networks
 from gateway.core.rules.errors import BadInput
 from gateway.toml_file import line_of, parsed, read
 
@@ -207,6 +208,17 @@ class Mail(Section, frozen=True):
     ] = "textbank@localhost"
 
 
+class Webhooks(Section, frozen=True):
+    allowed_networks: Annotated[
+        str,
+        Meta(description="private networks that webhooks may go to: 10.1.0.0/16, fd00::/8; default: none"),
+    ] = ""
+    timeout_s: Annotated[
+        float, Meta(gt=0, le=60, description="how long an endpoint's answer may take, s")
+    ] = 10.0
+    at_once: Annotated[int, Meta(ge=1, le=500, description="calls to endpoints at once, per worker")] = 32
+
+
 class Http(Section, frozen=True):
     host: Annotated[str, Meta(min_length=1, description="address to listen on")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535, description="port to listen on; 0 takes a free one")] = 8800
@@ -261,6 +273,7 @@ class Settings(Section, frozen=True):
     retention: Retention = field(default_factory=Retention)
     http: Http = field(default_factory=Http)
     mail: Mail = field(default_factory=Mail)
+    webhooks: Webhooks = field(default_factory=Webhooks)
     log: Log = field(default_factory=Log)
 
 
@@ -386,6 +399,7 @@ def _check_together(settings: Settings) -> None:
     check_address("database.dsn", settings.database.dsn, ("postgresql", "postgres"))
     check_address("mail.url", settings.mail.url, ("smtp", "smtps"))
     check_address("http.public_url", settings.http.public_url, ("https", "http"))
+    networks(settings.webhooks.allowed_networks)
 
 
 def check_address(name: str, url: str | None, schemes: Sequence[str] | None, where: str = "settings") -> None:

@@ -6,6 +6,7 @@ All label sets exist from the start, so a rate is right from its first event.
 
 from itertools import product
 
+from gateway.core.bank.webhooks import TOPICS
 from gateway.core.rules.errors import CATALOGUE, Box, Reason
 from gateway.core.rules.lifecycle import MOVES, State
 from gateway.routes import ROUTES
@@ -61,8 +62,18 @@ RECOVERED = Label("what", ("inbound", "receipt"))
 DIFFERENCE = Label("difference", ("unknown", "missing", "disagrees"))
 CHORE = Label(
     "chore",
-    ("inbound_poll", "inbound_catch_up", "reconciliation", "months", "retention", "idle_conversations"),
+    (
+        "inbound_poll",
+        "inbound_catch_up",
+        "reconciliation",
+        "months",
+        "retention",
+        "idle_conversations",
+        "webhook_deliveries",
+    ),
 )
+TOPIC = Label("topic", (*TOPICS, "test"))
+TOLD = Label("result", ("delivered", "failed"))
 CHORE_RESULT = Label("result", ("ok", "error"))
 WHOSE = Label("whose", ("database", "provider"))
 OTHER = "other"
@@ -215,6 +226,12 @@ FAMILIES: tuple[Family, ...] = (
     ),
     _counter(
         "p2p_chores_total", "Polls and reconciliations that came through, or did not", CHORE, CHORE_RESULT
+    ),
+    _counter(
+        "p2p_webhooks_sent_total",
+        "Attempts at telling campaigns' own systems, by topic: taken (delivered), or not (failed)",
+        TOPIC,
+        TOLD,
     ),
     _gauge(
         "p2p_inbound_gap_seconds",

@@ -152,6 +152,9 @@ class Metrics:
     def difference(self, difference: str, n: int = 1) -> None:
         self._inc("p2p_reconciliation_differences_total", (difference,), n)
 
+    def webhook_sent(self, topic: str, result: str) -> None:
+        self._inc("p2p_webhooks_sent_total", (topic, result))
+
     def chore(self, chore: str, result: str) -> None:
         self._inc("p2p_chores_total", (chore, result))
 

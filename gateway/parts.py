@@ -5,6 +5,7 @@ from typing import Final
 
 from gateway.app import Gateway
 from gateway.config import Settings
+from gateway.core.bank.webhooks import networks
 from gateway.core.sending.numbers import NumberPool
 from gateway.entropy import secret
 from gateway.http.access import Keys
@@ -14,6 +15,7 @@ from gateway.p2p.audit import AuditLog
 from gateway.p2p.campaigns import CampaignAdmin
 from gateway.p2p.contacts import ContactLists
 from gateway.p2p.exports import Exports
+from gateway.p2p.endpoints import Endpoints
 from gateway.p2p.inbox import Inbox
 from gateway.p2p.keys import ApiKeys
 from gateway.p2p.labels import Labels
@@ -83,6 +85,7 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         people=People(database, clock, passwords, secret, sign_in),
         inbox=Inbox(database, gateway.campaigns, gateway.admission, clock, gateway.bank, reports),
         opt_outs=OptOuts(database, gateway.campaigns),
+        endpoints=Endpoints(database, clock, secret, bool(networks(settings.webhooks.allowed_networks))),
         labels=labels,
         reports=reports,
         exports=Exports(database, now, settings.http.public_url or ""),

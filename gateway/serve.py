@@ -18,6 +18,7 @@ from gateway.clock import Clock
 from gateway.commit import commit_of_this_code
 from gateway.config import Settings, fingerprint, internal_port
 from gateway.core.rules.errors import BadInput, Kind, consequence
+from gateway.couriers import Couriers
 from gateway.http.access_log import FORMS, AccessLog
 from gateway.http.library_log import library_log
 from gateway.http.parts import WebhookDoor
@@ -136,6 +137,7 @@ class Worker:
                 dsn, _SESSION_CONNECTIONS, limits=PROBE, succession=succession, name="session"
             )
         self.gateway = Gateway(settings, self.database, provider, clock, self._session)
+        self._couriers = Couriers(settings, clock.now)
         self._parts = door_parts(
             self.gateway,
             settings,
@@ -194,7 +196,7 @@ class Worker:
     def _tend(self) -> None:
         """What runs beside the road and the door, as long as they do."""
         loop = asyncio.get_running_loop()
-        tending = {"loop lag": self._probe_lag(), **self.gateway.tending()}
+        tending = {"loop lag": self._probe_lag(), **self.gateway.tending(self._couriers.hand_over)}
         self._tending = [loop.create_task(work, name=name) for name, work in tending.items()]
         for chore in chores_of(self.settings, self.gateway):
             self._tending.append(loop.create_task(chore.run(), name=chore.name))
@@ -247,6 +249,7 @@ class Worker:
         if self._access_log is not None:
             self._access_log.flush()
         await self.provider.close()
+        await self._couriers.close()
         with contextlib.suppress(OSError):  # its connections may be broken
             await self.probe.close()
         for database in (self.database, *([] if self._session is None else [self._session])):

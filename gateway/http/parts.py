@@ -13,6 +13,7 @@ from gateway.p2p.audit import AuditLog
 from gateway.p2p.campaigns import CampaignAdmin
 from gateway.p2p.contacts import ContactLists
 from gateway.p2p.exports import Exports
+from gateway.p2p.endpoints import Endpoints
 from gateway.p2p.inbox import Inbox
 from gateway.p2p.labels import Labels
 from gateway.p2p.messages import Messages
@@ -81,6 +82,7 @@ class Parts(msgspec.Struct, kw_only=True):
     user_notices: UserNotices
     inbox: Inbox
     opt_outs: OptOuts
+    endpoints: Endpoints
     labels: Labels
     reports: Reports
     exports: Exports

@@ -14,6 +14,7 @@ from gateway.http import (
     audit,
     campaigns,
     exports,
+    endpoints,
     health,
     inbox,
     labels,
@@ -35,6 +36,7 @@ from gateway.http.audit import AuditDesk
 from gateway.http.bodies import INTAKE, JSON, MOST_BYTES_AT_ONCE
 from gateway.http.campaigns import CampaignDesk
 from gateway.http.exports import ExportDesk
+from gateway.http.endpoints import EndpointDesk
 from gateway.http.health import HealthDesk
 from gateway.http.inbox import InboxDesk
 from gateway.http.intake import Intake, release
@@ -78,6 +80,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *labels.OPERATIONS,
     *exports.OPERATIONS,
     *audit.OPERATIONS,
+    *endpoints.OPERATIONS,
     *health.OPERATIONS,
 )
 """The whole API: what each resource's file declares."""
@@ -101,6 +104,7 @@ def application(
         "audit": AuditDesk(parts, known),
         "campaigns": CampaignDesk(parts, known),
         "exports": ExportDesk(parts, known, floor),
+        "endpoints": EndpointDesk(parts, known),
         "health": HealthDesk(parts),
         "inbox": InboxDesk(parts, known),
         "labels": LabelDesk(parts, known),

@@ -53,7 +53,23 @@ async def ask(house: House, operation: Operation, campaign_id: int, key: str, me
 
 
 async def furnished(house: House) -> int:
-    """A text in the first campaign; its id."""
+    """A text in the first campaign, and an endpoint that was told of it; the text's id."""
+    await house.store.execute(
+        """
+        INSERT INTO webhook_endpoints (organisation_id, campaign_id, endpoint_id, kind, url, topics, secret, made_at, xid,
+          event_id, active) VALUES (1, $1, 1, 'webhook', $2, '{replied}', $2, now(), 0, 0, false)
+        """,
+        CAMPAIGN,
+        WORDS,
+    )
+    await house.store.execute(
+        """
+        INSERT INTO webhook_deliveries (organisation_id, campaign_id, endpoint_id, delivery_id, topic, body, made_at,
+          due_at, give_up_at) VALUES (1, $1, 1, 1, 'replied', to_json($2::text), now(), now(), now())
+        """,
+        CAMPAIGN,
+        WORDS,
+    )
     message_id: int = (await house.send(1, WORDS)).body["message_id"]
     return message_id
 

@@ -42,6 +42,7 @@ ACROSS = {  # statements about distributed tables that name no organisation
     "numbers.of_everybody": "which numbers may somebody have texted? asked on a busy night by who looks for lost texts",
     "ownership._TAKE": "once for each campaign that changes its owner: whose queue is the most urgent",
     "ownership.with_due": "every ten seconds: which of a worker's campaigns have something due, joined to their keys",
+    "endpoints._ACTIVE": "every few seconds: the endpoints of a worker's campaigns in one read, by their keys",
     "sessions._FIND": "whose sessions are these? a worker's look-ups of a moment in one read, each by its whole key",
     "sessions._SEEN": "once a minute and session: those of a moment's look-ups, each by its whole key",
     "counts._UNCOUNTED": "once a minute: which of a worker's campaigns have something to count, joined to their keys",
