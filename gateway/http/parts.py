@@ -12,8 +12,8 @@ from gateway.metrics import Metrics
 from gateway.p2p.audit import AuditLog
 from gateway.p2p.campaigns import CampaignAdmin
 from gateway.p2p.contacts import ContactLists
-from gateway.p2p.exports import Exports
 from gateway.p2p.endpoints import Endpoints
+from gateway.p2p.exports import Exports
 from gateway.p2p.inbox import Inbox
 from gateway.p2p.labels import Labels
 from gateway.p2p.messages import Messages

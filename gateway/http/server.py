@@ -13,8 +13,8 @@ from aiohttp.typedefs import Middleware
 from gateway.http import (
     audit,
     campaigns,
-    exports,
     endpoints,
+    exports,
     health,
     inbox,
     labels,
@@ -35,8 +35,8 @@ from gateway.http.access_log import AccessLog
 from gateway.http.audit import AuditDesk
 from gateway.http.bodies import INTAKE, JSON, MOST_BYTES_AT_ONCE
 from gateway.http.campaigns import CampaignDesk
-from gateway.http.exports import ExportDesk
 from gateway.http.endpoints import EndpointDesk
+from gateway.http.exports import ExportDesk
 from gateway.http.health import HealthDesk
 from gateway.http.inbox import InboxDesk
 from gateway.http.intake import Intake, release

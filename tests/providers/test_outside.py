@@ -116,7 +116,7 @@ async def test_a_redirect_is_an_answer_and_not_followed(receiver: Receiver) -> N
 
 
 async def test_an_answer_that_does_not_come_ends_in_time(receiver: Receiver) -> None:
-    receiver.answer = lambda: asyncio.sleep(30)
+    receiver.answer = asyncio.Event().wait
     with pytest.raises(NotReached, match="no answer in time"):
         await call(Outside(allowed=HOME, timeout_s=0.2), receiver.url())
 
@@ -138,13 +138,15 @@ async def test_how_long_it_asks_to_be_left_alone(receiver: Receiver, header: str
 
 
 async def test_no_more_calls_at_once_than_allowed(receiver: Receiver) -> None:
-    now, most = 0, 0
+    now, most, full = 0, 0, asyncio.Event()
 
     async def slowly() -> web.Response:
         nonlocal now, most
         now += 1
         most = max(most, now)
-        await asyncio.sleep(0.02)
+        if most == 3:
+            full.set()
+        await full.wait()
         now -= 1
         return web.Response()
 
