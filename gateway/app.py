@@ -11,6 +11,7 @@ from gateway.config import Settings
 from gateway.core.rules.campaign import CampaignKey
 from gateway.metrics import Metrics
 from gateway.p2p.bank import TextBank
+from gateway.p2p.buckets import Buckets
 from gateway.p2p.quiet_inboxes import QuietInboxes
 from gateway.pipeline.admission import Admission
 from gateway.pipeline.campaigns import Campaigns
@@ -147,15 +148,7 @@ class Gateway:
             on_the_wire_s=options.on_the_wire_s,
             ask_every_s=min(_ASK_EVERY_S, 2 * dispatch.submit_timeout_s),
         )
-        self.bank = TextBank(
-            database,
-            self.campaigns,
-            self.admission,
-            clock,
-            opted_out=lambda: self.metrics.opt_outs("manual", 1),
-            settling=self.settling,
-            quiet=quiet,
-        )
+        self.bank, self.buckets = self._text_bank(quiet)
         self.inbound_poll = None
         if isinstance(provider, History):
             self.inbound_poll = InboundPoll(
@@ -194,6 +187,16 @@ class Gateway:
             due_every_s=dispatch.idle_poll_s,
         )
         self._tending: list[asyncio.Task[None]] = []
+
+    def _text_bank(self, quiet: QuietInboxes) -> tuple[TextBank, Buckets]:
+        stands_on = self.database, self.campaigns, self.admission, self.clock
+        bank = TextBank(
+            *stands_on,
+            opted_out=lambda: self.metrics.opt_outs("manual", 1),
+            settling=self.settling,
+            quiet=quiet,
+        )
+        return bank, Buckets(*stands_on, bank)
 
     # the provider's sink
 
@@ -332,6 +335,7 @@ class Gateway:
         self.ownership.close()
         if self.notifier is not None:
             self.notifier.close()
+        self.buckets.close()
         self.admission.close()
         self.dispatch.close()
         return Undurable(self.delivery.close(), self.inbound_station.close())

@@ -1,8 +1,8 @@
-"""The text bank as a volunteer meets it: claim a bucket, send, answer, opt out (F178, F210, F111, F123)."""
+"""Published actions and the inbox as a volunteer meets it: answer, report, opt out (F111, F123)."""
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
@@ -13,15 +13,14 @@ from gateway.core.bank.scripts import ScriptKind
 from gateway.core.rules.errors import BadInput
 from gateway.core.rules.hours import Open, verdict
 from gateway.core.rules.safeguards import Kind, Request
-from gateway.core.text.scripts import draw
 from gateway.p2p.compiled import Compiled, compiled, load, state_of, surroundings
 from gateway.p2p.publishing import publish_whole
 from gateway.p2p.quiet_inboxes import Nothing, QuietInboxes
 from gateway.pipeline.admission import Admission, Outcome
 from gateway.pipeline.campaigns import Campaigns
 from gateway.pipeline.settling import Settling
-from gateway.store import actions, contacts, conversations
-from gateway.store.actions import Assigned, Fronts
+from gateway.store import buckets, contacts, conversations
+from gateway.store.buckets import Assigned, Fronts
 from gateway.store.campaign_actions import ActionRecord
 from gateway.store.conversations import Attention
 from gateway.store.database import Database
@@ -42,14 +41,6 @@ class Scripts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     opt_out_suffix: bool = False
     contact_fallback: str = ""
     sender_fallback: str = ""
-
-
-class Item(msgspec.Struct, frozen=True, gc=False):
-    """A contact of a volunteer's bucket with the text that is about to be sent."""
-
-    contact_id: int
-    body: str
-    script: str
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -76,12 +67,8 @@ class Action(msgspec.Struct):
     claiming: asyncio.Semaphore
 
 
-Luck = Callable[[int], float]
-Sender = Mapping[str, str]
-
-
 class TextBank:
-    """Actions, buckets and the inbox, over admission and the store."""
+    """Actions and the inbox, over admission and the store."""
 
     def __init__(
         self,
@@ -147,7 +134,7 @@ class TextBank:
             action_id,
             texts,
             await contacts.hours_groups(self._database, self._campaigns[campaign_id].key),
-            fronts={},
+            fronts=Fronts(),
             claiming=asyncio.Semaphore(_CLAIMS_AT_ONCE),
         )
 
@@ -162,41 +149,16 @@ class TextBank:
             action.texts = await load(self._database, campaign, action_id, self._clock.now())
         return action
 
-    async def claim(
-        self, campaign_id: int, action_id: int, volunteer_id: int, sender: Sender, *, size: int, luck: Luck
-    ) -> list[Item]:
-        """The volunteer's next bucket: people whose lawful window is open, their texts rendered.
-
-        `luck(contact_id)` in [0, 1) draws each contact's initial (F087).
-        """
-        campaign, action = self._campaigns[campaign_id], await self.action(campaign_id, action_id)
-        now = self._clock.now()
-        open_groups = self._open_groups(campaign_id, action_id, now, "initial")
-        if not open_groups:
-            return []
-        async with action.claiming:
-            taken = await actions.take(
-                self._database,
-                campaign.key,
-                action_id,
-                volunteer_id,
-                open_groups=open_groups,
-                size=size,
-                now=now,
-                fronts=action.fronts,
-            )
-        bucket = await actions.about(
-            self._database,
-            campaign.key,
-            action_id,
-            taken,
-            opt_out_scope=campaign.opt_out_scope,
-            texts_since=self._admission.texts_since(campaign_id),
+    def is_current(self, campaign_id: int, action_id: int, texts: Compiled) -> bool:
+        """Whether these are the action's texts of today, as far as this worker knows."""
+        action = self._actions.get((campaign_id, action_id))
+        return (
+            action is not None
+            and action.texts is texts
+            and texts.made_of == state_of(self._campaigns[campaign_id])
         )
-        self._admission.remember(campaign_id, action_id, [each.known for each in bucket])
-        return [self._item(action, each, sender, luck(each.known.contact_id)) for each in bucket]
 
-    def _open_groups(
+    def open_groups(
         self, campaign_id: int, action_id: int, now: float, kind: Literal["initial", "reply"]
     ) -> list[str]:
         """The groups of recipients who may be texted now."""
@@ -204,57 +166,13 @@ class TextBank:
         groups = self._actions[campaign_id, action_id].hours_groups
         return [group for group in groups if isinstance(verdict(now, hours, group, kind), Open)]
 
-    def _item(self, action: Action, person: Assigned, sender: Sender, luck: float) -> Item:
-        initials = action.texts.initials
-        script = initials[draw(len(initials), luck)]
-        contact_id = person.known.contact_id
-        body = script.render(_variables(person), sender=sender, contact_id=contact_id)
-        return Item(contact_id, body, script.name)
-
-    def send(
-        self, campaign_id: int, action_id: int, volunteer_id: int, item: Item
-    ) -> "asyncio.Future[Outcome]":
-        """One press of Send."""
-        request = Request(
-            campaign_id=campaign_id,
-            contact_id=item.contact_id,
-            kind=Kind.INITIAL,
-            body=item.body,
-            action_id=action_id,
-            sender_id=volunteer_id,
-        )
-        return self._admission.submit(request, script=item.script)
-
-    async def release(
-        self, campaign_id: int, action_id: int, volunteer_id: int, items: Sequence[Item]
-    ) -> int:
-        """The volunteer stops: contacts not texted yet are for others again (C22)."""
-        ids = [item.contact_id for item in items]
-        self._actions[campaign_id, action_id].fronts.clear()
-        return await actions.release(
-            self._database, self._campaigns[campaign_id].key, action_id, volunteer_id, ids
-        )
-
-    async def release_all_but(
-        self, campaign_id: int, action_id: int, volunteer_id: int, kept: Sequence[int]
-    ) -> int:
-        """The answer to the volunteer's claim was lost: whoever is not among the `kept` contacts is for others."""
-        self._actions[campaign_id, action_id].fronts.clear()
-        return await actions.release_all_but(
-            self._database, self._campaigns[campaign_id].key, action_id, volunteer_id, kept
-        )
-
-    async def remaining(self, campaign_id: int, action_id: int) -> int:
-        """Contacts nobody has yet."""
-        return await actions.remaining(self._database, self._campaigns[campaign_id].key, action_id)
-
     async def inbox(
         self, campaign_id: int, action_id: int, volunteer_id: int, *, take_over_s: float, limit: int = 50
     ) -> list[Attention]:
         """Conversations that wait for this volunteer; those unanswered for `take_over_s` change hands."""
         now = self._clock.now()
         campaign = self._campaigns[campaign_id]
-        open_groups = self._open_groups(campaign_id, action_id, now, "reply")
+        open_groups = self.open_groups(campaign_id, action_id, now, "reply")
         who, since = (campaign_id, action_id, volunteer_id), now - take_over_s
         texted_at = self._admission.senders.get(volunteer_id, -math.inf)
         is_quiet = self._quiet.is_quiet(
@@ -313,7 +231,7 @@ class TextBank:
         except BadInput:
             return []
         campaign = self._campaigns[campaign_id]
-        [person] = await actions.about(
+        [person] = await buckets.about(
             self._database,
             campaign.key,
             action_id,
@@ -321,7 +239,7 @@ class TextBank:
             opt_out_scope=campaign.opt_out_scope,
             texts_since=self._admission.texts_since(campaign_id),
         )
-        variables = _variables(person)
+        variables = variables_of(person)
         return [
             Prepared(
                 script.name,
@@ -373,7 +291,8 @@ def _record(action_id: int, title: str, scripts: Scripts, now: float) -> ActionR
     )
 
 
-def _variables(person: Assigned) -> dict[str, str]:
+def variables_of(person: Assigned) -> dict[str, str]:
+    """What a script may say of a person."""
     variables = {
         "first_name": person.first_name,
         "last_name": person.last_name,

@@ -33,6 +33,7 @@ from gateway.pipeline.pending import (
     keyed_row,
     one_a_person,
     open_of,
+    outcome_of,
     size_of,
 )
 from gateway.store import idempotency, messages, recipients
@@ -118,11 +119,14 @@ class Admission:
         key: Key | None = None,
         always: bool = False,
         revision: int | None = None,
+        asked: object = None,
+        assignee_only: bool = False,
     ) -> "asyncio.Future[Outcome]":
         """Decides and writes a request; the future is done when its outcome is durable.
 
         With the `revision` at which whoever asks has seen the conversation it is written only while that holds: the
-        future raises ConversationChanged otherwise, and nothing was done.
+        future raises ConversationChanged otherwise, and nothing was done. `assignee_only`: a contact whom nobody has is
+        not the sender's either (F059).
 
         A key makes a repeat harmless (C23): it has the first one's outcome. Raises BadInput for a campaign that
         does not exist, TooMuchWaits when more waits than can be written soon (what must not be refused says
@@ -132,13 +136,13 @@ class Admission:
         """
         campaign_id = request.campaign_id
         _ = self._campaigns[campaign_id]
-        pending = Pending(request, script, None, only_at=revision)
+        pending = Pending(request, script, None, only_at=revision, assignee_only=assignee_only)
         if key is None:
             written = self._windows.put(campaign_id, pending, always=always)
             if revision is None:
                 return cast("asyncio.Future[Outcome]", written)
             return self._told(written, campaign_id, None)
-        pending.use = use_of(key, request, script)
+        pending.use = use_of(key, request, script) if asked is None else Use(key, hash_of(asked))
         self.keys.begin(campaign_id, pending.use)
         try:
             written = self._windows.put(campaign_id, pending, always=always)
@@ -146,6 +150,16 @@ class Admission:
             self.keys.end(campaign_id, key)
             raise
         return self._told(written, campaign_id, key)
+
+    async def first_outcome(self, campaign_id: int, key: Key, asked: object) -> Outcome | None:
+        """What became of the first request with this key; None: there is none. Raises KeyUnderWay and KeyReused."""
+        self.keys.require_none(campaign_id, [key])
+        found = await idempotency.find(self._database, self._campaigns[campaign_id].key, [key])
+        if not found or found[0].message_id is None:
+            return None
+        if found[0].request_hash != hash_of(asked):
+            raise KeyReused
+        return outcome_of(found[0])
 
     def require_room(self, campaign_id: int, requests: int) -> None:
         """Raises TooMuchWaits when so many requests can't be taken now: all of them are refused, or none."""
@@ -346,7 +360,15 @@ class Admission:
         if item.asked_at_revision is None:
             item.asked_at_revision = recipient.revision
         locked = item.conflicts >= _ROUNDS
-        decision = decide(campaign, item.request, recipient, item.message_id, now, locked=locked)
+        decision = decide(
+            campaign,
+            item.request,
+            recipient,
+            item.message_id,
+            now,
+            locked=locked,
+            assignee_only=item.assignee_only,
+        )
         straight = None
         if decision.blocked is None:
             straight = self._road.straight_on(campaign.campaign_id, decision.queued)
@@ -365,7 +387,7 @@ class Admission:
             if first.request_hash != use.request_hash:
                 item.outcome = KeyReused()
             elif first.message_id is not None and first.message_id != item.message_id:
-                item.outcome = Outcome(first.message_id, State(first.state), first.code, first.reason)
+                item.outcome = outcome_of(first)
             else:  # our own, written after all: the next round finds it by its id
                 continue
             self._drop_lost(campaign_id, item)

@@ -43,13 +43,20 @@ class Decision(msgspec.Struct, gc=False):
 
 
 def decide(
-    campaign: Campaign, asked: Request, recipient: Recipient, message_id: int, now: float, *, locked: bool
+    campaign: Campaign,
+    asked: Request,
+    recipient: Recipient,
+    message_id: int,
+    now: float,
+    *,
+    locked: bool,
+    assignee_only: bool = False,
 ) -> Decision:
-    """`locked`: the person has changed under our hands too often."""
+    """`locked`: the person has changed under our hands too often. `assignee_only`: whom nobody has nobody may text."""
     request = _counted(asked, recipient)
     until, shut = _hours(campaign, request, recipient, now)
     text_hash = _text_hash("\n".join((request.body, *request.media)) if request.media else request.body)
-    facts = _facts(campaign, recipient, text_hash, now, shut=shut, locked=locked)
+    facts = _facts(campaign, recipient, text_hash, now, shut=shut, locked=locked, assignee_only=assignee_only)
     answer = safeguards.check(request, facts, campaign.settings.safeguards, now)
     queued = Queued(
         message_id=message_id,
@@ -135,6 +142,7 @@ def _facts(
     *,
     shut: SubReason | None,
     locked: bool,
+    assignee_only: bool,
 ) -> Facts:
     settings = campaign.settings
     return Facts(
@@ -143,7 +151,7 @@ def _facts(
         is_admin_phone=recipient.phone in settings.admin_phones,
         opted_out=recipient.opted_out,
         assignee_id=recipient.assignee_id,
-        keep_assignments=settings.keep_assignments,
+        keep_assignments=settings.keep_assignments or assignee_only,
         last_initial_at=recipient.last_initial_at,
         last_outbound_at=recipient.last_outbound_at,
         same_text_at=now if text_hash in recipient.recent_texts else None,

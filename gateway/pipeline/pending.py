@@ -9,6 +9,7 @@ from gateway.core.rules.lifecycle import State
 from gateway.core.rules.safeguards import Request
 from gateway.pipeline.decision import Decision
 from gateway.pipeline.idempotency import KeyReused, Use
+from gateway.store.idempotency import Answered
 from gateway.store.messages import Admission as Row
 from gateway.store.messages import Entered, Keyed
 from gateway.store.recipients import Recipient
@@ -59,7 +60,8 @@ class Try(msgspec.Struct, gc=False):
 class Pending(msgspec.Struct, gc=False):
     """A request on its way into the books. `lost`: tries of which nobody knows whether they were written;
     `conflicts`: how often the person had changed under our hands; `asked_at_revision`: of the person's conversation,
-    as whoever asked had seen it; `only_at`: the revision at which it was asked for, and at no other."""
+    as whoever asked had seen it; `only_at`: the revision at which it was asked for, and at no other; `assignee_only`: a contact whom nobody has is not
+    the sender's either."""
 
     request: Request
     script: str | None
@@ -69,7 +71,14 @@ class Pending(msgspec.Struct, gc=False):
     conflicts: int = 0
     asked_at_revision: int | None = None
     only_at: int | None = None
+    assignee_only: bool = False
     outcome: Answer | None = None
+
+
+def outcome_of(first: Answered) -> Outcome:
+    """The outcome of a key's first request."""
+    assert first.message_id is not None
+    return Outcome(first.message_id, State(first.state), first.code, first.reason)
 
 
 def is_stale(item: Pending, known: Recipient) -> bool:

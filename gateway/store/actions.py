@@ -1,13 +1,10 @@
-"""Actions and who texts whom: each contact of an action has at most one volunteer at a time."""
-
-from collections.abc import Sequence
+"""Actions: published whole, each of their contacts with nobody to text them yet."""
 
 import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import BadInput
 from gateway.store.database import Database
-from gateway.store.recipients import ABOUT, FACTS, Recipient, since
 
 
 class ActionRow(msgspec.Struct, frozen=True):
@@ -34,7 +31,7 @@ WITH piece AS (
 ), assigned AS (
     INSERT INTO assignments (organisation_id, campaign_id, action_id, contact_id, hours_group, turn)
     SELECT $1, $2, $3, contact_id, hours_group, hashint8extended(contact_id, $4)
-    FROM piece ORDER BY hours_group, hashint8extended(contact_id, $4)
+    FROM piece ORDER BY hashint8extended(contact_id, $4) -- so that a bucket's rows lie together
     ON CONFLICT DO NOTHING
 )
 SELECT count(*), max(contact_id) FROM piece
@@ -89,115 +86,6 @@ async def load(database: Database, key: CampaignKey, action_id: int) -> ActionRo
     return ActionRow(key, *row)
 
 
-class Assigned(msgspec.Struct, frozen=True, gc=False):
-    """A contact in a volunteer's bucket, with what a script may say about the person and what admission will ask."""
-
-    known: Recipient
-    first_name: str
-    last_name: str
-    email: str
-    zip: str
-    state: str
-    fields: str | None
-
-
-Fronts = dict[str, int]
-"""By group of recipients, the turn before which nobody was free when last looked: a hint, which may be wrong."""
-
-_FIRST_TURN = -(2**63)
-
-# Whoever was claimed leaves a dead entry in the index until it is vacuumed: without a front each claim walks past all
-# of them.
-_TAKE = """
-SELECT contact_id, hours_group, turn
-FROM claim_contacts($1, $2, $3, $4, $5, $6, $7, to_timestamp($8)) ORDER BY turn, contact_id
-"""
-
-
-async def take(
-    database: Database,
-    key: CampaignKey,
-    action_id: int,
-    volunteer_id: int,
-    *,
-    open_groups: Sequence[str],
-    size: int,
-    now: float,
-    fronts: Fronts,
-) -> list[int]:
-    """Gives the volunteer the next `size` contacts whose lawful window is open (F178, F183); fewer only when nobody
-    else is free. Claims of one action take turns, whichever worker they come from.
-
-    Looks behind the `fronts` only when there are too few beyond them, and keeps them up to date.
-    """
-    taken: list[int] = []
-    while len(taken) < size:
-        begin = [fronts.get(group, _FIRST_TURN) for group in open_groups]
-        wanted = size - len(taken)
-        rows = await database.fetch(_TAKE, *key, action_id, volunteer_id, wanted, open_groups, begin, now)
-        taken += [row[0] for row in rows]
-        if not rows and max(begin, default=_FIRST_TURN) == _FIRST_TURN:
-            break
-        if len(rows) == wanted:
-            fronts.update({row[1]: row[2] for row in rows})
-        else:
-            fronts.clear()
-    return taken
-
-
-_ABOUT_TAKEN = f"""
-SELECT c.first_name, c.last_name, c.email, c.zip, c.state, c.fields::text, {FACTS}
-FROM (SELECT contact_id, $6::bigint AS action_id, place
-      FROM unnest($7::bigint[]) WITH ORDINALITY AS taken (contact_id, place)) AS wanted {ABOUT}
-ORDER BY wanted.place
-"""  # noqa: S608 - fixed texts
-
-
-async def about(
-    database: Database,
-    key: CampaignKey,
-    action_id: int,
-    contact_ids: Sequence[int],
-    *,
-    opt_out_scope: int,
-    texts_since: float,
-) -> list[Assigned]:
-    """The people of a bucket, in its order."""
-    if not contact_ids:
-        return []
-    rows = await database.fetch(
-        _ABOUT_TAKEN, *key, opt_out_scope, *since(texts_since), action_id, contact_ids
-    )
-    return [Assigned(Recipient(*row[6:]), *row[:6]) for row in rows]
-
-
-_RELEASE = """
-UPDATE assignments a SET volunteer_id = NULL, assigned_at = NULL
-WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3 AND a.volunteer_id = $4
-  AND a.contact_id {which} ($5::bigint[])
-  AND NOT a.texted AND NOT EXISTS (SELECT FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2
-    AND m.contact_id = a.contact_id
-                  AND m.action_id = $3)
-RETURNING a.contact_id
-"""
-
-
-async def release(
-    database: Database, key: CampaignKey, action_id: int, volunteer_id: int, contact_ids: Sequence[int]
-) -> int:
-    """Takes back contacts that were not texted yet (C22); returns how many are free again."""
-    rows = await database.fetch(_RELEASE.format(which="= ANY"), *key, action_id, volunteer_id, contact_ids)
-    return len(rows)
-
-
-async def release_all_but(
-    database: Database, key: CampaignKey, action_id: int, volunteer_id: int, kept: Sequence[int]
-) -> int:
-    """Takes back whom the volunteer has, was not texted yet and is not `kept`: a claim's answer may get lost."""
-    rows = await database.fetch(_RELEASE.format(which="<> ALL"), *key, action_id, volunteer_id, kept)
-    return len(rows)
-
-
 async def unassigned(database: Database, key: CampaignKey) -> int:
     """How many contacts of all the campaign's actions nobody has been given yet."""
     count: int = await database.fetch_value(
@@ -208,16 +96,3 @@ async def unassigned(database: Database, key: CampaignKey) -> int:
         *key,
     )
     return count
-
-
-async def remaining(database: Database, key: CampaignKey, action_id: int) -> int:
-    """Contacts of the action whom nobody has yet (F162)."""
-    left: int = await database.fetch_value(
-        """
-        SELECT count(*) FROM assignments
-        WHERE organisation_id = $1 AND campaign_id = $2 AND action_id = $3 AND volunteer_id IS NULL
-        """,
-        *key,
-        action_id,
-    )
-    return left

@@ -34,7 +34,7 @@ WITH ours AS (
 ), assigned AS (
     INSERT INTO assignments (organisation_id, campaign_id, action_id, contact_id, hours_group, turn)
     SELECT $1, $2, $3, contact_id, hours_group, hashint8extended(contact_id, $4)
-    FROM people ORDER BY hours_group, hashint8extended(contact_id, $4)
+    FROM people ORDER BY hashint8extended(contact_id, $4) -- so that a bucket's rows lie together
     ON CONFLICT DO NOTHING
 )
 SELECT count(*), max(contact_id), (SELECT count(*) FROM people) FROM piece

@@ -32,14 +32,16 @@ ELSE '{}' END
 """
 
 # LATERAL with LIMIT 1: one look-up by key for each person, whatever the planner thinks of the tables' sizes.
-ABOUT = """
+PERSON = """
 LEFT JOIN LATERAL (SELECT * FROM contacts c WHERE c.organisation_id = $1 AND c.campaign_id = $2
                    AND c.contact_id = wanted.contact_id LIMIT 1) c ON true
 LEFT JOIN LATERAL (SELECT * FROM conversations v WHERE v.organisation_id = $1 AND v.campaign_id = $2
                    AND v.contact_id = wanted.contact_id LIMIT 1) v ON true
+"""
+ABOUT = f"""{PERSON}
 LEFT JOIN LATERAL (SELECT * FROM assignments a WHERE a.organisation_id = $1 AND a.campaign_id = $2
                    AND a.action_id = wanted.action_id AND a.contact_id = wanted.contact_id LIMIT 1) a ON true
-"""
+"""  # noqa: S608 - fixed texts
 
 _LOAD = f"""
 SELECT {FACTS}

@@ -10,8 +10,9 @@ from typing import NamedTuple, TypeVar
 
 import simpy
 
+from gateway.app import Gateway
 from gateway.core.rules.lifecycle import State
-from gateway.p2p.bank import Item, TextBank
+from gateway.p2p.buckets import Item, Press, ScriptChanged, Volunteer
 from gateway.pipeline.admission import Outcome
 from gateway.store.conversations import Attention
 from simulator.audit.figures import Presses
@@ -106,12 +107,12 @@ class ClientLog:
 
 
 class BankOfVolunteers:
-    """Implements `simulator.model.volunteers.Bank` over a TextBank; `texting` volunteers text, the rest answer."""
+    """Implements `simulator.model.volunteers.Bank` over a gateway's text bank; `texting` volunteers text, the rest answer."""
 
     def __init__(
         self,
         loop: VirtualLoop,
-        bank: Callable[[], TextBank | None],
+        gateway: Callable[[], Gateway | None],
         draws: Draws,
         *,
         campaign_id: int,
@@ -122,15 +123,19 @@ class BankOfVolunteers:
         first_name_of: Callable[[int], str],
     ) -> None:
         self._loop = loop
-        self._living = bank  # the gateway may crash and come back: the one that lives, or none
+        self._living = gateway  # the gateway may crash and come back: the one that lives, or none
         self._unsent: list[_Press] = []
         self._unreleased: list[tuple[int, Sequence[Item]]] = []
-        # Who waits for the gateway to come back, to be told what was pressed again at once.
-        self._away: list[asyncio.Future[list[_Press]]] = []
+        # Who waits for the gateway to come back.
+        self._away: list[asyncio.Future[None]] = []
         self._campaign_id = campaign_id
         self._action_id = action_id
         self._bucket = bucket
-        self._senders = [{"first_name": name} for name in first_names]
+        self._first_names = first_names
+        self._volunteers: dict[int, Volunteer] = {}
+        self._newest: dict[
+            int, int | None
+        ] = {}  # of each volunteer the last bucket that their phone has seen
         self._first_name_of = first_name_of
         self._script_luck = draws.stream("bank/script")
         self._holder = array("i", [-1]) * (contacts + 1)
@@ -149,30 +154,41 @@ class BankOfVolunteers:
         return self._loop.event_of(self._claim(volunteer))
 
     async def _claim(self, volunteer: int) -> list[Item]:
-        """While the gateway is away the phone waits, and then asks again: the answer may have got lost."""
-        pressed: list[int] | None = None
+        """While the gateway is away the phone waits, and then asks again: a claim whose answer got lost is given again."""
         while True:
             try:
-                return await self._claim_now(volunteer, pressed)
+                return await self._claim_now(volunteer)
             except _Dropped:
-                back: asyncio.Future[list[_Press]] = self._loop.create_future()
+                back: asyncio.Future[None] = self._loop.create_future()
                 self._away.append(back)
-                pressed = [press.item.contact_id for press in await back if press.volunteer == volunteer]
+                await back
 
-    async def _claim_now(self, volunteer: int, pressed: Sequence[int] | None) -> list[Item]:
-        """A bucket; after a lost answer, once all but those whose Send was `pressed` are given back."""
-        ours = self._campaign_id, self._action_id, volunteer
-        if pressed is not None:
-            await _answered(self._bank().release_all_but(*ours, pressed))
-        sender = self._senders[volunteer % len(self._senders)]
+    async def _claim_now(self, volunteer: int) -> list[Item]:
         asked_at = self._loop.time()
-        items = await _answered(self._bank().claim(*ours, sender, size=self._bucket, luck=self._script_luck))
-        for item in items:
+        bucket = await _answered(
+            self._gateway().buckets.claim(
+                self._campaign_id,
+                self._action_id,
+                self._volunteer(volunteer),
+                known=self._newest.get(volunteer),
+                size=self._bucket,
+                luck=self._script_luck,
+            )
+        )
+        for item in bucket.items:
             self._given(item.contact_id, volunteer)
-        self._free -= len(items)
-        if not items:
+        self._free -= len(bucket.items)
+        if bucket.items:
+            self._newest[volunteer] = bucket.bucket_id
+        else:
             self.client_log.empty_claims.append(asked_at, volunteer)
-        return items
+        return bucket.items
+
+    def _volunteer(self, number: int) -> Volunteer:
+        if number not in self._volunteers:
+            words = {"first_name": self._first_names[number % len(self._first_names)]}
+            self._volunteers[number] = Volunteer(number, words)
+        return self._volunteers[number]
 
     def release(self, volunteer: int, items: Sequence[object]) -> simpy.Event:
         return self._loop.event_of(self._release(volunteer, [i for i in items if isinstance(i, Item)]))
@@ -184,7 +200,12 @@ class BankOfVolunteers:
             self._given_back(item.contact_id)
         try:
             freed = await _answered(
-                self._bank().release(self._campaign_id, self._action_id, volunteer, items)
+                self._gateway().buckets.done(
+                    self._campaign_id,
+                    self._action_id,
+                    self._volunteer(volunteer),
+                    [item.contact_id for item in items],
+                )
             )
         except _Dropped:
             self._unreleased.append((volunteer, items))
@@ -218,18 +239,26 @@ class BankOfVolunteers:
         self._send(_Press(volunteer, item, self._loop.time()))
 
     def _send(self, press: _Press) -> None:
-        bank = self._living()
-        if bank is None:
+        gateway = self._living()
+        if gateway is None:
             self._unsent.append(press)
             return
-        sent = bank.send(self._campaign_id, self._action_id, press.volunteer, press.item)
+        item = press.item
+        sent = gateway.buckets.send(
+            self._campaign_id,
+            self._action_id,
+            self._volunteer(press.volunteer),
+            Press(item.contact_id, item.script, item.text_hash),
+        )
         sent.add_done_callback(partial(self._acknowledge, press))
 
     def _acknowledge(self, press: _Press, sent: "Future[Outcome]") -> None:
         contact_id = press.item.contact_id
         if sent.cancelled():  # the gateway crashed before it was durable
             self._unsent.append(press)
-        elif (error := sent.exception()) is not None:
+        elif isinstance(error := sent.exception(), ScriptChanged):  # seen, and pressed anew
+            self._send(press._replace(item=error.item))
+        elif error is not None:
             self.client_log.refused(self._loop.time(), press.volunteer, contact_id, error)
         else:
             self.client_log.acknowledged(
@@ -246,17 +275,17 @@ class BankOfVolunteers:
             self.release(volunteer, items)
         away, self._away = self._away, []
         for waiting in away:
-            waiting.set_result(unsent)
+            waiting.set_result(None)
 
     def presses(self) -> Presses:
         """What became of the presses without an acknowledgement; asked for when the day is over."""
         return Presses(len(self._unsent), len(self.client_log.errors), self.client_log.first_error)
 
-    def _bank(self) -> TextBank:
-        bank = self._living()
-        if bank is None:
+    def _gateway(self) -> Gateway:
+        gateway = self._living()
+        if gateway is None:
             raise _Dropped
-        return bank
+        return gateway
 
     def inbox(self, volunteer: int) -> simpy.Event:
         return self._loop.event_of(self._inbox(volunteer))
@@ -266,7 +295,7 @@ class BankOfVolunteers:
         asked_at = self._loop.time()
         try:
             found = await _answered(
-                self._bank().inbox(
+                self._gateway().bank.inbox(
                     self._campaign_id,
                     self._action_id,
                     volunteer,
@@ -299,7 +328,7 @@ class BankOfVolunteers:
     async def _answer_now(self, volunteer: int, contact_id: int, response: int) -> bool:
         pressed_at = self._loop.time()
         outcome = await _answered(
-            self._bank().answer(
+            self._gateway().bank.answer(
                 self._campaign_id,
                 self._action_id,
                 volunteer,
@@ -312,7 +341,7 @@ class BankOfVolunteers:
             self._loop.time(), volunteer, contact_id, outcome, pressed_at=pressed_at, response=response
         )
         if outcome.code == _SAME_TEXT:  # the answer was given before: nothing more to say
-            await _answered(self._bank().report(self._campaign_id, contact_id))
+            await _answered(self._gateway().bank.report(self._campaign_id, contact_id))
             return True
         return outcome.admitted
 
@@ -322,7 +351,9 @@ class BankOfVolunteers:
     async def _opt_out(self, contact_id: int) -> bool:
         asked_at = self._loop.time()
         try:
-            self.opt_outs_manual += await _answered(self._bank().opt_out(self._campaign_id, contact_id))
+            self.opt_outs_manual += await _answered(
+                self._gateway().bank.opt_out(self._campaign_id, contact_id)
+            )
         except _Dropped:  # still in the inbox: whoever looks next does it
             self.client_log.marked(asked_at, inf, contact_id)
             return False

@@ -13,7 +13,6 @@ import simpy
 from gateway.app import Gateway
 from gateway.config import OptOuts
 from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignKey
-from gateway.p2p.bank import TextBank
 from gateway.providers.base import Line
 from gateway.store.database import Database
 from simulator.audit.auditor import audit
@@ -72,7 +71,7 @@ class Companion:
         gateway: Gateway,
         loop: VirtualLoop,
         env: simpy.Environment,
-        living: "Callable[[], TextBank | None]",
+        living: "Callable[[], Gateway | None]",
         population: Population,
     ) -> None:
         """Its action, and everybody who texts for it."""

@@ -18,7 +18,6 @@ from gateway.app import Gateway
 from gateway.clock import Clock
 from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignKey
 from gateway.core.rules.errors import BadInput
-from gateway.p2p.bank import TextBank
 from gateway.p2p.lists import ListReader, read_list
 from gateway.store import conversations
 from gateway.store.contacts import ContactRow
@@ -246,8 +245,8 @@ class _Rehearsal:
             first_name_of=self._first_name,
         )
 
-    def _living(self) -> TextBank | None:
-        return self.gateway.bank if self.gateway is not None else None
+    def _living(self) -> Gateway | None:
+        return self.gateway
 
     def _first_name(self, index: int) -> str:
         """What a volunteer calls a person."""

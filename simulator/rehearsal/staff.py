@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import simpy
 
-from gateway.p2p.bank import TextBank
+from gateway.app import Gateway
 from simulator.model.draws import Draws
 from simulator.model.scenario import Scenario
 from simulator.model.volunteers import Volunteers
@@ -17,7 +17,7 @@ def staffed(
     loop: VirtualLoop,
     scenario: Scenario,
     draws: Draws,
-    living: Callable[[], TextBank | None],
+    living: Callable[[], Gateway | None],
     *,
     campaign_id: int,
     action_id: int,
@@ -25,7 +25,7 @@ def staffed(
     senders: Sequence[str],
     first_name_of: Callable[[int], str],
 ) -> tuple[BankOfVolunteers, Volunteers]:
-    """Everybody who texts for an action, and their phones; `living` is the bank of the gateway that lives, or None."""
+    """Everybody who texts for an action, and their phones; `living` is the gateway that lives, or None."""
     parameters = scenario.volunteers
     bank = BankOfVolunteers(
         loop,

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.core.bank.permissions import Role
 from gateway.p2p.bank import Scripts
+from gateway.p2p.buckets import Volunteer
 from gateway.pipeline.campaigns import Campaign
 from tests.http.house import CAMPAIGN, House
 from tests.http.test_known_campaigns import second  # noqa: F401 - a fixture
@@ -78,6 +79,6 @@ async def test_volunteers_of_every_worker_get_the_new_words(house: House, second
     assert (await house.call("PATCH", PATH, {"settings": {"wording": wording}})).status == 200
     await asyncio.wait_for(changes.get(), IN_FORCE_S)
     for volunteer, each in enumerate((house, second), start=1):
-        bank = each.worker.gateway.bank
-        [item] = await bank.claim(CAMPAIGN, 1, volunteer, {}, size=1, luck=lambda _: 0.0)
+        claiming = each.worker.gateway.buckets.claim(CAMPAIGN, 1, Volunteer(volunteer), known=None, size=1)
+        [item] = (await claiming).items
         assert item.body == "Hi neighbour from us Reply STOP to unsubscribe."

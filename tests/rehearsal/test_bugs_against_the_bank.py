@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-import gateway.p2p.bank
+import gateway.p2p.buckets
 import gateway.p2p.compiled
 import gateway.p2p.lists
 import gateway.pipeline.road
@@ -16,6 +16,7 @@ from gateway.core.sending.choice import Wait
 from gateway.core.sending.numbers import NumberPool
 from gateway.core.sending.pacing import Pacer
 from gateway.p2p.bank import TextBank
+from gateway.p2p.buckets import Volunteer
 from gateway.p2p.list_consent import Said
 from gateway.pipeline.admission import Admission
 from gateway.pipeline.prefetch import Prefetch
@@ -140,17 +141,17 @@ def whoever_answers_is_opted_out(patch: Patch) -> None:
 
 
 def names_are_those_of_the_person_before(patch: Patch) -> None:
-    variables, last = gateway.p2p.bank._variables, [{"first_name": "Ann"}]
+    variables, last = gateway.p2p.buckets.variables_of, [{"first_name": "Ann"}]
 
     def of_another(person: object) -> dict[str, str]:
         before, last[0] = last[0], variables(person)
         return before
 
-    patch.setattr(gateway.p2p.bank, "_variables", of_another)
+    patch.setattr(gateway.p2p.buckets, "variables_of", of_another)
 
 
 def everybody_gets_the_first_script(patch: Patch) -> None:
-    patch.setattr(gateway.p2p.bank, "draw", lambda *_: 0)
+    patch.setattr(gateway.p2p.buckets, "draw", lambda *_: 0)
 
 
 def another_response_than_the_one_pressed(patch: Patch) -> None:
@@ -164,12 +165,9 @@ def another_response_than_the_one_pressed(patch: Patch) -> None:
 
 
 def all_texts_come_from_one_volunteer(patch: Patch) -> None:
-    item = TextBank._item
-    patch.setattr(
-        TextBank,
-        "_item",
-        lambda bank, action, person, _sender, luck: item(bank, action, person, {"first_name": "Sam"}, luck),
-    )
+    item = gateway.p2p.buckets._item
+    sam = Volunteer(0, {"first_name": "Sam"})
+    patch.setattr(gateway.p2p.buckets, "_item", lambda script, _volunteer, person: item(script, sam, person))
 
 
 def the_suffix_is_forgotten(patch: Patch) -> None:

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 import gateway.pipeline.inbound
 from gateway.core.text import consent
-from gateway.store import actions, conversations, receipts
+from gateway.store import actions, buckets, conversations, receipts
 from gateway.upkeep.inbound_poll import InboundPoll
 from gateway.upkeep.reconciliation import Reconciliation
 from simulator.model import replies
@@ -105,20 +105,20 @@ def lost_receipts_are_never_fetched(patch: Patch) -> None:
 
 
 def the_last_of_a_bucket_is_not_assigned(patch: Patch) -> None:
-    take = actions.take
+    claim = buckets.claim
 
     async def but_one(database, key, action_id, volunteer_id, **rest):
-        taken = await take(database, key, action_id, volunteer_id, **rest)
+        claimed = await claim(database, key, action_id, volunteer_id, **rest)
         await database.execute(
             "UPDATE assignments SET volunteer_id = NULL WHERE organisation_id = $1 AND campaign_id = $2"
             " AND action_id = $3 AND contact_id = ANY ($4::bigint[])",
             *key,
             action_id,
-            taken[-1:],
+            claimed.contact_ids[-1:],
         )
-        return taken
+        return claimed
 
-    patch.setattr(actions, "take", but_one)
+    patch.setattr(buckets, "claim", but_one)
 
 
 def some_area_codes_are_given_to_nobody(patch: Patch) -> None:

@@ -29,6 +29,7 @@ NOT_WITHIN = {  # indexes that are unique over all organisations, or need not be
     "conversations_release_before": "what workers of the release before name in ON CONFLICT",
     "inbound_texts_release_before": "what workers of the release before name in ON CONFLICT",
 }
+OF_THE_RELEASE_BEFORE = {"claim_contacts"}  # functions that only its workers call
 ACROSS = {  # statements about distributed tables that name no organisation
     "numbers.campaigns_of": "whose number is it? asked once about each number, then remembered",
     "campaign_actions._DUE": "every few seconds, by one of all workers: whose scheduled actions are due; actions are few",
@@ -143,7 +144,7 @@ async def test_every_function_is_held_to_its_first_argument(database: Database):
         assert queries
         assert {sql: loose(sql, distributed) for sql in queries} == {sql: [] for sql in queries}
         calls = [each.sql for each in EVERY if f"{name}(" in each.sql]
-        assert calls
+        assert calls or name in OF_THE_RELEASE_BEFORE
         assert [sql for sql in calls if f"{name}($1, $2," not in sql] == []
 
 
@@ -199,7 +200,7 @@ def test_the_rule_sees_what_is_wrong(sql: str, expected: list[str]):
 
 
 def test_statements_are_found_wherever_they_stand():
-    assert {"claims._CLAIM", "campaigns.pause", "actions.release", "api_keys.find"} <= {
+    assert {"claims._CLAIM", "campaigns.pause", "buckets._RELEASE", "api_keys.find"} <= {
         each.where for each in EVERY
     }
     assert Statement("ids.take", "SELECT nextval('id_blocks')") in EVERY

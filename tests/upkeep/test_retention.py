@@ -11,7 +11,7 @@ from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import BadInput
 from gateway.core.rules.months import after, first_id, month_of
 from gateway.core.rules.safeguards import Kind
-from gateway.store import actions, campaigns, months
+from gateway.store import actions, buckets, campaigns, months
 from gateway.store.actions import ActionRow
 from gateway.store.campaigns import CampaignRow
 from gateway.upkeep import retention
@@ -100,7 +100,7 @@ def test_nobody_gets_an_actions_first_text_twice_when_the_first_is_gone(play):
         ]
         assert codes[2] is None
         assert None not in codes[:2]
-        assert await actions.release(world.store, KEY, ACTION, 7, [1, 4]) == 1
+        assert len(await buckets.release(world.store, KEY, ACTION, 7, [1, 4])) == 1
 
     play(story)
 

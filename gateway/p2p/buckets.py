@@ -1,0 +1,406 @@
+"""Buckets: a volunteer claims people to text, sees each text before it goes, and sends it with one press (F177 to F184,
+F210, F211, C13, C22, C23).
+
+The server renders and the server decides. A press names the person, the script and the hash of the text that was on the
+screen; when that is not what would be sent, nothing is.
+"""
+
+import asyncio
+import hashlib
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from gateway.clock import Clock
+from gateway.core.rules.errors import TextbankError
+from gateway.core.rules.hours import Shut, verdict
+from gateway.core.rules.idempotency import Key
+from gateway.core.rules.safeguards import Kind, Request
+from gateway.core.text.scripts import draw
+from gateway.p2p.bank import Action, TextBank, variables_of
+from gateway.p2p.compiled import Compiled, ReadyScript
+from gateway.pipeline.admission import Admission, Outcome
+from gateway.pipeline.campaigns import Campaign, Campaigns
+from gateway.store import buckets
+from gateway.store.buckets import Assigned
+from gateway.store.database import Database
+
+_SHOWN: Final = 50_000  # texts that this worker put on screens, and remembers
+_HASH_BYTES: Final = 8
+
+Luck = Callable[[int], float]
+"""In [0, 1), by contact: which of the initials they get (F087)."""
+
+
+class NoContact(TextbankError):
+    """The action has no such contact."""
+
+    def __init__(self, contact_id: int) -> None:
+        super().__init__(f"there is no contact {contact_id} here")
+
+
+class Volunteer(msgspec.Struct, frozen=True):
+    """Who texts; `words` are what scripts may say of them, as `first_name`."""
+
+    volunteer_id: int
+    words: Mapping[str, str] = {}
+
+
+class Item(msgspec.Struct, frozen=True, gc=False):
+    """A contact of a volunteer's bucket with the text that is about to be sent, its pictures, and the hash of both.
+
+    `revision`: of the conversation with this person; 0: there is none yet.
+    """
+
+    contact_id: int
+    body: str
+    media: tuple[str, ...]
+    script: str
+    text_hash: str
+    first_name: str
+    hours_group: str
+    revision: int
+
+
+class Bucket(msgspec.Struct, frozen=True):
+    """A volunteer's people in their order; `bucket_id` None: there are none."""
+
+    bucket_id: int | None
+    items: list[Item]
+
+
+class Press(msgspec.Struct, frozen=True, gc=False):
+    """What a volunteer had on the screen when they pressed Send."""
+
+    contact_id: int
+    script: str
+    text_hash: str
+
+
+class ScriptChanged(TextbankError):
+    """The text is another one by now: look at it, and press again."""
+
+    def __init__(self, item: Item) -> None:
+        super().__init__(type(self).__doc__)
+        self.item = item
+
+
+class Left(msgspec.Struct, frozen=True):
+    """Whom an action has left for one volunteer.
+
+    `free_now` may be claimed at once; `free_later` have their window shut, the first of them until `opens_at` (Unix
+    seconds; None: nobody waits for that); `held` are on other volunteers' screens, counted up to a thousand, and come
+    back if they are not texted.
+    """
+
+    free_now: int
+    free_later: int
+    opens_at: float | None
+    held: int
+
+    @property
+    def nobody(self) -> bool:
+        """There is nobody whom this volunteer may ever get."""
+        return not (self.free_now or self.free_later or self.held)
+
+
+class _Shown(msgspec.Struct, frozen=True, gc=False):
+    """A text on a volunteer's screen, and of which scripts it was made."""
+
+    item: Item
+    volunteer_id: int
+    texts: Compiled
+
+
+class Buckets:
+    """Claims and presses, over admission and the store."""
+
+    def __init__(
+        self, database: Database, campaigns: Campaigns, admission: Admission, clock: Clock, bank: TextBank
+    ) -> None:
+        self._database = database
+        self._campaigns = campaigns
+        self._admission = admission
+        self._clock = clock
+        self._bank = bank
+        self._shown: OrderedDict[tuple[int, int, int], _Shown] = OrderedDict()
+        self._anew: set[asyncio.Task[Outcome]] = set()
+
+    def close(self) -> None:
+        """Stops at once: presses that are still being looked at were not acknowledged."""
+        for task in self._anew:
+            task.cancel()
+
+    # ------------------------------------------------------------ whom
+
+    async def start(
+        self, campaign_id: int, action_id: int, volunteer: Volunteer, *, size: int | None = None
+    ) -> Bucket:
+        """What the volunteer has and has not pressed yet, or else a bucket: Start, also pressed twice (F178)."""
+        mine, newest = await self._mine(campaign_id, action_id, volunteer)
+        if mine.items:
+            return mine
+        claimed = await self.claim(campaign_id, action_id, volunteer, known=newest, size=size)
+        if claimed.bucket_id == newest or claimed.items:
+            return claimed
+        return (await self._mine(campaign_id, action_id, volunteer))[0]
+
+    async def mine(self, campaign_id: int, action_id: int, volunteer: Volunteer) -> Bucket:
+        """What the volunteer has and has not pressed yet, in the order in which it was given."""
+        return (await self._mine(campaign_id, action_id, volunteer))[0]
+
+    async def claim(
+        self,
+        campaign_id: int,
+        action_id: int,
+        volunteer: Volunteer,
+        *,
+        known: int | None,
+        size: int | None = None,
+        luck: Luck | None = None,
+    ) -> Bucket:
+        """The bucket after the `known` one: people whose lawful window is open, their texts rendered (F179).
+
+        The repeat of a claim gives the same bucket: one that is newer than the known one is given again. `size` None:
+        what the action says, or else the campaign (F180).
+        """
+        campaign, action = self._campaigns[campaign_id], await self._bank.action(campaign_id, action_id)
+        now = self._clock.now()
+        open_groups = self._bank.open_groups(campaign_id, action_id, now, "initial")
+        if not open_groups:
+            return Bucket(None, [])
+        async with action.claiming:
+            claimed = await buckets.claim(
+                self._database,
+                campaign.key,
+                action_id,
+                volunteer.volunteer_id,
+                known=known,
+                open_groups=open_groups,
+                size=size or action.texts.settings.bucket_size or campaign.settings.bucket_size,
+                now=now,
+                look_at=now + campaign.settings.idle_bucket_s,
+                fronts=action.fronts,
+            )
+        people = await self._about(
+            campaign, action_id, claimed.contact_ids, volunteer.volunteer_id if claimed.is_new else None
+        )
+        if not claimed.is_new:
+            people = [each for each in people if _is_on(each, volunteer)]
+        return Bucket(claimed.bucket_id, self._show(action, volunteer, people, luck))
+
+    async def done(
+        self,
+        campaign_id: int,
+        action_id: int,
+        volunteer: Volunteer,
+        contact_ids: Sequence[int] | None = None,
+    ) -> int:
+        """The volunteer stops (F211): of these contacts, or of all, those not texted yet are for others again.
+
+        Returns how many. Whoever names them leaves out the presses that are still under way.
+        """
+        key = self._campaigns[campaign_id].key
+        action = await self._bank.action(campaign_id, action_id)
+        action.fronts.clear()
+        if contact_ids is None:
+            freed = await buckets.give_back(self._database, key, action_id, volunteer.volunteer_id)
+        else:
+            freed = await buckets.release(self._database, key, action_id, volunteer.volunteer_id, contact_ids)
+        for contact_id in freed:
+            self._shown.pop((campaign_id, action_id, contact_id), None)
+        return len(freed)
+
+    async def left(self, campaign_id: int, action_id: int, volunteer_id: int) -> Left:
+        """Whom there is still for a volunteer (F162, F184)."""
+        campaign, now = self._campaigns[campaign_id], self._clock.now()
+        await self._bank.action(campaign_id, action_id)
+        free = await buckets.free(self._database, campaign.key, action_id, volunteer_id)
+        verdicts = {group: verdict(now, campaign.settings.hours, group) for group in free}
+        shut = {group: each.opens_at for group, each in verdicts.items() if isinstance(each, Shut)}
+        later = {group: at for group, at in shut.items() if at < math.inf}
+        return Left(
+            free_now=sum(count for group, count in free.items() if group not in shut),
+            free_later=sum(free[group] for group in later),
+            opens_at=min(later.values(), default=None),
+            held=await buckets.held(self._database, campaign.key, action_id, volunteer_id),
+        )
+
+    # ------------------------------------------------------------ presses
+
+    def send(
+        self,
+        campaign_id: int,
+        action_id: int,
+        volunteer: Volunteer,
+        press: Press,
+        *,
+        key: Key | None = None,
+    ) -> "asyncio.Future[Outcome]":
+        """One press of Send; the future is done when its outcome is durable.
+
+        It raises ScriptChanged, with the text as it is now, when that is not what was pressed: nothing was sent. A
+        contact that is not the volunteer's ends in 1303 (F059), one that was texted in 1304 (F060). With a key a
+        repeat has the first one's outcome, whatever has changed meanwhile. May raise what `Admission.submit` does.
+        """
+        shown = self._shown.get((campaign_id, action_id, press.contact_id))
+        if shown is not None and self._is_current(campaign_id, action_id, volunteer, press, shown):
+            return self._submit(campaign_id, action_id, volunteer, press, shown.item, key)
+        anew = asyncio.ensure_future(self._send_anew(campaign_id, action_id, volunteer, press, key))
+        self._anew.add(anew)
+        anew.add_done_callback(self._anew.discard)
+        return anew
+
+    def _is_current(
+        self, campaign_id: int, action_id: int, volunteer: Volunteer, press: Press, shown: _Shown
+    ) -> bool:
+        """Whether the text that this worker put on the volunteer's screen is what was pressed, and of today's scripts."""
+        return (
+            shown.item.text_hash == press.text_hash
+            and shown.item.script == press.script
+            and shown.volunteer_id == volunteer.volunteer_id
+            and self._bank.is_current(campaign_id, action_id, shown.texts)
+        )
+
+    def _submit(
+        self,
+        campaign_id: int,
+        action_id: int,
+        volunteer: Volunteer,
+        press: Press,
+        item: Item,
+        key: Key | None,
+    ) -> "asyncio.Future[Outcome]":
+        request = Request(
+            campaign_id=campaign_id,
+            contact_id=press.contact_id,
+            kind=Kind.INITIAL,
+            body=item.body,
+            action_id=action_id,
+            sender_id=volunteer.volunteer_id,
+            media=item.media,
+        )
+        pressed = None if key is None else _parameters(action_id, volunteer, press)
+        return self._admission.submit(request, script=item.script, key=key, asked=pressed, assignee_only=True)
+
+    async def _send_anew(
+        self, campaign_id: int, action_id: int, volunteer: Volunteer, press: Press, key: Key | None
+    ) -> Outcome:
+        """A press on what this worker has not shown, or not so: it is read and rendered first."""
+        if key is not None:
+            first = await self._admission.first_outcome(
+                campaign_id, key, _parameters(action_id, volunteer, press)
+            )
+            if first is not None:
+                return first
+        campaign = self._campaigns[campaign_id]
+        action = await self._bank.action(campaign_id, action_id)
+        [person] = await self._about(campaign, action_id, [press.contact_id])
+        if person.known.phone is None:
+            raise NoContact(press.contact_id)
+        item = _item(_script(action, press.script, person), volunteer, person)
+        if _is_on(person, volunteer) and (item.script, item.text_hash) != (press.script, press.text_hash):
+            self._remember(campaign_id, action, volunteer, item)
+            raise ScriptChanged(item)
+        return await self._submit(campaign_id, action_id, volunteer, press, item, key)
+
+    # ------------------------------------------------------------ what is on a screen
+
+    async def _mine(
+        self, campaign_id: int, action_id: int, volunteer: Volunteer
+    ) -> tuple[Bucket, int | None]:
+        """The volunteer's bucket, and the newest that there is."""
+        campaign, action = self._campaigns[campaign_id], await self._bank.action(campaign_id, action_id)
+        newest, contact_ids = await buckets.mine(
+            self._database, campaign.key, action_id, volunteer.volunteer_id
+        )
+        people = await self._about(campaign, action_id, contact_ids)
+        people = [each for each in people if _is_on(each, volunteer)]
+        items = self._show(action, volunteer, people, None)
+        return Bucket(newest if items else None, items), newest
+
+    async def _about(
+        self, campaign: Campaign, action_id: int, contact_ids: Sequence[int], given_to: int | None = None
+    ) -> list[Assigned]:
+        people = await buckets.about(
+            self._database,
+            campaign.key,
+            action_id,
+            contact_ids,
+            opt_out_scope=campaign.opt_out_scope,
+            texts_since=self._admission.texts_since(campaign.campaign_id),
+            given_to=given_to,
+        )
+        self._admission.remember(campaign.campaign_id, action_id, [each.known for each in people])
+        return people
+
+    def _show(
+        self, action: Action, volunteer: Volunteer, people: Sequence[Assigned], luck: Luck | None
+    ) -> list[Item]:
+        initials, luck = action.texts.initials, luck or _luck_of(action)
+        items = [
+            _item(initials[draw(len(initials), luck(each.known.contact_id))], volunteer, each)
+            for each in people
+        ]
+        for item in items:
+            self._remember(action.campaign_id, action, volunteer, item)
+        return items
+
+    def _remember(self, campaign_id: int, action: Action, volunteer: Volunteer, item: Item) -> None:
+        shown = _Shown(item, volunteer.volunteer_id, action.texts)
+        self._shown[campaign_id, action.action_id, item.contact_id] = shown
+        if len(self._shown) > _SHOWN:
+            self._shown.popitem(last=False)
+
+
+def _is_on(person: Assigned, volunteer: Volunteer) -> bool:
+    """Whether the person is on the volunteer's screen: theirs, and not texted."""
+    return person.known.assignee_id == volunteer.volunteer_id and not person.known.already_sent
+
+
+def _item(script: ReadyScript, volunteer: Volunteer, person: Assigned) -> Item:
+    known = person.known
+    body = script.render(variables_of(person), sender=volunteer.words, contact_id=known.contact_id)
+    return Item(
+        known.contact_id,
+        body,
+        script.media,
+        script.name,
+        text_hash(body, script.media),
+        person.first_name,
+        known.hours_group,
+        known.revision,
+    )
+
+
+def _script(action: Action, name: str, person: Assigned) -> ReadyScript:
+    """The initial of this name; when none has it any more, the one that the person would get."""
+    initials = action.texts.initials
+    for script in initials:
+        if script.name == name:
+            return script
+    return initials[draw(len(initials), _luck_of(action)(person.known.contact_id))]
+
+
+def _luck_of(action: Action) -> Luck:
+    """The same contact of an action always has the same luck, so that a reload shows the same text."""
+
+    def luck(contact_id: int) -> float:
+        word = f"{action.campaign_id}/{action.action_id}/{contact_id}".encode()
+        return int.from_bytes(hashlib.blake2b(word, digest_size=_HASH_BYTES).digest()) / 2.0**64
+
+    return luck
+
+
+def text_hash(text: str, media: Sequence[str] = ()) -> str:
+    """Of a text as it was on the screen, with the addresses of its pictures: 16 hexadecimal digits."""
+    shown = "\n".join((text, *media)) if media else text
+    return hashlib.blake2b(shown.encode(), digest_size=_HASH_BYTES).hexdigest()
+
+
+def _parameters(action_id: int, volunteer: Volunteer, press: Press) -> object:
+    """What a press asks for: its key stands for that."""
+    return ("press", action_id, volunteer.volunteer_id, press.contact_id, press.script, press.text_hash)
