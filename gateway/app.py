@@ -28,6 +28,7 @@ from gateway.store.group_commit import CommitWindow
 from gateway.store.notices import Notices, Notifier, Subject
 from gateway.upkeep.chores import Chore, Work
 from gateway.upkeep.clock_watch import ClockWatch
+from gateway.upkeep.counting import Counting
 from gateway.upkeep.headcount import Headcount
 from gateway.upkeep.idle_conversations import IdleConversations
 from gateway.upkeep.inbound_poll import InboundPoll
@@ -171,9 +172,7 @@ class Gateway:
         self.workload = Workload(database, session, clock, self.metrics, self.dispatch)
         self.notifier = None if session is None else Notifier(session)
         self._notices = None if session is None else Notices(session, self._heard, self._missed)
-        self.dispatch.tell = lambda campaign_id: self._tell(Subject.QUEUE, [campaign_id])
-        self.campaigns.tell = lambda campaign_id: self._tell(Subject.CAMPAIGN, [campaign_id])
-        self.campaigns.changed = self.dispatch.changed
+        self._connect()
         self.ownership = Ownership(
             session or database,
             self.campaigns,
@@ -186,6 +185,7 @@ class Gateway:
             beat_s=settings.workers.beat_s,
             due_every_s=dispatch.idle_poll_s,
         )
+        self.counting = self._counting()
         self._tending: list[asyncio.Task[None]] = []
 
     def _text_bank(self, quiet: QuietInboxes) -> tuple[TextBank, Buckets]:
@@ -197,6 +197,19 @@ class Gateway:
             quiet=quiet,
         )
         return bank, Buckets(*stands_on, bank)
+
+    def _connect(self) -> None:
+        """Who is told of what: other workers, and this one's roads."""
+        self.dispatch.tell = lambda campaign_id: self._tell(Subject.QUEUE, [campaign_id])
+        self.campaigns.tell = lambda campaign_id: self._tell(Subject.CAMPAIGN, [campaign_id])
+        self.campaigns.changed = self.dispatch.changed
+
+    def _counting(self) -> Counting:
+        counting = Counting(self.database, self.campaigns, self.clock, self._owned)
+        self.admission.campaign_windows.wrote = counting.wrote
+        self.delivery.windows.wrote = counting.wrote
+        self.inbound_station.windows.wrote = lambda key: counting.wrote(key.campaign_id)
+        return counting
 
     # the provider's sink
 
@@ -241,6 +254,7 @@ class Gateway:
         headcount = Headcount(self.database, self.clock, self.metrics, self.admission)
         webhooks = Webhooks(self.database, self.clock, self.metrics, courier, self._owned)
         tending = {
+            "counting": self.counting.run(),
             "headcount": headcount.run(self._owned),
             "webhooks": webhooks.run(),
             "workload": self.workload.run(),

@@ -96,7 +96,7 @@ class Admission:
         self._settled_s = settled_s
         self._ids = IdsByMonth(database, clock)
         self.bound = Bound(_MOST_WAITING, _MOST_BYTES)
-        self._windows: CampaignWindows[int, Pending, Answer] = CampaignWindows(
+        self.campaign_windows: CampaignWindows[int, Pending, Answer] = CampaignWindows(
             self._write,
             WindowOptions(
                 window_s=window_s,
@@ -138,14 +138,14 @@ class Admission:
         _ = self._campaigns[campaign_id]
         pending = Pending(request, script, None, only_at=revision, assignee_only=assignee_only)
         if key is None:
-            written = self._windows.put(campaign_id, pending, always=always)
+            written = self.campaign_windows.put(campaign_id, pending, always=always)
             if revision is None:
                 return cast("asyncio.Future[Outcome]", written)
             return self._told(written, campaign_id, None)
         pending.use = use_of(key, request, script) if asked is None else Use(key, hash_of(asked))
         self.keys.begin(campaign_id, pending.use)
         try:
-            written = self._windows.put(campaign_id, pending, always=always)
+            written = self.campaign_windows.put(campaign_id, pending, always=always)
         except BaseException:
             self.keys.end(campaign_id, key)
             raise
@@ -163,7 +163,7 @@ class Admission:
 
     def require_room(self, campaign_id: int, requests: int) -> None:
         """Raises TooMuchWaits when so many requests can't be taken now: all of them are refused, or none."""
-        self._windows.require_room(campaign_id, requests)
+        self.campaign_windows.require_room(campaign_id, requests)
 
     @contextlib.asynccontextmanager
     async def batch(self, campaign_id: int, key: Key | None, rows: object) -> AsyncIterator[None]:
@@ -216,14 +216,14 @@ class Admission:
 
     @property
     def windows(self) -> "list[CommitWindow[Pending, Answer]]":
-        return list(self._windows)
+        return list(self.campaign_windows)
 
     async def drain(self) -> None:
-        await self._windows.drain()
+        await self.campaign_windows.drain()
 
     def close(self) -> None:
         """Stops at once; what is not durable yet was not acknowledged either."""
-        self._windows.close()
+        self.campaign_windows.close()
 
     async def _write(self, campaign_id: int, items: list[Pending]) -> list[Answer]:
         """Rounds of one request a person, until each has its outcome.

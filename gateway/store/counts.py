@@ -121,22 +121,39 @@ WITH place AS MATERIALIZED (
     FROM last WHERE p.organisation_id = $1 AND p.campaign_id = $2
 )
 SELECT (SELECT count(*) FROM batch), (SELECT count(*) FROM place),
-       EXISTS (SELECT FROM count_progress WHERE organisation_id = $1 AND campaign_id = $2 AND epoch > 0)
+       EXISTS (SELECT FROM count_progress WHERE organisation_id = $1 AND campaign_id = $2 AND epoch > 0),
+       EXISTS (SELECT FROM (SELECT greatest(place.xid, last.xid) AS xid,
+                                   CASE WHEN last.xid IS NULL THEN place.event_id ELSE last.event_id END AS event_id
+                            FROM place LEFT JOIN last ON true) here
+               JOIN events e ON e.organisation_id = $1 AND e.campaign_id = $2
+                AND (e.xid, e.event_id) > (here.xid, here.event_id))
 """  # noqa: S608 - fixed texts
 
 
 class Folded(msgspec.Struct, frozen=True):
-    """How many events were counted. `is_new`: the campaign has no counts yet; `is_busy`: somebody else counts it."""
+    """How many events were counted. `is_new`: the campaign has no counts yet. `is_more`: something is left, which may not
+    be read yet, or which somebody else is just counting."""
 
     events: int
-    is_new: bool
-    is_busy: bool
+    is_new: bool = False
+    is_more: bool = False
 
 
 async def fold(database: Database, key: CampaignKey, now: float, *, limit: int = 200) -> Folded:
     """Counts the next `limit` events of a campaign, unless somebody else is just doing so."""
-    [(events, places, is_there)] = await database.fetch(_FOLD, *key, now, limit)
-    return Folded(events, not is_there, is_there and not places)
+    [(events, places, is_there, is_more)] = await database.fetch(_FOLD, *key, now, limit)
+    return Folded(events, not is_there, is_more or (is_there and not places))
+
+
+async def catch_up(database: Database, key: CampaignKey, now: float) -> bool:
+    """Counts all that may be counted now, from the books where nothing has been counted yet; whether it is all."""
+    folded = await fold(database, key, now)
+    if folded.is_new:
+        await count_anew(database, key, now)
+        folded = await fold(database, key, now)
+    while folded.events and folded.is_more:
+        folded = await fold(database, key, now)
+    return not folded.is_more
 
 
 # All that the books say, less what the journal will tell yet: events of transactions that ended beside ones that are
@@ -147,7 +164,7 @@ WITH batch AS MATERIALIZED (
       AND xid >= pg_snapshot_xmin(pg_current_snapshot())
 ), {_CHANGES}, by_hand AS MATERIALIZED (
     SELECT * FROM events WHERE organisation_id = $1 AND campaign_id = $2
-      AND kind IN ('{EventKind.OPTED_OUT}', '{EventKind.REPORTED}')
+      AND kind = '{EventKind.OPTED_OUT}'
 ), books AS (
     SELECT action_id, sender_id AS user_id, script, kind AS what, {_state("state")} AS state,
            {_code("state", "code")} AS code, 1 AS number, segments
@@ -159,6 +176,8 @@ WITH batch AS MATERIALIZED (
     WHERE i.organisation_id = $1 AND i.campaign_id = $2 AND i.contact_id IS NOT NULL AND each.what IS NOT NULL
     UNION ALL
     SELECT * FROM (WITH items AS ({_ITEMS.format(events="by_hand")}) {_BY_HAND}) AS noted
+    UNION ALL
+    SELECT action_id, user_id, NULL, 'report', '', 0, 1, 0 FROM reports WHERE organisation_id = $1 AND campaign_id = $2
 ), signed AS (
     SELECT * FROM books
     UNION ALL SELECT action_id, user_id, script, what, state, code, -number, -segments FROM changes

@@ -11,6 +11,10 @@ Key = TypeVar("Key", bound=Hashable)
 _IDLE_KEPT: Final = 64  # they know their pace; more than that is forgotten
 
 
+def _nobody(_campaign: object) -> None:
+    """Nothing."""
+
+
 class CampaignWindows(Generic[Key, Item, Result]):
     """The windows of one station, by what names a campaign there; all of them share its bound. An idle one may go."""
 
@@ -20,6 +24,7 @@ class CampaignWindows(Generic[Key, Item, Result]):
         self._write = write
         self._options = options
         self._windows: OrderedDict[Key, CommitWindow[Item, Result]] = OrderedDict()
+        self.wrote: Callable[[Key], None] = _nobody  # is told of each write, also of one that may have failed
 
     def put(self, campaign: Key, item: Item, *, always: bool = False) -> "asyncio.Future[Result]":
         """Adds an item to its campaign's window. Raises TooMuchWaits unless it must be taken `always`."""
@@ -63,7 +68,10 @@ class CampaignWindows(Generic[Key, Item, Result]):
 
     def _opened(self, campaign: Key) -> CommitWindow[Item, Result]:
         async def write(items: list[Item]) -> list[Result]:
-            return await self._write(campaign, items)
+            try:
+                return await self._write(campaign, items)
+            finally:
+                self.wrote(campaign)
 
         window = self._windows[campaign] = CommitWindow(write, self._options)
         self._forget_idle()
