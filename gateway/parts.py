@@ -25,6 +25,7 @@ from gateway.p2p.opt_outs import OptOuts
 from gateway.p2p.passwords import Passwords
 from gateway.p2p.people import People
 from gateway.p2p.preferences import OwnPreferences
+from gateway.p2p.reassignments import Reassignments
 from gateway.p2p.remembered import Remembered
 from gateway.p2p.reports import Reports
 from gateway.p2p.sign_in import SignIn
@@ -80,6 +81,7 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         sign_in=sign_in,
         sign_in_codes=SignInCodes(database, clock, passwords, secret, sign_in, post_of(settings)),
         preferences=OwnPreferences(database, gateway.campaigns, clock),
+        reassignments=Reassignments(database, gateway.campaigns, clock, gateway.bank),
         user_lists=UserLists(database, gateway.campaigns, clock),
         user_notices=UserNotices(database, gateway.campaigns, clock),
         people=People(database, clock, passwords, secret, sign_in),

@@ -21,6 +21,7 @@ from gateway.p2p.numbers import Numbers
 from gateway.p2p.opt_outs import OptOuts
 from gateway.p2p.people import People
 from gateway.p2p.preferences import OwnPreferences
+from gateway.p2p.reassignments import Reassignments
 from gateway.p2p.reports import Reports
 from gateway.p2p.sign_in import SignIn
 from gateway.p2p.sign_in_codes import SignInCodes
@@ -79,6 +80,7 @@ class Parts(msgspec.Struct, kw_only=True):
     people: People
     preferences: OwnPreferences
     user_lists: UserLists
+    reassignments: Reassignments
     user_notices: UserNotices
     inbox: Inbox
     opt_outs: OptOuts

@@ -23,6 +23,7 @@ from gateway.http import (
     opt_outs,
     people,
     reading,
+    reassignments,
     reports,
     sending,
     sessions,
@@ -52,6 +53,7 @@ from gateway.http.parts import Parts, WebhookDoor
 from gateway.http.people import PeopleDesk
 from gateway.http.problems import CLIENT_GONE, Handler, explained
 from gateway.http.reading import Reading
+from gateway.http.reassignments import ReassignmentDesk
 from gateway.http.reports import ReportDesk
 from gateway.http.sending import Sending
 from gateway.http.sessions import Guesses, SessionDesk
@@ -73,6 +75,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *my_settings.OPERATIONS,
     *my_notices.OPERATIONS,
     *user_lists.OPERATIONS,
+    *reassignments.OPERATIONS,
     *inbox.OPERATIONS,
     *threads.OPERATIONS,
     *reports.OPERATIONS,
@@ -113,6 +116,7 @@ def application(
         "opt_outs": OptOutDesk(parts, known),
         "people": PeopleDesk(parts, known, guesses),
         "reading": Reading(parts, known),
+        "reassignments": ReassignmentDesk(parts, known),
         "reports": ReportDesk(parts, known),
         "sending": Sending(parts, known, floor, load),
         "sessions": SessionDesk(parts, guesses),

@@ -174,6 +174,17 @@ OPERATIONS: Final = (
     ),
     Operation(
         method="POST",
+        path=f"{_CONTACT}/hand-back",
+        handler="threads.hand_back",
+        summary="Give a conversation, and its contact, back to whoever made its action.",
+        act=Act.ANSWER,
+        tag="inbox",
+        takes=Seen,
+        gives={**_GIVES, **_CHANGED},
+        refuses=_REFUSES,
+    ),
+    Operation(
+        method="POST",
         path=f"{_CONTACT}/hand-over",
         handler="threads.hand_over",
         summary="Give a conversation, and its contact, to another volunteer.",
@@ -252,6 +263,12 @@ class ThreadDesk:
         campaign_id, contact_id = await self._where(request, grant)
         asked = decoded(_opt_out, await json_body(request))
         done = self._inbox.opt_out(grant.actor, campaign_id, contact_id, asked.noted_by)
+        return await self._done(grant, campaign_id, contact_id, done)
+
+    async def hand_back(self, request: web.Request, grant: Grant) -> web.Response:
+        campaign_id, contact_id = await self._where(request, grant)
+        asked = decoded(_seen, await json_body(request))
+        done = self._parts.reassignments.hand_back_one(grant.actor, campaign_id, contact_id, asked.revision)
         return await self._done(grant, campaign_id, contact_id, done)
 
     async def hand_over(self, request: web.Request, grant: Grant) -> web.Response:

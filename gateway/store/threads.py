@@ -1,7 +1,7 @@
 """What is done to a conversation: read, archived, handed over. Each only as long as it is as its reader saw it."""
 
 from gateway.core.rules.campaign import CampaignKey
-from gateway.store.database import Database
+from gateway.store.database import Database, Statements
 from gateway.store.journal import handed_over
 
 
@@ -101,11 +101,11 @@ SELECT true FROM moved
 
 
 async def hand_over(
-    database: Database, key: CampaignKey, contact_id: int, revision: int, volunteer_id: int, now: float
+    statements: Statements, key: CampaignKey, contact_id: int, revision: int, volunteer_id: int, now: float
 ) -> bool:
     """Whether the conversation and the contact's assignment are another volunteer's now (F193): not when something
     has changed since `revision`."""
-    rows = await database.fetch(
+    rows = await statements.fetch(
         _HAND_OVER,
         *key,
         contact_id,

@@ -109,6 +109,17 @@ async def active(statements: Statements, key: CampaignKey, user_ids: Sequence[in
     return {row[0] for row in await statements.fetch(_KNOWN, *key, user_ids)}
 
 
+_STAFF = """
+SELECT user_id FROM memberships
+WHERE organisation_id = $1 AND campaign_id = $2 AND user_id = ANY ($3::bigint[]) AND role <> 'volunteer'
+"""
+
+
+async def staff(statements: Statements, key: CampaignKey, user_ids: Sequence[int]) -> set[int]:
+    """Those of these people who are no volunteers."""
+    return {row[0] for row in await statements.fetch(_STAFF, *key, user_ids)}
+
+
 async def lock(transaction: Statements, key: CampaignKey, user_list_id: int) -> bool:
     """Whether the list is there; others who change it wait until the transaction's end."""
     rows = await transaction.fetch(

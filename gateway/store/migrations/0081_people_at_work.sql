@@ -60,9 +60,13 @@ CREATE TABLE reassignments (
     reassignment_id bigint NOT NULL,
     at              timestamptz NOT NULL,
     who             text NOT NULL,              -- as in the audit log
-    moved           bigint NOT NULL,
+    moved           bigint NOT NULL,            -- contacts so far
+    result          jsonb,                      -- what was answered; null: it goes on, or was broken off
     undone_at       timestamptz,
-    PRIMARY KEY (organisation_id, campaign_id, reassignment_id)
+    key             text,                       -- the Idempotency-Key; null: none was given
+    request_hash    bigint NOT NULL,
+    PRIMARY KEY (organisation_id, campaign_id, reassignment_id),
+    CONSTRAINT reassignments_key UNIQUE (organisation_id, campaign_id, who, key)
 );
 ALTER TABLE reassignments ALTER COLUMN organisation_id SET (n_distinct = 1);
 ALTER TABLE reassignments ALTER COLUMN campaign_id SET (n_distinct = 1);
@@ -71,11 +75,11 @@ CREATE TABLE reassigned (                       -- whose each contact was, and w
     organisation_id bigint NOT NULL,
     campaign_id     bigint NOT NULL,
     reassignment_id bigint NOT NULL,
-    action_id       bigint NOT NULL,            -- 0: a conversation outside of any action
+    action_id       bigint NOT NULL,            -- whose assignment; 0: of the conversation, -1: of the contact itself
     contact_id      bigint NOT NULL,
     from_id         bigint,                     -- null: nobody's
     to_id           bigint,
-    revision        bigint,                     -- of the conversation once it was moved; null: there was none
+    revision        bigint NOT NULL,            -- of the conversation once it was moved
     PRIMARY KEY (organisation_id, campaign_id, reassignment_id, action_id, contact_id)
 );
 ALTER TABLE reassigned ALTER COLUMN organisation_id SET (n_distinct = 1);
