@@ -4,6 +4,7 @@ Whoever had a contact before has it no longer from the moment in which its piece
 so that what they are about to send is refused, and the thread is as if it were not there (F193).
 """
 
+import hashlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -21,7 +22,6 @@ from gateway.p2p.preferences import person
 from gateway.p2p.user_lists import MOST_MEMBERS
 from gateway.pipeline.admission import ConversationChanged
 from gateway.pipeline.campaigns import Campaigns
-from gateway.pipeline.idempotency import KeyReused, hash_of
 from gateway.store import audit_log, reassignments, threads, user_lists, user_notices
 from gateway.store.database import Database
 from gateway.store.ids import Ids
@@ -138,18 +138,18 @@ class Reassignments:
         """Moves them, and tells whoever got some. With a key a repeat goes on where the first was broken off, or has
         what became of it.
 
-        Raises BadFields, BadInput for too much at once, and KeyReused.
+        Raises BadFields, and BadInput for too much at once and for a key that was used for another one.
         """
         campaign = self._campaigns[campaign_id]
         [fresh_id] = await self._ids.take(1)
-        hashed = hash_of((msgspec.structs.astuple(scope), msgspec.structs.astuple(target)))
+        hashed = _hash_of(scope, target)
         now = self._clock.now()
         plan = await self._plan(campaign.key, scope, target, seed=fresh_id)  # what can't be is refused before
         begun = await reassignments.begin(
             self._database, campaign.key, fresh_id, actor.name, now, key, hashed
         )
         if begun.request_hash != hashed:
-            raise KeyReused
+            raise BadInput("it was used for another reassignment", "Idempotency-Key", "give each its own")
         if begun.reassignment_id != fresh_id:
             plan = await self._plan(campaign.key, scope, target, seed=begun.reassignment_id)
         if begun.result is None:
@@ -323,6 +323,11 @@ def _faults(scope: Scope, target: Target) -> list[tuple[str, str]]:
     if target.user_id is not None and target.user_id == scope.from_id:
         faults.append(("to_user_id", "they have them already"))
     return faults
+
+
+def _hash_of(scope: Scope, target: Target) -> int:
+    digest = hashlib.blake2b(msgspec.json.encode((scope, target)), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
 def _pieces(moves: Sequence[Move]) -> list[list[Move]]:
