@@ -1,6 +1,6 @@
 # Everything a person or a machine does here. The first target makes its own environment in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help rehearse test test-nightly check format bench bench-http bench-correctness clean
+.PHONY: help rehearse test test-nightly check format bench bench-http bench-correctness observe prometheus clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -21,9 +21,10 @@ rehearse: $(MADE) ## run a whole text bank in virtual time: make rehearse ARGS="
 	@$(BIN)/textbank rehearse $(ARGS)
 
 # The door's tests start and stop servers and take signals: they have a process of their own.
-test: $(MADE) ## run the tests: make test ARGS="tests/core -k hours"
+test: $(MADE) prometheus ## run the tests: make test ARGS="tests/core -k hours"
 	$(BIN)/python -m pytest -q $(TEST_ARGS) $(or $(ARGS),--ignore tests/http --ignore tests/end_to_end)
 	$(if $(ARGS),,$(BIN)/python -m pytest -q tests/http tests/end_to_end)
+	@$(BIN)/python -m dashboards.programs --tell
 
 test-nightly: $(MADE) ## kills at every step, 200 over HTTP, the database's faults, freezes (about 80 minutes): ARGS="-k kills"
 	$(BIN)/python -m pytest -q -s -m nightly tests $(ARGS)
@@ -47,6 +48,12 @@ bench-http: $(MADE) ## measure gateway and carrier over real HTTP (about 15 minu
 
 bench-correctness: $(MADE) ## numbers bought, duplicates, losses, judged by the carrier's ledger (about 2 minutes)
 	$(BIN)/python -m benchmarks.correctness $(ARGS)
+
+observe: $(MADE) prometheus ## a real Prometheus with our rules: ARGS="--gateway 127.0.0.1:18800 --carrier 127.0.0.1:8900"
+	$(BIN)/python -m dashboards.observe $(ARGS)
+
+prometheus: $(MADE) ## unpack Debian's Prometheus into the environment, for make observe and the tests; needs no root
+	@$(BIN)/python -m dashboards.programs --get
 
 clean: ## remove the environment and everything built
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks

@@ -5,6 +5,7 @@ from math import isinf
 from typing import Any
 
 from benchmarks import chances
+from docs.generate import watching
 from docs.generate.command_line import command_line, commands
 from docs.generate.door import operations, records
 from docs.generate.parameters import Parameter, parameters
@@ -295,6 +296,10 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "http-records": records,
     "fault-orders": fault_orders,
     "ledger-tables": ledger_tables,
+    "objectives": watching.objectives,
+    "burns": watching.burns,
+    "alerts": watching.alerts,
+    "resources": watching.resources,
 }
 """Name of a part -> what it says."""
 

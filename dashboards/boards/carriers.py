@@ -1,0 +1,115 @@
+"""What the carriers do with our texts."""
+
+from dashboards.panels import BANKS, SERIES_OF_A_CARRIER, Board, Panel, Query
+from dashboards.queries import quantile, rate, share, total
+
+_FINALS = "p2p_messages_final_total"
+
+BOARD = Board(
+    name="carriers",
+    title="Carriers",
+    asks="What do the carriers do with our texts?",
+    by_carrier=True,
+    annotations=(BANKS,),
+    panels=(
+        Panel(
+            question="How do texts end?",
+            unit="cps",
+            stacked=True,
+            width=12,
+            queries=(Query(rate(_FINALS, by="status"), "{{status}}"),),
+            means="Last words a second.",
+        ),
+        Panel(
+            question="How many are delivered?",
+            unit="percentunit",
+            width=12,
+            queries=(
+                Query(
+                    share(
+                        rate(f'{_FINALS}{{status="delivered"}}', "15m", "carrier"),
+                        rate(f'{_FINALS}{{reason!~"landline|opted_out"}}', "15m", "carrier"),
+                    ),
+                    SERIES_OF_A_CARRIER,
+                ),
+            ),
+            means="Of what ended in 15 minutes; landlines and people who had left don't count. Compare carriers with each other.",
+        ),
+        Panel(
+            question="Which carrier filters us?",
+            unit="percentunit",
+            limit=0.05,
+            queries=(
+                Query("carrier:filtered:ratio30m", SERIES_OF_A_CARRIER),
+                Query("carrier:filtered:lower_bound30m", "{{carrier}}, at least"),
+            ),
+            means="Of what ended in 30 minutes. Alerts look at what it is at least.",
+        ),
+        Panel(
+            question="Why do texts fail?",
+            unit="short",
+            kind="table",
+            decimals=0,
+            queries=(
+                Query(
+                    total(f'increase({_FINALS}{{status!="delivered"}}[$__range])', "carrier, reason"),
+                    "{{carrier}} {{reason}}",
+                ),
+            ),
+            means="Texts in the time shown, by class of reason.",
+        ),
+        Panel(
+            question="How long does delivery take?",
+            unit="s",
+            exemplars=True,
+            queries=(
+                Query(quantile(0.95, "p2p_delivery_duration_seconds", by="carrier"), SERIES_OF_A_CARRIER),
+            ),
+            means="The 95th percentile from hand-over to receipt. A dot is a message: its story tells more.",
+        ),
+        Panel(
+            question="How are delivery times spread?",
+            unit="s",
+            kind="heat",
+            width=12,
+            queries=(Query(rate("p2p_delivery_duration_seconds_bucket", by="le"), "{{le}}"),),
+            means="The darker, the more receipts took so long.",
+        ),
+        Panel(
+            question="How many texts have no last word?",
+            unit="percentunit",
+            width=12,
+            limit=0.2,
+            queries=(Query("environment:unsettled:ratio1h", "without a last word"),),
+            means="Of those sent up to 15 minutes ago. Some carriers send no receipts.",
+        ),
+        Panel(
+            question="Who takes our segments?",
+            unit="cps",
+            stacked=True,
+            queries=(Query(rate("p2p_segments_total", by="carrier"), SERIES_OF_A_CARRIER),),
+            means="Segments a second, as the provider's answers say.",
+        ),
+        Panel(
+            question="In which alphabet do we write?",
+            unit="percentunit",
+            queries=(
+                Query(
+                    share(
+                        rate('p2p_segments_total{encoding="UCS-2"}', "15m"),
+                        rate("p2p_segments_total", "15m"),
+                    ),
+                    "UCS-2",
+                ),
+            ),
+            means="UCS-2 has 67 signs in a segment instead of 153: one typographic quote is enough.",
+        ),
+        Panel(
+            question="What do people write to us?",
+            unit="cps",
+            stacked=True,
+            queries=(Query(rate("p2p_inbound_total", by="intent"), "{{intent}}"),),
+            means="Texts a second.",
+        ),
+    ),
+)

@@ -1,0 +1,62 @@
+"""Objectives, alerts and resources as tables."""
+
+from dashboards.alerts import ALERTS
+from dashboards.resources import RESOURCES
+from dashboards.slos import BANK_BURNS, BURNS, SLOS
+from docs.generate.tables import code, table
+
+
+def objectives() -> str:
+    rows = [
+        (
+            slo.title,
+            f"{slo.objective * 100:g} %",
+            f"{slo.bank_objective * 100:g} %" if slo.bank_objective else "the same",
+            code(slo.alert + "…"),
+            slo.least_events,
+            slo.note,
+        )
+        for slo in SLOS
+    ]
+    return table(
+        ("objective", "of events", "on a bank's day", "its alerts", "least events an hour", "note"), rows
+    )
+
+
+def burns() -> str:
+    rows = [
+        (
+            code("…" + burn.suffix),
+            f"{burn.factor:g}",
+            burn.long,
+            burn.short,
+            burn.for_,
+            burn.severity,
+            burn.means,
+        )
+        for burn in (*BURNS, *BANK_BURNS)
+    ]
+    return table(("alert", "times too fast", "over", "and over", "for", "who", "what it means"), rows)
+
+
+def alerts() -> str:
+    rows = [
+        (
+            code(alert.name),
+            alert.severity,
+            alert.summary,
+            "; and ".join(code(each.expression()) for each in alert.conditions),
+            alert.for_,
+            f"[runbook](../runbooks/{alert.runbook}.md)",
+        )
+        for alert in ALERTS
+    ]
+    return table(("alert", "who", "what", "when", "for", "what to do"), rows)
+
+
+def resources() -> str:
+    rows = [
+        (code(each.name), each.title, each.full_means, "planned" if each.full_is_planned else "told at 90 %")
+        for each in RESOURCES
+    ]
+    return table(("resource", "what", "when it is full", "who is told"), rows)
