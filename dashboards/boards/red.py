@@ -104,6 +104,13 @@ BOARD = Board(
             means="The 99th percentile: it is answered when it is durable.",
         ),
         Panel(
+            question="What becomes of the webhooks that we send?",
+            unit="cps",
+            stacked=True,
+            queries=(Query(rate("p2p_webhooks_sent_total", by="result"), "{{result}}"),),
+            means="To campaigns' own systems: each is tried for three days.",
+        ),
+        Panel(
             question="Which safeguards stop texts?",
             unit="cps",
             stacked=True,
