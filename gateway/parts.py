@@ -22,6 +22,7 @@ from gateway.p2p.labels import Labels
 from gateway.p2p.messages import Messages
 from gateway.p2p.numbers import Numbers
 from gateway.p2p.opt_outs import OptOuts
+from gateway.p2p.outcomes import Outcomes
 from gateway.p2p.passwords import Passwords
 from gateway.p2p.people import People
 from gateway.p2p.preferences import OwnPreferences
@@ -32,6 +33,7 @@ from gateway.p2p.sign_in import SignIn
 from gateway.p2p.sign_in_codes import SignInCodes
 from gateway.p2p.user_lists import UserLists
 from gateway.p2p.user_notices import UserNotices
+from gateway.p2p.volunteers import Volunteers
 from gateway.pipeline.look_ups import RememberedLookUps
 from gateway.post import post_of
 from gateway.providers.base import Provider, Refused
@@ -85,6 +87,9 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         user_lists=UserLists(database, gateway.campaigns, clock),
         user_notices=UserNotices(database, gateway.campaigns, clock),
         people=People(database, clock, passwords, secret, sign_in),
+        buckets=gateway.buckets,
+        volunteers=Volunteers(database, clock),
+        outcomes=Outcomes(database, gateway.campaigns, gateway.admission),
         inbox=Inbox(database, gateway.campaigns, gateway.admission, clock, gateway.bank, reports),
         opt_outs=OptOuts(database, gateway.campaigns),
         endpoints=Endpoints(database, clock, secret, bool(networks(settings.webhooks.allowed_networks))),

@@ -10,6 +10,7 @@ from gateway.http.access import Keys
 from gateway.http.readiness import Asked
 from gateway.metrics import Metrics
 from gateway.p2p.audit import AuditLog
+from gateway.p2p.buckets import Buckets
 from gateway.p2p.campaigns import CampaignAdmin
 from gateway.p2p.contacts import ContactLists
 from gateway.p2p.endpoints import Endpoints
@@ -19,6 +20,7 @@ from gateway.p2p.labels import Labels
 from gateway.p2p.messages import Messages
 from gateway.p2p.numbers import Numbers
 from gateway.p2p.opt_outs import OptOuts
+from gateway.p2p.outcomes import Outcomes
 from gateway.p2p.people import People
 from gateway.p2p.preferences import OwnPreferences
 from gateway.p2p.reassignments import Reassignments
@@ -27,6 +29,7 @@ from gateway.p2p.sign_in import SignIn
 from gateway.p2p.sign_in_codes import SignInCodes
 from gateway.p2p.user_lists import UserLists
 from gateway.p2p.user_notices import UserNotices
+from gateway.p2p.volunteers import Volunteers
 from gateway.pipeline.admission import Admission
 from gateway.pipeline.campaigns import Campaigns
 from gateway.providers.base import InboundText, Sink, StatusReport
@@ -82,6 +85,9 @@ class Parts(msgspec.Struct, kw_only=True):
     user_lists: UserLists
     reassignments: Reassignments
     user_notices: UserNotices
+    buckets: Buckets
+    volunteers: Volunteers
+    outcomes: Outcomes
     inbox: Inbox
     opt_outs: OptOuts
     endpoints: Endpoints

@@ -12,6 +12,7 @@ from aiohttp.typedefs import Middleware
 
 from gateway.http import (
     audit,
+    buckets,
     campaigns,
     endpoints,
     exports,
@@ -26,6 +27,7 @@ from gateway.http import (
     reassignments,
     reports,
     sending,
+    sends,
     sessions,
     threads,
     uploads,
@@ -35,6 +37,7 @@ from gateway.http.access import Grant
 from gateway.http.access_log import AccessLog
 from gateway.http.audit import AuditDesk
 from gateway.http.bodies import INTAKE, JSON, MOST_BYTES_AT_ONCE
+from gateway.http.buckets import BucketDesk
 from gateway.http.campaigns import CampaignDesk
 from gateway.http.endpoints import EndpointDesk
 from gateway.http.exports import ExportDesk
@@ -56,6 +59,7 @@ from gateway.http.reading import Reading
 from gateway.http.reassignments import ReassignmentDesk
 from gateway.http.reports import ReportDesk
 from gateway.http.sending import Sending
+from gateway.http.sends import SendDesk
 from gateway.http.sessions import Guesses, SessionDesk
 from gateway.http.shedding import SHEDDING, Connection, Shedding
 from gateway.http.threads import ThreadDesk
@@ -82,6 +86,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *opt_outs.OPERATIONS,
     *labels.OPERATIONS,
     *exports.OPERATIONS,
+    *buckets.OPERATIONS,
+    *sends.OPERATIONS,
     *audit.OPERATIONS,
     *endpoints.OPERATIONS,
     *health.OPERATIONS,
@@ -105,6 +111,7 @@ def application(
     guesses = Guesses()
     desks = {
         "audit": AuditDesk(parts, known),
+        "buckets": BucketDesk(parts, known),
         "campaigns": CampaignDesk(parts, known),
         "exports": ExportDesk(parts, known, floor),
         "endpoints": EndpointDesk(parts, known),
@@ -119,6 +126,7 @@ def application(
         "reassignments": ReassignmentDesk(parts, known),
         "reports": ReportDesk(parts, known),
         "sending": Sending(parts, known, floor, load),
+        "sends": SendDesk(parts, known, load),
         "sessions": SessionDesk(parts, guesses),
         "threads": ThreadDesk(parts, known),
         "uploads": Uploads(parts, known, floor),

@@ -36,10 +36,10 @@ Luck = Callable[[int], float]
 
 
 class NoContact(TextbankError):
-    """The action has no such contact."""
+    """The campaign has no such contact."""
 
     def __init__(self, contact_id: int) -> None:
-        super().__init__(f"there is no contact {contact_id} here")
+        super().__init__(f"there is no contact {contact_id}")
 
 
 class Volunteer(msgspec.Struct, frozen=True):
@@ -134,19 +134,34 @@ class Buckets:
         for task in self._anew:
             task.cancel()
 
+    async def require_action(self, campaign_id: int, action_id: int) -> None:
+        """Raises BadInput unless there is such an action, and it is published."""
+        await self._bank.action(campaign_id, action_id)
+
     # ------------------------------------------------------------ whom
 
-    async def start(
-        self, campaign_id: int, action_id: int, volunteer: Volunteer, *, size: int | None = None
+    async def take(
+        self,
+        campaign_id: int,
+        action_id: int,
+        volunteer: Volunteer,
+        *,
+        after: int | None = None,
+        size: int | None = None,
     ) -> Bucket:
-        """What the volunteer has and has not pressed yet, or else a bucket: Start, also pressed twice (F178)."""
-        mine, newest = await self._mine(campaign_id, action_id, volunteer)
-        if mine.items:
-            return mine
-        claimed = await self.claim(campaign_id, action_id, volunteer, known=newest, size=size)
-        if claimed.bucket_id == newest or claimed.items:
-            return claimed
-        return (await self._mine(campaign_id, action_id, volunteer))[0]
+        """Start (F178), or with `after`, the bucket that was finished, Text Again (F179); pressed twice as good as once.
+
+        Start gives what the volunteer has and has not pressed yet, or else a new bucket.
+        """
+        known = after
+        if after is None:
+            mine, known = await self._mine(campaign_id, action_id, volunteer)
+            if mine.items:
+                return mine
+        bucket = await self.claim(campaign_id, action_id, volunteer, known=known, size=size)
+        while bucket.bucket_id is not None and not bucket.items:  # all of it was pressed on another screen
+            bucket = await self.claim(campaign_id, action_id, volunteer, known=bucket.bucket_id, size=size)
+        return bucket
 
     async def mine(self, campaign_id: int, action_id: int, volunteer: Volunteer) -> Bucket:
         """What the volunteer has and has not pressed yet, in the order in which it was given."""

@@ -56,6 +56,7 @@ __all__ = [
     "ConversationChanged",
     "Outcome",
     "StraightOn",
+    "outcome_of",
 ]
 
 LANE_REPLY, LANE_RETRY, LANE_INITIAL = (lane.value for lane in Lane)

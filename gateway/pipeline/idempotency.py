@@ -69,7 +69,10 @@ class KeysUnderWay:
     def end(self, campaign_id: int, key: Key) -> None:
         del self._hashes[campaign_id, key]
 
+    def is_under_way(self, campaign_id: int, key: Key) -> bool:
+        return (campaign_id, key) in self._hashes
+
     def require_none(self, campaign_id: int, keys: Iterable[Key]) -> None:
         """Raises KeyUnderWay when one of the keys is being used."""
-        if any((campaign_id, key) in self._hashes for key in keys):
+        if any(self.is_under_way(campaign_id, key) for key in keys):
             raise KeyUnderWay
