@@ -70,7 +70,7 @@ async def ben(ann: Phone) -> Phone:
 
 
 async def test_a_volunteer_joins_starts_and_sends(house: House, ann: Phone) -> None:
-    """F208 to F210: from the code to a text that reaches the provider."""
+    """F208, F209, F210: from the code to a text that goes its way."""
     bucket = await ann.take(size=3)
     row = bucket["rows"][0]
     assert (row["text"], row["hash"], row["variant"]) == (TEXT, text_hash(TEXT), "initial-1")
@@ -158,7 +158,7 @@ async def test_outside_their_hours_people_are_left_for_later(house: House) -> No
 
 
 async def test_one_press_one_text(house: House, ann: Phone) -> None:
-    """A double press, and a lost answer: the same key has the first one's outcome."""
+    """F060: a double press is 1304; after a lost answer the same key has the first one's outcome."""
     row = (await ann.take(size=1))["rows"][0]
     first = await ann.press(row, Idempotency_Key="a")
     again = [await ann.press(row, Idempotency_Key="a") for _ in range(3)]
@@ -215,7 +215,7 @@ async def test_a_repeat_after_the_script_changed_has_the_first_outcome(house: Ho
 
 
 async def test_what_another_has_is_not_assigned(house: House, ann: Phone, ben: Phone) -> None:
-    """F059 F050: 1303, whether another has the contact or nobody; one that the campaign has not is not there."""
+    """F059: 1303, whether another has the contact or nobody; one that the campaign has not is not there."""
     row = (await ann.take(size=9))["rows"][0]
     theirs = await ben.press(row)
     assert (theirs.status, theirs.body["code"]) == (202, 1303)

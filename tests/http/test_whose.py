@@ -53,7 +53,8 @@ async def ask(house: House, operation: Operation, campaign_id: int, key: str, me
 
 
 async def furnished(house: House) -> int:
-    """A text in the first campaign, and an endpoint that was told of it; the text's id."""
+    """In the first campaign a text, an action of which a volunteer has a bucket, and an endpoint that was told of it; the
+    text's id."""
     await house.store.execute(
         """
         INSERT INTO webhook_endpoints (organisation_id, campaign_id, endpoint_id, kind, url, topics, secret, made_at, xid,
@@ -70,8 +71,33 @@ async def furnished(house: House) -> int:
         CAMPAIGN,
         WORDS,
     )
+    await house.store.execute(
+        """
+        WITH action AS (
+            INSERT INTO actions (organisation_id, campaign_id, action_id, title, scripts, state, published_at)
+            VALUES (1, $1, 1, $2, '{}', 'public', now()) RETURNING action_id
+        ), script AS (
+            INSERT INTO scripts (organisation_id, campaign_id, script_id, action_id, kind, name, source, place)
+            SELECT 1, $1, 1, action_id, 'initial', 'initial-1', $2, 1 FROM action
+        ), assigned AS (
+            INSERT INTO assignments (organisation_id, campaign_id, action_id, contact_id, hours_group, turn, volunteer_id)
+            SELECT 1, $1, action_id, 2, 'PA@America/New_York', 0, 1 FROM action
+        )
+        INSERT INTO buckets (organisation_id, campaign_id, action_id, volunteer_id, bucket_id, contact_ids, look_at)
+        SELECT 1, $1, action_id, 1, 1, '{2}', now() FROM action
+        """,
+        CAMPAIGN,
+        WORDS,
+    )
     message_id: int = (await house.send(1, WORDS)).body["message_id"]
     return message_id
+
+
+async def test_a_bucket_of_ones_own_campaign_is_there(house: House) -> None:
+    """What the others are not shown."""
+    await furnished(house)
+    path = f"/v1/campaigns/{CAMPAIGN}/actions/1/buckets/mine?volunteer_id=1"
+    assert WORDS in msgspec.json.encode((await house.call("GET", path)).body).decode()
 
 
 def test_the_operations_of_campaigns_are_found() -> None:

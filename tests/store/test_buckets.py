@@ -80,6 +80,7 @@ async def test_buckets_have_their_size_until_nobody_is_left(database: Database):
 
 
 async def test_the_order_is_drawn_from_the_seed(database: Database):
+    """F177, F183: nobody is assigned at first; then first come, first served, in an order of luck."""
     orders = []
     for seed in (1, 1, 2):
         await database.script("TRUNCATE campaigns CASCADE; TRUNCATE assignments")
