@@ -42,7 +42,7 @@ class Found(msgspec.Struct, frozen=True, gc=False):
 Source = Literal["from", "contacts", "list", "tag", "action", "attention"]
 _OWN = """
     SELECT a.contact_id FROM assignments a
-    WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.volunteer_id = $3
+    WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND (a.volunteer_id = $3 OR a.volunteer_id IS NULL AND a.kept_for = $3)
       AND ($7::bigint IS NULL OR a.action_id = $7)
     UNION
     SELECT v.contact_id FROM conversations v
@@ -260,7 +260,8 @@ class Move(msgspec.Struct, frozen=True, gc=False):
 
 # A contact whom nobody has texted gets a conversation as well, so that whoever has it on the screen still, and decides
 # on what was known before, is refused as for any that has changed (revision). Locks are taken in the order of contacts,
-# as admission takes them. $5 is whose things alone are moved (null: whoever's), $6 the action alone (null: any).
+# as admission takes them. In an action in which nobody has texted them they are kept for the new one (F184), whose next
+# buckets bring them, a screen at a time and within their hours. $5 is whose things alone are moved (null: whoever's), $6 the action alone (null: any).
 _MOVE = f"""
 WITH piece AS MATERIALIZED (
     SELECT p.contact_id, p.to_id FROM json_to_recordset($4::json) AS p (contact_id bigint, to_id bigint)
@@ -279,12 +280,15 @@ WITH piece AS MATERIALIZED (
                             ELSE v.volunteer_id END
     RETURNING v.contact_id, v.action_id, OLD.volunteer_id AS from_id, NEW.volunteer_id AS to_id, NEW.revision
 ), assigned AS (
-    UPDATE assignments a SET volunteer_id = piece.to_id, assigned_at = to_timestamp($7)
+    UPDATE assignments a SET kept_for = piece.to_id, assigned_at = to_timestamp($7),
+           volunteer_id = CASE WHEN a.texted OR EXISTS (
+               SELECT FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.contact_id = a.contact_id
+               AND m.action_id = a.action_id AND m.state <> 'blocked') THEN piece.to_id END
     FROM piece
     WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.contact_id = piece.contact_id
       AND a.action_id = ANY ($8::bigint[])
-      AND ($5::bigint IS NULL OR a.volunteer_id = $5)
-    RETURNING a.action_id, a.contact_id, OLD.volunteer_id AS from_id, a.volunteer_id AS to_id
+      AND ($5::bigint IS NULL OR a.volunteer_id = $5 OR a.volunteer_id IS NULL AND a.kept_for = $5)
+    RETURNING a.action_id, a.contact_id, OLD.volunteer_id AS from_id, OLD.kept_for AS from_kept_for, a.kept_for AS to_id
 ), owned AS (
     UPDATE contacts c SET assignee_id = piece.to_id, version = version + 1
     FROM piece
@@ -292,16 +296,18 @@ WITH piece AS MATERIALIZED (
       AND ($5::bigint IS NULL OR c.assignee_id = $5) AND c.assignee_id IS DISTINCT FROM piece.to_id
     RETURNING c.contact_id, OLD.assignee_id AS from_id, c.assignee_id AS to_id
 ), written AS (
-    INSERT INTO reassigned (organisation_id, campaign_id, reassignment_id, action_id, contact_id, from_id, to_id, revision)
-    SELECT $1, $2, $3, each.action_id, each.contact_id, each.from_id, each.to_id, talk.revision
-    FROM (SELECT {_OF_CONVERSATION}::bigint AS action_id, contact_id, from_id, to_id FROM talk
-          UNION ALL SELECT action_id, contact_id, from_id, to_id FROM assigned
-          UNION ALL SELECT {_OF_CONTACT}, contact_id, from_id, to_id FROM owned) each
+    INSERT INTO reassigned (organisation_id, campaign_id, reassignment_id, action_id, contact_id, from_id, from_kept_for,
+                            to_id, revision)
+    SELECT $1, $2, $3, each.action_id, each.contact_id, each.from_id, each.from_kept_for, each.to_id, talk.revision
+    FROM (SELECT {_OF_CONVERSATION}::bigint AS action_id, contact_id, from_id, NULL::bigint AS from_kept_for, to_id FROM talk
+          UNION ALL SELECT action_id, contact_id, from_id, from_kept_for, to_id FROM assigned
+          UNION ALL SELECT {_OF_CONTACT}, contact_id, from_id, NULL, to_id FROM owned) each
     JOIN talk USING (contact_id)
 ), changed AS (
     SELECT contact_id, action_id, from_id AS volunteer_id, to_id FROM talk WHERE to_id IS DISTINCT FROM from_id
     UNION
-    SELECT contact_id, action_id, from_id, to_id FROM assigned WHERE to_id IS DISTINCT FROM from_id
+    SELECT contact_id, action_id, coalesce(from_id, from_kept_for), to_id FROM assigned
+    WHERE to_id IS DISTINCT FROM coalesce(from_id, from_kept_for)
 ), {handed_over("changed", to="to_id", at="to_timestamp($7)")}, counted AS (
     UPDATE reassignments SET moved = moved + (SELECT count(*) FROM talk)
     WHERE organisation_id = $1 AND campaign_id = $2 AND reassignment_id = $3
@@ -375,13 +381,13 @@ WITH moved AS MATERIALIZED (
       AND v.revision = moved.revision
     RETURNING v.contact_id, v.action_id, OLD.volunteer_id, NEW.volunteer_id AS to_id
 ), assigned AS (
-    UPDATE assignments a SET volunteer_id = r.from_id,
+    UPDATE assignments a SET volunteer_id = r.from_id, kept_for = r.from_kept_for,
            assigned_at = CASE WHEN r.from_id IS NULL THEN NULL ELSE to_timestamp($6) END
     FROM reassigned r JOIN talk ON talk.contact_id = r.contact_id
     WHERE r.organisation_id = $1 AND r.campaign_id = $2 AND r.reassignment_id = $3 AND r.action_id > {_OF_CONVERSATION}
       AND a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = r.action_id AND a.contact_id = r.contact_id
-      AND a.volunteer_id = r.to_id
-    RETURNING a.contact_id, a.action_id, OLD.volunteer_id, a.volunteer_id AS to_id
+      AND a.kept_for = r.to_id
+    RETURNING a.contact_id, a.action_id, OLD.kept_for AS volunteer_id, coalesce(a.volunteer_id, a.kept_for) AS to_id
 ), owned AS (
     UPDATE contacts c SET assignee_id = r.from_id, version = version + 1
     FROM reassigned r JOIN talk ON talk.contact_id = r.contact_id

@@ -92,7 +92,8 @@ WITH moved AS (
     WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND revision = $4
     RETURNING contact_id, action_id, OLD.volunteer_id
 ), assigned AS (
-    UPDATE assignments a SET volunteer_id = $5, assigned_at = to_timestamp($6)
+    UPDATE assignments a SET volunteer_id = $5, assigned_at = to_timestamp($6),
+           kept_for = CASE WHEN a.kept_for IS NOT NULL THEN $5::bigint END
     FROM moved WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = moved.action_id
      AND a.contact_id = $3
 ), {handed_over("moved", to="$5::bigint", at="to_timestamp($6)")}

@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 
 from gateway.core.bank.permissions import Role
+from gateway.core.rules.lifecycle import State
+from gateway.p2p.buckets import Press, Volunteer
+from gateway.pipeline.admission import Outcome
 from tests.http.house import CAMPAIGN, OTHER_CAMPAIGN, Answer, House
 from tests.http.persons import somebody
 from tests.http.test_inbox import ACTION, INBOX, act, seen, texted, wrote
@@ -16,12 +19,14 @@ MOVES = f"/v1/campaigns/{CAMPAIGN}/reassignments"
 
 
 class Staff:
-    """Ann has contacts 1 to 6 in an action, texted 1 to 4, of whom 1 to 3 wrote; Ben and Cleo have nobody yet."""
+    """Ann has contacts 1 to 6 in an action, texted 1 to 4, of whom 1 to 3 wrote; 5 and 6 are on her screen. Ben and
+    Cleo have nobody yet."""
 
     def __init__(self, house: House) -> None:
         self.house = house
         self.tokens: dict[str, str] = {}
         self.ids: dict[str, int] = {}
+        self.pressed: dict[int, Press] = {}
 
     async def arrive(self, name: str, role: str = "volunteer") -> int:
         self.tokens[name], self.ids[name] = await somebody(self.house, role, f"{name}@example.org")
@@ -35,6 +40,19 @@ class Staff:
         answer = await self.house.call("GET", f"{INBOX}?order=oldest", key=self.tokens[who])
         return [each["contact_id"] for each in answer.body["conversations"]]
 
+    async def screen(self, who: str) -> list[int]:
+        """Whom they are to text, once they press Start."""
+        buckets = self.house.worker.gateway.buckets
+        self.pressed = {
+            each.contact_id: Press(each.contact_id, each.script, each.text_hash)
+            for each in (await buckets.start(CAMPAIGN, ACTION, Volunteer(self.ids[who]))).items
+        }
+        return list(self.pressed)
+
+    async def press(self, who: str, press: Press) -> Outcome:
+        buckets = self.house.worker.gateway.buckets
+        return await buckets.send(CAMPAIGN, ACTION, Volunteer(self.ids[who]), press)
+
     async def threads_of(self, who: str) -> list[int]:
         """Contacts whose thread is there for them."""
         found = []
@@ -45,8 +63,9 @@ class Staff:
         return found
 
     async def assigned(self) -> dict[int, int | None]:
+        """Whoever has them, or will be given them."""
         rows = await self.house.store.fetch(
-            "SELECT contact_id, volunteer_id FROM assignments ORDER BY contact_id"
+            "SELECT contact_id, coalesce(volunteer_id, kept_for) FROM assignments ORDER BY contact_id"
         )
         return {row[0]: row[1] for row in rows if row[0] <= 6}
 
@@ -59,8 +78,12 @@ async def staff(house: House) -> Staff:
     await staff.arrive("cleo")
     await texted(house, 1, 2, 3, 4, volunteer_id=ann)
     await house.store.execute(
-        "UPDATE assignments SET volunteer_id = $1, assigned_at = now() WHERE contact_id <= 6", ann
+        "UPDATE assignments SET volunteer_id = $1, assigned_at = now() WHERE contact_id <= 4", ann
     )
+    await house.store.execute(
+        "UPDATE assignments SET kept_for = CASE WHEN contact_id > 6 THEN 1 END WHERE contact_id > 4"
+    )
+    assert sorted(await staff.screen("ann")) == [5, 6]
     for contact_id in (1, 2, 3):
         await wrote(house, contact_id)
     return staff
@@ -94,10 +117,10 @@ async def test_who_had_a_contact_before_can_neither_answer_nor_text_it(staff: St
     late = await act(staff.house, "answers", {**before, "body": "Late"}, key=staff.tokens["ann"])
     assert late.status == 404
     assert (await act(staff.house, "reports", before, key=staff.tokens["ann"])).status == 404
-    first = await staff.house.send(5, action_id=ACTION, sender_id=ann)
-    assert (first.body["state"], first.body["code"]) == ("blocked", 1303)
-    sent = await staff.house.send(5, action_id=ACTION, sender_id=ben)
-    assert sent.body["state"] != "blocked"
+    first = await staff.press("ann", staff.pressed[5])
+    assert (first.state, first.code) == (State.BLOCKED, 1303)
+    assert sorted(await staff.screen("ben")) == [5, 6]
+    assert (await staff.press("ben", staff.pressed[6])).admitted
     answered = await act(
         staff.house, "answers", {**await seen(staff.house, 1), "body": "Hi"}, key=staff.tokens["ben"]
     )
@@ -212,9 +235,7 @@ async def test_answers_and_texts_under_way_leave_nobody_with_two_owners(staff: S
         return (await act(staff.house, "answers", body, contact_id, key=staff.tokens["ann"])).status
 
     async def texts(contact_id: int) -> str:
-        return (
-            await staff.house.send(contact_id, f"First {contact_id}", action_id=ACTION, sender_id=ann)
-        ).body["state"]
+        return (await staff.press("ann", staff.pressed[contact_id])).state.value
 
     moved, *outcomes = await asyncio.gather(
         staff.move(from_user_id=ann, to_user_id=ben),

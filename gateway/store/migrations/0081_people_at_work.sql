@@ -78,6 +78,7 @@ CREATE TABLE reassigned (                       -- whose each contact was, and w
     action_id       bigint NOT NULL,            -- whose assignment; 0: of the conversation, -1: of the contact itself
     contact_id      bigint NOT NULL,
     from_id         bigint,                     -- null: nobody's
+    from_kept_for   bigint,                     -- of an assignment: for whom alone it was kept
     to_id           bigint,
     revision        bigint NOT NULL,            -- of the conversation once it was moved
     PRIMARY KEY (organisation_id, campaign_id, reassignment_id, action_id, contact_id)
