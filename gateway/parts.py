@@ -13,6 +13,7 @@ from gateway.http.parts import Parts
 from gateway.http.readiness import Asked
 from gateway.p2p.audit import AuditLog
 from gateway.p2p.campaigns import CampaignAdmin
+from gateway.p2p.contact_book import ContactBook
 from gateway.p2p.contacts import ContactLists
 from gateway.p2p.endpoints import Endpoints
 from gateway.p2p.exports import Exports
@@ -78,6 +79,7 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
             lambda count: gateway.metrics.opt_outs("import", count),
             gateway.settling.settle,
         ),
+        contact_book=ContactBook(database, gateway.campaigns, clock, gateway.settling.settle),
         messages=Messages(database, now, lambda: gateway.dispatch.inbound_gap.why),
         numbers=Numbers(database, now, live_pool),
         sign_in=sign_in,

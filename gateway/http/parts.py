@@ -12,6 +12,7 @@ from gateway.metrics import Metrics
 from gateway.p2p.audit import AuditLog
 from gateway.p2p.buckets import Buckets
 from gateway.p2p.campaigns import CampaignAdmin
+from gateway.p2p.contact_book import ContactBook
 from gateway.p2p.contacts import ContactLists
 from gateway.p2p.endpoints import Endpoints
 from gateway.p2p.exports import Exports
@@ -76,6 +77,7 @@ class Parts(msgspec.Struct, kw_only=True):
     audit_log: AuditLog
     campaign_admin: CampaignAdmin
     contacts: ContactLists
+    contact_book: ContactBook
     messages: Messages
     numbers: Numbers
     sign_in: SignIn

@@ -14,6 +14,8 @@ from gateway.http import (
     audit,
     buckets,
     campaigns,
+    contact_lists,
+    contacts,
     endpoints,
     exports,
     health,
@@ -39,6 +41,8 @@ from gateway.http.audit import AuditDesk
 from gateway.http.bodies import INTAKE, JSON, MOST_BYTES_AT_ONCE
 from gateway.http.buckets import BucketDesk
 from gateway.http.campaigns import CampaignDesk
+from gateway.http.contact_lists import ContactListDesk
+from gateway.http.contacts import ContactDesk
 from gateway.http.endpoints import EndpointDesk
 from gateway.http.exports import ExportDesk
 from gateway.http.health import HealthDesk
@@ -73,6 +77,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *sending.OPERATIONS,
     *campaigns.OPERATIONS,
     *uploads.OPERATIONS,
+    *contacts.OPERATIONS,
+    *contact_lists.OPERATIONS,
     *reading.OPERATIONS,
     *sessions.OPERATIONS,
     *people.OPERATIONS,
@@ -113,6 +119,8 @@ def application(
         "audit": AuditDesk(parts, known),
         "buckets": BucketDesk(parts, known),
         "campaigns": CampaignDesk(parts, known),
+        "contact_lists": ContactListDesk(parts, known),
+        "contacts": ContactDesk(parts, known),
         "exports": ExportDesk(parts, known, floor),
         "endpoints": EndpointDesk(parts, known),
         "health": HealthDesk(parts),

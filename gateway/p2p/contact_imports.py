@@ -204,7 +204,7 @@ class ListImport:
             rejects = [*map(_rejected_line, batch.rejects), *_erased_lines(batch, taken)]
             await contact_lists.keep_rejects(transaction, key, found.import_id, rejects)
             told = self._after(batch, taken, await self._left(transaction, batch))
-            done_at = self._now() if batch.ends else None
+            done_at = round(self._now(), 6) if batch.ends else None  # as the store keeps it
             report = msgspec.json.encode(told).decode()
             if not await contact_lists.go_on(transaction, key, found, batch.last_line, report, done_at):
                 raise TakenOver

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -26,6 +26,7 @@ from gateway.p2p.contact_imports import (
 )
 from gateway.p2p.contact_rows import hours_group_of
 from gateway.p2p.list_columns import NOTHING_SAID
+from gateway.p2p.list_rejects import reject_cells, reject_headers
 from gateway.p2p.lists import ListReader
 from gateway.pipeline.campaigns import Campaign
 from gateway.pipeline.look_ups import LookUp, with_lines
@@ -39,6 +40,7 @@ from gateway.turns import Floor, Turns
 
 __all__ = ["ContactLists", "Contacts", "HowToImport", "NewContact", "RejectedRow", "TakenOver"]
 LONGEST_LIST_NAME: Final = 200
+_cells = msgspec.json.Decoder(list[str])
 
 Cell = Annotated[str, Meta(max_length=500)]
 FieldName = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -253,6 +255,19 @@ class ContactLists:
         )
         rejects = [_told(each.line, each.header, each.reason, each.words) for each in rows]
         return msgspec.structs.replace(told or result_of(found), rejects=rejects)
+
+    async def rejects(self, campaign: Campaign, import_id: int) -> AsyncIterator[list[list[object]]] | None:
+        """The rows of an import's rejects file, its header first, in pieces; None: there is no such import."""
+        found = await contact_lists.import_by_id(self._database, campaign.key, import_id)
+        return None if found is None else self._rejects_file(campaign, found)
+
+    async def _rejects_file(self, campaign: Campaign, found: Import) -> AsyncIterator[list[list[object]]]:
+        yield [list(reject_headers(_cells.decode(found.headers)))]
+        async for piece in contact_lists.every_reject(self._database, campaign.key, found.import_id):
+            yield [
+                reject_cells(each.line, each.header, each.reason, each.words, _cells.decode(each.cells))
+                for each in piece
+            ]
 
     # ---------------------------------------------------------------- lists
 

@@ -89,6 +89,7 @@ async def furnished(house: House) -> int:
         CAMPAIGN,
         WORDS,
     )
+    await a_list(house)
     message_id: int = (await house.send(1, WORDS)).body["message_id"]
     return message_id
 
@@ -98,6 +99,26 @@ async def test_a_bucket_of_ones_own_campaign_is_there(house: House) -> None:
     await furnished(house)
     path = f"/v1/campaigns/{CAMPAIGN}/actions/1/buckets/mine?volunteer_id=1"
     assert WORDS in msgspec.json.encode((await house.call("GET", path)).body).decode()
+
+
+async def a_list(house: House) -> None:
+    """A contact with a name of its own, a list, and an import with a row that was not used."""
+    for sql in (
+        "UPDATE contacts SET last_name = $2 WHERE campaign_id = $1 AND contact_id = 1",
+        """
+        INSERT INTO contact_lists (organisation_id, campaign_id, list_id, name, made_at)
+        VALUES (1, $1::bigint, 1, $2::text, now())
+        """,
+        """
+        INSERT INTO contact_imports (organisation_id, campaign_id, import_id, list_id, owner, request_hash, began_at, headers,
+          report) VALUES (1, $1::bigint, 1, 1, 'key:1', 1, now(), to_jsonb(ARRAY[$2::text]), '{}')
+        """,
+        """
+        INSERT INTO import_rejects (organisation_id, campaign_id, import_id, line, header, reason, words, cells)
+        VALUES (1, $1::bigint, 1, 1, '', 'too_short', $2::text, '[]')
+        """,
+    ):
+        await house.store.execute(sql, CAMPAIGN, WORDS)
 
 
 def test_the_operations_of_campaigns_are_found() -> None:

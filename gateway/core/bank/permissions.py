@@ -50,6 +50,8 @@ class Act(Enum):
     READ_PEOPLE = "read people"
     IMPORT_CONTACTS = "import contacts"
     READ_CONTACTS = "read contacts"
+    CHANGE_CONTACTS = "change contacts"  # names, fields, lists made of those whom filters let through
+    ERASE_CONTACTS = "erase contacts"
     SEND = "send"  # first texts
     READ_CONVERSATIONS = "read conversations"
     ANSWER = "answer"  # replies, archive, who is looking
@@ -81,6 +83,8 @@ _TABLE: Final = {
     Act.READ_PEOPLE: (_C, _C, _O, _C, _N, _N),
     Act.IMPORT_CONTACTS: (_C, _N, _N, _C, _C, _N),
     Act.READ_CONTACTS: (_C, _C, _O, _C, _C, _C),
+    Act.CHANGE_CONTACTS: (_C, _C, _N, _C, _C, _N),
+    Act.ERASE_CONTACTS: (_C, _N, _N, _C, _N, _N),
     Act.SEND: (_C, _C, _O, _C, _C, _N),
     Act.READ_CONVERSATIONS: (_C, _C, _O, _C, _C, _C),
     Act.ANSWER: (_C, _C, _O, _C, _C, _N),
