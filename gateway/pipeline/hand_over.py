@@ -7,9 +7,7 @@ in time, goes back to the queue, where the second look finds out why.
 import asyncio
 import functools
 import math
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from heapq import heappop, heappush
 from typing import assert_never
 
 import msgspec
@@ -21,8 +19,10 @@ from gateway.core.sending.waiting import Lane
 from gateway.core.text.segments import Encoding, measure
 from gateway.metrics import Metrics
 from gateway.pipeline import answers
+from gateway.pipeline.call_line import CallLine
 from gateway.pipeline.delivery import Delivery, News
-from gateway.pipeline.lease import LOOK_VALID_S, Held, LookValidity, Place
+from gateway.pipeline.lease import LOOK_VALID_S, Held, Key, LookValidity, Place
+from gateway.pipeline.written_answers import WrittenAnswers
 from gateway.providers.base import AnswerLost, NotSent, OutboundText, Provider, Refused, TooLate
 
 _log = structlog.get_logger("gateway.hand_over")
@@ -31,16 +31,9 @@ SHORTEST_VALIDITY_S = 6.0  # Twilio advises against 5 and less
 _SPARE_S = 0.05  # of a look's validity: for a slot that is used a little late
 _OVERDUE_S = 5.0
 _OF_LATE = 0.05  # the share of one call in the average
-_TELL_AGAIN_S = (1.0, 5.0, 15.0)  # an answer that could not be written
-MOST_UNWRITTEN = (
-    20_000  # answers of one campaign that wait to be written: beyond that, nothing more is claimed
-)
 _GSM7 = Encoding.GSM7
 _LANES = tuple(lane.name.lower() for lane in Lane)
 
-
-Key = tuple[int, int]
-"""Message and attempt: a call may still hang when a callback has told its end and the next attempt waits."""
 
 Look = Callable[[int, Sequence[OutboundText]], Awaitable[set[int]]]
 """Campaign and texts -> the message ids of those that may not go."""
@@ -67,7 +60,6 @@ class HandOver:
         look_valid_s: float = LOOK_VALID_S,
     ) -> None:
         self._provider = provider
-        self._delivery = delivery
         self._clock = clock
         self._metrics = metrics
         self._look = look
@@ -79,10 +71,13 @@ class HandOver:
         self.claimed_at = -math.inf  # by Clock.steady: when a text came into this worker's hands last
         self._held: dict[Key, Held] = {}
         self._calls: dict[Key, Held] = {}  # those in a call, the oldest first
-        self._line: list[tuple[int, float, Key]] = []  # those before a call: a heap by lane and slot
+        self._line = CallLine()
         self._serving = False
+        self._stale: dict[int, list[Held]] = {}  # by campaign: first in line, and their look was over
+        self._looks_ahead: dict[int, asyncio.TimerHandle] = {}
+        self._looking: set[int] = set()  # campaigns of which some who are first in line are in a look
         self._looks: dict[int, asyncio.Task[None]] = {}
-        self._unwritten: Counter[int] = Counter()
+        self._answers = WrittenAnswers(delivery, freed, spare=lambda: self.places)
         self._looks_made = 0
         self._call_s = 0.0  # what a call takes, on the average of late
         self._draining = False
@@ -91,10 +86,14 @@ class HandOver:
 
     def room(self, horizon_s: float) -> int:
         """How many more may be claimed: as many as will find a free call within the horizon."""
+        return max(0, self._calls_soon(horizon_s) - (len(self._held) - len(self._calls)))
+
+    def _calls_soon(self, within_s: float) -> int:
+        """How many calls can begin within so many seconds, at the pace of late; at least those that are free."""
         free, soon = self._free, 0
-        if 0 < self._call_s < horizon_s:
-            soon = int((free + self._lively()) * horizon_s / self._call_s)
-        return max(0, free + soon - (len(self._held) - len(self._calls)))
+        if 0 < self._call_s < within_s:
+            soon = int((free + self._lively()) * within_s / self._call_s)
+        return free + soon
 
     def _lively(self) -> int:
         """Calls that take no longer than usual; those that do are the oldest."""
@@ -108,7 +107,7 @@ class HandOver:
 
     def can_write(self, campaign_id: int) -> int:
         """How many more answers about a campaign's texts may wait to be written."""
-        return MOST_UNWRITTEN - self._unwritten[campaign_id]
+        return self._answers.room(campaign_id)
 
     @property
     def places(self) -> int:
@@ -124,7 +123,7 @@ class HandOver:
 
     def at(self, held: Held) -> None:
         """Hands the text over at its slot, or at the next free one when that has passed."""
-        self._held[_key(held.text)] = held
+        self._held[held.key] = held
         self.claimed_at = self._clock.steady()
         self._plan(held)
 
@@ -151,7 +150,7 @@ class HandOver:
         wait_s = max(0.0, held.slot_at - now)
         if self._draining or steady + wait_s > held.deadline:
             self._give_back(held)
-        elif steady + wait_s <= held.seen_until:
+        elif steady + wait_s + self.look_validity.begins_in_s <= held.seen_until:
             self._await_slot(held, wait_s)
         else:
             held.place = Place.BEFORE_LOOK
@@ -177,45 +176,47 @@ class HandOver:
                 self._plan(held) if self._is_stale(held) else self._call_or_line_up(held)
             case Place.BEFORE_CALL:
                 self._give_back(held)  # no call has ended within its lease
-            case Place.IN_LOOK | Place.IN_CALL:
+            case Place.IN_LOOK | Place.IN_CALL | Place.OVER:
                 raise AssertionError(held.place)  # they have no timer
             case _:
                 assert_never(held.place)
 
     def _is_stale(self, held: Held) -> bool:
-        return self._clock.steady() > min(held.seen_until, held.deadline)
+        """Whether a call that is made now might begin too late."""
+        return self._clock.steady() > min(held.seen_until - self.look_validity.begins_in_s, held.deadline)
 
     def _call_or_line_up(self, held: Held) -> None:
         if self._free > 0 and not self._line:
             self._call(held)
         else:
-            held.place = Place.BEFORE_CALL
+            self._line.enter(held)
             self._after(max(0.0, held.deadline - self._clock.steady()), held)
-            heappush(self._line, (held.lane, held.slot_at, _key(held.text)))
             self._serve_line()
 
     def _serve_line(self) -> None:
-        """Free calls go to replies first; what could not begin any more is planned anew or goes back."""
+        """Free calls go to replies first; what could not begin any more is looked at anew or goes back."""
         if self._serving:  # who joins the line meanwhile is served by whoever serves it
             return
         self._serving = True
         try:
-            while self._line and self._free > 0:
-                self._serve(heappop(self._line)[-1])
+            while self._free > 0 and (held := self._line.next()) is not None:
+                self._serve(held)
         finally:
             self._serving = False
+        for campaign_id in self._stale.keys() - self._looking:
+            self._look_at_the_first(campaign_id)
 
-    def _serve(self, key: Key) -> None:
-        held = self._held.get(key)
-        if held is None or held.place is not Place.BEFORE_CALL:
-            return
-        self._stop_timer(held)
+    def _serve(self, held: Held) -> None:
         now = self._clock.now()
         if held.is_late(now):
             held.take_new_slot(now)
-        if self._is_stale(held) or held.slot_at > now:
+        if held.slot_at > now or self._clock.steady() > held.deadline:
+            self._stop_timer(held)
             self._plan(held)
+        elif self._is_stale(held):
+            self._stale.setdefault(held.text.campaign_id, []).append(held)
         else:
+            self._stop_timer(held)
             self._call(held)
 
     # ------------------------------------------------------------ the last look
@@ -233,6 +234,44 @@ class HandOver:
         ]
         if first not in some:
             some.append(first)
+        self._begin_look(campaign_id, some)
+
+    def _look_at_the_first(self, campaign_id: int) -> None:
+        """One look for those in line who will find a call while it is good; whoever stands behind them is looked at
+        when these are nearly gone."""
+        if campaign_id in self._looking:
+            return
+        if (ahead := self._looks_ahead.pop(campaign_id, None)) is not None:
+            ahead.cancel()
+        self._back_in_line(campaign_id)
+        good_s = self.look_validity.now_s - self.look_validity.took.typical_s
+        near = self._calls_soon(good_s)
+        first = self._line.take(
+            near, lambda held: held.text.campaign_id == campaign_id and self._is_stale(held)
+        )
+        if first:
+            self._looking.add(campaign_id)
+            look = self._begin_look(campaign_id, first)
+            look.add_done_callback(functools.partial(self._has_looked_at_the_first, campaign_id, good_s))
+
+    def _has_looked_at_the_first(self, campaign_id: int, good_s: float, look: "asyncio.Task[None]") -> None:
+        if look.cancelled():  # closed
+            return
+        self._looking.discard(campaign_id)
+        self._back_in_line(campaign_id)
+        self._serve_line()
+        if self._line:
+            until_gone_s = good_s - self.look_validity.took.typical_s
+            self._looks_ahead[campaign_id] = asyncio.get_running_loop().call_later(
+                max(0.0, until_gone_s), self._look_at_the_first, campaign_id
+            )
+
+    def _back_in_line(self, campaign_id: int) -> None:
+        for held in self._stale.pop(campaign_id, ()):
+            if held.place is Place.BEFORE_CALL:
+                self._line.enter(held)
+
+    def _begin_look(self, campaign_id: int, some: Sequence[Held]) -> "asyncio.Task[None]":
         for held in some:
             self._stop_timer(held)
             held.place = Place.IN_LOOK
@@ -241,6 +280,7 @@ class HandOver:
         task = asyncio.get_running_loop().create_task(self._look_at(campaign_id, some))
         self._looks[nth] = task
         task.add_done_callback(lambda _: self._looks.pop(nth, None))
+        return task
 
     async def _look_at(self, campaign_id: int, some: Sequence[Held]) -> None:
         """Unsure is no: whatever goes wrong with a look, its texts go back to the queue."""
@@ -254,7 +294,7 @@ class HandOver:
         now = self._clock.steady()
         self.look_validity.took.saw(now, now - began_at)
         for held in some:
-            if self._held.get(_key(held.text)) is not held:
+            if self._held.get(held.key) is not held:
                 continue  # given back meanwhile
             if held.text.message_id in gone:
                 self._give_back(held)
@@ -276,35 +316,42 @@ class HandOver:
         )
         held.place = Place.IN_CALL
         held.called_at = self._clock.steady()
-        key = _key(text)
-        self._calls[key] = held
+        self._calls[held.key] = held
         held.call = asyncio.get_running_loop().create_task(self._send(text, held))
 
     async def _send(self, text: OutboundText, held: Held) -> None:
-        now, lane = self._clock.now(), _LANES[held.lane]
-        self._metrics.queue_wait(lane, max(0.0, now - held.due_at))
-        self._metrics.handed_over(lane, max(0.0, now - held.slot_at))
+        now, steady = self._clock.now(), self._clock.steady()
+        self.look_validity.begin.saw(steady, min(steady - held.called_at, self.look_validity.now_s))
         try:
-            outcome, news = await self._ask_provider(text, held)
+            asked = await self._ask_provider(text, held)
         finally:
-            del self._calls[_key(text)]
-            del self._held[_key(text)]
-        took_s = self._age_s(held)
-        self._call_s += (took_s - self._call_s) * (_OF_LATE if self._call_s else 1.0)
-        self._metrics.provider_request(self._provider.name, outcome, took_s)
-        self._tell(news)
+            del self._calls[held.key]
+        if asked is None:
+            held.call = None
+            self._plan(held)  # its lease goes on
+        else:
+            del self._held[held.key]
+            outcome, news = asked
+            took_s = self._age_s(held)
+            self._call_s += (took_s - self._call_s) * (_OF_LATE if self._call_s else 1.0)
+            lane = _LANES[held.lane]
+            self._metrics.queue_wait(lane, max(0.0, now - held.due_at))
+            self._metrics.handed_over(lane, max(0.0, now - held.slot_at))
+            self._metrics.provider_request(self._provider.name, outcome, took_s)
+            self._answers.tell(news)
         self._serve_line()
         self._freed()
 
-    async def _ask_provider(self, text: OutboundText, held: Held) -> tuple[str, News]:
-        """One word for the metrics, and one for delivery."""
+    async def _ask_provider(self, text: OutboundText, held: Held) -> tuple[str, News] | None:
+        """One word for the metrics, and one for delivery; None for a call that did not begin: its look was over before
+        the provider's connection was there."""
         try:
             answer = await self._provider.send(text)
         except Refused as error:
             news = answers.refused(text, error, self._clock.now())
             return "throttled" if news.ended is Ended.THROTTLED else "rejected", news
         except TooLate:
-            return "error", answers.recalled(text, self._clock.now())
+            return None
         except NotSent:
             return "error", answers.not_sent(text, self._clock.now())
         except AnswerLost:
@@ -378,6 +425,8 @@ class HandOver:
                 held.call.cancel()
         for look in self._looks.values():
             look.cancel()
+        for ahead in self._looks_ahead.values():
+            ahead.cancel()
 
     @staticmethod
     def _stop_timer(held: Held) -> None:
@@ -388,34 +437,13 @@ class HandOver:
     def _give_back(self, held: Held) -> None:
         """Back to the queue: certainly not on the wire."""
         self._stop_timer(held)
-        del self._held[_key(held.text)]
+        held.place = Place.OVER
+        del self._held[held.key]
         held.pacer.give_back(held.slot_at, held.carrier, held.number_id, held.text.segments)
-        self._tell(answers.recalled(held.text, self._clock.now()))
-
-    # ------------------------------------------------------------ words for delivery
-
-    def _tell(self, news: News, tried: int = 0) -> None:
-        self._unwritten[news.campaign_id] += 1
-        told = self._delivery.answer(news)
-        told.add_done_callback(functools.partial(self._told, news, tried))
-
-    def _told(self, news: News, tried: int, told: "asyncio.Future[None]") -> None:
-        """An answer that could not be written is told again; after that, recovery asks the provider."""
-        self._unwritten[news.campaign_id] -= 1
-        if self._unwritten[news.campaign_id] >= MOST_UNWRITTEN - self.places:
-            self._freed()  # whoever keeps places for replies waits for as many
-        if told.cancelled() or (error := told.exception()) is None:
-            return
-        _log.error("an answer could not be written", message_id=news.message_id, tried=tried, why=str(error))
-        if tried < len(_TELL_AGAIN_S):
-            asyncio.get_running_loop().call_later(_TELL_AGAIN_S[tried], self._tell, news, tried + 1)
+        self._answers.tell(answers.recalled(held.text, self._clock.now()))
 
     def _count(self, text: OutboundText, held: Held) -> None:
         channel = "mms" if text.media else "sms"
         encoding = "GSM-7" if measure(text.body).encoding is _GSM7 else "UCS-2"
         pays_no_fee = held.pacer.limits.pays_no_fee(held.carrier)
         self._metrics.segments(held.carrier, encoding, text.segments, channel, pays_no_fee=pays_no_fee)
-
-
-def _key(text: OutboundText) -> Key:
-    return text.message_id, text.attempt

@@ -23,6 +23,7 @@ _GRACE_S = 3.0
 _AMPLE_S = 0.02  # a look begins at least so long before the slot that it is for
 _LEAD_SHARE = 0.8  # and at most this share of its validity before
 _WIDE_S = 0.00005  # a segment's time on a meter that all calls of a worker together never fill: nothing is late there
+_TURNS = 2  # of the loop, from a call's task to its first byte
 _LATE_S = 0.05  # a slot may be used so late, and never by more than half a segment of the campaign's
 
 
@@ -42,6 +43,11 @@ class Place(Enum):
     BEFORE_SLOT = auto()  # looked at, waits for its slot
     BEFORE_CALL = auto()  # its slot has come and all calls are under way
     IN_CALL = auto()
+    OVER = auto()  # back in the queue
+
+
+Key = tuple[int, int]
+"""Message and attempt: a call may still hang when a callback has told its end and the next attempt waits."""
 
 
 class Held(msgspec.Struct, gc=False):
@@ -64,6 +70,10 @@ class Held(msgspec.Struct, gc=False):
     call: "asyncio.Task[None] | None" = None
     called_at: float = 0.0  # seconds of Clock.steady
     is_hung: bool = False
+
+    @property
+    def key(self) -> Key:
+        return self.text.message_id, self.text.attempt
 
     def is_late(self, now: float) -> bool:
         """Whether its slot has passed, by more than a meter forgives: half a segment's time."""
@@ -94,7 +104,8 @@ def outbound(message: Queued, campaign_id: int, number_phone: str) -> OutboundTe
 
 
 class LookValidity:
-    """For how long this worker's looks are good: `base_s`, and longer while the database is slow to answer.
+    """For how long this worker's looks are good: `base_s`, and longer while the database is slow to answer or this
+    process slow to begin a call.
 
     A look that took longer than it is good would stop all sending. Before `now_s` is lengthened the other workers have
     to be told, since a STOP's answer waits for the longest of all; after it was shortened, they may be. So a look is
@@ -106,6 +117,7 @@ class LookValidity:
         self._base_s = self._before_s = base_s
         self._before_until = 0.0  # by Clock.steady: looks of before may be good until then
         self.took = RecentDurations()
+        self.begin = RecentDurations()  # of calls: from its making until its task runs
 
     def until(self, began_at: float) -> float:
         """How long a look that begins now is good; both by Clock.steady."""
@@ -113,12 +125,20 @@ class LookValidity:
 
     @property
     def wanted_s(self) -> float:
-        """Twice and a half what a look typically takes; a single slow one makes no STOP wait longer."""
-        return max(self._base_s, min(2.5 * self.took.typical_s, MOST_LOOK_VALID_S))
+        """Twice and a half what a look and a call's beginning typically take; a single slow one makes no STOP wait
+        longer."""
+        typical_s = self.took.typical_s + _TURNS * self.begin.typical_s
+        return max(self._base_s, min(2.5 * typical_s, MOST_LOOK_VALID_S))
+
+    @property
+    def begins_in_s(self) -> float:
+        """How long after it is made a call begins: some turns of the loop, which are long while this process is busy."""
+        return min(_TURNS * self.begin.typical_s, self.now_s / 2)
 
     def to_tell(self, steady: float) -> float:
         """What the other workers are to be told now, in seconds."""
         self.took.forget(steady)
+        self.begin.forget(steady)
         wanted_s = self.wanted_s
         if wanted_s < self.now_s / 2:
             self._before_s = max(self.now_s, self._before_s if steady < self._before_until else 0.0)

@@ -57,6 +57,7 @@ class ScriptedProvider:
         self._clock = clock
         self._sink: Sink | None = None
         self.takes_s = 0.2
+        self.begins_s = 0.0  # from the call until its first byte is written
         self.answers: deque[Answer] = deque()
         self.calls: list[Handed] = []
         self.taken: list[Handed] = []  # what will be carried: the outside witness
@@ -67,6 +68,8 @@ class ScriptedProvider:
         self.asked_to_buy: list[str] = []
 
     async def send(self, text: OutboundText) -> Accepted:
+        if self.begins_s:
+            await asyncio.sleep(self.begins_s)
         if self._clock.steady() > text.begin_by:
             raise TooLate
         handed = Handed(text, self._clock.now())

@@ -10,7 +10,7 @@ import pytest
 from gateway.core.rules.campaign import CampaignKey, CampaignSettings
 from gateway.core.rules.registration import Registration
 from gateway.core.sending.numbers import Number
-from gateway.pipeline import hand_over
+from gateway.pipeline import written_answers
 from gateway.providers.base import InboundText, StatusReport
 from gateway.store import campaigns, contacts, numbers
 from gateway.store.campaigns import CampaignRow
@@ -427,7 +427,7 @@ def test_answers_that_can_not_be_written_stop_the_claims(play, monkeypatch):
         await world.wait(60)
         await everybody_was_texted_once(world, range(1, 21))
 
-    monkeypatch.setattr(hand_over, "MOST_UNWRITTEN", 15)
+    monkeypatch.setattr(written_answers, "MOST_UNWRITTEN", 15)
     play(story, campaign=ONE_PER_S)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import pytest
@@ -11,8 +11,10 @@ from gateway.app import Gateway
 from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.rules.registration import Registration
 from gateway.core.rules.safeguards import Kind
+from gateway.pipeline import answers
+from gateway.pipeline.dispatch import Dispatch
 from gateway.pipeline.lease import LOOK_VALID_S, Held, lease_s
-from gateway.providers.base import Found, InboundText
+from gateway.providers.base import Found, InboundText, OutboundText
 from gateway.store.troubles import DatabaseBusy
 from tests.pipeline.scripted_provider import Hangs, Lost
 from tests.pipeline.world import ON_THE_WIRE_S, SETTINGS, SETTLED_S, World, number_phone, phone
@@ -28,6 +30,7 @@ WIDE = CampaignSettings(
     )
 )
 CALLS = 5
+LINE = 150
 SLOW_S = 4.0
 LONG_AGO = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
@@ -157,6 +160,56 @@ def test_who_waits_for_a_call_on_a_meter_that_nothing_fills_keeps_the_slot(play,
         assert new_slots == []
 
     play(story, people=40, settings=calls_at_once(CALLS), campaign=WIDE)
+
+
+def looks_counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many texts each last look was about."""
+    looks: list[int] = []
+    look = Dispatch._look
+
+    async def counted(dispatch: Dispatch, campaign_id: int, texts: Sequence[OutboundText]) -> set[int]:
+        looks.append(len(texts))
+        return await look(dispatch, campaign_id, texts)
+
+    monkeypatch.setattr(Dispatch, "_look", counted)
+    return looks
+
+
+@pytest.mark.parametrize("takes_s", [0.1, 0.2, 1.0])
+def test_who_waits_for_a_call_is_looked_at_when_one_is_near(play, monkeypatch, takes_s: float):
+    """Not all who wait each time a call ends: most of those looks were over before their call came."""
+    looks = looks_counted(monkeypatch)
+
+    async def story(world: World) -> None:
+        world.provider.takes_s = takes_s
+        await world.wait(1)
+        await world.send_all(range(1, LINE + 1))
+        await world.wait(LINE * takes_s / CALLS + SETTLED_S)
+        assert len(world.handed) == LINE
+        assert sum(looks) <= 2 * LINE
+
+    play(story, people=LINE, settings=calls_at_once(CALLS), campaign=WIDE)
+
+
+def test_a_call_that_came_too_late_is_looked_at_again_and_stays_in_hand(play, monkeypatch):
+    """While the process is busy, calls begin late; each was written back to the queue and claimed anew."""
+    recalled: list[OutboundText] = []
+    monkeypatch.setattr(answers, "recalled", lambda text, _now: recalled.append(text))
+    looks = looks_counted(monkeypatch)
+
+    async def story(world: World) -> None:
+        world.provider.begins_s = LOOK_VALID_S + 0.05
+        await world.wait(1)
+        await world.send_all(range(1, 5))
+        await world.wait(1)
+        assert world.handed == []
+        assert len(looks) >= 2
+        world.provider.begins_s = 0.0
+        await world.wait(3)
+        assert len(world.handed) == 4
+        assert recalled == []
+
+    play(story, people=4, campaign=WIDE)
 
 
 @pytest.mark.parametrize("takes_s", [0.2, SLOW_S, 14.0])
