@@ -32,6 +32,7 @@ from gateway.upkeep.counting import Counting
 from gateway.upkeep.headcount import Headcount
 from gateway.upkeep.idle_conversations import IdleConversations
 from gateway.upkeep.inbound_poll import InboundPoll
+from gateway.upkeep.limit_watch import LimitWatch
 from gateway.upkeep.ownership import Ownership
 from gateway.upkeep.reconciliation import Reconciliation
 from gateway.upkeep.recovery import Recovery
@@ -253,8 +254,17 @@ class Gateway:
         """What goes on as long as a worker serves, its door open; a rehearsal does without, and tells nobody outside."""
         headcount = Headcount(self.database, self.clock, self.metrics, self.admission)
         webhooks = Webhooks(self.database, self.clock, self.metrics, courier, self._owned)
+        watch = LimitWatch(
+            self.database,
+            self.clock,
+            self.metrics,
+            self.dispatch,
+            waiting=lambda campaign_id: self.workload.waiting[campaign_id],
+            remaining=lambda campaign_id: headcount.remaining.get(campaign_id, 0),
+        )
         tending = {
             "counting": self.counting.run(),
+            "limits": watch.run(),
             "headcount": headcount.run(self._owned),
             "webhooks": webhooks.run(),
             "workload": self.workload.run(),

@@ -6,6 +6,7 @@ All label sets exist from the start, so a rate is right from its first event.
 
 from itertools import product
 
+from gateway.core.bank.limits import Limit
 from gateway.core.bank.webhooks import TOPICS
 from gateway.core.rules.errors import CATALOGUE, Box, Reason
 from gateway.core.rules.lifecycle import MOVES, State
@@ -72,6 +73,8 @@ CHORE = Label(
         "webhook_deliveries",
     ),
 )
+LIMIT = Label("limit", tuple(Limit))
+LIMIT_LEVEL = Label("level", ("warned", "reached"))
 TOPIC = Label("topic", (*TOPICS, "test"))
 TOLD = Label("result", ("delivered", "failed"))
 CHORE_RESULT = Label("result", ("ok", "error"))
@@ -226,6 +229,17 @@ FAMILIES: tuple[Family, ...] = (
     ),
     _counter(
         "p2p_chores_total", "Polls and reconciliations that came through, or did not", CHORE, CHORE_RESULT
+    ),
+    _gauge(
+        "p2p_limit_used_ratio",
+        "How much of a limit is used by the campaign of this worker that uses it most; above 1, the window is too short",
+        LIMIT,
+    ),
+    _counter(
+        "p2p_limit_warnings_total",
+        "How often admins were told of a limit: at two thirds (warned), and at the whole (reached)",
+        LIMIT,
+        LIMIT_LEVEL,
     ),
     _counter(
         "p2p_webhooks_sent_total",

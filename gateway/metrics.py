@@ -152,6 +152,12 @@ class Metrics:
     def difference(self, difference: str, n: int = 1) -> None:
         self._inc("p2p_reconciliation_differences_total", (difference,), n)
 
+    def limit_used(self, limit: str, share: float) -> None:
+        self._put("p2p_limit_used_ratio", (limit,), share)
+
+    def limit_warning(self, limit: str, level: str) -> None:
+        self._inc("p2p_limit_warnings_total", (limit, level))
+
     def webhook_sent(self, topic: str, result: str) -> None:
         self._inc("p2p_webhooks_sent_total", (topic, result))
 

@@ -20,6 +20,7 @@ from gateway.p2p.exports import Exports
 from gateway.p2p.inbox import Inbox
 from gateway.p2p.keys import ApiKeys
 from gateway.p2p.labels import Labels
+from gateway.p2p.limits import LimitsTold
 from gateway.p2p.messages import Messages
 from gateway.p2p.numbers import Numbers
 from gateway.p2p.opt_outs import OptOuts
@@ -94,6 +95,7 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         outcomes=Outcomes(database, gateway.campaigns, gateway.admission),
         inbox=Inbox(database, gateway.campaigns, gateway.admission, clock, gateway.bank, reports),
         opt_outs=OptOuts(database, gateway.campaigns),
+        limits=LimitsTold(database),
         endpoints=Endpoints(database, clock, secret, bool(networks(settings.webhooks.allowed_networks))),
         labels=labels,
         reports=reports,

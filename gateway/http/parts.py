@@ -18,6 +18,7 @@ from gateway.p2p.endpoints import Endpoints
 from gateway.p2p.exports import Exports
 from gateway.p2p.inbox import Inbox
 from gateway.p2p.labels import Labels
+from gateway.p2p.limits import LimitsTold
 from gateway.p2p.messages import Messages
 from gateway.p2p.numbers import Numbers
 from gateway.p2p.opt_outs import OptOuts
@@ -93,6 +94,7 @@ class Parts(msgspec.Struct, kw_only=True):
     inbox: Inbox
     opt_outs: OptOuts
     endpoints: Endpoints
+    limits: LimitsTold
     labels: Labels
     reports: Reports
     exports: Exports

@@ -21,6 +21,7 @@ from gateway.http import (
     health,
     inbox,
     labels,
+    limits,
     my_notices,
     my_settings,
     opt_outs,
@@ -50,6 +51,7 @@ from gateway.http.inbox import InboxDesk
 from gateway.http.intake import Intake, release
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.labels import LabelDesk
+from gateway.http.limits import LimitDesk
 from gateway.http.load import Load
 from gateway.http.my_notices import MyNoticesDesk
 from gateway.http.my_settings import MySettingsDesk
@@ -96,6 +98,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *sends.OPERATIONS,
     *audit.OPERATIONS,
     *endpoints.OPERATIONS,
+    *limits.OPERATIONS,
     *health.OPERATIONS,
 )
 """The whole API: what each resource's file declares."""
@@ -123,6 +126,7 @@ def application(
         "contacts": ContactDesk(parts, known),
         "exports": ExportDesk(parts, known, floor),
         "endpoints": EndpointDesk(parts, known),
+        "limits": LimitDesk(parts, known),
         "health": HealthDesk(parts),
         "inbox": InboxDesk(parts, known),
         "labels": LabelDesk(parts, known),

@@ -50,6 +50,18 @@ async def settle(
     return Held(segments=row["segments"], is_reached=row["is_reached"])
 
 
+_HELD = """
+SELECT coalesce(sum(value::bigint), 0)::bigint FROM brand_days d, jsonb_each_text(d.held)
+WHERE d.organisation_id = $1 AND d.brand = $2 AND d.day = $3
+"""
+
+
+async def held(database: Database, key: CampaignKey, brand: str, day: date) -> int:
+    """Segments of a brand's day that its campaigns have in all, used or set aside."""
+    segments: int = await database.fetch_value(_HELD, key.organisation_id, brand, day)
+    return segments
+
+
 _USED = """
 WITH piece AS (
     SELECT message_id, contact_id, segments, slot_at, state FROM messages

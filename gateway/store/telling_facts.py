@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.core.bank.tellings import Filed, Person
 from gateway.core.rules.campaign import CampaignKey
+from gateway.store import campaign_limits
 from gateway.store.database import Statements
 
 _PEOPLE = """
@@ -24,6 +25,10 @@ SELECT r.report_id, r.fields::text,
               AND t.tag_id = ANY (r.removed_tags) ORDER BY t.tag_id)
 FROM reports r
 WHERE r.organisation_id = $1 AND r.campaign_id = $2 AND r.report_id = ANY ($3::bigint[])
+"""
+_NOTICES = """
+SELECT notice_id, user_id, kind, title, body FROM user_notices
+WHERE organisation_id = $1 AND campaign_id = $2 AND notice_id = ANY ($3::bigint[])
 """
 _fields = msgspec.json.Decoder(dict[str, str | None])
 
@@ -54,5 +59,23 @@ async def reports(statements: Statements, key: CampaignKey, ids: Sequence[int]) 
     rows = await statements.fetch(_REPORTS, *key, ids) if ids else []
     return {
         row[0]: Filed(fields=_fields.decode(row[1]), tags=tuple(row[2]), removed_tags=tuple(row[3]))
+        for row in rows
+    }
+
+
+async def notices(
+    statements: Statements, key: CampaignKey, ids: Sequence[int]
+) -> dict[int, dict[str, object]]:
+    """What people were told within the application, by id."""
+    rows = await statements.fetch(_NOTICES, *key, ids) if ids else []
+    names = ("notice_id", "user_id", "kind", "title", "body")
+    return {row[0]: dict(zip(names, row, strict=True)) for row in rows}
+
+
+async def limits(statements: Statements, key: CampaignKey, are_asked: bool) -> dict[str, dict[str, object]]:
+    """How full each limit is, by name; nothing where nobody asks."""
+    rows = await campaign_limits.read(statements, key) if are_asked else []
+    return {
+        row.name: {"used": row.used, "most": row.most, "hit_at": row.hit_at, "resets_at": row.resets_at}
         for row in rows
     }

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from gateway.core.bank.events import EventKind
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database, Statements
+from gateway.store.journal import noted
 from gateway.store.rows import as_rows
 
 
@@ -22,13 +24,23 @@ class UserNotice(msgspec.Struct, frozen=True, kw_only=True):
     read_at: float | None = None
 
 
-_TELL = """
-INSERT INTO user_notices (organisation_id, campaign_id, notice_id, user_id, kind, title, body, about, at)
-SELECT $1, $2, n.notice_id, n.user_id, n.kind, n.title, n.body, n.about, to_timestamp(n.at)
-FROM json_to_recordset($3::json) AS n (
-    notice_id bigint, user_id bigint, kind text, title text, body text, about jsonb, at float8)
-ORDER BY n.notice_id
-"""
+_NOTED = noted(
+    EventKind.NOTICED,
+    "told",
+    at="max(at)",
+    columns={"ids": "notice_id", "user_ids": "user_id", "kinds": "kind"},
+)
+_TELL = f"""
+WITH told AS (
+    INSERT INTO user_notices (organisation_id, campaign_id, notice_id, user_id, kind, title, body, about, at)
+    SELECT $1, $2, n.notice_id, n.user_id, n.kind, n.title, n.body, n.about, to_timestamp(n.at)
+    FROM json_to_recordset($3::json) AS n (
+        notice_id bigint, user_id bigint, kind text, title text, body text, about jsonb, at float8)
+    ORDER BY n.notice_id
+    RETURNING notice_id, user_id, kind, at
+), {_NOTED}
+SELECT FROM told LIMIT 0
+"""  # noqa: S608 - fixed texts
 _PAGE = """
 SELECT notice_id, user_id, kind, title, body, about::text, extract(epoch FROM at)::float8,
        extract(epoch FROM read_at)::float8

@@ -22,6 +22,9 @@ class Headcount:
         self._clock = clock
         self._metrics = metrics
         self._senders = admission.senders
+        self.remaining: dict[
+            int, int
+        ] = {}  # by campaign: contacts that nobody had been given at the last count
 
     async def run(self, owned: Callable[[], Sequence[CampaignKey]]) -> None:
         """For ever; what can't be counted now is counted next time."""
@@ -29,10 +32,11 @@ class Headcount:
 
     async def run_once(self, keys: Sequence[CampaignKey]) -> None:
         """Raises DatabaseAway."""
-        waiting = remaining = 0
+        waiting, self.remaining = 0, {}
         for key in await backlog.with_people(self._database, keys):
             waiting += await conversations.waiting(self._database, key)
-            remaining += await actions.unassigned(self._database, key)
+            self.remaining[key.campaign_id] = await actions.unassigned(self._database, key)
+        remaining = sum(self.remaining.values())
         self._metrics.people(waiting=waiting, volunteers=self._volunteers(), remaining=remaining)
 
     def _volunteers(self) -> int:

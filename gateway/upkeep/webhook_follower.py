@@ -77,6 +77,8 @@ class WebhookFollower:
             people=await telling_facts.people(transaction, key, _contacts(wanted)),
             texts=await telling_facts.texts(transaction, key, _ids(wanted, EventKind.HEARD)),
             reports=await telling_facts.reports(transaction, key, _ids(wanted, EventKind.REPORTED)),
+            notices=await telling_facts.notices(transaction, key, _ids(wanted, EventKind.NOTICED)),
+            limits=await telling_facts.limits(transaction, key, _are_any(wanted, EventKind.LIMIT)),
         )
         return [
             each for event, item in wanted for each in tellings(event.kind, event.at, item, facts, topics)
@@ -85,6 +87,10 @@ class WebhookFollower:
 
 def _contacts(wanted: Sequence[Wanted]) -> list[int]:
     return sorted({item.contact_id for _, item in wanted if item.contact_id is not None})
+
+
+def _are_any(wanted: Sequence[Wanted], kind: EventKind) -> bool:
+    return any(event.kind is kind for event, _ in wanted)
 
 
 def _ids(wanted: Sequence[Wanted], kind: EventKind) -> list[int]:

@@ -49,6 +49,7 @@ class Workload:
         self._dispatch = dispatch
         self._handed: dict[int, dict[tuple[int, str | None], int]] = {}  # by campaign, at the last count
         self._handed_at = clock.now()
+        self.waiting: Counter[int] = Counter()  # by campaign: segments that waited at the last count
 
     # ------------------------------------------------------------ what memory knows
 
@@ -106,6 +107,9 @@ class Workload:
         lines: dict[tuple[Lane, str], _Line] = {(lane, each): _Line() for lane in Lane for each in CARRIERS}
         rows = await backlog.waiting(self._database, keys)
         now, before = self._clock.now(), defaultdict[tuple[int, str | None], int](int)
+        self.waiting = Counter()
+        for row in rows:
+            self.waiting[row.campaign_id] += row.segments
         for row in rows:  # by lane: who goes first comes first
             before[row.campaign_id, row.carrier] += row.segments
             ahead = before[row.campaign_id, row.carrier]

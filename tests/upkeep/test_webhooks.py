@@ -7,13 +7,26 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from gateway.core.bank.labels import Marks
+from gateway.core.bank.limits import Forecast, Level, Limit
 from gateway.core.bank.webhooks import GIVE_UP_S, Answered, Package
 from gateway.core.rules.campaign import CampaignKey
 from gateway.metrics import Metrics
-from gateway.store import audit_log, conversations, deliveries, endpoints, events
+from gateway.store import (
+    audit_log,
+    campaign_limits,
+    conversations,
+    deliveries,
+    endpoints,
+    events,
+    reports,
+    user_notices,
+)
 from gateway.store.database import Database
 from gateway.store.endpoints import Cursor, EndpointRow
 from gateway.store.receipts import Word, tell
+from gateway.store.reports import ReportRow
+from gateway.store.user_notices import UserNotice
 from gateway.upkeep import webhook_follower, webhooks
 from gateway.upkeep.webhook_follower import WebhookFollower
 from gateway.upkeep.webhook_sender import WebhookSender
@@ -137,6 +150,40 @@ async def test_delivered_replied_and_opted_out_are_told(stage: Stage) -> None:
     }  # fmt: skip
     how = {each["data"]["how"] for each in stage.receiver.taken if each["type"] == "opted_out"}
     assert how == {"keyword", "manual"}
+
+
+async def test_reports_tags_notices_and_limits_are_told(stage: Stage) -> None:
+    await stage.endpoint("reported", "tagged", "notice", "limit")
+    await stage.database.execute(
+        "INSERT INTO tags VALUES (1, $1, 5, 'Supporter', 'Supporter', 1, true)", KEY.campaign_id
+    )
+    marks = Marks(tags=(5,), fields={"issue": "parks"})
+    async with stage.database.transaction() as transaction:
+        for report_id, each in ((81, marks), (82, Marks(fields={"issue": None}))):
+            row = ReportRow(report_id=report_id, contact_id=1, action_id=5, user_id=7, at=NOW, marks=each)
+            await reports.file(transaction, KEY, row)
+    notice = UserNotice(
+        notice_id=91, user_id=7, kind="message", title="Tonight", body="Pizza at eight", at=NOW
+    )
+    await user_notices.tell(stage.database, KEY, [notice])
+    full = Forecast(
+        limit=Limit.NUMBERS, level=Level.WARNED, used=40, most=49, hit_at=NOW + 600, resets_at=None
+    )
+    await campaign_limits.write(stage.database, KEY, [full], NOW)
+    await campaign_limits.write(stage.database, KEY, [full], NOW + 15)
+    await stage.round()
+    told = sorted(stage.receiver.taken, key=lambda each: int(each["word"].rpartition("-")[2]))
+    assert [(each["type"], each["data"].get("tags"), each["data"].get("fields")) for each in told] == [
+        ("reported", ["Supporter"], {"issue": "parks"}),
+        ("tagged", ["Supporter"], None),
+        ("reported", [], {"issue": None}),
+        ("notice", None, None),
+        ("limit", None, None),
+    ]
+    assert told[3]["data"]["body"] == "Pizza at eight"
+    assert told[4]["data"] == {
+        "limit": "numbers", "level": "warned", "used": 40, "most": 49, "hit_at": NOW + 600, "resets_at": None,
+    }  # fmt: skip
 
 
 async def test_only_what_was_asked_for_and_only_from_then_on(stage: Stage) -> None:

@@ -14,6 +14,8 @@ class EventKind(StrEnum):
     RELEASED = "released"  # contacts are free again
     HANDED_OVER = "handed_over"  # conversations became another volunteer's
     REPORTED = "reported"
+    NOTICED = "noticed"  # people were told something within the application
+    LIMIT = "limit"  # a limit is two thirds used (code 1), or all of it (code 2); the state names it
 
 
 OPTED_OUT = "opted_out"

@@ -45,30 +45,37 @@ class Happened(Protocol):
     def script(self) -> str | None: ...
     @property
     def state(self) -> str | None: ...
+    @property
+    def code(self) -> int | None: ...
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a batch of events: people by contact, people's texts and reports by id."""
+    """What is known of a batch of events: people by contact; people's texts, reports and notices by id; limits by name."""
 
     people: Mapping[int, Person]
     texts: Mapping[int, str]
     reports: Mapping[int, Filed]
+    notices: Mapping[int, Mapping[str, object]] = {}
+    limits: Mapping[str, Mapping[str, object]] = {}
 
 
 class Telling(msgspec.Struct, frozen=True, kw_only=True):
-    """Something to tell of a person."""
+    """Something to tell; `contact_id` None: it is about no contact."""
 
     topic: Topic
-    contact_id: int
+    contact_id: int | None
     at: float
     data: Mapping[str, object]
 
 
+_LEVELS: Final = {1: "warned", 2: "reached"}
 _WANTED: Final[Mapping[EventKind, frozenset[Topic]]] = {
     EventKind.MOVED: frozenset({"delivered"}),
     EventKind.HEARD: frozenset({"replied", "opted_out"}),
     EventKind.OPTED_OUT: frozenset({"opted_out"}),
     EventKind.REPORTED: frozenset({"reported", "tagged"}),
+    EventKind.NOTICED: frozenset({"notice"}),
+    EventKind.LIMIT: frozenset({"limit"}),
 }
 
 
@@ -83,8 +90,19 @@ def tellings(
     kind: EventKind, at: float, item: Happened, facts: Facts, topics: frozenset[str]
 ) -> Iterator[Telling]:
     """What an item of an event tells about these topics; nothing of somebody who is in no list any more."""
+    if not is_wanted(kind, item.state, topics):
+        return
+    if kind is EventKind.NOTICED:
+        if (notice := facts.notices.get(item.id or 0)) is not None:
+            yield Telling(topic="notice", contact_id=None, at=at, data=notice)
+        return
+    if kind is EventKind.LIMIT:
+        known = facts.limits.get(item.state or "", {})
+        told = {"limit": item.state, "level": _LEVELS.get(item.code or 0), **known}
+        yield Telling(topic="limit", contact_id=None, at=at, data=told)
+        return
     person = facts.people.get(item.contact_id or 0)
-    if person is None or not is_wanted(kind, item.state, topics):
+    if person is None:
         return
     for topic, data in _told(kind, item, facts):
         if topic in topics:
