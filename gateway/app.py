@@ -30,6 +30,7 @@ from gateway.upkeep.chores import Chore, Work
 from gateway.upkeep.clock_watch import ClockWatch
 from gateway.upkeep.counting import Counting
 from gateway.upkeep.headcount import Headcount
+from gateway.upkeep.idle_buckets import IdleBuckets
 from gateway.upkeep.idle_conversations import IdleConversations
 from gateway.upkeep.inbound_poll import InboundPoll
 from gateway.upkeep.limit_watch import LimitWatch
@@ -48,6 +49,7 @@ _MONTHS_S = (
 )  # how often the next months' partitions are made, which are there long before they begin
 _SWEEP_S = 3600.0  # how often deliveries to campaigns' endpoints that are done with are looked for
 _IDLE_S = 6 * 3600.0  # how often idle conversations are looked for, which were idle for two months
+_IDLE_BUCKETS_S = 60.0
 
 
 class Undurable(NamedTuple):
@@ -413,6 +415,8 @@ def chores_of(settings: Settings, gateway: Gateway) -> list[Chore]:
     works["months"] = _MONTHS_S, functools.partial(_months_ahead, gateway)
     idle = IdleConversations(gateway.database, gateway.campaigns, gateway.clock)
     works["idle_conversations"] = _IDLE_S, idle.run
+    buckets = IdleBuckets(gateway.database, gateway.campaigns, gateway.clock, gateway.buckets.given_back)
+    works["idle_buckets"] = _IDLE_BUCKETS_S, buckets.run
     sweep = DeliverySweep(gateway.database, gateway.campaigns, gateway.clock)
     works["webhook_deliveries"] = _SWEEP_S, sweep.run
     works["retention"] = settings.retention.every_s, retention_of(gateway, settings.retention).run

@@ -70,6 +70,7 @@ CHORE = Label(
         "months",
         "retention",
         "idle_conversations",
+        "idle_buckets",
         "webhook_deliveries",
     ),
 )

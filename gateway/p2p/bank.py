@@ -149,6 +149,12 @@ class TextBank:
             action.texts = await load(self._database, campaign, action_id, self._clock.now())
         return action
 
+    def freed(self, campaign_id: int, action_id: int) -> None:
+        """Contacts are free again: whoever looks for some begins at the front."""
+        action = self._actions.get((campaign_id, action_id))
+        if action is not None:
+            action.fronts.clear()
+
     def is_current(self, campaign_id: int, action_id: int, texts: Compiled) -> bool:
         """Whether these are the action's texts of today, as far as this worker knows."""
         action = self._actions.get((campaign_id, action_id))

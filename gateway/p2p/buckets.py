@@ -219,15 +219,21 @@ class Buckets:
         Returns how many. Whoever names them leaves out the presses that are still under way.
         """
         key = self._campaigns[campaign_id].key
-        action = await self._bank.action(campaign_id, action_id)
-        action.fronts.clear()
+        who, now = (key, action_id, volunteer.volunteer_id), self._clock.now()
         if contact_ids is None:
-            freed = await buckets.give_back(self._database, key, action_id, volunteer.volunteer_id)
+            freed = await buckets.give_back(self._database, *who, now)
         else:
-            freed = await buckets.release(self._database, key, action_id, volunteer.volunteer_id, contact_ids)
-        for contact_id in freed:
-            self._shown.pop((campaign_id, action_id, contact_id), None)
+            freed = await buckets.release(self._database, *who, contact_ids, now)
+        self.given_back(campaign_id, [(action_id, contact_id) for contact_id in freed])
         return len(freed)
+
+    def given_back(self, campaign_id: int, freed: Sequence[tuple[int, int]]) -> None:
+        """Contacts are for others again, each with its action before it: nobody has them on a screen."""
+        for action_id in {action_id for action_id, _ in freed}:
+            self._bank.freed(campaign_id, action_id)
+        for action_id, contact_id in freed:
+            self._shown.pop((campaign_id, action_id, contact_id), None)
+            self._admission.forget(campaign_id, contact_id, action_id)
 
     async def left(self, campaign_id: int, action_id: int, volunteer_id: int) -> Left:
         """Whom there is still for a volunteer (F162, F184)."""

@@ -215,6 +215,10 @@ class Admission:
         while len(self._remembered) > _REMEMBERED:
             self._remembered.popitem(last=False)
 
+    def forget(self, campaign_id: int, contact_id: int, action_id: int | None) -> None:
+        """What is remembered of a contact who is somebody else's, or nobody's, by now."""
+        self._remembered.pop((campaign_id, contact_id, action_id), None)
+
     @property
     def windows(self) -> "list[CommitWindow[Pending, Answer]]":
         return list(self.campaign_windows)

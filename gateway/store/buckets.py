@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database
+from gateway.store.journal import RELEASED
 from gateway.store.recipients import ABOUT, FACTS, PERSON, Recipient, since
 
 _FIRST_TURN, _LAST_TURN = -(2**63), 2**63 - 1
@@ -180,18 +181,26 @@ async def mine(
 
 
 _RELEASE = f"""
-UPDATE assignments a SET volunteer_id = NULL, assigned_at = NULL
-WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3 AND a.volunteer_id = $4
-  AND a.contact_id = ANY ($5::bigint[]) AND NOT a.texted AND {_NOT_PRESSED}
-RETURNING a.contact_id
+WITH freed AS (
+    UPDATE assignments a SET volunteer_id = NULL, assigned_at = NULL
+    WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3 AND a.volunteer_id = $4
+      AND a.contact_id = ANY ($5::bigint[]) AND NOT a.texted AND {_NOT_PRESSED}
+    RETURNING a.contact_id, a.action_id, OLD.volunteer_id
+), {RELEASED.format(at="$6")}
+SELECT contact_id FROM freed ORDER BY contact_id
 """  # noqa: S608 - fixed texts
 
 
 async def release(
-    database: Database, key: CampaignKey, action_id: int, volunteer_id: int, contact_ids: Sequence[int]
+    database: Database,
+    key: CampaignKey,
+    action_id: int,
+    volunteer_id: int,
+    contact_ids: Sequence[int],
+    now: float,
 ) -> list[int]:
     """Takes back contacts that were not pressed yet (C22); returns those that are free again."""
-    rows = await database.fetch(_RELEASE, *key, action_id, volunteer_id, contact_ids)
+    rows = await database.fetch(_RELEASE, *key, action_id, volunteer_id, contact_ids, now)
     return [row[0] for row in rows]
 
 
@@ -200,17 +209,21 @@ WITH gone AS (
     DELETE FROM buckets b
     WHERE b.organisation_id = $1 AND b.campaign_id = $2 AND b.action_id = $3 AND b.volunteer_id = $4
     RETURNING b.contact_ids
-)
-UPDATE assignments a SET volunteer_id = NULL, assigned_at = NULL
-WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3 AND a.volunteer_id = $4
-  AND a.contact_id = ANY (ARRAY(SELECT unnest(contact_ids) FROM gone)) AND NOT a.texted AND {_NOT_PRESSED}
-RETURNING a.contact_id
+), freed AS (
+    UPDATE assignments a SET volunteer_id = NULL, assigned_at = NULL
+    WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3 AND a.volunteer_id = $4
+      AND a.contact_id = ANY (ARRAY(SELECT unnest(contact_ids) FROM gone)) AND NOT a.texted AND {_NOT_PRESSED}
+    RETURNING a.contact_id, a.action_id, OLD.volunteer_id
+), {RELEASED.format(at="$5")}
+SELECT contact_id FROM freed ORDER BY contact_id
 """  # noqa: S608 - fixed texts
 
 
-async def give_back(database: Database, key: CampaignKey, action_id: int, volunteer_id: int) -> list[int]:
+async def give_back(
+    database: Database, key: CampaignKey, action_id: int, volunteer_id: int, now: float
+) -> list[int]:
     """The volunteer has no bucket any more; returns the contacts that are free again."""
-    rows = await database.fetch(_GIVE_BACK, *key, action_id, volunteer_id)
+    rows = await database.fetch(_GIVE_BACK, *key, action_id, volunteer_id, now)
     return [row[0] for row in rows]
 
 
@@ -260,8 +273,8 @@ WITH due AS (
     FROM unpressed u
     WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = u.action_id AND a.contact_id = u.contact_id
       AND a.volunteer_id = u.volunteer_id AND (u.last_at > to_timestamp($3 - $4)) IS NOT TRUE
-    RETURNING a.action_id, a.contact_id
-)
+    RETURNING a.action_id, a.contact_id, OLD.volunteer_id
+), {RELEASED.format(at="$3")}
 SELECT (SELECT count(*) FROM due), action_id, contact_id FROM (SELECT) at_least_one_row LEFT JOIN freed ON true
 """  # noqa: S608 - fixed texts
 

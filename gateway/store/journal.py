@@ -71,3 +71,12 @@ def handed_over(source: str, *, to: str, at: str) -> str:
             "former_user_ids": "volunteer_id",
         },
     )
+
+
+RELEASED: Final = noted(
+    EventKind.RELEASED,
+    "freed",
+    at="to_timestamp({at})",
+    columns={"contact_ids": "contact_id", "action_ids": "action_id", "former_user_ids": "volunteer_id"},
+)
+"""From `freed`, contacts that a volunteer had; `at` is an argument's place."""

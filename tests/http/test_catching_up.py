@@ -214,11 +214,15 @@ async def test_a_provider_without_history_has_no_chores(dsn: str) -> None:
         assert [each.name for each in chores_of(scene.worker.settings, scene.worker.gateway)] == [
             "months",
             "idle_conversations",
+            "idle_buckets",
+            "webhook_deliveries",
             "retention",
         ]
         scene.worker.gateway.provider = object()  # type: ignore[assignment]
         assert [each.name for each in chores_of(SETTINGS, scene.worker.gateway)] == [
             "months",
             "idle_conversations",
+            "idle_buckets",
+            "webhook_deliveries",
             "retention",
         ]

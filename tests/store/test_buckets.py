@@ -109,7 +109,7 @@ async def test_of_twenty_claims_at_one_instant_each_is_full(dsn: str, database: 
     await asyncio.gather(*(door.fetch("SELECT 1") for door in doors))
     if release:
         mine = await claim(database, 99, 40)
-        back = buckets.release(database, KEY, ACTION, 99, mine)
+        back = buckets.release(database, KEY, ACTION, 99, mine, NOW)
     given_out, *_ = await asyncio.gather(
         asyncio.gather(*(claim(door, volunteer, 25) for volunteer, door in enumerate(doors))),
         *([back] if release else []),
@@ -172,7 +172,7 @@ async def test_release_gives_back_what_was_not_texted(database: Database):
     await published(database, 4)
     mine = await claim(database, 7, 4)
     await admit(database, admission(1, mine[0]))
-    assert sorted(await buckets.release(database, KEY, ACTION, 7, mine[:3])) == sorted(mine[1:3])
+    assert sorted(await buckets.release(database, KEY, ACTION, 7, mine[:3], NOW)) == sorted(mine[1:3])
     assert await buckets.remaining(database, KEY, ACTION) == 2
     assert sorted(await claim(database, 8)) == sorted(mine[1:3])
 
@@ -191,7 +191,7 @@ async def test_the_front_hides_nobody(database: Database):
     fronts = Fronts()
     first = await claim(database, 7, 10, fronts=fronts)
     second = await claim(database, 8, 10, fronts=fronts)
-    assert len(await buckets.release(database, KEY, ACTION, 7, first)) == 10
+    assert len(await buckets.release(database, KEY, ACTION, 7, first, NOW)) == 10
     third = await claim(database, 9, 10, fronts=fronts)
     assert len({*first, *second, *third}) == 30
     assert await claim(database, 9, 20, (GROUP, WEST), fronts) == [31, *first]
@@ -203,7 +203,7 @@ async def test_with_a_front_buckets_are_the_same(database: Database):
     fronts = Fronts()
     with_it = [await claim(database, volunteer, 7, fronts=fronts) for volunteer in range(5)]
     for volunteer, mine in enumerate(with_it):
-        await buckets.release(database, KEY, ACTION, volunteer, mine)
+        await buckets.release(database, KEY, ACTION, volunteer, mine, NOW)
     assert [await claim(database, volunteer, 7) for volunteer in range(5)] == with_it
 
 
@@ -254,7 +254,7 @@ async def test_a_bucket_is_read_again_without_those_that_were_pressed(database: 
     newest, left = await buckets.mine(database, KEY, ACTION, 7)
     assert left == [first[0], *first[2:], *second[1:]]
     assert await buckets.mine(database, KEY, ACTION, 8) == (None, [])
-    assert sorted(await buckets.give_back(database, KEY, ACTION, 7)) == sorted(left)
+    assert sorted(await buckets.give_back(database, KEY, ACTION, 7, NOW)) == sorted(left)
     assert await buckets.mine(database, KEY, ACTION, 7) == (None, [])
     assert newest is not None
     assert await buckets.remaining(database, KEY, ACTION) == 10
@@ -275,7 +275,7 @@ async def test_kept_contacts_are_for_their_volunteer_alone(database: Database):
     assert {*mine} <= {1, 2, 3, 4}
     assert await buckets.held(database, KEY, ACTION, 7) == 6
     assert await buckets.held(database, KEY, ACTION, 8) == 0  # what is kept never comes to them
-    assert len(await buckets.release(database, KEY, ACTION, 7, mine)) == 3
+    assert len(await buckets.release(database, KEY, ACTION, 7, mine, NOW)) == 3
     assert await claim(database, 8, 10) == []
 
 
@@ -323,8 +323,8 @@ async def test_idle_buckets_are_given_back(database: Database):
 async def test_nobody_releases_what_is_anothers(database: Database):
     await published(database, 2)
     mine = await claim(database, 7, 2)
-    assert await buckets.release(database, KEY, ACTION, 8, mine) == []
-    assert await buckets.release(database, KEY, ACTION, 7, []) == []
+    assert await buckets.release(database, KEY, ACTION, 8, mine, NOW) == []
+    assert await buckets.release(database, KEY, ACTION, 7, [], NOW) == []
     assert await buckets.remaining(database, KEY, ACTION) == 0
 
 
@@ -332,4 +332,4 @@ async def test_a_text_of_another_action_does_not_hold_a_contact(database: Databa
     await published(database, 1)
     await claim(database, 7)
     await admit(database, admission(1, 1, action_id=ACTION + 1))
-    assert await buckets.release(database, KEY, ACTION, 7, [1]) == [1]
+    assert await buckets.release(database, KEY, ACTION, 7, [1], NOW) == [1]

@@ -87,6 +87,10 @@ BEGIN
     VALUES (organisation, campaign, action, volunteer, newest, kept || free, look_at)
     ON CONFLICT (organisation_id, campaign_id, action_id, volunteer_id, bucket_id)
     DO UPDATE SET contact_ids = b.contact_ids || excluded.contact_ids, look_at = excluded.look_at;
+    INSERT INTO events (organisation_id, campaign_id, event_id, kind, at, contact_ids, action_ids, user_ids)
+    VALUES (organisation, campaign, to_char(at, 'YYMM')::bigint * 10000000000 + nextval('event_ids') % 10000000000, 'assigned',
+            at, kept || free, array_fill(action, ARRAY[cardinality(kept || free)]),
+            array_fill(volunteer, ARRAY[cardinality(kept || free)]));
     RETURN QUERY
     WITH given AS (
         UPDATE assignments a SET volunteer_id = volunteer, assigned_at = at
