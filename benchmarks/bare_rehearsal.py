@@ -145,7 +145,9 @@ class Bare(run._Rehearsal):
         await make_throwaway(self.database)
         self._build_market()
         await create(self.database, run.CAMPAIGN, self.scenario, self.clock.now())
-        contacts = await contact_import.put(self.database, run.KEY, people, self.provider.look_up)
+        contacts = await contact_import.put(
+            self.database, run.KEY, people, self.provider.look_up, self.clock.now()
+        )
         await self.database.script("ANALYZE")
         self.provider.listen(_Nobody())  # type: ignore[arg-type]
         self.volunteers = Volunteers(

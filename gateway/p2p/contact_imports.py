@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import TextbankError
 from gateway.p2p.assignees import Assignees
 from gateway.p2p.contact_rows import contact_of
@@ -84,6 +85,18 @@ def result_of(found: Import) -> Contacts:
 
 
 _NOTHING: Final = Contacts(rows=0, new=0, known=0, rejected={})
+
+
+async def keep(
+    transaction: Database, key: CampaignKey, rows: Sequence[ContactRow], list_id: int | None
+) -> TakenIn:
+    """A batch into the campaign and onto the list, if any: what every way in ends with, a rehearsal's too."""
+    if not rows:
+        return TakenIn()
+    taken = await contacts.take_in(transaction, key, rows, list_id)
+    if list_id is not None and taken.joined:
+        await contact_lists.grow(transaction, key, list_id, taken.joined)
+    return taken
 
 
 class _Batch:
@@ -196,11 +209,7 @@ class ListImport:
                     batch.opted_out,
                     self._now(),
                 )
-            taken = TakenIn()
-            if rows:
-                taken = await contacts.take_in(transaction, key, rows, self._list_id)
-            if self._list_id is not None and taken.joined:
-                await contact_lists.grow(transaction, key, self._list_id, taken.joined)
+            taken = await keep(transaction, key, rows, self._list_id)
             rejects = [*map(_rejected_line, batch.rejects), *_erased_lines(batch, taken)]
             await contact_lists.keep_rejects(transaction, key, found.import_id, rejects)
             told = self._after(batch, taken, await self._left(transaction, batch))

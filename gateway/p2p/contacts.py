@@ -22,6 +22,7 @@ from gateway.p2p.contact_imports import (
     ListImport,
     RejectedRow,
     TakenOver,
+    keep,
     result_of,
 )
 from gateway.p2p.contact_rows import hours_group_of
@@ -149,13 +150,8 @@ class ContactLists:
         ids = await self._ids.take(len(known))
         named = [msgspec.structs.replace(row, contact_id=each) for row, each in zip(known, ids, strict=True)]
         list_id = await self._made(campaign, list_name)
-        taken = TakenIn()
         async with self._database.transaction() as transaction:
-            if named:
-                taken = await contacts.take_in(transaction, campaign.key, named, list_id)
-            if list_id is not None:
-                await contact_lists.grow(transaction, campaign.key, list_id, taken.joined)
-        return taken, list_id
+            return await keep(transaction, campaign.key, named, list_id), list_id
 
     # ---------------------------------------------------------------- a file
 

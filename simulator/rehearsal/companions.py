@@ -64,7 +64,7 @@ class Companion:
             return [Line(line_type, carrier or None) for line_type, carrier in found]
 
         people = contact_import.from_population(population)
-        self.contacts = await contact_import.put(database, self.key, people, kept)
+        self.contacts = await contact_import.put(database, self.key, people, kept, now)
 
     async def publish(
         self,

@@ -8,14 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.core.rules.campaign import CampaignKey
+from gateway.p2p.contact_imports import keep
 from gateway.p2p.contact_rows import contact_of, hours_group_of
 from gateway.p2p.lists import ListReader
 from gateway.pipeline.look_ups import LookUp, with_lines
-from gateway.store import contacts
+from gateway.store import contact_lists
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
 from simulator.model.population import Population
 
+EVERYBODY = 1
+"""The list that all of a rehearsal's people are on."""
 _BATCH = 10_000
 
 Batch = TypeVar("Batch")
@@ -52,12 +55,16 @@ async def put(
     key: CampaignKey,
     batches: Iterator[Sequence[ContactRow]],
     look_up: LookUp | None,
+    now: float,
 ) -> int:
-    """Stores the batches, each phone looked up first if asked (line type and carrier); returns how many."""
+    """Stores the batches as an import does, all on one list, each phone looked up first if asked (line type and
+    carrier); returns how many."""
     stored = 0
+    await contact_lists.make(database, key, EVERYBODY, "Everybody", now)
     for batch in _made_ahead(batches):
         known = batch if look_up is None else await with_lines(batch, look_up)
-        stored += await contacts.add(database, key, known)
+        async with database.transaction() as transaction:
+            stored += (await keep(transaction, key, known, EVERYBODY)).new
     return stored
 
 

@@ -181,11 +181,11 @@ class _Rehearsal:
         await make_throwaway(self.database)
         self._build_market()
         await create(self.database, CAMPAIGN, self.scenario, self.clock.now())
-        self.contacts = await contact_import.put(self.database, KEY, people, self.provider.look_up)
+        look_up, now = self.provider.look_up, self.clock.now()
+        self.contacts = await contact_import.put(self.database, KEY, people, look_up, now)
         if self.reader is not None:
-            await conversations.import_opt_outs(
-                self.database, KEY.organisation_id, CAMPAIGN, self.reader.opted_out, self.clock.now()
-            )
+            left = self.reader.opted_out
+            await conversations.import_opt_outs(self.database, KEY.organisation_id, CAMPAIGN, left, now)
         for each in self.companions:
             await each.create(self.database, self.market, self.population, self.clock.now())
         await self.database.script("ANALYZE")
