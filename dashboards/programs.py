@@ -20,7 +20,7 @@ NAMES: Final = ("prometheus", "promtool")
 FOLDER: Final = Path(sys.prefix) / "prometheus"
 _WHY: Final = FOLDER / "why-not.txt"
 _PATIENCE_S: Final = 300
-NEEDED_BY: Final = "the tests of rules and boards that ask a real Prometheus (tests/dashboards)"
+NEEDED_BY: Final = "the tests of alerts, panels and rules that ask a real Prometheus"
 
 
 class NotHere(Exception):
