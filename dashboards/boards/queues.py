@@ -1,7 +1,7 @@
 """What waits, for what, and how full everything is."""
 
 from dashboards.panels import BANKS, DEPLOYS, Board, Panel, Query
-from dashboards.queries import quantile, rate
+from dashboards.queries import quantile, rate, total
 from dashboards.resources import FORECAST, RATIO
 
 BOARD = Board(
@@ -90,6 +90,24 @@ BOARD = Board(
                 Query(f'max(predict_linear({RATIO}{{resource="tmobile_day"}}[1h], 14400))', "in four hours"),
             ),
             means="Segments counted against the brands' daily caps; the day ends at midnight in Los Angeles.",
+        ),
+        Panel(
+            question="How much of each limit is used?",
+            unit="percentunit",
+            width=12,
+            limit=1.0,
+            queries=(Query("max by (limit) (p2p_limit_used_ratio)", "{{limit}}"),),
+            means="Of the campaign that uses it most; above 1 its hours are too short for what it has before it.",
+        ),
+        Panel(
+            question="Which limits were admins told of?",
+            unit="short",
+            decimals=0,
+            width=12,
+            queries=(
+                Query(total("increase(p2p_limit_warnings_total[1h])", "limit, level"), "{{limit}} {{level}}"),
+            ),
+            means="In an hour: at two thirds (warned) and at the whole (reached).",
         ),
         Panel(
             question="How do messages move?",

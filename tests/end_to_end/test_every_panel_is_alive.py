@@ -34,7 +34,7 @@ CAP = 2000
 REGISTRATION = {"total_per_s": 40.0, "small_carrier_number_per_s": 5.0, "tmobile_daily_cap": CAP}
 SCENARIO = "volunteers"
 ASKED_FOR = {"$__rate_interval": "10s", "$__range": "1m", "$environment": ".*", "$carrier": ".*"}
-FORECAST = re.compile("will be full|T-Mobile's day")  # may be more than a whole
+FORECAST = re.compile("will be full|T-Mobile's day|each limit")  # may be more than a whole
 ANOTHER_DAY = re.compile("Whose clock")  # the town believes in a day in March
 Series = list[dict[str, Any]]
 
