@@ -12,6 +12,7 @@ from gateway.core.rules.campaign import CampaignKey
 from gateway.metrics import Metrics
 from gateway.p2p.bank import TextBank
 from gateway.p2p.buckets import Buckets
+from gateway.p2p.mailing import EVERY_S, Mailing
 from gateway.p2p.quiet_inboxes import QuietInboxes
 from gateway.pipeline.admission import Admission
 from gateway.pipeline.campaigns import Campaigns
@@ -21,6 +22,7 @@ from gateway.pipeline.dispatch import Dispatch
 from gateway.pipeline.inbound import Inbound
 from gateway.pipeline.options import DispatchOptions
 from gateway.pipeline.settling import Settling
+from gateway.post import post_of
 from gateway.providers.base import History, InboundText, Provider, StatusReport
 from gateway.store import months, ownership
 from gateway.store.database import Database
@@ -412,6 +414,8 @@ def chores_of(settings: Settings, gateway: Gateway) -> list[Chore]:
     if isinstance(history, History) and poll is not None:
         works["inbound_poll"] = settings.catch_up.inbound_poll_s, poll.poll
         works["reconciliation"] = settings.catch_up.reconcile_s, reconciliation_of(gateway, history).catch_up
+    if settings.mail.url is not None:
+        works["mails"] = EVERY_S, Mailing(gateway.database, gateway.clock, post_of(settings)).run
     works["months"] = _MONTHS_S, functools.partial(_months_ahead, gateway)
     idle = IdleConversations(gateway.database, gateway.campaigns, gateway.clock)
     works["idle_conversations"] = _IDLE_S, idle.run

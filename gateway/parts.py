@@ -11,6 +11,7 @@ from gateway.entropy import secret
 from gateway.http.access import Keys
 from gateway.http.parts import Parts
 from gateway.http.readiness import Asked
+from gateway.p2p.announcements import Announcements
 from gateway.p2p.audit import AuditLog
 from gateway.p2p.campaigns import CampaignAdmin
 from gateway.p2p.contact_book import ContactBook
@@ -87,6 +88,9 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         sign_in_codes=SignInCodes(database, clock, passwords, secret, sign_in, post_of(settings)),
         preferences=OwnPreferences(database, gateway.campaigns, clock),
         reassignments=Reassignments(database, gateway.campaigns, clock, gateway.bank),
+        announcements=Announcements(
+            database, gateway.campaigns, clock, can_mail=settings.mail.url is not None
+        ),
         user_lists=UserLists(database, gateway.campaigns, clock),
         user_notices=UserNotices(database, gateway.campaigns, clock),
         people=People(database, clock, passwords, secret, sign_in),

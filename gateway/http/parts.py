@@ -9,6 +9,7 @@ from gateway.clock import Clock
 from gateway.http.access import Keys
 from gateway.http.readiness import Asked
 from gateway.metrics import Metrics
+from gateway.p2p.announcements import Announcements
 from gateway.p2p.audit import AuditLog
 from gateway.p2p.buckets import Buckets
 from gateway.p2p.campaigns import CampaignAdmin
@@ -86,6 +87,7 @@ class Parts(msgspec.Struct, kw_only=True):
     people: People
     preferences: OwnPreferences
     user_lists: UserLists
+    announcements: Announcements
     reassignments: Reassignments
     user_notices: UserNotices
     buckets: Buckets

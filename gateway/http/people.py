@@ -17,11 +17,13 @@ from gateway.http.operations import Operation
 from gateway.http.parts import Parts
 from gateway.http.problems import Refusal
 from gateway.http.reading import campaign_of
-from gateway.http.records import Cursor, Name
+from gateway.http.records import Cursor, Id, Name
 from gateway.http.sessions import Carrier, Email, Guesses, Password, SignedIn, signed_in
+from gateway.p2p.cursors import Instant
 from gateway.p2p.people import (
     Added,
     Changed,
+    Did,
     Invitation,
     Invited,
     MemberFilter,
@@ -81,7 +83,10 @@ class MemberChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Member(Struct, frozen=True, kw_only=True):
-    """Somebody with a place in the campaign; times are Unix seconds. `is_invited`: has chosen no password yet."""
+    """Somebody with a place in the campaign; times are Unix seconds. `is_invited`: has chosen no password yet.
+
+    `last_seen_at`: to the minute; null: never, as far as is kept.
+    """
 
     user_id: int
     name: str
@@ -92,6 +97,7 @@ class Member(Struct, frozen=True, kw_only=True):
     joined_at: float
     deactivated_at: float | None
     is_invited: bool
+    last_seen_at: float | None
 
 
 class Entered(Struct, frozen=True, kw_only=True):
@@ -109,17 +115,44 @@ class MemberList(Struct, frozen=True, kw_only=True):
     next: str | None
 
 
-class MemberQuery(Struct, frozen=True, kw_only=True):
-    """Which members, and which page of them."""
+class MemberWish(Struct, frozen=True, kw_only=True):
+    """Which members: all that is given must hold (F171, F172)."""
 
-    cursor: Cursor = None
-    limit: Annotated[int, Meta(ge=1, le=MOST_MEMBERS, description="At most so many.")] = 50
     role: Annotated[PersonRole | None, Meta(description="Those of this role.")] = None
     active: Annotated[bool | None, Meta(description="Those with, or without, an active place.")] = None
     text: Annotated[
         Annotated[str, Meta(max_length=100)] | None,
         Meta(description="Those with these letters in name or address."),
     ] = None
+    language: Annotated[Language | None, Meta(description="Those who chose it.")] = None
+    zip: Annotated[
+        Annotated[str, Meta(pattern="^[0-9]{1,5}$")] | None, Meta(description="Whose ZIP begins with it.")
+    ] = None
+    user_list_id: Annotated[Id | None, Meta(description="Those of this list or team.")] = None
+    action_id: Annotated[Id | None, Meta(description="By what they did about this action.")] = None
+    did: Annotated[
+        Did, Meta(description="What: it was sent to them, or they saw, started, completed it.")
+    ] = "received"
+    did_not: Annotated[bool, Meta(description="Those who did not.")] = False
+    seen_since: Annotated[Instant | None, Meta(description="Those who were here since this Unix second.")] = (
+        None
+    )
+    unseen_since: Annotated[
+        Instant | None, Meta(description="Those who were not here since this Unix second.")
+    ] = None
+
+
+class MemberQuery(MemberWish, frozen=True, kw_only=True):
+    """Which members, and which page of them."""
+
+    cursor: Cursor = None
+    limit: Annotated[int, Meta(ge=1, le=MOST_MEMBERS, description="At most so many.")] = 50
+
+
+class MemberCount(Struct, frozen=True):
+    """How many there are."""
+
+    members: int
 
 
 class NewCode(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -164,6 +197,17 @@ OPERATIONS: Final = (
         tag="people",
         asks=MemberQuery,
         gives={HTTPStatus.OK: MemberList},
+        refuses=(404, 422, 503),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/campaigns/{campaign_id}/members:count",
+        handler="people.count",
+        summary="How many of the campaign's people a filter has.",
+        act=Act.READ_PEOPLE,
+        tag="people",
+        asks=MemberWish,
+        gives={HTTPStatus.OK: MemberCount},
         refuses=(404, 422, 503),
     ),
     Operation(
@@ -292,8 +336,16 @@ class PeopleDesk:
             assert grant.actor.user_id is not None  # a key's reach is never its own alone
             row = await self._people.member(campaign.key, grant.actor.user_id)
             return _page(MemberPage([] if row is None else [row], None))
-        wanted = MemberFilter(role=query.role, active=query.active, text=query.text)
-        return _page(await self._people.members(campaign.key, wanted, query.cursor, query.limit))
+        page = await self._people.members(campaign.key, member_filter(query), query.cursor, query.limit)
+        return _page(page)
+
+    async def count(self, request: web.Request, grant: Grant) -> web.Response:
+        """A volunteer counts themselves."""
+        campaign = await campaign_of(self._known, request, grant)
+        query = asked(MemberWish, request)
+        if not grant.actor.may(Act.READ_PEOPLE):
+            return private_answer(MemberCount(1))
+        return private_answer(MemberCount(await self._people.count(campaign.key, member_filter(query))))
 
     async def invite(self, request: web.Request, grant: Grant) -> web.Response:
         campaign = await campaign_of(self._known, request, grant)
@@ -348,6 +400,11 @@ class PeopleDesk:
         campaign = await campaign_of(self._known, request, grant)
         await self._people.end_code(campaign.key, grant.actor.name)
         return web.Response(status=HTTPStatus.NO_CONTENT)
+
+
+def member_filter(wish: MemberWish) -> MemberFilter:
+    """The filter that was asked for."""
+    return MemberFilter(**{name: getattr(wish, name) for name in MemberFilter.__struct_fields__})
 
 
 def _lost(status: HTTPStatus) -> Refusal:

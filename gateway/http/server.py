@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from gateway.http import (
+    announcements,
     audit,
     buckets,
     campaigns,
@@ -38,6 +39,7 @@ from gateway.http import (
 )
 from gateway.http.access import Grant
 from gateway.http.access_log import AccessLog
+from gateway.http.announcements import AnnouncementDesk
 from gateway.http.audit import AuditDesk
 from gateway.http.bodies import INTAKE, JSON, MOST_BYTES_AT_ONCE
 from gateway.http.buckets import BucketDesk
@@ -87,6 +89,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *my_settings.OPERATIONS,
     *my_notices.OPERATIONS,
     *user_lists.OPERATIONS,
+    *announcements.OPERATIONS,
     *reassignments.OPERATIONS,
     *inbox.OPERATIONS,
     *threads.OPERATIONS,
@@ -119,6 +122,7 @@ def application(
     known = KnownCampaigns(parts.campaigns, parts.clock.now)
     guesses = Guesses()
     desks = {
+        "announcements": AnnouncementDesk(parts, known),
         "audit": AuditDesk(parts, known),
         "buckets": BucketDesk(parts, known),
         "campaigns": CampaignDesk(parts, known),

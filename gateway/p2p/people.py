@@ -31,11 +31,12 @@ from gateway.store import audit_log, campaigns, join_codes, users
 from gateway.store.database import Database, Statements
 from gateway.store.ids import Ids
 from gateway.store.join_codes import CodeTaken, Invited, JoinCode
-from gateway.store.users import Added, Changed, InvitationRow, MemberFilter, MemberRow, Standing, UserRow
+from gateway.store.users import Added, Changed, Did, InvitationRow, MemberFilter, MemberRow, Standing, UserRow
 
 __all__ = [
     "Added",
     "Changed",
+    "Did",
     "Entered",
     "Invitation",
     "Invited",
@@ -214,6 +215,10 @@ class People:
         rows = await users.members(self._database, key, wanted, after=after, limit=limit + 1)
         shown = rows[:limit]
         return MemberPage(shown, cursor_of(IdPlace(shown[-1].user_id)) if len(rows) > limit else None)
+
+    async def count(self, key: CampaignKey, wanted: MemberFilter) -> int:
+        """How many a filter has (F171)."""
+        return await users.count_members(self._database, key, wanted)
 
     async def member(self, key: CampaignKey, user_id: int) -> MemberRow | None:
         return await users.member(self._database, key, user_id)

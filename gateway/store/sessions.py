@@ -76,6 +76,8 @@ async def begin(
             session.ends_at,
             password_hash,
         )
+        if opened is not None:
+            await connection.execute(_SIGNED_IN, organisation_id, session.user_id, now)
         return opened is not None
 
 
@@ -93,10 +95,17 @@ WHERE s.ends_at > to_timestamp($3) AND s.seen_at > to_timestamp($4)
 ORDER BY s.organisation_id, s.session_id
 """
 _SEEN = """
-UPDATE sessions s SET seen_at = to_timestamp($3)
-FROM unnest($1::bigint[], $2::bigint[]) AS used (organisation_id, session_id)
-WHERE s.organisation_id = used.organisation_id AND s.session_id = used.session_id
+WITH noted AS (
+    UPDATE sessions s SET seen_at = to_timestamp($3)
+    FROM unnest($1::bigint[], $2::bigint[]) AS used (organisation_id, session_id)
+    WHERE s.organisation_id = used.organisation_id AND s.session_id = used.session_id
+    RETURNING s.organisation_id, s.user_id
+)
+UPDATE users u SET seen_at = to_timestamp($3)
+FROM (SELECT DISTINCT organisation_id, user_id FROM noted) n
+WHERE u.organisation_id = n.organisation_id AND u.user_id = n.user_id
 """
+_SIGNED_IN = "UPDATE users SET seen_at = to_timestamp($3) WHERE organisation_id = $1 AND user_id = $2"
 
 Token = tuple[int, str]
 """An organisation's id and the SHA-256 of a token."""

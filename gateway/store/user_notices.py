@@ -42,11 +42,12 @@ WITH told AS (
 SELECT FROM told LIMIT 0
 """  # noqa: S608 - fixed texts
 _PAGE = """
-SELECT notice_id, user_id, kind, title, body, about::text, extract(epoch FROM at)::float8,
-       extract(epoch FROM read_at)::float8
-FROM user_notices
-WHERE organisation_id = $1 AND campaign_id = $2 AND user_id = $3 AND notice_id < $4
-ORDER BY notice_id DESC LIMIT $5
+SELECT n.notice_id, n.user_id, n.kind, coalesce(a.title, n.title), coalesce(a.body, n.body), n.about::text,
+       extract(epoch FROM n.at)::float8, extract(epoch FROM n.read_at)::float8
+FROM user_notices n
+LEFT JOIN announcements a ON a.organisation_id = $1 AND a.campaign_id = $2 AND a.announcement_id = n.announcement_id
+WHERE n.organisation_id = $1 AND n.campaign_id = $2 AND n.user_id = $3 AND n.notice_id < $4
+ORDER BY n.notice_id DESC LIMIT $5
 """
 _UNREAD = """
 SELECT count(*) FROM user_notices

@@ -1,6 +1,7 @@
 """Users, their places in campaigns, and the invitations of those whom somebody else entered."""
 
 from enum import Enum
+from typing import Final, Literal
 
 import msgspec
 
@@ -20,7 +21,8 @@ class UserRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MemberRow(msgspec.Struct, frozen=True):
-    """A person's place in a campaign; times are Unix seconds. `is_invited`: has not chosen a password yet."""
+    """A person's place in a campaign; times are Unix seconds. `is_invited`: has not chosen a password yet.
+    `last_seen_at`: to the minute, in whichever campaign."""
 
     user_id: int
     name: str
@@ -31,6 +33,7 @@ class MemberRow(msgspec.Struct, frozen=True):
     joined_at: float
     deactivated_at: float | None
     is_invited: bool
+    last_seen_at: float | None
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -48,12 +51,27 @@ class InvitationRow(msgspec.Struct, frozen=True):
     ends_at: float
 
 
+Did = Literal["received", "seen", "started", "completed"]
+
+
 class MemberFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which members: of a role, active or not, with these letters in name or address; None: whichever."""
+    """Which members: of a role, active or not, with these letters in name or address; None: whichever (F171).
+
+    `zip`: its first digits. `did`: what they did about the action, or, with `did_not`, did not. `seen_since` and
+    `unseen_since` in Unix seconds.
+    """
 
     role: str | None = None
     active: bool | None = None
     text: str | None = None
+    language: str | None = None
+    zip: str | None = None
+    user_list_id: int | None = None
+    action_id: int | None = None
+    did: Did = "received"
+    did_not: bool = False
+    seen_since: float | None = None
+    unseen_since: float | None = None
 
 
 class Added(Enum):
@@ -133,27 +151,49 @@ async def places(database: Database, organisation_id: int, user_id: int) -> list
 
 _MEMBERS = """
 SELECT u.user_id, u.name, u.email, u.language, u.zip, m.role, extract(epoch FROM m.joined_at)::float8,
-       extract(epoch FROM m.deactivated_at)::float8, u.password_hash IS NULL
+       extract(epoch FROM m.deactivated_at)::float8, u.password_hash IS NULL, extract(epoch FROM u.seen_at)::float8
 FROM memberships m JOIN users u ON u.organisation_id = m.organisation_id AND u.user_id = m.user_id
 WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.user_id > $3
   AND ($4::bigint IS NULL OR m.user_id = $4) AND ($5::text IS NULL OR m.role = $5)
   AND ($6::boolean IS NULL OR (m.deactivated_at IS NULL) = $6)
   AND ($7::text IS NULL OR strpos(lower(u.name), $7) > 0 OR strpos(u.email, $7) > 0)
-ORDER BY m.user_id LIMIT $8
+  AND ($8::text IS NULL OR u.language = $8) AND ($9::text IS NULL OR starts_with(u.zip, $9))
+  AND ($10::bigint IS NULL OR EXISTS (SELECT FROM user_list_members l WHERE l.organisation_id = $1
+       AND l.campaign_id = $2 AND l.user_list_id = $10 AND l.user_id = m.user_id))
+  AND ($11::bigint IS NULL OR $13 <> EXISTS (SELECT FROM action_users a WHERE a.organisation_id = $1
+       AND a.campaign_id = $2 AND a.action_id = $11 AND a.user_id = m.user_id
+       AND CASE $12 WHEN 'received' THEN a.sent_at WHEN 'seen' THEN a.seen_at WHEN 'started' THEN a.started_at
+                    ELSE a.completed_at END IS NOT NULL))
+  AND ($14::float8 IS NULL OR u.seen_at >= to_timestamp($14))
+  AND ($15::float8 IS NULL OR u.seen_at IS NULL OR u.seen_at < to_timestamp($15))
+ORDER BY m.user_id LIMIT $16
 """
+_COUNT_MEMBERS = f"SELECT count(*) FROM ({_MEMBERS}) AS found"  # noqa: S608 - fixed texts
+_ALL_MEMBERS: Final = 2**31
 
 
 async def members(
     database: Database, key: CampaignKey, wanted: MemberFilter, *, after: int, limit: int
 ) -> list[MemberRow]:
     """At most `limit` of them, those with a user id above `after`, by user id."""
-    text = None if wanted.text is None else wanted.text.lower()
-    rows = await database.fetch(_MEMBERS, *key, after, None, wanted.role, wanted.active, text, limit)
+    rows = await database.fetch(_MEMBERS, *key, after, None, *_wanted(wanted), limit)
     return [MemberRow(*row) for row in rows]
 
 
+async def count_members(database: Database, key: CampaignKey, wanted: MemberFilter) -> int:
+    """How many there are in all."""
+    count: int = await database.fetch_value(_COUNT_MEMBERS, *key, 0, None, *_wanted(wanted), _ALL_MEMBERS)
+    return count
+
+
+def _wanted(wanted: MemberFilter) -> tuple[object, ...]:
+    """In the order of the statement's arguments, which is the filter's."""
+    lowered = msgspec.structs.replace(wanted, text=None if wanted.text is None else wanted.text.lower())
+    return msgspec.structs.astuple(lowered)
+
+
 async def member(database: Database, key: CampaignKey, user_id: int) -> MemberRow | None:
-    rows = await database.fetch(_MEMBERS, *key, 0, user_id, None, None, None, 1)
+    rows = await database.fetch(_MEMBERS, *key, 0, user_id, *_wanted(MemberFilter()), 1)
     return MemberRow(*rows[0]) if rows else None
 
 

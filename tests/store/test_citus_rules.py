@@ -31,6 +31,7 @@ NOT_WITHIN = {  # indexes that are unique over all organisations, or need not be
 }
 OF_THE_RELEASE_BEFORE = {"claim_contacts"}  # functions that only its workers call
 ACROSS = {  # statements about distributed tables that name no organisation
+    "announcements._TAKE": "every ten seconds: the mails that are due, whichever campaign's, each row by its whole key",
     "numbers.campaigns_of": "whose number is it? asked once about each number, then remembered",
     "campaign_actions._DUE": "every few seconds, by one of all workers: whose scheduled actions are due; actions are few",
     "backlog._IN_FLIGHT": "for the metrics, seldom: all campaigns of a worker in one read, joined to their keys",

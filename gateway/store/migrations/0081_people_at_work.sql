@@ -10,6 +10,26 @@ ALTER TABLE reports ADD COLUMN message_id bigint;   -- the answer that brought i
 CREATE UNIQUE INDEX CONCURRENTLY reports_of_message ON reports (organisation_id, campaign_id, message_id)
     WHERE message_id IS NOT NULL;
 
+ALTER TABLE users ADD COLUMN seen_at timestamptz;   -- to the minute: their last request; null: not since this is kept
+
+CREATE TABLE announcements (                    -- what staff told many people at once
+    organisation_id bigint NOT NULL,
+    campaign_id     bigint NOT NULL,
+    announcement_id bigint NOT NULL,
+    at              timestamptz NOT NULL,
+    who             text NOT NULL,              -- as in the audit log
+    title           text NOT NULL,
+    body            text NOT NULL,
+    people          bigint NOT NULL,
+    mails           bigint NOT NULL,
+    key             text,                       -- the Idempotency-Key; null: none was given
+    request_hash    bigint NOT NULL,
+    PRIMARY KEY (organisation_id, campaign_id, announcement_id),
+    CONSTRAINT announcements_key UNIQUE (organisation_id, campaign_id, who, key)
+);
+ALTER TABLE announcements ALTER COLUMN organisation_id SET (n_distinct = 1);
+ALTER TABLE announcements ALTER COLUMN campaign_id SET (n_distinct = 1);
+
 CREATE TABLE user_notices (                     -- in-app messages: of staff, or of what happened
     organisation_id bigint NOT NULL,
     campaign_id     bigint NOT NULL,
@@ -21,8 +41,12 @@ CREATE TABLE user_notices (                     -- in-app messages: of staff, or
     about           jsonb NOT NULL DEFAULT '{}', -- ids of what it is about
     at              timestamptz NOT NULL,
     read_at         timestamptz,
+    announcement_id bigint,                     -- whose title and body it has
+    mail_due_at     timestamptz,                -- from when it is to be mailed; null: not, or it is
+    mail_tries      smallint NOT NULL DEFAULT 0,
     PRIMARY KEY (organisation_id, campaign_id, notice_id)
 );
+CREATE INDEX user_notices_to_mail ON user_notices (organisation_id, campaign_id, mail_due_at) WHERE mail_due_at IS NOT NULL;
 CREATE INDEX user_notices_of_user ON user_notices (organisation_id, campaign_id, user_id, notice_id);
 ALTER TABLE user_notices ALTER COLUMN organisation_id SET (n_distinct = 1);
 ALTER TABLE user_notices ALTER COLUMN campaign_id SET (n_distinct = 1);
