@@ -29,11 +29,15 @@ from gateway.p2p.outcomes import Outcomes
 from gateway.p2p.passwords import Passwords
 from gateway.p2p.people import People
 from gateway.p2p.preferences import OwnPreferences
+from gateway.p2p.progress import Progress
 from gateway.p2p.reassignments import Reassignments
 from gateway.p2p.remembered import Remembered
 from gateway.p2p.reports import Reports
+from gateway.p2p.results import Results
 from gateway.p2p.sign_in import SignIn
 from gateway.p2p.sign_in_codes import SignInCodes
+from gateway.p2p.text_again import TextAgain
+from gateway.p2p.usage import UsageBook
 from gateway.p2p.user_lists import UserLists
 from gateway.p2p.user_notices import UserNotices
 from gateway.p2p.volunteers import Volunteers
@@ -104,6 +108,10 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         labels=labels,
         reports=reports,
         exports=Exports(database, now, settings.http.public_url or ""),
+        results=Results(database, now),
+        text_again=TextAgain(database, now),
+        usage=UsageBook(database),
+        progress=Progress(database, now),
         asked=asked,
     )
 

@@ -26,10 +26,14 @@ from gateway.p2p.opt_outs import OptOuts
 from gateway.p2p.outcomes import Outcomes
 from gateway.p2p.people import People
 from gateway.p2p.preferences import OwnPreferences
+from gateway.p2p.progress import Progress
 from gateway.p2p.reassignments import Reassignments
 from gateway.p2p.reports import Reports
+from gateway.p2p.results import Results
 from gateway.p2p.sign_in import SignIn
 from gateway.p2p.sign_in_codes import SignInCodes
+from gateway.p2p.text_again import TextAgain
+from gateway.p2p.usage import UsageBook
 from gateway.p2p.user_lists import UserLists
 from gateway.p2p.user_notices import UserNotices
 from gateway.p2p.volunteers import Volunteers
@@ -100,5 +104,9 @@ class Parts(msgspec.Struct, kw_only=True):
     labels: Labels
     reports: Reports
     exports: Exports
+    results: Results
+    text_again: TextAgain
+    usage: UsageBook
+    progress: Progress
     asked: dict[str, Asked]  # who must answer before we call ourselves ready
     closing: bool = False

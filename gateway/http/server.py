@@ -30,6 +30,7 @@ from gateway.http import (
     reading,
     reassignments,
     reports,
+    results,
     sending,
     sends,
     sessions,
@@ -66,6 +67,7 @@ from gateway.http.problems import CLIENT_GONE, Handler, explained
 from gateway.http.reading import Reading
 from gateway.http.reassignments import ReassignmentDesk
 from gateway.http.reports import ReportDesk
+from gateway.http.results import ResultDesk
 from gateway.http.sending import Sending
 from gateway.http.sends import SendDesk
 from gateway.http.sessions import Guesses, SessionDesk
@@ -96,6 +98,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *reports.OPERATIONS,
     *opt_outs.OPERATIONS,
     *labels.OPERATIONS,
+    *results.OPERATIONS,
     *exports.OPERATIONS,
     *buckets.OPERATIONS,
     *sends.OPERATIONS,
@@ -140,6 +143,7 @@ def application(
         "people": PeopleDesk(parts, known, guesses),
         "reading": Reading(parts, known),
         "reassignments": ReassignmentDesk(parts, known),
+        "results": ResultDesk(parts, known),
         "reports": ReportDesk(parts, known),
         "sending": Sending(parts, known, floor, load),
         "sends": SendDesk(parts, known, load),

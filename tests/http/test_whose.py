@@ -1,8 +1,10 @@
 """Another campaign's data, asked for through every operation with a key of every role: as if it were not there."""
 
+import enum
 import types
 import typing
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 import pytest
@@ -24,6 +26,8 @@ def least(kind: Any, campaign_id: int) -> Any:
             each.encode_name: campaign_id if each.name == "campaign_id" else least(each.type, campaign_id)
             for each in fields
         }
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return next(iter(kind)).value
     origin, inside = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Annotated:
         return least(inside[0], campaign_id)
@@ -49,7 +53,9 @@ ABOUT_ONE_THING = [each for each in ABOUT_A_CAMPAIGN if len(each.ids) > 1]
 async def ask(house: House, operation: Operation, campaign_id: int, key: str, message_id: int = 1) -> Answer:
     ids = dict.fromkeys(operation.ids, 1) | {"campaign_id": campaign_id, "message_id": message_id}
     body = None if operation.takes is None else least(operation.takes, campaign_id)
-    return await house.call(operation.method, operation.path.format(**ids), body, key=key)
+    asked = {} if operation.asks is None else least(operation.asks, campaign_id)
+    path = f"{operation.path.format(**ids)}?{urlencode(asked)}"
+    return await house.call(operation.method, path, body, key=key)
 
 
 async def furnished(house: House) -> int:

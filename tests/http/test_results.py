@@ -1,0 +1,272 @@
+"""Results over the API: figures with their rows, scripts, volunteers, codes; text these again; what was used."""
+
+from typing import Any
+
+import pytest
+
+from gateway.p2p import results as told
+from gateway.store import counts
+from tests.http.house import CAMPAIGN, OTHER_CAMPAIGN, START_AT, Answer, House, phone
+from tests.http.persons import somebody
+
+ACTION, VERA, BEN = 5, 7, 8
+PATH = f"/v1/campaigns/{CAMPAIGN}/actions/{ACTION}"
+_ACTION = """
+INSERT INTO actions (organisation_id, campaign_id, action_id, title, scripts, state, published_at)
+VALUES (1, 1, 5, 'Polls', '{}', 'private', to_timestamp($1))
+"""
+
+
+async def published(house: House) -> None:
+    """An action for contacts 1 to 10; contacts 9 and 10 are nobody's yet."""
+    await house.store.execute(_ACTION, START_AT - 60)
+    await house.store.execute(
+        "INSERT INTO assignments SELECT 1, 5, c, 'g', c, CASE WHEN c < 9 THEN 8 - c % 2 END, NULL, 1"
+        " FROM generate_series(1, 10) c"
+    )
+    await house.store.execute(
+        "INSERT INTO users (organisation_id, user_id, email, name, language, created_at) VALUES"
+        " (1, 7, 'v@example.org', 'Vera', 'en', now()), (1, 8, 'b@example.org', 'Ben', 'en', now())"
+    )
+
+
+async def initial(house: House, contact_id: int, status: str = "delivered", code: int | None = None) -> None:
+    sender = VERA if contact_id % 2 else BEN
+    script = f"initial-{1 + contact_id % 2}"
+    sent = await house.send(contact_id, f"Hi {contact_id}", action_id=ACTION, sender_id=sender, script=script)
+    assert sent.body["state"] != "blocked", sent.body
+    await house.says(await house.provider.next_text(), status, code)
+
+
+async def bank(house: House) -> None:
+    """Ten texts that end in every way, two answers, a reply, an opt-out, a report."""
+    await published(house)
+    for contact_id in (1, 2, 3, 4):
+        await initial(house, contact_id)
+    await initial(house, 5, "undelivered", 30003)
+    await initial(house, 6, "undelivered", 30007)
+    await initial(house, 7, "sent")
+    await house.writes(1, "Who is this?")
+    await house.send(
+        1, "Vera, for the library", kind="reply", action_id=ACTION, sender_id=VERA, script="response-1"
+    )
+    await house.says(await house.provider.next_text(), "delivered")
+    await house.writes(2, "STOP")
+    await house.writes(3, "Yes!")
+    await house.send(2, "Hi again", action_id=ACTION, sender_id=BEN, script="initial-1")  # 1302
+    await house.store.execute(
+        "INSERT INTO reports VALUES (1, 1, 9, 5, 1, 7, now(), '{5}', '{}', '{\"job\": \"baker\"}')"
+    )
+    await house.store.execute(
+        "INSERT INTO links VALUES (1, 1, 3, 'vote', 'https://example.org/vote', 1, now())"
+    )
+    await house.store.execute(
+        "INSERT INTO clicks VALUES (1, 1, 1, 3, 1, 2, 5, NULL, 7, now()), (1, 1, 2, 3, 1, 2, 5, NULL, 7, now())"
+    )
+    await house.store.execute("INSERT INTO tags VALUES (1, 1, 5, 'supporter', 'Supporter', 1, true)")
+
+
+async def results(house: House, more: str = "") -> Any:
+    answer = await house.call("GET", f"{PATH}/results{more}")
+    assert answer.status == 200, answer.body
+    return answer.body
+
+
+async def rows(house: House, result: str, **query: Any) -> list[dict[str, Any]]:
+    asked = "".join(f"&{name}={value}" for name, value in query.items())
+    found = []
+    cursor = ""
+    while True:
+        page = await results(house, f"/rows?result={result}{asked}{cursor}")
+        found += page["rows"]
+        if page["next"] is None:
+            return found
+        cursor = f"&cursor={page['next']}"
+
+
+async def test_every_figure_and_its_rows(house: House) -> None:
+    """F156, F157, F158, F159, F160, F161, F162, F163, F164, F165, F166, F167: each figure lists exactly what it counts."""
+    await bank(house)
+    whole = await results(house)
+    figures = {each["result"]: each["number"] for each in whole["figures"]}
+    told_by_counts = {
+        "initials": 5,
+        "responses": 3,
+        "follow_ups": 1,
+        "opt_outs": 1,
+        "under_way": 0,
+        "twilio_errors": 1,
+        "carrier_filtering": 1,
+        "safeguards": 1,
+        "remaining": 2,
+        "needs_attention": 1,
+        "reports_filled": 1,
+        "clicks": 2,
+    }
+    assert told_by_counts.items() <= figures.items()
+    for result in set(told_by_counts) - {"reports_filled"}:
+        assert len(await rows(house, result)) == figures[result], result
+        assert len(await rows(house, result, limit=1)) == figures[result], result
+    assert next(each["people"] for each in whole["figures"] if each["result"] == "clicks") == 1
+    [filtered] = await rows(house, "carrier_filtering")
+    assert (filtered["phone"], filtered["code"], filtered["user"]) == (phone(6), 30007, "Ben")
+    assert (await house.call("GET", filtered["story"])).status == 200
+    assert await rows(house, "twilio_errors", code=30007) == []
+    assert [each["contact_id"] for each in await rows(house, "initials", user_id=VERA)] == [1, 3, 7]
+    assert {each["contact_id"] for each in await rows(house, "remaining")} == {9, 10}
+
+
+async def test_by_script_volunteer_and_code(house: House) -> None:
+    """F118, F168, F169, F170."""
+    await bank(house)
+    whole = await results(house)
+    scripts = {each["script"]: each for each in whole["scripts"]}
+    assert {name: each["used"] for name, each in scripts.items()} == {
+        "initial-1": 3,
+        "initial-2": 4,
+        "response-1": 1,
+    }
+    delivered = scripts["initial-2"]["rates"]["delivered"]
+    assert (delivered["number"], delivered["of"]) == (2, 3)
+    assert delivered["low"] < delivered["share"] < delivered["high"]
+    assert scripts["initial-2"]["rates"]["replied"]["number"] == 2
+    errors = {each["code"]: each for each in whole["errors"]}
+    assert {code: (each["box"], each["number"]) for code, each in errors.items()} == {
+        30003: ("twilio_errors", 1),
+        30007: ("carrier_filtering", 1),
+        1302: ("safeguards", 1),
+    }
+    assert errors[1302]["title"] == "Unsubscribed"
+    people = (await results(house, "/volunteers"))["volunteers"]
+    assert [(each["name"], each["initials"], each["follow_ups"], each["failed"]) for each in people] == [
+        ("Vera", 3, 1, 1),
+        ("Ben", 2, 0, 2),
+    ]
+    page = await results(house, "/volunteers?limit=1")
+    assert (await results(house, f"/volunteers?limit=1&cursor={page['next']}"))["volunteers"] == people[1:]
+    labels = (await results(house, "/labels"))["labels"]
+    assert labels == [
+        {"name": "job", "value": "baker", "number": 1},
+        {"name": "supporter", "value": None, "number": 1},
+    ]
+
+
+async def test_figures_equal_those_of_the_books(house: House) -> None:
+    await bank(house)
+    before = await results(house)
+    await counts.count_anew(house.store, (1, CAMPAIGN), START_AT)  # type: ignore[arg-type]
+    after = await results(house)
+    assert after["version"] != before["version"]
+    assert after["figures"] == before["figures"]
+    assert after["scripts"] == before["scripts"]
+
+
+async def test_what_people_did(house: House) -> None:
+    """F151, F152, F153, F154, F155: a person speaks for themselves; a word that is said twice counts once."""
+    await published(house)
+    token, user_id = await somebody(house)
+    assert (await said(house, "seen", token)).status == 404  # nobody let them in
+    await house.store.execute("INSERT INTO action_invitees VALUES (1, 1, 5, $1, now(), 'link')", user_id)
+    for did in ("seen", "started", "completed", "completed", "started", "completed"):
+        answer = await said(house, did, token)
+    assert answer.body == {"performs": 2}
+    by_key = await house.call("POST", f"{PATH}/progress", {"did": "started", "user_id": VERA})
+    assert by_key.body == {"performs": 0}
+    assert (await house.call("POST", f"{PATH}/progress", {"did": "started"})).status == 422
+    figures = {each["result"]: each["number"] for each in (await results(house))["figures"]}
+    expected = {"sent_to": 1, "seen": 2, "started": 2, "completed": 1, "performs": 2}
+    assert expected.items() <= figures.items()
+    assert [each["user_id"] for each in await rows(house, "completed")] == [user_id]
+    assert {each["user_id"] for each in await rows(house, "started", limit=1)} == {VERA, user_id}
+    assert [each["user_id"] for each in await rows(house, "sent_to")] == [user_id]
+
+
+async def said(house: House, did: str, token: str) -> Answer:
+    return await house.call("POST", f"{PATH}/progress", {"did": did}, key=token)
+
+
+async def test_text_these_again(house: House) -> None:
+    """N16: those whom a code stopped and who may be texted, and nobody else."""
+    await published(house)
+    for contact_id in range(1, 7):
+        await initial(
+            house,
+            contact_id,
+            "undelivered" if contact_id < 6 else "delivered",
+            30003 if contact_id < 6 else None,
+        )
+    await house.store.execute(
+        "UPDATE messages SET state = 'blocked', code = 1202, reason = 'expired_in_queue' WHERE code = 30003"
+    )
+    await house.store.execute("UPDATE conversations SET failure_until = NULL WHERE contact_id <> 3")
+    await house.store.execute("UPDATE conversations SET failure_until = 'infinity' WHERE contact_id = 3")
+    await house.writes(1, "STOP")
+    await house.store.execute("UPDATE contacts SET deleted_at = now() WHERE contact_id = 2")
+    await house.store.execute(
+        "INSERT INTO messages (organisation_id, campaign_id, message_id, contact_id, action_id, kind, body, segments,"
+        " text_hash, state, lane, requested_at) SELECT 1, 1, max(message_id) + 1, 4, 5, 'initial', 'x', 1, 1, 'queued', 2,"
+        " now() FROM messages"
+    )
+    asked = {"codes": [1202], "list_name": "Stopped by the end of hours"}
+    counted = await house.call("POST", f"{PATH}/results/text-again", asked | {"dry_run": True})
+    told = {"people": 1, "opted_out": 1, "held": 1, "reached": 1, "gone": 1}
+    assert counted.body == told | {"list_id": None}
+    assert await house.count("contact_lists") == 0
+    made = await house.call("POST", f"{PATH}/results/text-again", asked)
+    assert made.body == told | {"list_id": made.body["list_id"]}
+    members = await house.store.fetch("SELECT list_id, contact_id FROM list_members")
+    assert [tuple(each) for each in members] == [(made.body["list_id"], 5)]
+    assert (await house.call("POST", f"{PATH}/results/text-again", asked)).status == 409
+    never = await house.call("POST", f"{PATH}/results/text-again", asked | {"codes": [1302]})
+    assert (never.status, "1302" in never.body["detail"]) == (422, True)
+    lines = (await house.call("GET", f"/v1/campaigns/{CAMPAIGN}/audit")).body["lines"]
+    assert (lines[0]["act"], lines[0]["after"]["people"]) == ("text again", 1)
+
+
+async def test_what_was_used(house: House) -> None:
+    """F001, F002, F003, F005, F014: billable segments between two instants, SMS and MMS apart."""
+    await published(house)
+    await initial(house, 1)
+    await house.send(2, "x" * 200, action_id=ACTION, sender_id=BEN)
+    await house.says(await house.provider.next_text(), "undelivered", 30003)
+    await house.send(3, "x" * 200, media_urls=["https://example.org/cat.png"])
+    await house.says(await house.provider.next_text(), "delivered")
+    await house.writes(4, "STOP")
+    await house.send(4, action_id=ACTION, sender_id=BEN)  # a safeguard's: free
+    path = f"/v1/campaigns/{CAMPAIGN}/usage?since={START_AT - 60}&until={START_AT + 3600}"
+    whole = (await house.call("GET", path)).body
+    assert (whole["total"]["sms"]["texts"], whole["total"]["sms"]["units"]) == (2, 3)
+    assert (whole["total"]["mms"]["texts"], whole["total"]["mms"]["units"]) == (1, 1)
+    assert [each["usage"] for each in whole["days"]] == [whole["total"]]
+    stories = 0.0
+    for (message_id,) in await house.store.fetch("SELECT message_id FROM messages"):
+        stories += (await house.call("GET", f"/v1/messages/{CAMPAIGN}/{message_id}/story")).body["cost_usd"]
+    assert whole["total"]["cost_usd"] == pytest.approx(stories, abs=1e-6)
+    assert (await house.call("GET", f"{path}&action_id={ACTION}")).body["total"]["mms"]["texts"] == 0
+    later = f"/v1/campaigns/{CAMPAIGN}/usage?since={START_AT + 3600}&until={START_AT + 7200}"
+    assert (await house.call("GET", later)).body["total"]["cost_usd"] == 0
+    assert (await house.call("GET", path.replace("until=", "until=0&x="))).status == 422
+    assert (await house.call("GET", f"/v1/campaigns/{CAMPAIGN}/usage?since=5&until=5")).status == 422
+
+
+async def test_nobody_elses_and_no_volunteers(house: House) -> None:
+    await bank(house)
+    token, _ = await somebody(house)
+    for more in ("", "/volunteers", "/labels", "/rows?result=initials"):
+        assert (await house.call("GET", f"{PATH}/results{more}", key=token)).status == 403
+        other = PATH.replace(f"campaigns/{CAMPAIGN}", f"campaigns/{OTHER_CAMPAIGN}")
+        assert (await house.call("GET", f"{other}/results{more}")).status == 404
+    wrong = await house.call("GET", f"{PATH}/results/rows?result=initials&cursor=x")
+    assert wrong.status == 422
+
+
+async def test_a_figure_of_few_among_many_comes_in_short_pages(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(told, "LOOK_AT", 2)
+    await bank(house)
+    assert len(await rows(house, "safeguards")) == 1
+    first = await results(house, "/rows?result=initials&limit=3")
+    assert (len(first["rows"]), first["next"] is None) == (3, False)
+    another = await house.call("GET", f"{PATH}/results/rows?result=follow_ups&cursor={first['next']}")
+    assert another.status == 422
