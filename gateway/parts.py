@@ -22,6 +22,7 @@ from gateway.p2p.inbox import Inbox
 from gateway.p2p.keys import ApiKeys
 from gateway.p2p.labels import Labels
 from gateway.p2p.limits import LimitsTold
+from gateway.p2p.live import Live
 from gateway.p2p.messages import Messages
 from gateway.p2p.numbers import Numbers
 from gateway.p2p.opt_outs import OptOuts
@@ -102,6 +103,7 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         volunteers=Volunteers(database, clock),
         outcomes=Outcomes(database, gateway.campaigns, gateway.admission),
         inbox=Inbox(database, gateway.campaigns, gateway.admission, clock, gateway.bank, reports),
+        live=Live(database, clock, epoch=secret(6).hex()),
         opt_outs=OptOuts(database, gateway.campaigns),
         limits=LimitsTold(database),
         endpoints=Endpoints(database, clock, secret, bool(networks(settings.webhooks.allowed_networks))),

@@ -217,6 +217,7 @@ class Worker:
             return
         _log.info("stopping")
         self._parts.closing = True
+        await self._parts.live.close()
         for task in self._tending:
             task.cancel()
         await self._drain()

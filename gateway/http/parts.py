@@ -20,6 +20,7 @@ from gateway.p2p.exports import Exports
 from gateway.p2p.inbox import Inbox
 from gateway.p2p.labels import Labels
 from gateway.p2p.limits import LimitsTold
+from gateway.p2p.live import Live
 from gateway.p2p.messages import Messages
 from gateway.p2p.numbers import Numbers
 from gateway.p2p.opt_outs import OptOuts
@@ -98,6 +99,7 @@ class Parts(msgspec.Struct, kw_only=True):
     volunteers: Volunteers
     outcomes: Outcomes
     inbox: Inbox
+    live: Live
     opt_outs: OptOuts
     endpoints: Endpoints
     limits: LimitsTold

@@ -23,6 +23,7 @@ from gateway.http import (
     inbox,
     labels,
     limits,
+    live,
     my_notices,
     my_settings,
     opt_outs,
@@ -55,6 +56,7 @@ from gateway.http.intake import Intake, release
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.labels import LabelDesk
 from gateway.http.limits import LimitDesk
+from gateway.http.live import LiveDesk
 from gateway.http.load import Load
 from gateway.http.my_notices import MyNoticesDesk
 from gateway.http.my_settings import MySettingsDesk
@@ -97,6 +99,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *threads.OPERATIONS,
     *reports.OPERATIONS,
     *opt_outs.OPERATIONS,
+    *live.OPERATIONS,
     *labels.OPERATIONS,
     *results.OPERATIONS,
     *exports.OPERATIONS,
@@ -137,6 +140,7 @@ def application(
         "health": HealthDesk(parts),
         "inbox": InboxDesk(parts, known),
         "labels": LabelDesk(parts, known),
+        "live": LiveDesk(parts, known),
         "my_notices": MyNoticesDesk(parts, known),
         "my_settings": MySettingsDesk(parts, known),
         "opt_outs": OptOutDesk(parts, known),

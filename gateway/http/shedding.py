@@ -67,7 +67,7 @@ class Shedding:
 class Connection(web.RequestHandler):
     """A client's connection; a send that it lets pass has its place from the first byte to the answer."""
 
-    __slots__ = ("_has_unfinished_head", "_load", "_place_since", "_shedding", "_to_skip")
+    __slots__ = ("_has_unfinished_head", "_load", "_place_since", "_shedding", "_to_skip", "when_lost")
 
     def __init__(self, server: web.Server, shedding: Shedding, **options: Any) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
@@ -76,6 +76,7 @@ class Connection(web.RequestHandler):
         self._place_since: float | None = None
         self._to_skip = 0  # bytes of a refused body that are still to come
         self._has_unfinished_head = False
+        self.when_lost: Callable[[], None] | None = None  # is called when the client is gone
 
     @property
     def has_place(self) -> bool:
@@ -119,6 +120,8 @@ class Connection(web.RequestHandler):
         if self._current_request is None:  # else its handler goes on, and leaves
             self.leave(CLIENT_GONE)
         super().connection_lost(exc)
+        if self.when_lost is not None:
+            self.when_lost()
 
     def _enters(self, *, is_whole: bool) -> bool:
         """A place is for a whole request: who sends heads alone holds none, and takes one with its last byte."""

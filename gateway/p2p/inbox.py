@@ -226,7 +226,7 @@ class Inbox:
         """Nothing is unread any more; what has come since `revision` stays so."""
         campaign = self._campaigns[campaign_id]
         await whose.own(self._database, campaign, actor, Act.ANSWER, contact_id)
-        await threads.mark_read(self._database, campaign.key, contact_id, revision)
+        await threads.mark_read(self._database, campaign.key, contact_id, revision, self._clock.now())
         return await whose.now(self._database, campaign, contact_id)
 
     async def archive(self, actor: Actor, campaign_id: int, contact_id: int, revision: int) -> Conversation:
@@ -242,7 +242,7 @@ class Inbox:
         """In the inbox again."""
         campaign = self._campaigns[campaign_id]
         await whose.own(self._database, campaign, actor, Act.ANSWER, contact_id)
-        await threads.unarchive(self._database, campaign.key, contact_id)
+        await threads.unarchive(self._database, campaign.key, contact_id, self._clock.now())
         self._bank.changed_hands(campaign_id)
         return await whose.now(self._database, campaign, contact_id)
 

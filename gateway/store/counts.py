@@ -238,10 +238,10 @@ SELECT p.epoch, p.version, extract(epoch FROM to_timestamp($5) - (
            SELECT min(e.at) FROM (SELECT at FROM events e WHERE e.organisation_id = $1 AND e.campaign_id = $2
                AND (e.xid, e.event_id) > (p.xid, p.event_id) ORDER BY e.xid, e.event_id LIMIT 1) e))::float8,
        c.action_id, c.per, c.name, c.what, c.state, c.code, c.number, c.segments
-FROM count_progress p LEFT JOIN counts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.action_id = $3
+FROM count_progress p LEFT JOIN counts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.action_id = ANY ($3::bigint[])
   AND c.per = ANY ($4::text[]) AND c.number <> 0
 WHERE p.organisation_id = $1 AND p.campaign_id = $2 AND p.epoch > 0
-ORDER BY c.per, c.name, c.what, c.state, c.code
+ORDER BY c.action_id, c.per, c.name, c.what, c.state, c.code
 """
 
 
@@ -249,7 +249,18 @@ async def read(
     database: Database, key: CampaignKey, action_id: int, now: float, per: Sequence[Per] = ("action",)
 ) -> Counts | None:
     """The counts of an action (0: of what belongs to none); None: the campaign is not counted yet."""
-    rows = await database.fetch(_READ, *key, action_id, per, now)
+    return await read_all(database, key, [action_id], now, per)
+
+
+async def read_all(
+    database: Database,
+    key: CampaignKey,
+    action_ids: Sequence[int],
+    now: float,
+    per: Sequence[Per] = ("action",),
+) -> Counts | None:
+    """The counts of several actions, one after the other."""
+    rows = await database.fetch(_READ, *key, action_ids, per, now)
     if not rows:
         return None
     epoch, version, behind_s = rows[0][:3]

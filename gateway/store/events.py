@@ -79,6 +79,13 @@ WHERE organisation_id = $1 AND campaign_id = $2 AND (xid, event_id) > ($3::text:
   AND xid < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY xid, event_id LIMIT $5
 """
+# Moves of our own texts change nobody's inbox, and are most of the journal.
+_TOUCHED = f"""
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, ARRAY(
+    SELECT DISTINCT who FROM events e CROSS JOIN LATERAL unnest(e.user_ids || e.former_user_ids) AS who
+    WHERE e.organisation_id = $1 AND e.campaign_id = $2 AND (e.xid, e.event_id) > ($3::text::xid8, $4::bigint)
+      AND e.xid < pg_snapshot_xmin(pg_current_snapshot()) AND e.kind <> '{EventKind.MOVED}')
+"""  # noqa: S608 - fixed texts
 _END = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
 
@@ -92,6 +99,15 @@ async def end(database: Database) -> EventPlace:
     """The place from which on a reader that begins now reads: what is under way comes after it."""
     oldest: int = await database.fetch_value(_END)
     return EventPlace(oldest - 1, 2**63 - 1)
+
+
+async def touched(
+    database: Database, key: CampaignKey, after: EventPlace
+) -> tuple[EventPlace, set[int | None]]:
+    """Whose conversations something has happened to since a place, None among them for nobody's; and the place from
+    which to go on."""
+    [(oldest, users)] = await database.fetch(_TOUCHED, *key, str(after.xid), after.event_id)
+    return EventPlace(oldest - 1, 2**63 - 1), set(users)
 
 
 def _event(xid: int, event_id: int, kind: str, at: float, *columns: Sequence[object] | None) -> Event:

@@ -191,6 +191,21 @@ async def counts(
     return dict(zip(Filter, row, strict=True))
 
 
+_COUNTS_OF_EACH: Final = f"""
+SELECT v.volunteer_id, {_COUNTED} FROM conversations v
+WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND {_HEARD} AND v.volunteer_id = ANY ($3::bigint[])
+GROUP BY v.volunteer_id
+"""  # noqa: S608 - fixed texts
+
+
+async def counts_of_each(
+    database: Database, key: CampaignKey, volunteer_ids: Sequence[int]
+) -> dict[int, dict[Filter, int]]:
+    """How many conversations each filter has, by volunteer; nothing of those who have none."""
+    rows = await database.fetch(_COUNTS_OF_EACH, *key, volunteer_ids)
+    return {row[0]: dict(zip(Filter, row[1:], strict=True)) for row in rows}
+
+
 class Text(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A text of a thread, ours or the person's; times in Unix seconds.
 

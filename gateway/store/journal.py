@@ -80,3 +80,13 @@ RELEASED: Final = noted(
     columns={"contact_ids": "contact_id", "action_ids": "action_id", "former_user_ids": "volunteer_id"},
 )
 """From `freed`, contacts that a volunteer had; `at` is an argument's place."""
+
+
+def filed(at: str) -> str:
+    """Conversations of `filed` were read, archived or taken back into the inbox."""
+    columns: dict[Column, str] = {
+        "contact_ids": "contact_id",
+        "action_ids": "action_id",
+        "user_ids": "volunteer_id",
+    }
+    return noted(EventKind.FILED, "filed", at=at, columns=columns)

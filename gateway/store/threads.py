@@ -2,49 +2,48 @@
 
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database, Statements
-from gateway.store.journal import handed_over
+from gateway.store.journal import filed, handed_over
+
+_MARK_READ = f"""
+WITH filed AS (
+    UPDATE conversations SET unread = 0
+    WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND revision = $4 AND unread > 0
+    RETURNING contact_id, action_id, volunteer_id
+), {filed("to_timestamp($5)")}
+SELECT contact_id FROM filed
+"""  # noqa: S608 - fixed texts
+_ARCHIVE = f"""
+WITH filed AS (
+    UPDATE conversations SET archived_at = coalesce(archived_at, to_timestamp($5)), unread = 0
+    WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND revision = $4
+    RETURNING contact_id, action_id, volunteer_id
+), {filed("to_timestamp($5)")}
+SELECT contact_id FROM filed
+"""  # noqa: S608 - fixed texts
+_UNARCHIVE = f"""
+WITH filed AS (
+    UPDATE conversations SET archived_at = NULL
+    WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND archived_at IS NOT NULL
+    RETURNING contact_id, action_id, volunteer_id
+), {filed("to_timestamp($4)")}
+SELECT contact_id FROM filed
+"""  # noqa: S608 - fixed texts
 
 
-async def mark_read(database: Database, key: CampaignKey, contact_id: int, revision: int) -> None:
+async def mark_read(database: Database, key: CampaignKey, contact_id: int, revision: int, now: float) -> None:
     """Nothing is unread any more, unless something has changed since `revision`."""
-    await database.execute(
-        """
-        UPDATE conversations SET unread = 0
-        WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND revision = $4 AND unread > 0
-        """,
-        *key,
-        contact_id,
-        revision,
-    )
+    await database.execute(_MARK_READ, *key, contact_id, revision, now)
 
 
 async def archive(database: Database, key: CampaignKey, contact_id: int, revision: int, now: float) -> bool:
     """Whether it left the inbox (F202): not when something has changed since `revision`. Whoever waits goes on
     waiting (C9), and one that is archived already stays as it is."""
-    rows = await database.fetch(
-        """
-        UPDATE conversations SET archived_at = coalesce(archived_at, to_timestamp($5)), unread = 0
-        WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND revision = $4
-        RETURNING contact_id
-        """,
-        *key,
-        contact_id,
-        revision,
-        now,
-    )
-    return bool(rows)
+    return bool(await database.fetch(_ARCHIVE, *key, contact_id, revision, now))
 
 
-async def unarchive(database: Database, key: CampaignKey, contact_id: int) -> None:
+async def unarchive(database: Database, key: CampaignKey, contact_id: int, now: float) -> None:
     """It is in the inbox again."""
-    await database.execute(
-        """
-        UPDATE conversations SET archived_at = NULL
-        WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND archived_at IS NOT NULL
-        """,
-        *key,
-        contact_id,
-    )
+    await database.execute(_UNARCHIVE, *key, contact_id, now)
 
 
 _ARCHIVE_IDLE = """

@@ -165,7 +165,7 @@ async def test_a_count_is_the_length_of_its_list(
     await bank(database)
     for contact_id in (1, 6):
         await threads.archive(database, KEY, contact_id, await revision(database, contact_id), NOW + 400)
-    await threads.mark_read(database, KEY, 2, await revision(database, 2))
+    await threads.mark_read(database, KEY, 2, await revision(database, 2), NOW)
     await conversations.report(database, KEY, 3, NOW + 400)
     found = await counted(database, volunteer_id, action_id)
     assert found == {
@@ -242,9 +242,9 @@ async def test_reading_leaves_what_came_meanwhile_unread(database: Database) -> 
     await bank(database)
     seen = await revision(database, 1)
     await hear(database, heard(50, 1, "One more", received_at=NOW + 300))
-    await threads.mark_read(database, KEY, 1, seen)
+    await threads.mark_read(database, KEY, 1, seen, NOW)
     assert (await counted(database))[Filter.UNREAD] == 9
-    await threads.mark_read(database, KEY, 1, await revision(database, 1))
+    await threads.mark_read(database, KEY, 1, await revision(database, 1), NOW)
     assert (await counted(database))[Filter.UNREAD] == 8
 
 
@@ -258,7 +258,7 @@ async def test_a_reply_brings_a_conversation_back_any_number_of_times(database: 
         for each in (Filter.ALL, Filter.UNREAD, Filter.NEEDS_ATTENTION):
             assert 1 in await listed(database, Which(filter=each))
     await threads.archive(database, KEY, 1, await revision(database, 1), NOW + 600)
-    await threads.unarchive(database, KEY, 1)
+    await threads.unarchive(database, KEY, 1, NOW)
     assert 1 in await listed(database)
 
 
