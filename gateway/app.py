@@ -9,10 +9,13 @@ from gateway.clock import Clock
 from gateway.config import Retention as Kept
 from gateway.config import Settings
 from gateway.core.rules.campaign import CampaignKey
+from gateway.entropy import secret
 from gateway.metrics import Metrics
+from gateway.p2p.actions import Actions
 from gateway.p2p.bank import TextBank
 from gateway.p2p.buckets import Buckets
 from gateway.p2p.mailing import EVERY_S, Mailing
+from gateway.p2p.publishing import Publishing
 from gateway.p2p.quiet_inboxes import QuietInboxes
 from gateway.pipeline.admission import Admission
 from gateway.pipeline.campaigns import Campaigns
@@ -46,6 +49,7 @@ from gateway.upkeep.workload import Workload
 
 _ASK_EVERY_S = 30.0
 _QUIET_ALONE_S, _QUIET_AMONG_OTHERS_S = 600.0, 1.0
+_SCHEDULED_S = 10.0  # how often scheduled actions are looked for
 _MONTHS_S = (
     6 * 3600.0
 )  # how often the next months' partitions are made, which are there long before they begin
@@ -407,6 +411,12 @@ async def _months_ahead(gateway: Gateway, _done_until: float | None) -> float:
     return now
 
 
+def publishing_of(gateway: Gateway) -> Publishing:
+    """What publishes actions, now or when their time has come."""
+    shared = gateway.database, gateway.campaigns, gateway.clock
+    return Publishing(*shared, Actions(*shared, secret))
+
+
 def chores_of(settings: Settings, gateway: Gateway) -> list[Chore]:
     """What one of all workers does now and then; a provider that keeps no history can't be asked for it."""
     works: dict[str, tuple[float, Work]] = {}
@@ -416,6 +426,7 @@ def chores_of(settings: Settings, gateway: Gateway) -> list[Chore]:
         works["reconciliation"] = settings.catch_up.reconcile_s, reconciliation_of(gateway, history).catch_up
     if settings.mail.url is not None:
         works["mails"] = EVERY_S, Mailing(gateway.database, gateway.clock, post_of(settings)).run
+    works["scheduled_actions"] = _SCHEDULED_S, publishing_of(gateway).publish_due
     works["months"] = _MONTHS_S, functools.partial(_months_ahead, gateway)
     idle = IdleConversations(gateway.database, gateway.campaigns, gateway.clock)
     works["idle_conversations"] = _IDLE_S, idle.run

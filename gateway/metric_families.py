@@ -71,6 +71,7 @@ CHORE = Label(
         "retention",
         "idle_conversations",
         "idle_buckets",
+        "scheduled_actions",
         "webhook_deliveries",
     ),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from gateway.app import Gateway
+from gateway.app import Gateway, publishing_of
 from gateway.config import Settings
 from gateway.core.bank.webhooks import networks
 from gateway.core.sending.numbers import NumberPool
@@ -11,6 +11,7 @@ from gateway.entropy import secret
 from gateway.http.access import Keys
 from gateway.http.parts import Parts
 from gateway.http.readiness import Asked
+from gateway.p2p.actions import Actions
 from gateway.p2p.announcements import Announcements
 from gateway.p2p.audit import AuditLog
 from gateway.p2p.campaigns import CampaignAdmin
@@ -35,6 +36,8 @@ from gateway.p2p.reassignments import Reassignments
 from gateway.p2p.remembered import Remembered
 from gateway.p2p.reports import Reports
 from gateway.p2p.results import Results
+from gateway.p2p.script_checks import ScriptChecks
+from gateway.p2p.scripts import ScriptBook
 from gateway.p2p.sign_in import SignIn
 from gateway.p2p.sign_in_codes import SignInCodes
 from gateway.p2p.text_again import TextAgain
@@ -69,6 +72,8 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
     sign_in = SignIn(database, clock, passwords, secret)
     labels = Labels(database, gateway.campaigns, clock)
     reports = Reports(database, gateway.campaigns, clock, labels)
+    shared = database, gateway.campaigns, clock
+    actions = Actions(*shared, secret)
     return Parts(
         clock=clock,
         metrics=gateway.metrics,
@@ -108,6 +113,10 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         limits=LimitsTold(database),
         endpoints=Endpoints(database, clock, secret, bool(networks(settings.webhooks.allowed_networks))),
         labels=labels,
+        actions=actions,
+        publishing=publishing_of(gateway),
+        scripts=ScriptBook(*shared, actions, labels),
+        script_checks=ScriptChecks(*shared, actions),
         reports=reports,
         exports=Exports(database, now, settings.http.public_url or ""),
         results=Results(database, now),

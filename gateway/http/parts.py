@@ -9,6 +9,7 @@ from gateway.clock import Clock
 from gateway.http.access import Keys
 from gateway.http.readiness import Asked
 from gateway.metrics import Metrics
+from gateway.p2p.actions import Actions
 from gateway.p2p.announcements import Announcements
 from gateway.p2p.audit import AuditLog
 from gateway.p2p.buckets import Buckets
@@ -28,9 +29,12 @@ from gateway.p2p.outcomes import Outcomes
 from gateway.p2p.people import People
 from gateway.p2p.preferences import OwnPreferences
 from gateway.p2p.progress import Progress
+from gateway.p2p.publishing import Publishing
 from gateway.p2p.reassignments import Reassignments
 from gateway.p2p.reports import Reports
 from gateway.p2p.results import Results
+from gateway.p2p.script_checks import ScriptChecks
+from gateway.p2p.scripts import ScriptBook
 from gateway.p2p.sign_in import SignIn
 from gateway.p2p.sign_in_codes import SignInCodes
 from gateway.p2p.text_again import TextAgain
@@ -104,6 +108,10 @@ class Parts(msgspec.Struct, kw_only=True):
     endpoints: Endpoints
     limits: LimitsTold
     labels: Labels
+    actions: Actions
+    publishing: Publishing
+    scripts: ScriptBook
+    script_checks: ScriptChecks
     reports: Reports
     exports: Exports
     results: Results

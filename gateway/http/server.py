@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from gateway.http import (
+    actions,
     announcements,
     audit,
     buckets,
@@ -28,10 +29,12 @@ from gateway.http import (
     my_settings,
     opt_outs,
     people,
+    publishing,
     reading,
     reassignments,
     reports,
     results,
+    scripts,
     sending,
     sends,
     sessions,
@@ -41,6 +44,7 @@ from gateway.http import (
 )
 from gateway.http.access import Grant
 from gateway.http.access_log import AccessLog
+from gateway.http.actions import ActionDesk
 from gateway.http.announcements import AnnouncementDesk
 from gateway.http.audit import AuditDesk
 from gateway.http.bodies import INTAKE, JSON, MOST_BYTES_AT_ONCE
@@ -66,10 +70,12 @@ from gateway.http.opt_outs import OptOutDesk
 from gateway.http.parts import Parts, WebhookDoor
 from gateway.http.people import PeopleDesk
 from gateway.http.problems import CLIENT_GONE, Handler, explained
+from gateway.http.publishing import PublishingDesk
 from gateway.http.reading import Reading
 from gateway.http.reassignments import ReassignmentDesk
 from gateway.http.reports import ReportDesk
 from gateway.http.results import ResultDesk
+from gateway.http.scripts import ScriptDesk
 from gateway.http.sending import Sending
 from gateway.http.sends import SendDesk
 from gateway.http.sessions import Guesses, SessionDesk
@@ -105,6 +111,9 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *exports.OPERATIONS,
     *buckets.OPERATIONS,
     *sends.OPERATIONS,
+    *actions.OPERATIONS,
+    *publishing.OPERATIONS,
+    *scripts.OPERATIONS,
     *audit.OPERATIONS,
     *endpoints.OPERATIONS,
     *limits.OPERATIONS,
@@ -129,6 +138,7 @@ def application(
     guesses = Guesses()
     desks = {
         "announcements": AnnouncementDesk(parts, known),
+        "actions": ActionDesk(parts, known),
         "audit": AuditDesk(parts, known),
         "buckets": BucketDesk(parts, known),
         "campaigns": CampaignDesk(parts, known),
@@ -145,10 +155,12 @@ def application(
         "my_settings": MySettingsDesk(parts, known),
         "opt_outs": OptOutDesk(parts, known),
         "people": PeopleDesk(parts, known, guesses),
+        "publishing": PublishingDesk(parts, known),
         "reading": Reading(parts, known),
         "reassignments": ReassignmentDesk(parts, known),
         "results": ResultDesk(parts, known),
         "reports": ReportDesk(parts, known),
+        "scripts": ScriptDesk(parts, known, floor),
         "sending": Sending(parts, known, floor, load),
         "sends": SendDesk(parts, known, load),
         "sessions": SessionDesk(parts, guesses),

@@ -124,6 +124,20 @@ async def tell_workers(transaction: Statements, key: CampaignKey) -> None:
     )
 
 
+async def pause(transaction: Statements, key: CampaignKey, action_id: int, paused: bool) -> None:
+    """The action's first texts wait, or go on."""
+    await transaction.fetch(
+        """
+        UPDATE campaigns SET paused_actions = array_remove(paused_actions, $3::bigint)
+               || CASE WHEN $4 THEN ARRAY[$3::bigint] ELSE '{}' END
+        WHERE organisation_id = $1 AND campaign_id = $2
+        """,
+        *key,
+        action_id,
+        paused,
+    )
+
+
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Which actions: of a folder, in a state, archived or not; None: whichever. `published`: only what people may see."""
 
@@ -272,3 +286,18 @@ async def invited_to(
         user_id,
     )
     return {row[0] for row in rows}
+
+
+async def missing_user_lists(database: Database, key: CampaignKey, list_ids: Sequence[int]) -> list[int]:
+    """Those of the lists of people that the campaign doesn't have."""
+    rows = await database.fetch(
+        """
+        SELECT wanted.list_id FROM unnest($3::bigint[]) AS wanted (list_id)
+        WHERE NOT EXISTS (SELECT FROM user_lists l WHERE l.organisation_id = $1 AND l.campaign_id = $2
+                          AND l.user_list_id = wanted.list_id)
+        ORDER BY wanted.list_id
+        """,
+        *key,
+        list_ids,
+    )
+    return [row[0] for row in rows]

@@ -63,6 +63,8 @@ class Act(Enum):
     REASSIGN = "reassign"  # many contacts, or whole volunteers
     REACH_PEOPLE = "reach people"  # messages and mails to the campaign's people
     EXPORT = "export"  # everything of everybody, as files; results and evidence
+    READ_ACTIONS = "read actions"  # those that are for the actor, or all with their drafts
+    MANAGE_ACTIONS = "manage actions"  # make, change, publish; scripts and tracked links
 
 
 _N, _O, _C = Reach.NOTHING, Reach.OWN, Reach.CAMPAIGN
@@ -96,6 +98,8 @@ _TABLE: Final = {
     Act.REASSIGN: (_C, _C, _N, _C, _N, _N),
     Act.REACH_PEOPLE: (_C, _N, _N, _C, _N, _N),
     Act.EXPORT: (_C, _C, _N, _C, _C, _C),
+    Act.READ_ACTIONS: (_C, _C, _O, _C, _C, _C),
+    Act.MANAGE_ACTIONS: (_C, _N, _N, _C, _N, _N),
 }
 PERMISSIONS: Final[Mapping[Act, Mapping[Role, Reach]]] = MappingProxyType(
     {act: MappingProxyType(dict(zip(_ORDER, row, strict=True))) for act, row in _TABLE.items()}

@@ -26,10 +26,13 @@ class ScriptKind(StrEnum):
 
 
 class ScriptText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A script as an admin writes it. Sending it tags the contact and sets fields, by slug (F112 to F114)."""
+    """A script as an admin writes it. Sending it tags the contact and sets fields, by slug (F112 to F114).
+
+    A blank name becomes `initial-1`, `response-2` and so on. `media`: the address of a picture, below 0.6 MB (F090).
+    """
 
     kind: ScriptKind
-    name: Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
+    name: Annotated[str, Meta(max_length=LONGEST_NAME)] = ""
     source: Annotated[str, Meta(max_length=LONGEST_SCRIPT)]
     tag_ids: Ids = ()
     fields: Annotated[Mapping[str, FieldValue], Meta(max_length=50)] = {}
