@@ -158,11 +158,13 @@ _NOT_PRESSED = """
 NOT EXISTS (SELECT FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.contact_id = a.contact_id
             AND m.action_id = a.action_id)
 """
+# Who was given back and claimed again stands in two buckets of a volunteer: the later one counts.
 _MINE = f"""
 WITH own AS (
-    SELECT b.bucket_id, each.contact_id, each.place
+    SELECT DISTINCT ON (each.contact_id) b.bucket_id, each.contact_id, each.place
     FROM buckets b CROSS JOIN LATERAL unnest(b.contact_ids) WITH ORDINALITY AS each (contact_id, place)
     WHERE b.organisation_id = $1 AND b.campaign_id = $2 AND b.action_id = $3 AND b.volunteer_id = $4
+    ORDER BY each.contact_id, b.bucket_id DESC
 )
 SELECT (SELECT max(bucket_id) FROM own), ARRAY(
     SELECT own.contact_id FROM own CROSS JOIN LATERAL (
@@ -308,7 +310,7 @@ async def free(database: Database, key: CampaignKey, action_id: int, volunteer_i
 
 _HELD = f"""
 SELECT count(*) FROM (
-    SELECT FROM buckets b CROSS JOIN LATERAL unnest(b.contact_ids) AS each (contact_id)
+    SELECT DISTINCT a.contact_id FROM buckets b CROSS JOIN LATERAL unnest(b.contact_ids) AS each (contact_id)
     CROSS JOIN LATERAL (
         SELECT * FROM assignments a WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3
          AND a.contact_id = each.contact_id AND a.volunteer_id = b.volunteer_id AND a.kept_for IS NULL

@@ -23,17 +23,21 @@ ORDER BY c.contact_id LIMIT {limit}
 # waited for, and then assigns nobody any more.
 _ASSIGN = """
 WITH ours AS (
-    SELECT FROM actions WHERE organisation_id = $1 AND campaign_id = $2 AND action_id = $3 AND version = $8
-    AND published_at IS NULL FOR SHARE
+    SELECT (a.settings ->> 'keep_assignments')::boolean IS TRUE OR (p.settings ->> 'keep_assignments')::boolean IS TRUE AS keeps
+    FROM actions a JOIN campaigns p ON p.organisation_id = $1 AND p.campaign_id = $2
+    WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3 AND a.version = $8
+    AND a.published_at IS NULL FOR SHARE OF a
 ), piece AS (
     {members}
 ), people AS (
-    SELECT c.contact_id, c.hours_group FROM piece
-    JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id = piece.contact_id
+    SELECT c.contact_id, c.hours_group, CASE WHEN (SELECT keeps FROM ours) THEN coalesce(c.assignee_id, (
+        SELECT v.volunteer_id FROM conversations v
+        WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = piece.contact_id)) END AS kept_for
+    FROM piece JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id = piece.contact_id
     WHERE c.deleted_at IS NULL
 ), assigned AS (
-    INSERT INTO assignments (organisation_id, campaign_id, action_id, contact_id, hours_group, turn)
-    SELECT $1, $2, $3, contact_id, hours_group, hashint8extended(contact_id, $4)
+    INSERT INTO assignments (organisation_id, campaign_id, action_id, contact_id, hours_group, turn, kept_for)
+    SELECT $1, $2, $3, contact_id, hours_group, hashint8extended(contact_id, $4), kept_for
     FROM people ORDER BY hashint8extended(contact_id, $4) -- so that a bucket's rows lie together
     ON CONFLICT DO NOTHING
 )
@@ -56,7 +60,8 @@ async def assign(
     at_once: int = AT_ONCE,
 ) -> int:
     """Every contact of the lists (none: of the campaign) is the action's, unassigned, in an order drawn from `seed`
-    (F177, F183); returns how many there are. In pieces of `at_once`, while the action is of this version; may be
+    (F177, F183); returns how many there are. Where assignments are kept, each is for whom the list says, or else whoever
+    has texted with them before (F184, F185). In pieces of `at_once`, while the action is of this version; may be
     repeated."""
     sql = _ASSIGN_LISTS if list_ids else _ASSIGN_ALL
     total, last_id, more = 0, 0, at_once

@@ -157,6 +157,30 @@ async def test_outside_their_hours_people_are_left_for_later(house: House) -> No
     }
 
 
+async def test_kept_people_are_for_their_own_volunteer(house: House) -> None:
+    """F184: to others there are no remaining contacts. F185: kept for whom the list says, or who texted them before."""
+    ann, ben = await phone_of(house, "ann"), await phone_of(house, "ben")
+    await house.send(1, action_id=4, sender_id=ann.user_id)
+    await house.store.execute(
+        "UPDATE contacts SET assignee_id = $1 WHERE contact_id IN (2, 3, 4)", ben.user_id
+    )
+    keep = {"settings": {"keep_assignments": True, "safeguards": {"lock_enabled": False}}}
+    assert (await house.call("PATCH", f"/v1/campaigns/{CAMPAIGN}", keep)).status == 200
+    await house.worker.gateway.bank.publish(CAMPAIGN, ACTION, "Polls", SCRIPTS, seed=1)
+    anns = await ann.take()
+    assert ids(anns)[0] == 1
+    assert sorted(ids(anns)) == [1, *range(5, 11)]
+    assert (await ann.call("GET", "/remaining")).body["nobody"]
+    assert not (await ben.call("GET", "/remaining")).body["nobody"]
+    bens = await ben.take()
+    assert sorted(ids(bens)) == [2, 3, 4]
+    assert (await ben.call("POST", "/buckets:done", {})).body == {"given_back": 3}
+    assert (await ann.take(after=anns["bucket_id"]))["rows"] == []
+    assert (await ann.press(bens["rows"][0])).body["code"] == 1303
+    assert sorted(ids(await ben.take())) == [2, 3, 4]
+    assert (await ann.press(anns["rows"][0])).body["state"] == "sending"
+
+
 async def test_one_press_one_text(house: House, ann: Phone) -> None:
     """F060: a double press is 1304; after a lost answer the same key has the first one's outcome."""
     row = (await ann.take(size=1))["rows"][0]

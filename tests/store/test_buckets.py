@@ -260,6 +260,17 @@ async def test_a_bucket_is_read_again_without_those_that_were_pressed(database: 
     assert await buckets.remaining(database, KEY, ACTION) == 10
 
 
+async def test_whoever_is_claimed_again_is_there_once(database: Database):
+    """Some were given back, and come with the volunteer's next bucket."""
+    await published(database, 6)
+    first = await claim(database, 7, 4)
+    await buckets.release(database, KEY, ACTION, 7, first[:2], NOW)
+    second = await claim(database, 7, 4)
+    assert {*first[:2]} < {*second}
+    assert (await buckets.mine(database, KEY, ACTION, 7))[1] == [*first[2:], *second]
+    assert await buckets.held(database, KEY, ACTION, 8) == 6
+
+
 async def test_kept_contacts_are_for_their_volunteer_alone(database: Database):
     """F184: the assignee gets them first, and to others there are no remaining contacts."""
     await published(database, 10)
