@@ -26,11 +26,7 @@ def prometheus_settings(
     jobs = [_job(job, PATHS[job], found, environment) for job, found in targets.items()]
     managers = [{"static_configs": [{"targets": list(alertmanagers)}]}] if alertmanagers else []
     return {
-        "global": {
-            "scrape_interval": every,
-            "evaluation_interval": every,
-            "scrape_timeout": every if every == "1s" else "10s",
-        },
+        "global": {"scrape_interval": every, "evaluation_interval": every},
         "rule_files": [rules],
         "alerting": {"alertmanagers": managers},
         "scrape_configs": [*jobs, {"job_name": "prometheus", "static_configs": [{"targets": [own]}]}],

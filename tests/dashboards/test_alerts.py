@@ -10,6 +10,7 @@ import yaml
 
 from dashboards.alerts import ALERTS
 from dashboards.generate import GENERATED
+from dashboards.observe import laid_out
 from dashboards.slos import BANK_BURNS, BURNS, SLOS
 from tests.dashboards.alarms import ALARMS, ALWAYS_ON, Alarm, events
 from tests.dashboards.expressions import RULES
@@ -129,11 +130,14 @@ def test_thin_traffic_pages_nobody(promtool: Path, tmp_path: Path) -> None:
     judged(promtool, tmp_path, OBJECTIVES, [case(series, 8 * HOUR, expected, "2m")], every="5m")
 
 
-def test_the_files_are_as_promtool_wants_them(promtool: Path) -> None:
+def test_the_files_are_as_promtool_wants_them(promtool: Path, tmp_path: Path) -> None:
+    """Those for production, and those of `make observe` however often it looks."""
+    laid_out(tmp_path, {"textbank": ["127.0.0.1:1"]}, port=9090, every="5s", environment="local")
     rules = sorted(str(path) for path in RULES_FOLDER.glob("*.yaml"))
     for words in (
         ["check", "rules", "--lint=all", "--lint-fatal", *rules],
         ["check", "config", str(GENERATED / "prometheus/prometheus.yaml")],
+        ["check", "config", str(tmp_path / "prometheus.yaml")],
     ):
         done = subprocess.run(
             [promtool, *words], capture_output=True, text=True, check=False, timeout=PATIENCE_S
