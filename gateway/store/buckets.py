@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database
-from gateway.store.journal import RELEASED
+from gateway.store.journal import RELEASED, assigned
 from gateway.store.recipients import ABOUT, FACTS, PERSON, Recipient, since
 
 _FIRST_TURN, _LAST_TURN = -(2**63), 2**63 - 1
@@ -50,10 +50,13 @@ class Claimed(msgspec.Struct, frozen=True):
 
 # Whoever was claimed leaves a dead entry in the index until it is vacuumed: without a front each claim walks past all
 # of them.
-_CLAIM = """
-SELECT bucket_id, contact_id, hours_group, turn
-FROM claim_bucket($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, to_timestamp($11), to_timestamp($12))
-"""
+_CLAIM = f"""
+WITH claimed AS MATERIALIZED (
+    SELECT bucket_id, contact_id, hours_group, turn
+    FROM claim_bucket($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, to_timestamp($11), to_timestamp($12))
+), {assigned("claimed WHERE hours_group IS NOT NULL", action="$3::bigint", to="$4::bigint", at="to_timestamp($11)")}
+SELECT bucket_id, contact_id, hours_group, turn FROM claimed
+"""  # noqa: S608 - fixed texts
 
 
 async def claim(

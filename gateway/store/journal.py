@@ -73,6 +73,12 @@ def handed_over(source: str, *, to: str, at: str) -> str:
     )
 
 
+def assigned(source: str, *, action: str, to: str, at: str) -> str:
+    """Contacts of `source` became a volunteer's."""
+    columns: dict[Column, str] = {"contact_ids": "contact_id", "action_ids": action, "user_ids": to}
+    return noted(EventKind.ASSIGNED, source, at=at, columns=columns)
+
+
 RELEASED: Final = noted(
     EventKind.RELEASED,
     "freed",
