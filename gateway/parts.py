@@ -15,6 +15,7 @@ from gateway.p2p.actions import Actions
 from gateway.p2p.announcements import Announcements
 from gateway.p2p.audit import AuditLog
 from gateway.p2p.campaigns import CampaignAdmin
+from gateway.p2p.company import Company
 from gateway.p2p.contact_book import ContactBook
 from gateway.p2p.contacts import ContactLists
 from gateway.p2p.endpoints import Endpoints
@@ -74,6 +75,7 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
     reports = Reports(database, gateway.campaigns, clock, labels)
     shared = database, gateway.campaigns, clock
     actions = Actions(*shared, secret)
+    reassignments = Reassignments(database, gateway.campaigns, clock, gateway.bank)
     return Parts(
         clock=clock,
         metrics=gateway.metrics,
@@ -97,7 +99,8 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         sign_in=sign_in,
         sign_in_codes=SignInCodes(database, clock, passwords, secret, sign_in, post_of(settings)),
         preferences=OwnPreferences(database, gateway.campaigns, clock),
-        reassignments=Reassignments(database, gateway.campaigns, clock, gateway.bank),
+        reassignments=reassignments,
+        company=Company(database, gateway.campaigns, clock, reassignments),
         announcements=Announcements(
             database, gateway.campaigns, clock, can_mail=settings.mail.url is not None
         ),

@@ -14,6 +14,7 @@ from gateway.p2p.announcements import Announcements
 from gateway.p2p.audit import AuditLog
 from gateway.p2p.buckets import Buckets
 from gateway.p2p.campaigns import CampaignAdmin
+from gateway.p2p.company import Company
 from gateway.p2p.contact_book import ContactBook
 from gateway.p2p.contacts import ContactLists
 from gateway.p2p.endpoints import Endpoints
@@ -96,6 +97,7 @@ class Parts(msgspec.Struct, kw_only=True):
     people: People
     preferences: OwnPreferences
     user_lists: UserLists
+    company: Company
     announcements: Announcements
     reassignments: Reassignments
     user_notices: UserNotices

@@ -16,6 +16,7 @@ from gateway.http import (
     audit,
     buckets,
     campaigns,
+    company,
     contact_lists,
     contacts,
     endpoints,
@@ -50,6 +51,7 @@ from gateway.http.audit import AuditDesk
 from gateway.http.bodies import INTAKE, JSON, MOST_BYTES_AT_ONCE
 from gateway.http.buckets import BucketDesk
 from gateway.http.campaigns import CampaignDesk
+from gateway.http.company import CompanyDesk
 from gateway.http.contact_lists import ContactListDesk
 from gateway.http.contacts import ContactDesk
 from gateway.http.endpoints import EndpointDesk
@@ -103,6 +105,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *reassignments.OPERATIONS,
     *inbox.OPERATIONS,
     *threads.OPERATIONS,
+    *company.OPERATIONS,
     *reports.OPERATIONS,
     *opt_outs.OPERATIONS,
     *live.OPERATIONS,
@@ -147,6 +150,7 @@ def application(
         "exports": ExportDesk(parts, known, floor),
         "endpoints": EndpointDesk(parts, known),
         "limits": LimitDesk(parts, known),
+        "company": CompanyDesk(parts, known),
         "health": HealthDesk(parts),
         "inbox": InboxDesk(parts, known),
         "labels": LabelDesk(parts, known),

@@ -25,7 +25,7 @@ from gateway.p2p.reports import Reports
 from gateway.p2p.whose import NoConversation
 from gateway.pipeline.admission import Admission, ConversationChanged, Outcome
 from gateway.pipeline.campaigns import Campaign, Campaigns
-from gateway.store import inbox, threads, users
+from gateway.store import abuse, inbox, threads, users
 from gateway.store.database import Database
 from gateway.store.inbox import Conversation, Place, Row, Text, TextPlace, Which
 
@@ -267,6 +267,8 @@ class Inbox:
         await whose.own(self._database, campaign, actor, Act.ANSWER, contact_id)
         if actor.user_id is not None:
             await self._require_member(campaign, volunteer_id)
+        if await abuse.was_reported_by(self._database, campaign.key, contact_id, volunteer_id):
+            raise BadInput("they reported this person for abuse", "volunteer_id", "give another")
         now = self._clock.now()
         moved = await threads.hand_over(self._database, campaign.key, contact_id, revision, volunteer_id, now)
         if not moved:

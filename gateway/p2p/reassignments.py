@@ -195,6 +195,21 @@ class Reassignments:
         self._bank.changed_hands(campaign_id)
         return await whose.now(self._database, campaign, contact_id)
 
+    async def to_staff(
+        self, actor: Actor, campaign_id: int, conversation: Conversation, staff: Sequence[int], *, but: int
+    ) -> None:
+        """A person, in every action, becomes the creator's of the last one, or else some other staff's (F126)."""
+        key, now = self._campaigns[campaign_id].key, self._clock.now()
+        creator = await self._creator(key, conversation.action_id)
+        to = next((each for each in (creator, *staff) if each != but), creator)
+        scope = Scope(contact_ids=(conversation.contact_id,))
+        [reassignment_id] = await self._ids.take(1)
+        begun = await reassignments.begin(
+            self._database, key, reassignment_id, actor.name, now, None, _hash_of(scope, Target(user_id=to))
+        )
+        await reassignments.move(self._database, key, begun, scope, [Move(conversation.contact_id, to)], now)
+        self._bank.changed_hands(campaign_id)
+
     async def _creator(self, key: CampaignKey, action_id: int | None) -> int:
         found = await reassignments.creators(self._database, key, [action_id] if action_id else [])
         user_id = next(iter(found.values()), None) or await reassignments.an_admin(self._database, key)

@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database, Statements
+from gateway.store.user_notices import NOTED
 
 
 class Announcement(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,13 +35,17 @@ _PAGE = f"""
 SELECT {_COLUMNS} FROM announcements WHERE organisation_id = $1 AND campaign_id = $2 AND announcement_id < $3
 ORDER BY announcement_id DESC LIMIT $4
 """  # noqa: S608 - fixed texts
-_TELL = """
+_TELL = f"""
+WITH told AS (
 INSERT INTO user_notices (organisation_id, campaign_id, notice_id, user_id, kind, title, body, at, announcement_id,
                           mail_due_at)
 SELECT $1, $2, n.notice_id, n.user_id, 'message', '', '', to_timestamp($6), $5,
        CASE WHEN n.user_id = ANY ($7::bigint[]) THEN to_timestamp($6) END
 FROM unnest($3::bigint[], $4::bigint[]) AS n (notice_id, user_id) ORDER BY n.notice_id
-"""
+RETURNING notice_id, user_id, kind, at
+), {NOTED}
+SELECT FROM told LIMIT 0
+"""  # noqa: S608 - fixed texts
 _MAY_MAIL = """
 SELECT m.user_id FROM memberships m JOIN users u ON u.organisation_id = $1 AND u.user_id = m.user_id
 WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.user_id = ANY ($3::bigint[])

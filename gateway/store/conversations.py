@@ -336,7 +336,7 @@ WITH own AS (
     SELECT v.contact_id, v.action_id, v.volunteer_id, v.attention_at
     FROM conversations v JOIN contacts c USING (organisation_id, campaign_id, contact_id)
     WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.attention_at <= to_timestamp($8)
-      AND v.volunteer_id IS DISTINCT FROM $7
+      AND v.volunteer_id IS DISTINCT FROM $7 AND v.staff_only_at IS NULL
       AND (v.offered_at IS NULL OR v.offered_at <= to_timestamp($8)) AND v.action_id = $6
       AND v.archived_at IS NULL
       AND c.hours_group = ANY ($11::text[])

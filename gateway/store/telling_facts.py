@@ -27,8 +27,9 @@ FROM reports r
 WHERE r.organisation_id = $1 AND r.campaign_id = $2 AND r.report_id = ANY ($3::bigint[])
 """
 _NOTICES = """
-SELECT notice_id, user_id, kind, title, body FROM user_notices
-WHERE organisation_id = $1 AND campaign_id = $2 AND notice_id = ANY ($3::bigint[])
+SELECT n.notice_id, n.user_id, n.kind, coalesce(a.title, n.title), coalesce(a.body, n.body) FROM user_notices n
+LEFT JOIN announcements a ON a.organisation_id = $1 AND a.campaign_id = $2 AND a.announcement_id = n.announcement_id
+WHERE n.organisation_id = $1 AND n.campaign_id = $2 AND n.notice_id = ANY ($3::bigint[]) ORDER BY n.notice_id
 """
 _fields = msgspec.json.Decoder(dict[str, str | None])
 

@@ -1,6 +1,7 @@
 """In-app messages: what people of a campaign are told, until they have read it."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -24,12 +25,13 @@ class UserNotice(msgspec.Struct, frozen=True, kw_only=True):
     read_at: float | None = None
 
 
-_NOTED = noted(
+NOTED: Final = noted(
     EventKind.NOTICED,
     "told",
     at="max(at)",
     columns={"ids": "notice_id", "user_ids": "user_id", "kinds": "kind"},
 )
+"""From `told`, the rows that were written."""
 _TELL = f"""
 WITH told AS (
     INSERT INTO user_notices (organisation_id, campaign_id, notice_id, user_id, kind, title, body, about, at)
@@ -38,7 +40,7 @@ WITH told AS (
         notice_id bigint, user_id bigint, kind text, title text, body text, about jsonb, at float8)
     ORDER BY n.notice_id
     RETURNING notice_id, user_id, kind, at
-), {_NOTED}
+), {NOTED}
 SELECT FROM told LIMIT 0
 """  # noqa: S608 - fixed texts
 _PAGE = """

@@ -145,7 +145,7 @@ async def test_who_chose_to_archive_archives_by_reporting(house: House) -> None:
 
 @pytest.mark.parametrize("order", ["answers", "reports"])
 async def test_with_the_setting_an_answer_and_a_report_close_together(house: House, order: str) -> None:
-    """C9: without it either does."""
+    """C9, F188: without it either does."""
     settings = CampaignSettings(require_report=True)
     path = f"/v1/campaigns/{CAMPAIGN}"
     assert (
