@@ -41,6 +41,7 @@ from gateway.p2p.script_checks import ScriptChecks
 from gateway.p2p.scripts import ScriptBook
 from gateway.p2p.sign_in import SignIn
 from gateway.p2p.sign_in_codes import SignInCodes
+from gateway.p2p.suppression import SuppressionLists
 from gateway.p2p.text_again import TextAgain
 from gateway.p2p.usage import UsageBook
 from gateway.p2p.user_lists import UserLists
@@ -76,6 +77,10 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
     shared = database, gateway.campaigns, clock
     actions = Actions(*shared, secret)
     reassignments = Reassignments(database, gateway.campaigns, clock, gateway.bank)
+
+    def opted_out(count: int) -> None:
+        gateway.metrics.opt_outs("import", count)
+
     return Parts(
         clock=clock,
         metrics=gateway.metrics,
@@ -86,13 +91,7 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         keys=Keys(ApiKeys(database, now), Remembered(sign_in.find)),
         audit_log=AuditLog(database),
         campaign_admin=CampaignAdmin(database, gateway.campaigns, now, gateway.adopt),
-        contacts=ContactLists(
-            database,
-            now,
-            look_ups.look_up,
-            lambda count: gateway.metrics.opt_outs("import", count),
-            gateway.settling.settle,
-        ),
+        contacts=ContactLists(database, now, look_ups.look_up, opted_out, gateway.settling.settle),
         contact_book=ContactBook(database, gateway.campaigns, clock, gateway.settling.settle),
         messages=Messages(database, now, lambda: gateway.dispatch.inbound_gap.why),
         numbers=Numbers(database, now, live_pool),
@@ -113,6 +112,7 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         inbox=Inbox(database, gateway.campaigns, gateway.admission, clock, gateway.bank, reports),
         live=Live(database, clock, epoch=secret(6).hex()),
         opt_outs=OptOuts(database, gateway.campaigns),
+        suppression=SuppressionLists(database, clock, opted_out, gateway.settling.settle),
         limits=LimitsTold(database),
         endpoints=Endpoints(database, clock, secret, bool(networks(settings.webhooks.allowed_networks))),
         labels=labels,

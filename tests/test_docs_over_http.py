@@ -24,9 +24,9 @@ from gateway import cli, config, config_reference
 from gateway.core.rules.registration import Registration, limits
 from gateway.http.bodies import MOST_BYTES
 from gateway.http.campaigns import NewCampaign
+from gateway.http.csv_lists import MOST_CSV_BYTES
 from gateway.http.sending import SingleMessage
 from gateway.http.server import OPERATIONS
-from gateway.http.uploads import MOST_CSV_BYTES
 from gateway.metric_families import FAMILIES
 from gateway.providers.twilio.webhooks import INBOUND_PATH, STATUS_PATH
 from gateway.store.embedded import EmbeddedServer

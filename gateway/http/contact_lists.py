@@ -13,13 +13,13 @@ from gateway.core.bank.permissions import Act
 from gateway.http.access import Grant
 from gateway.http.bodies import asked, decoded, json_answer, json_body, path_id
 from gateway.http.contacts import ContactFilters, wanted_by
+from gateway.http.csv_lists import CSV
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.operations import Operation
 from gateway.http.parts import Parts
 from gateway.http.problems import Refusal
 from gateway.http.reading import campaign_of
 from gateway.http.records import Cursor, Name
-from gateway.http.uploads import CSV
 from gateway.p2p.contact_book import ContactList, ListNameTaken, NoList
 from gateway.p2p.contact_imports import result_of
 from gateway.p2p.contacts import Contacts

@@ -9,15 +9,18 @@ from msgspec import Meta, Struct
 
 from gateway.core.bank.permissions import Act
 from gateway.http.access import Grant, no_campaign
-from gateway.http.bodies import asked, decoded, json_answer, json_body
+from gateway.http.bodies import MOST_BYTES, asked, decoded, json_answer, json_body
+from gateway.http.csv_lists import CSV, HowToReadColumns, ListPlaces, columns_read, flag, received
 from gateway.http.inbox import Limit
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.operations import Operation
 from gateway.http.parts import Parts
 from gateway.http.reading import campaign_of
-from gateway.http.records import Cursor
+from gateway.http.records import MOST_ROWS, Cursor
 from gateway.p2p.opt_outs import OptOut, OptOutCounts
+from gateway.p2p.suppression import Suppressed
 from gateway.pipeline.campaigns import Campaign
+from gateway.turns import Floor
 
 _PATH: Final = "/v1/campaigns/{campaign_id}/opt-outs"
 
@@ -26,7 +29,7 @@ class WhichOptOuts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """A page of the list."""
 
     source: Annotated[
-        Literal["keyword", "manual", "provider", "import"] | None,
+        Literal["keyword", "manual", "provider", "import", "erasure"] | None,
         Meta(description="Only those of this source."),
     ] = None
     limit: Limit = 100
@@ -35,7 +38,7 @@ class WhichOptOuts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 class OptOutView(Struct, frozen=True, kw_only=True):
     """An opt-out in force. `source`: keyword (the person's own text, its `words`), manual (`noted_by` a volunteer),
-    provider (it refused a text to them), import (a list brought it along)."""
+    provider (it refused a text to them), import (a list brought it along), erasure (the person was forgotten)."""
 
     phone: str
     source: str
@@ -65,7 +68,14 @@ class LookedUp(Struct, frozen=True):
     opt_out: OptOutView | None
 
 
+class SuppressedPhones(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Phones that nobody is to text, however they are written."""
+
+    phones: Annotated[list[Annotated[str, Meta(max_length=120)]], Meta(min_length=1, max_length=MOST_ROWS)]
+
+
 _phone = msgspec.json.Decoder(PhoneAsked)
+_phones = msgspec.json.Decoder(SuppressedPhones)
 
 OPERATIONS: Final = (
     Operation(
@@ -78,6 +88,21 @@ OPERATIONS: Final = (
         gives={HTTPStatus.OK: OptOutList},
         refuses=(404, 422, 503),
         asks=WhichOptOuts,
+    ),
+    Operation(
+        method="POST",
+        path=_PATH,
+        handler="opt_outs.bring",
+        summary="Bring in a suppression list: a CSV with a header row, or phones. In force at its answer, in the campaign's"
+        " scope.",
+        act=Act.IMPORT_CONTACTS,
+        tag="opt-outs",
+        takes=SuppressedPhones,
+        also_takes=CSV,
+        asks=HowToReadColumns,
+        gives={HTTPStatus.OK: Suppressed},
+        refuses=(400, 404, 413, 415, 422, 503),
+        query={"dry_run": "Tell all counts, and save nothing."},
     ),
     Operation(
         method="GET",
@@ -106,15 +131,40 @@ OPERATIONS: Final = (
 class OptOutDesk:
     """The list that decides."""
 
-    def __init__(self, parts: Parts, known: KnownCampaigns) -> None:
+    def __init__(self, parts: Parts, known: KnownCampaigns, floor: Floor, places: ListPlaces) -> None:
         self._opt_outs = parts.opt_outs
+        self._suppression = parts.suppression
         self._known_campaigns = known
+        self._floor = floor
+        self._places = places
 
     async def list(self, request: web.Request, grant: Grant) -> web.Response:
         campaign = await self._campaign(request, grant)
         wanted = asked(WhichOptOuts, request)
         page = await self._opt_outs.page(campaign.campaign_id, wanted.source, wanted.cursor, wanted.limit)
         return json_answer(OptOutList([_view(each) for each in page.opt_outs], page.next))
+
+    async def bring(self, request: web.Request, grant: Grant) -> web.Response:
+        campaign = await campaign_of(self._known_campaigns, request, grant)
+        dry_run = flag(request, "dry_run")
+        consents, taken_for = columns_read(request)
+        if request.content_type == CSV:
+            async with self._places.one():
+                done = await self._suppression.from_csv(
+                    campaign,
+                    lambda path: received(request, path, self._floor),
+                    self._floor,
+                    grant.actor.name,
+                    dry_run=dry_run,
+                    consents=consents,
+                    taken_for=taken_for,
+                )
+        else:
+            given = decoded(_phones, await json_body(request, MOST_BYTES))
+            done = await self._suppression.from_phones(
+                campaign, given.phones, grant.actor.name, dry_run=dry_run
+            )
+        return json_answer(done)
 
     async def count(self, request: web.Request, grant: Grant) -> web.Response:
         campaign = await self._campaign(request, grant)

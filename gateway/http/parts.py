@@ -38,6 +38,7 @@ from gateway.p2p.script_checks import ScriptChecks
 from gateway.p2p.scripts import ScriptBook
 from gateway.p2p.sign_in import SignIn
 from gateway.p2p.sign_in_codes import SignInCodes
+from gateway.p2p.suppression import SuppressionLists
 from gateway.p2p.text_again import TextAgain
 from gateway.p2p.usage import UsageBook
 from gateway.p2p.user_lists import UserLists
@@ -107,6 +108,7 @@ class Parts(msgspec.Struct, kw_only=True):
     inbox: Inbox
     live: Live
     opt_outs: OptOuts
+    suppression: SuppressionLists
     endpoints: Endpoints
     limits: LimitsTold
     labels: Labels

@@ -54,6 +54,7 @@ from gateway.http.campaigns import CampaignDesk
 from gateway.http.company import CompanyDesk
 from gateway.http.contact_lists import ContactListDesk
 from gateway.http.contacts import ContactDesk
+from gateway.http.csv_lists import ListPlaces
 from gateway.http.endpoints import EndpointDesk
 from gateway.http.exports import ExportDesk
 from gateway.http.health import HealthDesk
@@ -138,7 +139,7 @@ def application(
     parts.metrics.ask_saturation("door", lambda: load.under_way / load.places)
     app[SHEDDING] = Shedding(load, parts.metrics.http_request)
     known = KnownCampaigns(parts.campaigns, parts.clock.now)
-    guesses = Guesses()
+    guesses, places = Guesses(), ListPlaces()
     desks = {
         "announcements": AnnouncementDesk(parts, known),
         "actions": ActionDesk(parts, known),
@@ -157,7 +158,7 @@ def application(
         "live": LiveDesk(parts, known),
         "my_notices": MyNoticesDesk(parts, known),
         "my_settings": MySettingsDesk(parts, known),
-        "opt_outs": OptOutDesk(parts, known),
+        "opt_outs": OptOutDesk(parts, known, floor, places),
         "people": PeopleDesk(parts, known, guesses),
         "publishing": PublishingDesk(parts, known),
         "reading": Reading(parts, known),
@@ -169,7 +170,7 @@ def application(
         "sends": SendDesk(parts, known, load),
         "sessions": SessionDesk(parts, guesses),
         "threads": ThreadDesk(parts, known),
-        "uploads": Uploads(parts, known, floor),
+        "uploads": Uploads(parts, known, floor, places),
         "user_lists": UserListDesk(parts, known),
     }
     for door in doors:

@@ -17,7 +17,7 @@ from gateway.p2p.list_rejects import Reject
 from gateway.p2p.lists import ListReader, ListRow
 from gateway.pipeline.campaigns import Campaign
 from gateway.pipeline.look_ups import LookUp, with_lines
-from gateway.store import contact_lists, contacts, conversations, opt_outs
+from gateway.store import audit_log, contact_lists, contacts, conversations, opt_outs
 from gateway.store.contact_lists import Import, RejectedLine
 from gateway.store.contacts import ContactRow, TakenIn
 from gateway.store.database import Database
@@ -97,6 +97,14 @@ async def keep(
     if list_id is not None and taken.joined:
         await contact_lists.grow(transaction, key, list_id, taken.joined)
     return taken
+
+
+async def tell(
+    transaction: Database, key: CampaignKey, now: float, who: str, list_id: int | None, **counts: int
+) -> None:
+    """The audit log's line of contacts that came in."""
+    after = msgspec.json.encode({"list_id": list_id, **counts}).decode()
+    await audit_log.write(transaction, key, now, who, "contacts imported", after=after)
 
 
 class _Batch:
@@ -217,6 +225,10 @@ class ListImport:
             report = msgspec.json.encode(told).decode()
             if not await contact_lists.go_on(transaction, key, found, batch.last_line, report, done_at):
                 raise TakenOver
+            if batch.ends:
+                await tell(
+                    transaction, key, self._now(), found.owner, found.list_id, rows=told.rows, new=told.new
+                )
         self._told = replace(told, done_at=done_at)
         if batch.opted_out:
             self.brought_opt_outs = True

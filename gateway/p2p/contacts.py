@@ -24,6 +24,7 @@ from gateway.p2p.contact_imports import (
     TakenOver,
     keep,
     result_of,
+    tell,
 )
 from gateway.p2p.contact_rows import hours_group_of
 from gateway.p2p.list_columns import NOTHING_SAID
@@ -151,7 +152,10 @@ class ContactLists:
         named = [msgspec.structs.replace(row, contact_id=each) for row, each in zip(known, ids, strict=True)]
         list_id = await self._made(campaign, list_name)
         async with self._database.transaction() as transaction:
-            return await keep(transaction, campaign.key, named, list_id), list_id
+            taken = await keep(transaction, campaign.key, named, list_id)
+            counts = {"rows": len(named), "new": taken.new}
+            await tell(transaction, campaign.key, self._now(), how.owner, list_id, **counts)
+        return taken, list_id
 
     # ---------------------------------------------------------------- a file
 

@@ -31,12 +31,13 @@ class OptOutPage(msgspec.Struct, frozen=True):
 
 class OptOutCounts(msgspec.Struct, frozen=True):
     """C11: `automatic` are those by a person's own text; `manual` those that volunteers noted. Besides these the
-    provider's refusals and what lists brought along."""
+    provider's refusals, what lists brought along, and who was erased."""
 
     automatic: int
     manual: int
     provider: int
     imported: int
+    erased: int
 
 
 class OptOuts:
@@ -71,4 +72,4 @@ class OptOuts:
         """How many are in force."""
         campaign = self._campaigns[campaign_id]
         found = await opt_outs.counts(self._database, campaign.organisation_id, campaign.opt_out_scope)
-        return OptOutCounts(found["keyword"], found["manual"], found["provider"], found["import"])
+        return OptOutCounts(*(found[source] for source in opt_outs.SOURCES))

@@ -12,7 +12,7 @@ from gateway.store.database import Database, Statements
 class OptOut(msgspec.Struct, frozen=True, gc=False):
     """An opt-out in force in a scope; `at` in Unix seconds. `contact_id`, names: of the campaign's contact, if any.
 
-    `source`: keyword (the person's own text), manual (a volunteer's), provider (its refusal), import (a list).
+    `source`: keyword (the person's own text), manual (a volunteer's), provider (its refusal), import (a list), erasure.
     """
 
     phone: str
@@ -42,7 +42,7 @@ WITH page AS MATERIALIZED (
 )
 SELECT {_FIELDS} FROM page o LEFT JOIN {_CONTACT} ORDER BY o.phone
 """  # noqa: S608 - fixed texts
-SOURCES: Final = ("keyword", "manual", "provider", "import")
+SOURCES: Final = ("keyword", "manual", "provider", "import", "erasure")
 
 
 async def look_up(database: Database, key: CampaignKey, opt_out_scope: int, phone: str) -> OptOut | None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.core.bank.permissions import Role
-from gateway.http.uploads import CSV
+from gateway.http.csv_lists import CSV
 from tests.http.house import CAMPAIGN, GROUP, NUMBER, House, phone
 
 SMALL = {

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.core.bank.permissions import Role
-from gateway.http.uploads import CSV
+from gateway.http.csv_lists import CSV
 from tests.http.house import CAMPAIGN, House, phone
 from tests.http.persons import somebody
 
