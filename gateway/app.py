@@ -14,6 +14,7 @@ from gateway.metrics import Metrics
 from gateway.p2p.actions import Actions
 from gateway.p2p.bank import TextBank
 from gateway.p2p.buckets import Buckets
+from gateway.p2p.links import Links
 from gateway.p2p.mailing import EVERY_S, Mailing
 from gateway.p2p.publishing import Publishing
 from gateway.p2p.quiet_inboxes import QuietInboxes
@@ -159,6 +160,7 @@ class Gateway:
             ask_every_s=min(_ASK_EVERY_S, 2 * dispatch.submit_timeout_s),
         )
         self.bank, self.buckets = self._text_bank(quiet)
+        self.links = Links(database, self.campaigns, clock, secret)
         self.inbound_poll = None
         if isinstance(provider, History):
             self.inbound_poll = InboundPoll(
@@ -253,7 +255,12 @@ class Gateway:
         self.metrics.look()
 
     def _windows(self) -> "list[CommitWindow[Any, Any]]":
-        return [*self.admission.windows, *self.delivery.windows, *self.inbound_station.every_window]
+        return [
+            *self.admission.windows,
+            *self.delivery.windows,
+            *self.inbound_station.every_window,
+            *self.links.windows,
+        ]
 
     def _owned(self) -> list[CampaignKey]:
         return sorted(road.campaign.key for road in self.dispatch.roads.values())
@@ -369,6 +376,7 @@ class Gateway:
             self.notifier.close()
         self.buckets.close()
         self.admission.close()
+        self.links.close()
         self.dispatch.close()
         return Undurable(self.delivery.close(), self.inbound_station.close())
 

@@ -118,6 +118,7 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         labels=labels,
         actions=actions,
         publishing=publishing_of(gateway),
+        links=gateway.links,
         scripts=ScriptBook(*shared, actions, labels),
         script_checks=ScriptChecks(*shared, actions),
         reports=reports,

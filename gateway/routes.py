@@ -109,6 +109,11 @@ ROUTES: Final = (
     "/v1/campaigns/{campaign_id}/actions/{action_id}/results/text-again",
     "/v1/campaigns/{campaign_id}/actions/{action_id}/progress",
     "/v1/campaigns/{campaign_id}/usage",
+    "/v1/campaigns/{campaign_id}/links",
+    "/v1/campaigns/{campaign_id}/links/{link_id}",
+    "/v1/campaigns/{campaign_id}/links:clicks",
+    "/v1/campaigns/{campaign_id}/conversations/{contact_id}/looking",
+    "/v1/campaigns/{campaign_id}/conversations/{contact_id}/abuse",
     "/webhooks/twilio/status",
     "/webhooks/twilio/inbound",
     "/livez",
@@ -117,5 +122,6 @@ ROUTES: Final = (
     "/metrics",
     "/openapi.json",
     "/docs",
+    "/{token}",
 )
 """What else is asked for counts as other."""

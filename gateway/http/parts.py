@@ -22,6 +22,7 @@ from gateway.p2p.exports import Exports
 from gateway.p2p.inbox import Inbox
 from gateway.p2p.labels import Labels
 from gateway.p2p.limits import LimitsTold
+from gateway.p2p.links import Links
 from gateway.p2p.live import Live
 from gateway.p2p.messages import Messages
 from gateway.p2p.numbers import Numbers
@@ -116,6 +117,7 @@ class Parts(msgspec.Struct, kw_only=True):
     publishing: Publishing
     scripts: ScriptBook
     script_checks: ScriptChecks
+    links: Links
     reports: Reports
     exports: Exports
     results: Results

@@ -25,6 +25,7 @@ from gateway.http import (
     inbox,
     labels,
     limits,
+    links,
     live,
     my_notices,
     my_settings,
@@ -63,6 +64,7 @@ from gateway.http.intake import Intake, release
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.labels import LabelDesk
 from gateway.http.limits import LimitDesk
+from gateway.http.links import LinkDesk
 from gateway.http.live import LiveDesk
 from gateway.http.load import Load
 from gateway.http.my_notices import MyNoticesDesk
@@ -118,6 +120,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *actions.OPERATIONS,
     *publishing.OPERATIONS,
     *scripts.OPERATIONS,
+    *links.OPERATIONS,
     *audit.OPERATIONS,
     *endpoints.OPERATIONS,
     *limits.OPERATIONS,
@@ -140,6 +143,8 @@ def application(
     app[SHEDDING] = Shedding(load, parts.metrics.http_request)
     known = KnownCampaigns(parts.campaigns, parts.clock.now)
     guesses, places = Guesses(), ListPlaces()
+    guesses = Guesses()
+    link_desk = LinkDesk(parts, known)
     desks = {
         "announcements": AnnouncementDesk(parts, known),
         "actions": ActionDesk(parts, known),
@@ -155,6 +160,7 @@ def application(
         "health": HealthDesk(parts),
         "inbox": InboxDesk(parts, known),
         "labels": LabelDesk(parts, known),
+        "links": link_desk,
         "live": LiveDesk(parts, known),
         "my_notices": MyNoticesDesk(parts, known),
         "my_settings": MySettingsDesk(parts, known),
@@ -177,6 +183,7 @@ def application(
         app.add_routes(Webhooks(parts, known, door, floor).routes())
     _add_operations(app, parts, OPERATIONS, desks)
     app.add_routes(_pages(version))
+    app.add_routes(link_desk.routes())
     _tell_routes(app, parts.metrics)
     return app
 

@@ -128,10 +128,10 @@ class Click(msgspec.Struct, frozen=True, gc=False):
 # The text is the contact's last one by this script before the press; it may be deleted since.
 _RECORD = f"""
 WITH pressed AS (
-    SELECT * FROM json_to_recordset($3::json) AS p (click_id bigint, link_id bigint, contact_id bigint,
-                                                    script_id bigint, at float8)
+    SELECT *, row_number() OVER (PARTITION BY contact_id, script_id, link_id ORDER BY click_id) AS nth
+    FROM json_to_recordset($3::json) AS p (click_id bigint, link_id bigint, contact_id bigint, script_id bigint, at float8)
 ), kept AS (
-    SELECT * FROM pressed p WHERE {MOST_CLICKS} > (SELECT count(*) FROM (
+    SELECT * FROM pressed p WHERE {MOST_CLICKS} >= p.nth + (SELECT count(*) FROM (
         SELECT FROM clicks c WHERE c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id = p.contact_id
         AND c.script_id = p.script_id AND c.link_id = p.link_id LIMIT {MOST_CLICKS}) AS before)
 )
