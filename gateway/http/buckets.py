@@ -22,6 +22,7 @@ from gateway.http.problems import Refusal
 from gateway.http.reading import campaign_of
 from gateway.http.records import LARGEST_ID, Id
 from gateway.http.sending import require_open
+from gateway.p2p.actions import Actions, NoAction
 from gateway.p2p.buckets import Bucket, Buckets, Item
 from gateway.p2p.volunteers import Volunteers
 from gateway.pipeline.campaigns import Campaign
@@ -156,10 +157,12 @@ class BucketDesk:
         self._clock: Clock = parts.clock
         self._buckets: Buckets = parts.buckets
         self._volunteers: Volunteers = parts.volunteers
+        self._actions: Actions = parts.actions
         self._known = known
 
     async def take(self, request: web.Request, grant: Grant) -> web.Response:
         campaign, action_id = await self._where(request, grant)
+        await self._require_seen(grant, campaign, action_id)
         require_open(self._parts)
         wanted = decoded(_new, await json_body(request))
         volunteer = await self._volunteers.acting(grant.actor, campaign, wanted.volunteer_id)
@@ -184,6 +187,7 @@ class BucketDesk:
 
     async def remaining(self, request: web.Request, grant: Grant) -> web.Response:
         campaign, action_id = await self._where(request, grant)
+        await self._require_seen(grant, campaign, action_id)
         wanted = asked(Whose, request)
         volunteer = await self._volunteers.acting(grant.actor, campaign, wanted.volunteer_id)
         return json_answer(await self._left(campaign, action_id, volunteer.volunteer_id))
@@ -191,6 +195,15 @@ class BucketDesk:
     async def _where(self, request: web.Request, grant: Grant) -> tuple[Campaign, int]:
         campaign = await campaign_of(self._known, request, grant)
         return campaign, await action_of(self._buckets, request, campaign)
+
+    async def _require_seen(self, grant: Grant, campaign: Campaign, action_id: int) -> None:
+        """Raises Refusal 404 for an action that is not for whoever asks, or is over (F140 to F148)."""
+        try:
+            action = await self._actions.read(grant.actor, campaign.campaign_id, action_id)
+        except NoAction as error:
+            raise _no_action(action_id) from error
+        if action.record.archived_at is not None:
+            raise _no_action(action_id)
 
     async def _answer(
         self, campaign: Campaign, action_id: int, volunteer_id: int, bucket: Bucket

@@ -298,6 +298,23 @@ async def test_an_action_that_is_not_published_is_not_there(house: House, ann: P
             assert (await house.call(method, f"{path}/{where}", body, key=ann.token)).status == 404
 
 
+async def test_an_action_is_for_its_audience(house: House, ann: Phone) -> None:
+    """A private action is there for whom it was sent to; one that is over gives nobody any more."""
+    await house.store.execute("UPDATE actions SET state = 'private'")
+    assert (await ann.call("POST", "/buckets", {})).status == 404
+    await house.store.execute(
+        "INSERT INTO action_invitees (organisation_id, campaign_id, action_id, user_id, invited_at, invited_by)"
+        " VALUES (1, $1, $2, $3, now(), 'test')",
+        CAMPAIGN,
+        ACTION,
+        ann.user_id,
+    )
+    assert len((await ann.take(size=2))["rows"]) == 2
+    await house.store.execute("UPDATE actions SET archived_at = now()")
+    assert (await ann.call("POST", "/buckets", {})).status == 404
+    assert len(await ann.mine()) == 2
+
+
 async def test_a_bucket_of_each_size(house: House, ann: Phone) -> None:
     """C13: any from 1 to 500."""
     for size in (0, 501):
