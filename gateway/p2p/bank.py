@@ -27,7 +27,7 @@ from gateway.store.database import Database
 from gateway.store.ids import Ids
 from gateway.store.scripts import ScriptRow
 
-_CLAIMS_AT_ONCE = 2  # of an action: they take turns in the database, and must not fill all its connections
+CLAIMS_AT_ONCE = 2  # of an action: they take turns in the database, and must not fill all its connections
 
 
 class Scripts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -135,7 +135,7 @@ class TextBank:
             texts,
             await contacts.hours_groups(self._database, self._campaigns[campaign_id].key),
             fronts=Fronts(),
-            claiming=asyncio.Semaphore(_CLAIMS_AT_ONCE),
+            claiming=asyncio.Semaphore(CLAIMS_AT_ONCE),
         )
 
     async def action(self, campaign_id: int, action_id: int) -> Action:
