@@ -410,6 +410,7 @@ def retention_of(gateway: Gateway, kept: Kept) -> Retention:
         gateway.clock,
         messages_days=kept.messages_days,
         inbound_days=kept.inbound_days,
+        events_days=kept.events_days,
     )
 
 

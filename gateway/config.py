@@ -176,6 +176,12 @@ class Retention(Section, frozen=True):
             description="for how many days people's texts are kept once answered, till their month goes; default: for ever"
         ),
     ] = None
+    events_days: Annotated[
+        Annotated[int, Meta(ge=31, le=36_500)] | None,
+        Meta(
+            description="for how many days the journal is kept once it is counted, till its month goes; default: for ever"
+        ),
+    ] = None
     every_s: Annotated[
         float, Meta(gt=0, description="how often what is older is looked for and deleted, seconds")
     ] = 21_600.0

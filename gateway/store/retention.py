@@ -83,6 +83,29 @@ WITH {_PIECE_OF_INBOUND}, old AS (SELECT provider_sid FROM piece WHERE NOT is_ne
 SELECT (SELECT max(inbound_id) FROM piece), (SELECT count(*) FROM piece WHERE is_needed)
 """  # noqa: S608 - fixed texts
 
+# What is not counted yet stays. The place of each event is known by the counts alone: a campaign without any is counted
+# from its books.
+_EVENTS = """
+WITH piece AS (
+    SELECT xid, event_id, at FROM events
+    WHERE organisation_id = $1 AND campaign_id = $2 AND event_id >= $3 AND event_id < $4 ORDER BY event_id LIMIT $5
+), old AS (
+    SELECT xid, event_id FROM piece WHERE at < to_timestamp($6) AND NOT EXISTS (
+        SELECT FROM count_progress p WHERE p.organisation_id = $1 AND p.campaign_id = $2
+          AND (piece.xid, piece.event_id) > (p.xid, p.event_id))
+), gone AS (
+    DELETE FROM events e USING old
+    WHERE e.organisation_id = $1 AND e.campaign_id = $2 AND e.xid = old.xid AND e.event_id = old.event_id
+    RETURNING e.event_id
+)
+SELECT (SELECT max(event_id) FROM piece), (SELECT count(*) FROM old), (SELECT count(*) FROM gone)
+"""
+_READY_EVENTS = """
+SELECT max(e.event_id), count(*) FILTER (WHERE (e.xid, e.event_id) > (p.xid, p.event_id))
+FROM events e LEFT JOIN count_progress p ON p.organisation_id = $1 AND p.campaign_id = $2
+WHERE e.organisation_id = $1 AND e.campaign_id = $2 AND e.event_id >= $3 AND e.event_id < $4
+"""
+
 
 async def delete_messages(
     database: Database, key: CampaignKey, ids: range, before: float, rows: int
@@ -114,4 +137,18 @@ async def ready_inbound(
     """Makes the next texts ready to go with their month. Returns the last one's id, None when there was none, and how
     many wait for an answer."""
     [row] = await database.fetch(_READY_INBOUND, *key, ids.start, ids.stop, rows)
+    return row[0], row[1]
+
+
+async def delete_events(database: Database, key: CampaignKey, ids: range, before: float, rows: int) -> Piece:
+    """Of the next events those that are counted, and happened before an instant (Unix seconds)."""
+    [row] = await database.fetch(_EVENTS, *key, ids.start, ids.stop, rows, before)
+    return Piece(*row)
+
+
+async def ready_events(
+    database: Database, key: CampaignKey, ids: range, _rows: int
+) -> tuple[int | None, int]:
+    """The id of the last of these events, None when there is none, and how many are not counted yet."""
+    [row] = await database.fetch(_READY_EVENTS, *key, ids.start, ids.stop)
     return row[0], row[1]

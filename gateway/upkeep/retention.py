@@ -1,4 +1,4 @@
-"""Retention: messages and people's texts go when they are older than they are kept; by default they are kept for ever.
+"""Retention: messages, people's texts and the journal go when they are older than they are kept; by default for ever.
 Idempotency keys are always kept for three days.
 
 A month's rows go together when the last of them is too old: their partitions are dropped. What lies in no month's
@@ -50,7 +50,7 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Retention:
-    """`messages_days`, `inbound_days`: for how long they are kept; None is for ever."""
+    """`messages_days`, `inbound_days`, `events_days`: for how long they are kept; None is for ever."""
 
     def __init__(
         self,
@@ -60,12 +60,14 @@ class Retention:
         *,
         messages_days: int | None,
         inbound_days: int | None,
+        events_days: int | None = None,
     ) -> None:
         self._database = database
         self._campaigns = campaigns
         self._clock = clock
         self._messages_days = messages_days
         self._inbound_days = inbound_days
+        self._events_days = events_days
 
     async def run(self, _done_until: float | None = None) -> float:
         """Everything that is too old, or as much as a run may take; returns when it began. Raises DatabaseAway."""
@@ -89,13 +91,20 @@ class Retention:
                     each.key: now - max(kept_s, each.settings.safeguards.same_text_s) for each in campaigns
                 },
             )
+        keys = (NOBODYS, *(each.key for each in campaigns))
         if self._inbound_days is not None:
-            keys = (NOBODYS, *(each.key for each in campaigns))
             yield _Kept(
                 tables=months.INBOUND,
                 delete=retention.delete_inbound,
                 ready=retention.ready_inbound,
                 before=dict.fromkeys(keys, now - self._inbound_days * DAY_S),
+            )
+        if self._events_days is not None:
+            yield _Kept(
+                tables=months.EVENTS,
+                delete=retention.delete_events,
+                ready=retention.ready_events,
+                before=dict.fromkeys(keys, now - self._events_days * DAY_S),
             )
 
     async def _let_go(self, kept: _Kept, end: float) -> None:

@@ -11,7 +11,7 @@ from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import BadInput
 from gateway.core.rules.months import after, first_id, month_of
 from gateway.core.rules.safeguards import Kind
-from gateway.store import actions, buckets, campaigns, months
+from gateway.store import actions, buckets, campaigns, counts, months
 from gateway.store.actions import ActionRow
 from gateway.store.campaigns import CampaignRow
 from gateway.upkeep import retention
@@ -303,5 +303,30 @@ def test_it_is_a_chore(play):
         assert await months.there(world.store) == [after(month_of(world.clock.now()), n) for n in range(3)]
         assert await chore.run_once()
         assert not await chore.run_once()  # once in a while
+
+    play(story)
+
+
+def test_a_month_of_the_journal_goes_once_it_is_counted(play):
+    async def story(world: World) -> None:
+        this = await five_in_this_month(world)
+        await world.store.execute(
+            "INSERT INTO events SELECT * FROM json_populate_record(NULL::events, ("
+            "SELECT to_jsonb(e) || jsonb_build_object('event_id', 7) FROM events e LIMIT 1)::json)"
+        )  # of no month
+        clock = Clock(asyncio.get_running_loop(), world.clock.now() + 64 * retention.DAY_S)
+        days = {"messages_days": None, "inbound_days": None, "events_days": 31}
+        chore = retention.Retention(world.store, world.gateway.campaigns, clock, **days)
+        await counts.count_anew(world.store, KEY, world.clock.now())
+        await world.store.execute("UPDATE count_progress SET xid = '0', event_id = 0")  # far behind
+        before = await count(world, "events")
+        await chore.run()
+        assert (await count(world, "events"), before > 3) == (before, True)
+        while not await counts.catch_up(world.store, KEY, world.clock.now()):
+            pass
+        await chore.run()
+        assert await count(world, "events") == 0
+        assert this not in await months.there(world.store, months.EVENTS)
+        assert await count(world, "messages") == 5
 
     play(story)
