@@ -238,7 +238,15 @@ class Actions:
             await self._tell(
                 transaction, campaign.key, actor.name, "action changed", before.record, after, told
             )
+        if change.paused is False:
+            await campaign_actions.put_off(
+                self._database, campaign.key, action_id, self._clock.now(), paused=False
+            )
         await self._campaigns.take_up(campaign_id, pauses=change.paused is True)
+        if change.paused is True:
+            await campaign_actions.put_off(
+                self._database, campaign.key, action_id, self._clock.now(), paused=True
+            )
         return await self.read(actor, campaign_id, action_id)
 
     async def locked(

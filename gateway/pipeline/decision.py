@@ -124,6 +124,8 @@ def _hours(
     """Until when the person may be texted, or why not now."""
     if recipient.phone is None:
         return now, None
+    if request.kind is Kind.INITIAL and request.action_id in campaign.paused_actions:
+        return now, SubReason.PAUSED
     in_conversation = request.kind in _ANSWERS and recipient.last_inbound_at is not None
     kind: Literal["initial", "reply"] = "reply" if in_conversation else "initial"
     hours = verdict(now, campaign.settings.hours, recipient.hours_group, kind)

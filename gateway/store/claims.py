@@ -74,6 +74,8 @@ WITH {chosen}, claimed AS (
     LEFT JOIN conversations v ON v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = p.contact_id
     WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = p.message_id AND m.state = 'queued'
       AND {may_go}
+      AND (m.kind = 'initial' AND m.action_id = ANY (
+           (SELECT paused_actions FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2)::bigint[])) IS NOT TRUE
       AND EXISTS (SELECT FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2 AND NOT paused
                   AND owner_id = $7 AND owner_epoch = $8)
     RETURNING m.message_id, m.attempt, p.contact_id, p.number_id
@@ -200,13 +202,18 @@ def _standing(
     return Standing(message_id, state, Kind(kind), facts)
 
 
-# The last look before the wire: who may not be texted any more. A confirmation answers the very opt-out.
+# The last look before the wire: who may not be texted any more. A confirmation answers the very opt-out. The messages
+# themselves are looked at only while some action's first texts wait.
 _STOPPED = """
 SELECT l.message_id FROM json_to_recordset($4::json) AS l (message_id bigint, phone text, answers_opt_out boolean)
 WHERE (NOT l.answers_opt_out
        AND (SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3 AND o.phone = l.phone)
            IS NOT NULL)
    OR (SELECT paused FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2)
+   OR ((SELECT cardinality(paused_actions) > 0 FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2)
+       AND EXISTS (SELECT FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2
+                   AND m.message_id = l.message_id AND m.kind = 'initial' AND m.action_id = ANY (
+           (SELECT paused_actions FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2)::bigint[])))
 """
 
 
@@ -221,6 +228,6 @@ class Looked(msgspec.Struct, frozen=True, gc=False):
 async def stopped(
     statements: Statements, key: CampaignKey, opt_out_scope: int, texts: Sequence[Looked]
 ) -> set[int]:
-    """Those that may not be handed over: their person has opted out, or the campaign is paused."""
+    """Those that may not be handed over: their person has opted out, or the campaign or the action is paused."""
     rows = await statements.fetch(_STOPPED, *key, opt_out_scope, as_rows(texts))
     return {row[0] for row in rows}

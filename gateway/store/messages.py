@@ -77,6 +77,8 @@ WITH decided AS (
                AND o.phone = d.phone) IS NULL)
       AND message_id NOT IN (SELECT message_id FROM repeated)
       AND NOT (SELECT paused FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2)
+      AND (kind = 'initial' AND action_id = ANY (
+           (SELECT paused_actions FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2)::bigint[])) IS NOT TRUE
     ORDER BY contact_id
     ON CONFLICT (organisation_id, campaign_id, contact_id) DO UPDATE SET
         revision = excluded.revision,

@@ -1,0 +1,90 @@
+"""An action's first texts wait while replies, and other actions, go on."""
+
+import asyncio
+
+from gateway.core.bank.permissions import Actor, Role
+from gateway.core.rules.safeguards import Kind
+from gateway.entropy import secret
+from gateway.p2p.actions import ActionChange, Actions
+from gateway.p2p.bank import Scripts
+from gateway.pipeline.admission import Outcome
+from tests.pipeline.test_dispatch import one_per_s
+from tests.pipeline.world import CAMPAIGN, World
+
+ADMIN = Actor(Role.KEY_ADMIN, key_id="0123456789ab")
+PAUSED, OTHER = 5, 6
+
+
+async def published(world: World) -> None:
+    for action_id in (PAUSED, OTHER):
+        await world.gateway.bank.publish(CAMPAIGN, action_id, "Title", Scripts(initials=("Hello",)), seed=1)
+
+
+async def pause(world: World, paused: bool) -> None:
+    gateway = world.gateway
+    actions = Actions(gateway.database, gateway.campaigns, gateway.clock, secret)
+    await actions.change(ADMIN, CAMPAIGN, PAUSED, ActionChange(paused=paused))
+
+
+async def send(world: World, contact_ids: range, action_id: int) -> list[Outcome]:
+    return list(await asyncio.gather(*(world.submit(each, action_id=action_id) for each in contact_ids)))
+
+
+def handed_of(world: World, outcomes: list[Outcome]) -> int:
+    ids = {each.message_id for each in outcomes}
+    return sum(each.text.message_id in ids for each in world.handed)
+
+
+def test_what_waits_stands_still_and_others_go_on(play):
+    async def story(world: World) -> None:
+        await published(world)
+        await world.wait(1)
+        waiting = await send(world, range(1, 9), PAUSED)
+        others = await send(world, range(11, 15), OTHER)
+        await world.wait(0.2)
+        await pause(world, True)
+        handed = handed_of(world, waiting)
+        await world.wait(60)
+        assert handed_of(world, waiting) == handed < 6
+        assert handed_of(world, others) == 4
+        late = await world.submit(9, action_id=PAUSED)
+        assert (late.code, late.reason) == (1202, "paused")
+        await pause(world, False)
+        await world.wait(30)
+        assert handed_of(world, waiting) == 8
+        assert (await world.submit(9, "Again", action_id=PAUSED)).code is None
+
+    play(story, campaign=one_per_s())
+
+
+def test_replies_of_the_action_go_on(play):
+    async def story(world: World) -> None:
+        await published(world)
+        await world.wait(1)
+        await world.submit(1, action_id=PAUSED)
+        await world.wait(5)
+        await world.write(1, "Who is this?")
+        await pause(world, True)
+        reply = await world.submit(1, "A volunteer", kind=Kind.REPLY, action_id=PAUSED)
+        await world.wait(5)
+        assert handed_of(world, [reply]) == 1
+
+    play(story)
+
+
+def test_a_worker_that_has_not_heard_of_it_admits_and_claims_nothing(play):
+    """In force at once: the statements look for themselves, whatever a worker believes."""
+
+    async def story(world: World) -> None:
+        await published(world)
+        await world.wait(1)
+        waiting = await send(world, range(1, 9), PAUSED)
+        await world.wait(0.2)
+        await world.store.execute("UPDATE campaigns SET paused_actions = ARRAY[$1::bigint]", PAUSED)
+        handed = len(world.handed)
+        outcome = await world.submit(9, action_id=PAUSED)
+        assert (outcome.code, outcome.reason) == (1202, "paused")
+        await world.wait(60)
+        assert len(world.handed) == handed == handed_of(world, waiting)
+
+    play(story, campaign=one_per_s())
