@@ -1,5 +1,6 @@
 """The inbox over the API: lists of conversations, how many there are, and threads."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
@@ -140,10 +141,16 @@ class ThreadView(Struct, frozen=True):
 
 
 class ResponseView(Struct, frozen=True):
-    """A response of the action as it reads to this person, and the name by which it is sent."""
+    """A response of the action as it reads to this person, and the name by which it is sent.
+
+    Sending it tags the person and sets these fields (F112, F113).
+    """
 
     name: str
     text: str
+    media_urls: tuple[str, ...]
+    tag_ids: tuple[int, ...]
+    fields: Mapping[str, str]
 
 
 class ResponseList(Struct, frozen=True):
@@ -333,4 +340,4 @@ def _text(text: Text) -> TextView:
 
 
 def _response(prepared: Prepared) -> ResponseView:
-    return ResponseView(prepared.name, prepared.text)
+    return ResponseView(prepared.name, prepared.text, prepared.media, prepared.tag_ids, prepared.fields)

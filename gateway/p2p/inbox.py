@@ -173,26 +173,22 @@ class Inbox:
         """
         campaign = self._campaigns[campaign_id]
         conversation = await whose.own(self._database, campaign, actor, Act.ANSWER, contact_id)
-        body = answer.body
-        if (body is None) == (answer.response is None):
-            raise BadInput("give words of your own, or a response by its name", "body", "give one of the two")
-        if body is None:
-            body = await self._prepared(campaign, conversation, answer.response)
-        elif not campaign.settings.custom_replies:
-            raise BadInput("this campaign allows its prepared responses alone", "body", "name a response")
+        said = await self._said(campaign, conversation, answer)
         request = Request(
             campaign_id=campaign_id,
             contact_id=contact_id,
             kind=Kind.REPLY,
-            body=body,
+            body=said.text,
             action_id=conversation.action_id,
             sender_id=actor.user_id or answer.sender_id,
+            media=said.media,
         )
         await self._reports.check(actor, campaign, conversation, answer.marks)
         entered = self._admission.submit(request, script=answer.response, key=key, revision=answer.revision)
-        if answer.marks.is_empty:
+        marks = _with(answer.marks, said)
+        if marks.is_empty:
             return entered
-        return asyncio.ensure_future(self._with_report(actor, campaign, conversation, answer.marks, entered))
+        return asyncio.ensure_future(self._with_report(actor, campaign, conversation, marks, entered))
 
     async def _with_report(
         self,
@@ -208,7 +204,17 @@ class Inbox:
             await self._reports.along(actor, campaign, conversation, marks, outcome.message_id)
         return outcome
 
-    async def _prepared(self, campaign: Campaign, conversation: Conversation, name: str | None) -> str:
+    async def _said(self, campaign: Campaign, conversation: Conversation, answer: Answer) -> Prepared:
+        """The text of an answer, and what else a response does. Raises BadInput."""
+        if (answer.body is None) == (answer.response is None):
+            raise BadInput("give words of your own, or a response by its name", "body", "give one of the two")
+        if answer.body is None:
+            return await self._prepared(campaign, conversation, answer.response)
+        if not campaign.settings.custom_replies:
+            raise BadInput("this campaign allows its prepared responses alone", "body", "name a response")
+        return Prepared("", answer.body)
+
+    async def _prepared(self, campaign: Campaign, conversation: Conversation, name: str | None) -> Prepared:
         prepared: Sequence[Prepared] = ()
         if conversation.action_id is not None:
             prepared = await self._bank.prepared(
@@ -216,7 +222,7 @@ class Inbox:
             )
         for each in prepared:
             if each.name == name:
-                return each.text
+                return each
         names = ", ".join(each.name for each in prepared)
         raise BadInput(
             "the action has no response of this name", "response", f"give one of: {names}" if names else ""
@@ -282,6 +288,14 @@ class Inbox:
         member = await users.member(self._database, campaign.key, volunteer_id)
         if member is None or member.deactivated_at is not None:
             raise BadInput("nobody who is active in the campaign has this id", "volunteer_id", "give another")
+
+
+def _with(marks: Marks, said: Prepared) -> Marks:
+    """What a response tags and sets (F112, F113), and what whoever sends it says besides, which goes before."""
+    tags = [each for each in said.tag_ids if each not in (*marks.tags, *marks.removed_tags)]
+    return Marks(
+        tags=(*marks.tags, *tags), removed_tags=marks.removed_tags, fields={**said.fields, **marks.fields}
+    )
 
 
 def _whose(actor: Actor, volunteer_id: int | None) -> int | None:

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.core.bank.permissions import Actor, Role
@@ -60,8 +61,8 @@ async def crowd(house: House) -> Crowd:
     for name, seen, started in (("ann", True, False), ("ben", True, True), ("cleo", False, False)):
         await house.store.execute(
             """
-            INSERT INTO action_users (organisation_id, campaign_id, action_id, user_id, sent_at, seen_at, started_at)
-            VALUES (1, $1, $2, $3, now(), CASE WHEN $4 THEN now() END, CASE WHEN $5 THEN now() END)
+            INSERT INTO action_users (organisation_id, campaign_id, action_id, user_id, seen_at, started_at)
+            VALUES (1, $1, $2, $3, CASE WHEN $4 THEN now() END, CASE WHEN $5 THEN now() END)
             """,
             CAMPAIGN,
             ACTION,
@@ -76,10 +77,29 @@ async def test_people_are_found_by_what_they_are_and_did(crowd: Crowd) -> None:
     """F171 and F172: with the count on top."""
     assert await crowd.found(role="volunteer", language="en") == ["ann", "cleo"]
     assert await crowd.found(zip="152") == ["ann", "ben"]
-    assert await crowd.found(action_id=ACTION) == ["ann", "ben", "cleo"]
     assert await crowd.found(action_id=ACTION, did="seen") == ["ann", "ben"]
     assert await crowd.found(action_id=ACTION, did="started", did_not="true") == ["ann", "cleo", "dora"]
     team = await make_list(crowd.house, "Team", crowd.ids["cleo"])
+    for state, audience, received in (
+        ("draft", {}, []),
+        ("public", {}, ["ann", "ben", "cleo"]),
+        ("public", {"languages": ["en"], "zips": ["021"]}, ["cleo"]),
+        ("public", {"languages": ["es", "en"], "zips": ["021", "1521"]}, ["ben", "cleo"]),
+        ("private", {"user_list_ids": [team["user_list_id"]]}, ["cleo"]),
+        ("private", {}, []),
+    ):
+        await crowd.house.store.execute("DELETE FROM actions")
+        await crowd.house.store.execute(
+            """
+            INSERT INTO actions (organisation_id, campaign_id, action_id, title, scripts, state, settings)
+            VALUES (1, $1, $2, 'Polls', '{}', $3, $4::text::jsonb)
+            """,
+            CAMPAIGN,
+            ACTION,
+            state,
+            msgspec.json.encode({"audience": audience}).decode(),
+        )
+        assert await crowd.found(action_id=ACTION, role="volunteer") == received, (state, audience)
     assert await crowd.found(user_list_id=team["user_list_id"]) == ["cleo"]
     await crowd.house.store.execute(
         "UPDATE users SET seen_at = to_timestamp($1) WHERE user_id <> $2", START_AT - 7200, crowd.ids["ben"]

@@ -126,6 +126,33 @@ async def test_an_answer_and_its_tags_are_one_act(house: House) -> None:
     assert [each["tags"] for each in await history(house)] == [[tag]]
 
 
+async def test_a_response_tags_whoever_it_is_sent_to(house: House) -> None:
+    """F112, F113 and F114: each time, and what whoever sends it says besides goes before; nothing of a blocked one."""
+    yes, no = [(await make_tag(house, name))["tag_id"] for name in ("Yes", "No")]
+    for slug in ("ward", "pet"):
+        await make_field(house, slug)
+    await talk(house, 1, 2)
+    await house.store.execute(
+        "UPDATE scripts SET tag_ids = $1, fields = $2::text::jsonb WHERE kind = 'response'",
+        [yes, no],
+        '{"ward": "First", "pet": "cat"}',
+    )
+    await house.store.execute("UPDATE actions SET version = version + 1")
+    await house.store.execute("UPDATE campaigns SET actions_version = actions_version + 1")
+    await house.worker.gateway.campaigns.load()
+    [first, _] = (await house.call("GET", f"{INBOX}/1/responses")).body["responses"]
+    assert (first["tag_ids"], first["fields"]["pet"]) == ([yes, no], "cat")
+    answer = {"response": first["name"], "removed_tags": [no], "fields": {"pet": "dog"}}
+    assert (await act(house, "answers", {**await seen(house), **answer})).status == 202
+    [filed] = await history(house)
+    assert (filed["tags"], filed["fields"]) == ([yes], {"ward": "First", "pet": "dog"})
+    before = await seen(house, 2)
+    assert (await act(house, "opt-out", {}, 2)).status == 200
+    later = {**before, "revision": before["revision"] + 1, "response": first["name"]}
+    assert (await act(house, "answers", later, 2)).body["state"] == "blocked"
+    assert await history(house, 2) == []
+
+
 async def test_who_chose_to_archive_archives_by_reporting(house: House) -> None:
     """F206."""
     token, ann = await somebody(house)

@@ -96,6 +96,7 @@ async def furnished(house: House) -> int:
         WORDS,
     )
     await a_list(house)
+    await labels_and_people(house)
     message_id: int = (await house.send(1, WORDS)).body["message_id"]
     return message_id
 
@@ -125,6 +126,45 @@ async def a_list(house: House) -> None:
         """,
     ):
         await house.store.execute(sql, CAMPAIGN, WORDS)
+
+
+async def labels_and_people(house: House) -> None:
+    """A tag, a field, a report, a list of people, an announcement and a reassignment, all with words of their own."""
+    for sql in (
+        """
+        INSERT INTO tags (organisation_id, campaign_id, tag_id, name, label, place, by_default)
+        VALUES (1, $1::bigint, 1, $2::text, $2, 1, true)
+        """,
+        """
+        INSERT INTO custom_fields (organisation_id, campaign_id, field_id, slug, label, kind, place, by_default)
+        VALUES (1, $1::bigint, 1, 'pet', $2::text, 'text', 1, true)
+        """,
+        """
+        INSERT INTO reports (organisation_id, campaign_id, report_id, contact_id, at, tags, removed_tags, fields)
+        VALUES (1, $1::bigint, 1, 1, now(), '{1}', '{}', jsonb_build_object('pet', $2::text))
+        """,
+        """
+        INSERT INTO user_lists (organisation_id, campaign_id, user_list_id, name, made_at)
+        VALUES (1, $1::bigint, 1, $2::text, now())
+        """,
+        """
+        INSERT INTO announcements (organisation_id, campaign_id, announcement_id, at, who, title, body, people, mails,
+          request_hash) VALUES (1, $1::bigint, 1, now(), 'key:1', $2::text, $2, 0, 0, 0)
+        """,
+        """
+        INSERT INTO reassignments (organisation_id, campaign_id, reassignment_id, at, who, moved, request_hash)
+        VALUES (1, $1::bigint, 1, now(), $2::text, 1, 0)
+        """,
+    ):
+        await house.store.execute(sql, CAMPAIGN, WORDS)
+
+
+async def test_labels_and_people_of_ones_own_campaign_are_there(house: House) -> None:
+    """What the others are not shown."""
+    await furnished(house)
+    for path in ("tags", "fields", "conversations/1/reports", "user-lists", "announcements", "reassignments"):
+        answer = await house.call("GET", f"/v1/campaigns/{CAMPAIGN}/{path}")
+        assert WORDS in msgspec.json.encode(answer.body).decode(), path
 
 
 def test_the_operations_of_campaigns_are_found() -> None:
