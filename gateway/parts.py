@@ -106,6 +106,7 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         user_lists=UserLists(database, gateway.campaigns, clock),
         user_notices=UserNotices(database, gateway.campaigns, clock),
         people=People(database, clock, passwords, secret, sign_in),
+        bank=gateway.bank,
         buckets=gateway.buckets,
         volunteers=Volunteers(database, clock),
         outcomes=Outcomes(database, gateway.campaigns, gateway.admission),

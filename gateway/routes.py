@@ -30,6 +30,7 @@ ROUTES: Final = (
     "/v1/campaigns/{campaign_id}/actions/{action_id}/remaining",
     "/v1/campaigns/{campaign_id}/actions/{action_id}/sends",
     "/v1/campaigns/{campaign_id}/actions/{action_id}/sends:batch",
+    "/v1/campaigns/{campaign_id}/actions/{action_id}/waiting",
     "/v1/campaigns/{campaign_id}/outcomes",
     "/v1/campaigns/{campaign_id}/opt-outs",
     "/v1/campaigns/{campaign_id}/opt-outs:count",

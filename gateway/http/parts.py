@@ -12,6 +12,7 @@ from gateway.metrics import Metrics
 from gateway.p2p.actions import Actions
 from gateway.p2p.announcements import Announcements
 from gateway.p2p.audit import AuditLog
+from gateway.p2p.bank import TextBank
 from gateway.p2p.buckets import Buckets
 from gateway.p2p.campaigns import CampaignAdmin
 from gateway.p2p.company import Company
@@ -103,6 +104,7 @@ class Parts(msgspec.Struct, kw_only=True):
     announcements: Announcements
     reassignments: Reassignments
     user_notices: UserNotices
+    bank: TextBank
     buckets: Buckets
     volunteers: Volunteers
     outcomes: Outcomes

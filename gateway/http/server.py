@@ -43,6 +43,7 @@ from gateway.http import (
     threads,
     uploads,
     user_lists,
+    waiting,
 )
 from gateway.http.access import Grant
 from gateway.http.access_log import AccessLog
@@ -88,6 +89,7 @@ from gateway.http.shedding import SHEDDING, Connection, Shedding
 from gateway.http.threads import ThreadDesk
 from gateway.http.uploads import Uploads
 from gateway.http.user_lists import UserListDesk
+from gateway.http.waiting import WaitingDesk
 from gateway.http.webhooks import Webhooks
 from gateway.metrics import Metrics
 from gateway.turns import Floor
@@ -117,6 +119,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *exports.OPERATIONS,
     *buckets.OPERATIONS,
     *sends.OPERATIONS,
+    *waiting.OPERATIONS,
     *actions.OPERATIONS,
     *publishing.OPERATIONS,
     *scripts.OPERATIONS,
@@ -176,6 +179,7 @@ def application(
         "sends": SendDesk(parts, known, load),
         "sessions": SessionDesk(parts, guesses),
         "threads": ThreadDesk(parts, known),
+        "waiting": WaitingDesk(parts, known),
         "uploads": Uploads(parts, known, floor, places),
         "user_lists": UserListDesk(parts, known),
     }

@@ -17,7 +17,7 @@ from gateway.p2p.compiled import Compiled, compiled, load, state_of, surrounding
 from gateway.p2p.publishing import publish_whole
 from gateway.p2p.quiet_inboxes import Nothing, QuietInboxes
 from gateway.pipeline.admission import Admission, Outcome
-from gateway.pipeline.campaigns import Campaigns
+from gateway.pipeline.campaigns import Campaign, Campaigns
 from gateway.pipeline.settling import Settling
 from gateway.store import buckets, contacts, conversations
 from gateway.store.buckets import Assigned, Fronts
@@ -173,11 +173,22 @@ class TextBank:
         return [group for group in groups if isinstance(verdict(now, hours, group, kind), Open)]
 
     async def inbox(
-        self, campaign_id: int, action_id: int, volunteer_id: int, *, take_over_s: float, limit: int = 50
+        self,
+        campaign_id: int,
+        action_id: int,
+        volunteer_id: int,
+        *,
+        take_over_s: float | None = None,
+        limit: int = 50,
     ) -> list[Attention]:
-        """Conversations that wait for this volunteer; those unanswered for `take_over_s` change hands."""
+        """Conversations that wait for this volunteer; those unanswered for `take_over_s` change hands (C22).
+
+        None: what the campaign says, and where assignments are kept none changes hands (F184).
+        """
         now = self._clock.now()
         campaign = self._campaigns[campaign_id]
+        if take_over_s is None:
+            take_over_s = await self._take_over_s(campaign, action_id)
         open_groups = self.open_groups(campaign_id, action_id, now, "reply")
         who, since = (campaign_id, action_id, volunteer_id), now - take_over_s
         texted_at = self._admission.senders.get(volunteer_id, -math.inf)
@@ -203,6 +214,11 @@ class TextBank:
         self._quiet.found(*who, nothing, nobody=inbox.nobody_waits)
         self._admission.remember(campaign_id, action_id, [each.known for each in inbox.found])
         return inbox.found
+
+    async def _take_over_s(self, campaign: Campaign, action_id: int) -> float:
+        action = await self.action(campaign.campaign_id, action_id)
+        keeps = campaign.settings.keep_assignments or action.texts.settings.keep_assignments
+        return math.inf if keeps else campaign.settings.unanswered_s
 
     def changed_hands(self, campaign_id: int) -> None:
         """A conversation may be somebody else's, or in the inbox again: the next look of each volunteer is a new one."""

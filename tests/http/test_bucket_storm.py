@@ -18,11 +18,29 @@ ACTION, PEOPLE, VOLUNTEERS, SIZE = 5, 240, 24, 10
 PATH = f"/v1/campaigns/{CAMPAIGN}/actions/{ACTION}"
 
 
+class Progress:
+    """Whoever finds that others have everybody waits until one of them has pressed, or given back."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self._moved = asyncio.Condition()
+
+    async def step(self) -> None:
+        async with self._moved:
+            self.steps += 1
+            self._moved.notify_all()
+
+    async def after(self, steps: int) -> None:
+        async with self._moved:
+            await self._moved.wait_for(lambda: self.steps > steps)
+
+
 class Volunteer:
     """Texts until there is nobody left for them; at either worker, whichever the luck says."""
 
-    def __init__(self, house: House, urls: list[str], number: int) -> None:
+    def __init__(self, house: House, urls: list[str], progress: Progress, number: int) -> None:
         self.house = house
+        self.progress = progress
         self.urls = urls
         self.number = number
         self.luck = random.Random(number)
@@ -42,6 +60,7 @@ class Volunteer:
 
     async def text(self) -> None:
         while True:
+            steps = self.progress.steps
             wanted = {"size": SIZE, "after": self.after}
             bucket, again = await asyncio.gather(*(self.ask("/buckets", wanted) for _ in range(2)))
             assert [each["contact_id"] for each in bucket["rows"]] == [
@@ -50,7 +69,7 @@ class Volunteer:
             if not bucket["rows"]:
                 if bucket["left"]["nobody"]:
                     return
-                await asyncio.sleep(0.05)  # others have them yet
+                await self.progress.after(steps)
                 self.after = None
                 continue
             self.after = bucket["bucket_id"]
@@ -63,10 +82,12 @@ class Volunteer:
                 left = [each["contact_id"] for each in rows[place:]]
                 await self.ask("/buckets:done", {"contact_ids": left})
                 self.after = None
+                await self.progress.step()
                 return
             press = {"contact_id": row["contact_id"], "variant": row["variant"], "hash": row["hash"]}
             times = 2 if self.luck.random() < 0.2 else 1
             await asyncio.gather(*(self.ask("/sends", press) for _ in range(times)))
+            await self.progress.step()
 
 
 @pytest.fixture
@@ -83,7 +104,8 @@ async def test_each_person_is_texted_once(storm: tuple[House, list[str]]) -> Non
     """C23: whatever comes at once, from wherever."""
     house, urls = storm
     await house.worker.gateway.bank.publish(CAMPAIGN, ACTION, "Polls", Scripts(initials=("Hi",)), seed=1)
-    volunteers = [Volunteer(house, urls, number) for number in range(1, VOLUNTEERS + 1)]
+    progress = Progress()
+    volunteers = [Volunteer(house, urls, progress, number) for number in range(1, VOLUNTEERS + 1)]
     async with asyncio.timeout(120):
         await asyncio.gather(*(each.text() for each in volunteers))
     rows = await house.store.fetch(

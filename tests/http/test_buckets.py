@@ -334,6 +334,35 @@ async def test_replies_come_to_whoever_texted(house: House, ann: Phone, ben: Pho
     assert (await house.call("GET", inbox, key=ben.token)).body["conversations"] == []
 
 
+async def test_whoever_is_left_unanswered_changes_hands(house: House, ann: Phone, ben: Phone) -> None:
+    """C22: after an hour; where assignments are kept they wait for their own volunteer (F184)."""
+    rows = (await ann.take(size=2))["rows"]
+    for row in rows:
+        await ann.press(row)
+        await house.writes(row["contact_id"], "When is it?")
+    answer = await ann.call("POST", "/waiting", {"limit": 1})
+    [first] = answer.body["waiting"]
+    assert (first["contact_id"], first["text"]) == (rows[0]["contact_id"], "When is it?")
+    assert (await ben.call("POST", "/waiting", {})).body["waiting"] == []
+    await house.store.execute(
+        "UPDATE conversations SET attention_at = attention_at - interval '61 minutes',"
+        " offered_at = offered_at - interval '61 minutes'"
+    )
+    house.worker.gateway.bank.changed_hands(CAMPAIGN)  # what it remembers of the time before is no longer so
+    path = f"/v1/campaigns/{CAMPAIGN}"
+    keep = {"settings": {"keep_assignments": True}}
+    assert (await house.call("PATCH", path, keep)).status == 200
+    assert (await ben.call("POST", "/waiting", {})).body["waiting"] == []
+    assert (await house.call("PATCH", path, {"settings": {"keep_assignments": False}})).status == 200
+    house.worker.gateway.bank.changed_hands(CAMPAIGN)
+    theirs = (await ben.call("POST", "/waiting", {})).body["waiting"]
+    assert [each["contact_id"] for each in theirs] == [row["contact_id"] for row in rows]
+    said = {"revision": theirs[0]["revision"], "response": "response-1"}
+    to = f"{path}/conversations/{theirs[0]['contact_id']}/answers"
+    assert (await house.call("POST", to, said, key=ann.token)).status == 404
+    assert (await house.call("POST", to, said, key=ben.token)).body["state"] in ("queued", "sending")
+
+
 async def test_a_code_lets_a_volunteer_in(house: House) -> None:
     """F208."""
     joined = await join(house, "cat@example.org")

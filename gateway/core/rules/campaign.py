@@ -66,7 +66,8 @@ class CampaignSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Hours, registration, number pool, safeguards, retries and wording of one campaign.
 
     `bucket_size`: how many contacts a volunteer gets at once: 10, 25, 100, 200 or any other number up to 500 (F180, C13).
-    `idle_bucket_s`: those not texted are for others again after as many seconds without a press (C22).
+    `idle_bucket_s`: those not texted are for others again after as many seconds without a press, and
+    `unanswered_s`: people who wait for an answer after as many (C22).
     """
 
     hours: CampaignHours = CampaignHours()
@@ -78,6 +79,7 @@ class CampaignSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     links: LinkSettings = LinkSettings()
     bucket_size: Annotated[int, Meta(ge=1, le=LARGEST_BUCKET)] = 100
     idle_bucket_s: Annotated[float, Meta(ge=60, le=86_400)] = 3600.0
+    unanswered_s: Annotated[float, Meta(ge=60, le=7 * 86_400)] = 3600.0
     keep_assignments: bool = False
     require_report: bool = False  # C9: a person waits on until they were answered and reported on
     custom_replies: bool = True  # F119: volunteers may answer in words of their own
