@@ -30,7 +30,7 @@ from gateway.own_database import which_database
 from gateway.parts import ask_provider, door_parts
 from gateway.providers.base import History, NotSent, Provider, ProviderError, Refused
 from gateway.providers.twilio import webhooks as twilio_webhooks
-from gateway.store import months
+from gateway.store import months, restored
 from gateway.store.database import Database
 from gateway.store.hosts import Succession
 from gateway.store.limits import PROBE, within
@@ -165,6 +165,8 @@ class Worker:
             if applied:
                 _log.info("migrated", applied=applied)
             await months.make_ahead(self.database, self.clock.now())
+            if mended := await restored.mend(self.database):
+                _log.info("the database was restored: its journal is readable again", campaigns=mended)
             await self.gateway.start()
             await self._listen()
         except MigrationFailed as error:
