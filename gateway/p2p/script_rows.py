@@ -22,8 +22,10 @@ def rows_of(
     places = {
         kind: max((each.place for each in there if each.kind == kind), default=0) for kind in ScriptKind
     }
-    rows, faults = [], []
+    rows: list[ScriptRow] = []
+    faults: list[tuple[str, str]] = []
     for nth, (script_id, text) in enumerate(zip(ids, texts, strict=True)):
+        faults += [(f"scripts[{nth}].{field}", words) for field, words in label_faults(text)]
         name = text.name.strip() or next_name(text.kind, taken)
         if name in taken:
             faults.append((f"scripts[{nth}].name", f"another script is called '{name}'"))
@@ -33,6 +35,14 @@ def rows_of(
     if faults:
         raise BadFields(faults)
     return rows
+
+
+def label_faults(text: ScriptText) -> list[tuple[str, str]]:
+    """The fields that an initial may not have: nothing is known of whoever has not answered yet."""
+    if text.kind is ScriptKind.RESPONSE:
+        return []
+    given = {"tag_ids": text.tag_ids, "fields": text.fields}
+    return [(name, "only a response says something of its reader") for name, each in given.items() if each]
 
 
 def row_of(script_id: int, action_id: int, text: ScriptText, place: int) -> ScriptRow:

@@ -13,7 +13,7 @@ from gateway.core.rules.errors import BadFields, BadInput, TextbankError
 from gateway.p2p.actions import Action, Actions
 from gateway.p2p.compiled import surroundings, wording_of
 from gateway.p2p.labels import Labels
-from gateway.p2p.script_rows import row_of, rows_of, text_of
+from gateway.p2p.script_rows import label_faults, row_of, rows_of, text_of
 from gateway.pipeline.campaigns import Campaign, Campaigns
 from gateway.store import audit_log, campaign_actions, scripts
 from gateway.store.database import Connection, Database
@@ -162,7 +162,10 @@ class ScriptBook:
         fields = {
             each.slug for each in await self._labels.fields(campaign.campaign_id) if each.archived_at is None
         }
-        faults = [("tag_ids", f"the campaign has no tag {each}") for each in text.tag_ids if each not in tags]
+        faults = label_faults(text)
+        faults += [
+            ("tag_ids", f"the campaign has no tag {each}") for each in text.tag_ids if each not in tags
+        ]
         faults += [
             (f"fields.{each}", "the campaign has no such field") for each in text.fields if each not in fields
         ]
