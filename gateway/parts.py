@@ -19,6 +19,7 @@ from gateway.p2p.company import Company
 from gateway.p2p.contact_book import ContactBook
 from gateway.p2p.contacts import ContactLists
 from gateway.p2p.endpoints import Endpoints
+from gateway.p2p.evidence import EvidencePacks
 from gateway.p2p.exports import Exports
 from gateway.p2p.inbox import Inbox
 from gateway.p2p.keys import ApiKeys
@@ -81,6 +82,7 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
     def opted_out(count: int) -> None:
         gateway.metrics.opt_outs("import", count)
 
+    messages = Messages(database, now, lambda: gateway.dispatch.inbound_gap.why)
     return Parts(
         clock=clock,
         metrics=gateway.metrics,
@@ -93,7 +95,7 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         campaign_admin=CampaignAdmin(database, gateway.campaigns, now, gateway.adopt),
         contacts=ContactLists(database, now, look_ups.look_up, opted_out, gateway.settling.settle),
         contact_book=ContactBook(database, gateway.campaigns, clock, gateway.settling.settle),
-        messages=Messages(database, now, lambda: gateway.dispatch.inbound_gap.why),
+        messages=messages,
         numbers=Numbers(database, now, live_pool),
         sign_in=sign_in,
         sign_in_codes=SignInCodes(database, clock, passwords, secret, sign_in, post_of(settings)),
@@ -123,6 +125,7 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         scripts=ScriptBook(*shared, actions, labels),
         script_checks=ScriptChecks(*shared, actions),
         reports=reports,
+        evidence=EvidencePacks(database, now, messages),
         exports=Exports(database, now, settings.http.public_url or ""),
         results=Results(database, now),
         text_again=TextAgain(database, now),

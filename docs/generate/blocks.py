@@ -11,6 +11,7 @@ from docs.generate.door import operations, records
 from docs.generate.parameters import Parameter, parameters
 from docs.generate.result_fields import json_fields
 from docs.generate.tables import code, table
+from docs.generate.taken_out import export_columns, figures
 from docs.generate.twin import fault_orders, ledger_tables
 from gateway import config_reference
 from gateway.core.rules.errors import CATALOGUE, Consequence, Kind, SubReason, consequence
@@ -292,6 +293,8 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "prices": _prices,
     "rejects": _rejects,
     "consent": _consent,
+    "result-figures": figures,
+    "export-columns": export_columns,
     "http-operations": operations,
     "http-records": records,
     "fault-orders": fault_orders,

@@ -12,18 +12,20 @@ from msgspec import Meta, Struct
 from gateway.core.bank.exports import Form, Subject
 from gateway.core.bank.permissions import Act
 from gateway.http.access import Grant
-from gateway.http.bodies import asked
+from gateway.http.bodies import asked, path_id
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.operations import Operation
 from gateway.http.parts import Parts
-from gateway.http.problems import ClientGone
+from gateway.http.problems import ClientGone, Refusal
 from gateway.http.reading import campaign_of
 from gateway.http.records import Id
 from gateway.p2p.cursors import Instant
+from gateway.p2p.evidence import NoContact
 from gateway.p2p.export_files import MEDIA_TYPES
 from gateway.p2p.exports import Wanted
 from gateway.turns import Floor
 
+ZIP: Final = "application/zip"
 SLOWEST_S: Final = 30.0
 """A client that takes nothing of its file for so long has left."""
 _log = structlog.get_logger("textbank.http")
@@ -90,7 +92,7 @@ def _name(subject: Subject) -> str:
     return subject.value.replace("-", "_")
 
 
-OPERATIONS: Final = tuple(
+_FILES: Final = tuple(
     Operation(
         method="GET",
         path=f"/v1/campaigns/{{campaign_id}}/exports/{subject.value}",
@@ -103,6 +105,19 @@ OPERATIONS: Final = tuple(
         refuses=(404, 422, 503),
     )
     for subject in Subject
+)
+OPERATIONS: Final = (
+    *_FILES,
+    Operation(
+        method="GET",
+        path="/v1/campaigns/{campaign_id}/contacts/{contact_id}/evidence",
+        handler="exports.evidence",
+        summary="Everything about one person as a ZIP: texts with local hours and stories, opt-out, reports, who did what.",
+        act=Act.EXPORT,
+        tag="exports",
+        gives={HTTPStatus.OK: ZIP},
+        refuses=(404, 503),
+    ),
 )
 
 
@@ -131,6 +146,16 @@ class ExportDesk:
 
     async def clicks(self, request: web.Request, grant: Grant) -> web.StreamResponse:
         return await self._file(request, grant, Subject.CLICKS)
+
+    async def evidence(self, request: web.Request, grant: Grant) -> web.Response:
+        campaign = await campaign_of(self._known_campaigns, request, grant)
+        contact_id = path_id(request, "contact_id", lambda given: _no_contact(NoContact(given)))
+        try:
+            packed = await self._parts.evidence.pack(grant.actor.name, campaign, contact_id)
+        except NoContact as error:
+            raise _no_contact(error) from error
+        name = f"campaign-{campaign.campaign_id}-contact-{contact_id}.zip"
+        return web.Response(body=packed, headers=_headers(ZIP, name))
 
     async def _file(self, request: web.Request, grant: Grant, subject: Subject) -> web.StreamResponse:
         campaign = await campaign_of(self._known_campaigns, request, grant)
@@ -187,10 +212,17 @@ class _Stopping(Exception):
 
 
 def _response(wanted: Wanted, name: str) -> web.StreamResponse:
-    headers = {
-        "Content-Type": MEDIA_TYPES[wanted.form] + ("; charset=utf-8" if wanted.form is Form.CSV else ""),
+    kind = MEDIA_TYPES[wanted.form] + ("; charset=utf-8" if wanted.form is Form.CSV else "")
+    return web.StreamResponse(headers=_headers(kind, name) | {"Textbank-Until": repr(wanted.until)})
+
+
+def _headers(kind: str, name: str) -> dict[str, str]:
+    return {
+        "Content-Type": kind,
         "Content-Disposition": f'attachment; filename="{name}"',
         "Cache-Control": "no-store",
-        "Textbank-Until": repr(wanted.until),
     }
-    return web.StreamResponse(headers=headers)
+
+
+def _no_contact(error: NoContact) -> Refusal:
+    return Refusal(HTTPStatus.NOT_FOUND, str(error))

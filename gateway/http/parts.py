@@ -19,6 +19,7 @@ from gateway.p2p.company import Company
 from gateway.p2p.contact_book import ContactBook
 from gateway.p2p.contacts import ContactLists
 from gateway.p2p.endpoints import Endpoints
+from gateway.p2p.evidence import EvidencePacks
 from gateway.p2p.exports import Exports
 from gateway.p2p.inbox import Inbox
 from gateway.p2p.labels import Labels
@@ -122,6 +123,7 @@ class Parts(msgspec.Struct, kw_only=True):
     links: Links
     reports: Reports
     exports: Exports
+    evidence: EvidencePacks
     results: Results
     text_again: TextAgain
     usage: UsageBook

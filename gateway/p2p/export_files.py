@@ -8,7 +8,9 @@ from datetime import datetime
 from importlib import import_module
 from typing import Any, Final, Protocol
 
-from gateway.core.bank.cells import escaped
+import orjson
+
+from gateway.core.bank.cells import MAY_RUN, escaped
 from gateway.core.bank.exports import Column, Form, Kind
 from gateway.core.rules.errors import BadInput
 
@@ -38,15 +40,23 @@ class CsvFile:
     def __init__(self, columns: Sequence[Column], *, goes_on: bool) -> None:
         self._text = io.StringIO(newline="")
         self._writer = csv.writer(self._text)
-        self._written = [_WRITTEN[each.kind] for each in columns]
+        self._texts = [place for place, each in enumerate(columns) if each.kind is Kind.TEXT]
+        self._others = [
+            (place, _WRITTEN[each.kind]) for place, each in enumerate(columns) if each.kind in _WRITTEN
+        ]
         if not goes_on:
             self._text.write(BOM)
             self._writer.writerow([each.name for each in columns])
 
     def add(self, row: Row) -> None:
-        cells = [
-            "" if cell is None else written(cell) for written, cell in zip(self._written, row, strict=True)
-        ]
+        cells = list(row)
+        for place in self._texts:
+            text = cells[place]
+            if text and text[0] in MAY_RUN:  # of almost no cell more needs to be looked at
+                cells[place] = escaped(text)
+        for place, written in self._others:
+            if cells[place] is not None:
+                cells[place] = written(cells[place])
         self._writer.writerow(cells)
 
     async def ready(self) -> bytes:
@@ -63,16 +73,12 @@ class CsvFile:
 
 
 def _time(at: datetime) -> str:
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """ISO 8601 in UTC, to the microsecond: a text bank has many of them, and this is the quickest way."""
+    return orjson.dumps(at, option=orjson.OPT_UTC_Z)[1:-1].decode()
 
 
-def _as_it_is(cell: object) -> object:
-    return cell
-
-
+# Integers are written as they are, and None as nothing.
 _WRITTEN: Final[dict[Kind, Callable[[Any], object]]] = {
-    Kind.INTEGER: _as_it_is,
-    Kind.TEXT: escaped,
     Kind.TIME: _time,
     Kind.DOLLARS: "{:.5f}".format,
     Kind.FLAG: lambda flag: "true" if flag else "false",

@@ -4,6 +4,7 @@ A file is written while it is read, page after page over a connection of its own
 nobody waits for it. It has what there was when it was asked for. One that broke off goes on after its last whole line.
 """
 
+import asyncio
 import contextlib
 import math
 import re
@@ -19,7 +20,7 @@ from gateway.p2p.export_files import ExportFile, Row, file_of
 from gateway.pipeline.campaigns import Campaign
 from gateway.store import audit_log, exports
 from gateway.store.database import Database
-from gateway.store.exports import Which
+from gateway.store.exports import Page, Which
 from gateway.turns import Floor, Turns
 
 MOST_AT_ONCE: Final = 2
@@ -107,14 +108,27 @@ class Exports:
             since=-math.inf if wanted.since is None else wanted.since,
             until=math.inf if wanted.until is None else wanted.until,
         )
-        while True:
-            page = await exports.page(
-                database, campaign.key, campaign.opt_out_scope, wanted.subject, which, after, LOOK_AT
+
+        def fetched(after: int | str) -> asyncio.Task[Page]:
+            return asyncio.create_task(
+                exports.page(
+                    database, campaign.key, campaign.opt_out_scope, wanted.subject, which, after, LOOK_AT
+                )
             )
-            yield page.rows
-            if page.looked_at < LOOK_AT or _is_beyond(wanted, page.last):
-                return
-            after = _skipped(wanted, page.last)
+
+        fetching = fetched(after)
+        try:
+            while True:
+                page = await fetching
+                is_last = page.looked_at < LOOK_AT or _is_beyond(wanted, page.last)
+                if not is_last:
+                    fetching = fetched(_skipped(wanted, page.last))  # while this one is written
+                yield page.rows
+                if is_last:
+                    return
+        finally:
+            fetching.cancel()
+            await asyncio.wait([fetching])
 
 
 async def _written(

@@ -29,14 +29,16 @@ AND m.requested_at >= to_timestamp($5) AND m.requested_at < to_timestamp($6)
 AND ($7::bigint IS NULL OR m.action_id = $7) AND m.attempt > 0
 """
 _USAGE: Final = f"""
-WITH billed AS (
+WITH past AS MATERIALIZED (
+    SELECT * FROM attempts WHERE organisation_id = $1 AND campaign_id = $2 AND message_id >= $3 AND message_id < $4
+), billed AS (
     SELECT m.requested_at, m.contact_id, m.media, m.segments, m.state, m.code, m.provider_sid FROM messages m
-    WHERE {_WHICH} AND NOT EXISTS (
-        SELECT FROM attempts t WHERE t.organisation_id = $1 AND t.campaign_id = $2 AND t.message_id = m.message_id
-          AND t.attempt = m.attempt)
+    WHERE {_WHICH} AND (m.message_id, m.attempt) NOT IN (SELECT message_id, attempt FROM past) -- hashed
     UNION ALL
     SELECT m.requested_at, m.contact_id, m.media, m.segments, t.state, t.code, t.provider_sid
-    FROM messages m JOIN attempts t ON t.organisation_id = $1 AND t.campaign_id = $2 AND t.message_id = m.message_id
+    FROM past t CROSS JOIN LATERAL (
+        SELECT * FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = t.message_id
+        LIMIT 1) m
     WHERE {_WHICH}
 )
 SELECT extract(epoch FROM date_trunc('day', b.requested_at, 'UTC'))::float8, coalesce(cardinality(b.media), 0) > 0,

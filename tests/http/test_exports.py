@@ -3,7 +3,9 @@
 import asyncio
 import csv
 import io
+import json
 import sys
+import zipfile
 from typing import Any
 
 import aiohttp
@@ -223,7 +225,7 @@ async def test_few_at_once_and_who_hangs_up_makes_room(house: House, monkeypatch
         await reading.acquire()
         page = await read(*arguments)
         return stored.Page(
-            page.rows * 5_000, page.last, exporting.LOOK_AT
+            page.rows * 1_500, page.last, exporting.LOOK_AT
         )  # so that it does not fit into any buffer
 
     monkeypatch.setattr(stored, "page", slowly)
@@ -268,3 +270,31 @@ async def test_volunteers_take_nothing_out_and_who_did_is_written_down(house: Ho
     assert (lines[0]["act"], lines[0]["after"]["action_id"]) == ("export contacts", 3)
     head = await house.call("HEAD", f"{PATH}/messages")
     assert (head.status, head.body) == (200, b"")
+
+
+async def test_everything_about_one_person(house: House) -> None:
+    """N18: texts of both sides with the local hour, their stories, the opt-out, reports, who did what."""
+    await house.store.execute(
+        "INSERT INTO users VALUES (1, 7, 'v@example.org', 'Vera', 'en', NULL, NULL, now())"
+    )
+    await house.send(1, "Hello Ann", sender_id=7)
+    await house.says(await house.provider.next_text(), "delivered")
+    await house.writes(1, "STOP")
+    await house.send(2, "Not about her")
+    answer = await house.call("GET", f"/v1/campaigns/{CAMPAIGN}/contacts/1/evidence")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/zip")
+    with zipfile.ZipFile(io.BytesIO(answer.body)) as packed:
+        facts = json.loads(packed.read("evidence.json"))
+        timeline = packed.read("timeline.txt").decode()
+    assert (facts["contact"]["phone"], facts["contact"]["opt_out_words"]) == (phone(1), "STOP")
+    assert (facts["is_whole"], facts["people"]) == (True, {"7": "Vera"})
+    [sent], [heard] = facts["sent"], facts["heard"]
+    assert sent["local"]["America/New_York"].startswith("2026-03-10T11:00:0")
+    assert sent["story"]["story"][0]["what"] == "requested"
+    assert (heard["reply"]["text"], heard["reply"]["opted_out"]) == ("STOP", True)
+    assert "Final: delivered" in timeline
+    assert "opted out, which is in force (keyword: 'STOP')" in timeline
+    assert "Not about her" not in timeline
+    assert (await house.call("GET", f"/v1/campaigns/{CAMPAIGN}/contacts/99/evidence")).status == 404
+    lines = (await house.call("GET", f"/v1/campaigns/{CAMPAIGN}/audit")).body["lines"]
+    assert (lines[0]["act"], lines[0]["after"]) == ("export evidence", {"contact_id": 1})

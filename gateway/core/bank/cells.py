@@ -8,6 +8,9 @@ import re
 from typing import Final
 
 _RUNS: Final = "=+\\-@\t\r\n＝＋－＠"
+MAY_RUN: Final = frozenset("'=+-@\t\r\n＝＋－＠")
+"""What a text begins with that `escaped` may change: others need not be asked about."""
+
 # A sign and digits are a number or a phone, never a formula.
 _IS_RUN: Final = re.compile(rf"'*[{_RUNS}](?!(?<=[+-])[0-9]+(?:\.[0-9]+)?\Z)")
 
