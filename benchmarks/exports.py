@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.core.bank.exports import Form, Subject
-from gateway.core.bank.results import Result
+from gateway.core.bank.results import FigureName
 from gateway.core.rules.campaign import CampaignKey, CampaignSettings
 from gateway.core.rules.months import first_id, month_of
 from gateway.p2p.exports import Exports, Wanted
@@ -130,9 +130,9 @@ async def results(dsn: str) -> list[dict[str, Any]]:
         "results": lambda: told.of(campaign, 1),
         "results by volunteer": lambda: told.volunteers(campaign, 1, None, LIMIT),
         "labels": lambda: told.labels(campaign, 1),
-        "rows: safeguards": lambda: told.rows(campaign, 1, Result.SAFEGUARDS, Narrowed(), None, LIMIT),
+        "rows: safeguards": lambda: told.rows(campaign, 1, FigureName.SAFEGUARDS, Narrowed(), None, LIMIT),
         "rows: needs attention": lambda: told.rows(
-            campaign, 1, Result.NEEDS_ATTENTION, Narrowed(), None, LIMIT
+            campaign, 1, FigureName.NEEDS_ATTENTION, Narrowed(), None, LIMIT
         ),
         "usage of a day": lambda: UsageBook(database).between(campaign, NOON - 86_400, now),
     }

@@ -8,7 +8,7 @@ from aiohttp import web
 from msgspec import Meta, Struct
 
 from gateway.core.bank.permissions import Act
-from gateway.core.bank.results import Result
+from gateway.core.bank.results import FigureName
 from gateway.core.bank.wording import told
 from gateway.http.access import Grant
 from gateway.http.bodies import asked, decoded, json_answer, json_body, path_id
@@ -46,7 +46,7 @@ class WhichVolunteers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class WhichRows(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A page of the rows behind a figure."""
 
-    result: Annotated[Result, Meta(description="The figure.")]
+    result: Annotated[FigureName, Meta(description="The figure.")]
     code: Annotated[int | None, Meta(description="Of messages: only those with this code.")] = None
     script: Annotated[str | None, Meta(description="Of messages: only those by this script.")] = None
     user_id: Annotated[Id | None, Meta(description="Of messages: only this volunteer's.")] = None

@@ -14,9 +14,9 @@ from gateway.core.bank.results import (
     DEFINITIONS,
     STORED,
     ErrorLine,
+    FigureName,
     Lists,
     Rates,
-    Result,
     by_name,
     errors_of,
     rates_of,
@@ -38,7 +38,7 @@ __all__ = ["ActionResults", "Figure", "LabelTotal", "ListedRow", "Narrowed", "No
 LOOK_AT: Final = 5_000
 """Rows that one statement looks at for a page."""
 _LOOKS: Final = 8  # statements for a page: a figure of few rows among many may give a short page
-_BY_MONTH: Final = frozenset({Result.RESPONSES, *STORED})
+_BY_MONTH: Final = frozenset({FigureName.RESPONSES, *STORED})
 _CATCH_UP: Final = 5  # folds, of 200 events each, before the counts are read
 
 
@@ -53,7 +53,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     """One figure, and what it means. `of`: how many it could be, where there is such a number; `people`: how many different
     ones; `lists`: what its rows are."""
 
-    result: Result
+    result: FigureName
     title: str
     number: int
     of: int | None = None
@@ -117,7 +117,7 @@ _Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class _RowPlace(msgspec.Struct, frozen=True, array_like=True):
-    result: Result
+    result: FigureName
     id: _Id
 
 
@@ -172,7 +172,7 @@ class Results:
         self,
         campaign: Campaign,
         action_id: int,
-        result: Result,
+        result: FigureName,
         narrowed: Narrowed,
         cursor: str | None,
         limit: int,
@@ -225,35 +225,35 @@ class _UserPlace(msgspec.Struct, frozen=True, array_like=True):
     user_id: _Id
 
 
-def _place(cursor: str, result: Result) -> int:
+def _place(cursor: str, result: FigureName) -> int:
     place = place_of(cursor, _RowPlace)
     if place.result is not result:
         raise bad_cursor()
     return place.id
 
 
-def _skipped(result: Result, last_id: int, published_at: float | None) -> int:
+def _skipped(result: FigureName, last_id: int, published_at: float | None) -> int:
     """After which id to go on: months before the action was published hold nothing of it."""
     if published_at is None or result not in _BY_MONTH or last_id < FIRST_WITH_A_MONTH:
         return last_id
     return max(last_id, ids_since(published_at) - 1)
 
 
-def _figures(numbers: dict[Result, int], beside: Beside, responders: int) -> list[Figure]:
+def _figures(numbers: dict[FigureName, int], beside: Beside, responders: int) -> list[Figure]:
     """Every figure, in the order of the definitions."""
     counted = numbers | {
-        Result.SENT_TO: beside.sent_to,
-        Result.SEEN: beside.seen,
-        Result.STARTED: beside.started,
-        Result.COMPLETED: beside.completed,
-        Result.PERFORMS: beside.performs,
-        Result.REPORTS_FILLED: beside.people_reported,
-        Result.REMAINING: beside.remaining,
-        Result.NEEDS_ATTENTION: beside.needs_attention,
-        Result.CLICKS: beside.clicks,
+        FigureName.SENT_TO: beside.sent_to,
+        FigureName.SEEN: beside.seen,
+        FigureName.STARTED: beside.started,
+        FigureName.COMPLETED: beside.completed,
+        FigureName.PERFORMS: beside.performs,
+        FigureName.REPORTS_FILLED: beside.people_reported,
+        FigureName.REMAINING: beside.remaining,
+        FigureName.NEEDS_ATTENTION: beside.needs_attention,
+        FigureName.CLICKS: beside.clicks,
     }
-    of = {Result.REPORTS_FILLED: responders}
-    people = {Result.RESPONSES: responders, Result.CLICKS: beside.people_clicked}
+    of = {FigureName.REPORTS_FILLED: responders}
+    people = {FigureName.RESPONSES: responders, FigureName.CLICKS: beside.people_clicked}
     return [
         Figure(
             result=each,
@@ -282,12 +282,13 @@ def _volunteer(user_id: int, name: str, lines: Sequence[Count]) -> VolunteerResu
     return VolunteerResult(
         user_id=user_id,
         name=name,
-        initials=numbers[Result.INITIALS],
-        follow_ups=numbers[Result.FOLLOW_UPS],
-        reports=numbers[Result.REPORTS],
-        responses=numbers[Result.RESPONSES],
-        opt_outs=numbers[Result.OPT_OUTS],
+        initials=numbers[FigureName.INITIALS],
+        follow_ups=numbers[FigureName.FOLLOW_UPS],
+        reports=numbers[FigureName.REPORTS],
+        responses=numbers[FigureName.RESPONSES],
+        opt_outs=numbers[FigureName.OPT_OUTS],
         failed=sum(
-            numbers[each] for each in (Result.TWILIO_ERRORS, Result.CARRIER_FILTERING, Result.SAFEGUARDS)
+            numbers[each]
+            for each in (FigureName.TWILIO_ERRORS, FigureName.CARRIER_FILTERING, FigureName.SAFEGUARDS)
         ),
     )

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.core.bank.results import STORED, Result
+from gateway.core.bank.results import STORED, FigureName
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database
 
@@ -146,21 +146,21 @@ FROM action_users u LEFT JOIN users n ON n.organisation_id = $1 AND n.user_id = 
 WHERE u.organisation_id = $1 AND u.campaign_id = $2 AND u.action_id = $5 AND u.user_id > $3 AND u.{did} IS NOT NULL
 ORDER BY u.user_id LIMIT $4
 """
-_OF_PEOPLE: Final[Mapping[Result, str]] = {
-    Result.SENT_TO: _SENT_TO,
-    Result.SEEN: _PEOPLE.format(did="seen_at"),
-    Result.STARTED: _PEOPLE.format(did="started_at"),
-    Result.COMPLETED: _PEOPLE.format(did="completed_at"),
-    Result.PERFORMS: _PEOPLE.format(did="completed_at"),
+_OF_PEOPLE: Final[Mapping[FigureName, str]] = {
+    FigureName.SENT_TO: _SENT_TO,
+    FigureName.SEEN: _PEOPLE.format(did="seen_at"),
+    FigureName.STARTED: _PEOPLE.format(did="started_at"),
+    FigureName.COMPLETED: _PEOPLE.format(did="completed_at"),
+    FigureName.PERFORMS: _PEOPLE.format(did="completed_at"),
 }
-_STATEMENTS: Final[Mapping[Result, str]] = {
-    Result.RESPONSES: _REPLIES,
-    Result.REPORTS: _REPORTS,
-    Result.REPORTS_FILLED: _REPORTS,
-    Result.CLICKS: _CLICKS,
-    Result.OPT_OUTS: _OPT_OUTS,
-    Result.REMAINING: _REMAINING,
-    Result.NEEDS_ATTENTION: _WAITING,
+_STATEMENTS: Final[Mapping[FigureName, str]] = {
+    FigureName.RESPONSES: _REPLIES,
+    FigureName.REPORTS: _REPORTS,
+    FigureName.REPORTS_FILLED: _REPORTS,
+    FigureName.CLICKS: _CLICKS,
+    FigureName.OPT_OUTS: _OPT_OUTS,
+    FigureName.REMAINING: _REMAINING,
+    FigureName.NEEDS_ATTENTION: _WAITING,
     **dict.fromkeys(STORED, _MESSAGES),
 }
 _PAGE_COLUMNS: Final = 2
@@ -179,7 +179,7 @@ async def page(
     key: CampaignKey,
     opt_out_scope: int,
     action_id: int,
-    result: Result,
+    result: FigureName,
     narrowed: Narrowed,
     *,
     after_id: int,
@@ -201,9 +201,9 @@ async def page(
     return ListedPage(rows, last if looked_at == look_at else None)
 
 
-def _arguments(result: Result, narrowed: Narrowed, opt_out_scope: int) -> Sequence[object]:
+def _arguments(result: FigureName, narrowed: Narrowed, opt_out_scope: int) -> Sequence[object]:
     """What a statement takes beyond the place and the action."""
-    if result is Result.OPT_OUTS:
+    if result is FigureName.OPT_OUTS:
         return [opt_out_scope]
     if result not in STORED:
         return []

@@ -16,7 +16,7 @@ from gateway.core.rules.errors import CATALOGUE, Actor, Billing, Box, Kind, Retr
 from gateway.core.rules.lifecycle import State
 
 
-class Result(StrEnum):
+class FigureName(StrEnum):
     """The figures, in the order in which people read them."""
 
     SENT_TO = "sent_to"
@@ -61,91 +61,91 @@ class Definition(NamedTuple):
     lists: Lists
 
 
-DEFINITIONS: Final[Mapping[Result, Definition]] = MappingProxyType(
+DEFINITIONS: Final[Mapping[FigureName, Definition]] = MappingProxyType(
     {
-        Result.SENT_TO: Definition(
+        FigureName.SENT_TO: Definition(
             "Sent to",
             "F151",
             "People of the campaign who may do the action: of a private one those who were invited or came by its link,"
             " of a public one everybody with a place in the campaign.",
             Lists.PEOPLE,
         ),
-        Result.SEEN: Definition("Seen", "F152", "People who opened it.", Lists.PEOPLE),
-        Result.STARTED: Definition("Started", "F153", "People who began with it.", Lists.PEOPLE),
-        Result.COMPLETED: Definition("Completed", "F154", "People who completed it.", Lists.PEOPLE),
-        Result.PERFORMS: Definition(
+        FigureName.SEEN: Definition("Seen", "F152", "People who opened it.", Lists.PEOPLE),
+        FigureName.STARTED: Definition("Started", "F153", "People who began with it.", Lists.PEOPLE),
+        FigureName.COMPLETED: Definition("Completed", "F154", "People who completed it.", Lists.PEOPLE),
+        FigureName.PERFORMS: Definition(
             "Performs", "F155", "How often it was completed, repeats included.", Lists.PEOPLE
         ),
-        Result.REPORTS: Definition(
+        FigureName.REPORTS: Definition(
             "Reports",
             "F156",
             "Reports that were filed in it, further ones about the same person included.",
             Lists.REPORTS,
         ),
-        Result.REPORTS_FILLED: Definition(
+        FigureName.REPORTS_FILLED: Definition(
             "Available reports filled",
             "F157",
             "People about whom there is a report, each once; available is one for everybody who answered.",
             Lists.REPORTS,
         ),
-        Result.INITIALS: Definition(
+        FigureName.INITIALS: Definition(
             "Initial messages",
             "F158",
             "First texts that went out: the carrier has them, or the phone (sent, delivered).",
             Lists.MESSAGES,
         ),
-        Result.RESPONSES: Definition(
+        FigureName.RESPONSES: Definition(
             "Responses",
             "F159",
             "Texts that people wrote after a text of the action, opt-outs included.",
             Lists.REPLIES,
         ),
-        Result.FOLLOW_UPS: Definition(
+        FigureName.FOLLOW_UPS: Definition(
             "Follow-ups", "F160", "Replies of volunteers that went out (sent, delivered).", Lists.MESSAGES
         ),
-        Result.OTHER_TEXTS: Definition(
+        FigureName.OTHER_TEXTS: Definition(
             "Other texts",
             "",
             "What else went out in it, such as confirmations of opt-outs.",
             Lists.MESSAGES,
         ),
-        Result.OPT_OUTS: Definition(
+        FigureName.OPT_OUTS: Definition(
             "Opt-outs",
             "F161",
             "People who left: by a text of their own, or noted by a volunteer. The list has those that are in force.",
             Lists.OPT_OUTS,
         ),
-        Result.REMAINING: Definition(
+        FigureName.REMAINING: Definition(
             "Messages remaining", "F162", "Contacts of the action whom nobody has yet.", Lists.CONTACTS
         ),
-        Result.UNDER_WAY: Definition(
+        FigureName.UNDER_WAY: Definition(
             "Under way",
             "",
             "Texts that are queued, with the provider without an answer, or not known of.",
             Lists.MESSAGES,
         ),
-        Result.NEEDS_ATTENTION: Definition(
+        FigureName.NEEDS_ATTENTION: Definition(
             "Needs attention", "F163", "People last texted in it who wait for an answer (C9).", Lists.CONTACTS
         ),
-        Result.TWILIO_ERRORS: Definition(
+        FigureName.TWILIO_ERRORS: Definition(
             "Twilio errors",
             "F164",
             "Texts that the provider refused or could not deliver, by any code but the carriers' filters' (F066).",
             Lists.MESSAGES,
         ),
-        Result.CARRIER_FILTERING: Definition(
+        FigureName.CARRIER_FILTERING: Definition(
             "Carrier filtering",
             "F165",
             "Texts that a carrier's filter stopped: code 30007 and its like (F071).",
             Lists.MESSAGES,
         ),
-        Result.SAFEGUARDS: Definition(
+        FigureName.SAFEGUARDS: Definition(
             "Safeguards",
             "F166",
             "Texts that a rule of ours stopped before anything was sent: never billed.",
             Lists.MESSAGES,
         ),
-        Result.CLICKS: Definition(
+        FigureName.CLICKS: Definition(
             "Link clicks", "F167", "Presses of tracked links, repeats included.", Lists.CLICKS
         ),
     }
@@ -156,9 +156,9 @@ WENT_OUT: Final = (State.SENT.value, State.DELIVERED.value)
 _UNDER_WAY_STATES: Final = (State.QUEUED.value, State.SENDING.value, State.UNKNOWN.value)
 _FAILED: Final = (State.BLOCKED.value, State.FAILED.value, State.UNDELIVERED.value)
 _OF_BOX: Final = {
-    Box.PROVIDER: Result.TWILIO_ERRORS,
-    Box.FILTERING: Result.CARRIER_FILTERING,
-    Box.SAFEGUARD: Result.SAFEGUARDS,
+    Box.PROVIDER: FigureName.TWILIO_ERRORS,
+    Box.FILTERING: FigureName.CARRIER_FILTERING,
+    Box.SAFEGUARD: FigureName.SAFEGUARDS,
 }
 _NO_MESSAGES: Final = ("response", "responder", "opted_out", "report")
 OPTED_OUT: Final = "opted_out"
@@ -184,7 +184,7 @@ class Counted(Protocol):
 Line = TypeVar("Line", bound=Counted)
 
 
-def failure_box(state: str, code: int | None) -> Result | None:
+def failure_box(state: str, code: int | None) -> FigureName | None:
     """In which of the three failure boxes a text stands (F065); None: it didn't fail.
 
     What we blocked is a safeguard's. Else the code says which; without one it is the provider's.
@@ -192,23 +192,25 @@ def failure_box(state: str, code: int | None) -> Result | None:
     if state not in _FAILED:
         return None
     if state == State.BLOCKED:
-        return Result.SAFEGUARDS
+        return FigureName.SAFEGUARDS
     box = Box.PROVIDER if not code else consequence(code).box
     return _OF_BOX[Box.PROVIDER if box is Box.SAFEGUARD else box]
 
 
-def result_of(what: str, state: str, code: int | None) -> Result | None:
+def result_of(what: str, state: str, code: int | None) -> FigureName | None:
     """The one figure in which a text of ours stands; None: what is counted is no text of ours."""
     if what in _NO_MESSAGES:
         return None
     if failed := failure_box(state, code):
         return failed
     if state in WENT_OUT:
-        return {"initial": Result.INITIALS, "reply": Result.FOLLOW_UPS}.get(what, Result.OTHER_TEXTS)
-    return Result.UNDER_WAY
+        return {"initial": FigureName.INITIALS, "reply": FigureName.FOLLOW_UPS}.get(
+            what, FigureName.OTHER_TEXTS
+        )
+    return FigureName.UNDER_WAY
 
 
-def tallied(counts: Iterable[Counted]) -> dict[Result, int]:
+def tallied(counts: Iterable[Counted]) -> dict[FigureName, int]:
     """The figures that the counts give; those that are counted elsewhere are missing."""
     found = dict.fromkeys(_FROM_COUNTS, 0)
     for line in counts:
@@ -216,25 +218,25 @@ def tallied(counts: Iterable[Counted]) -> dict[Result, int]:
         if result is not None:
             found[result] += line.number
         elif line.what == "response":
-            found[Result.RESPONSES] += line.number
+            found[FigureName.RESPONSES] += line.number
         elif line.what == "report":
-            found[Result.REPORTS] += line.number
+            found[FigureName.REPORTS] += line.number
         if line.what == OPTED_OUT or (line.what == "response" and line.state == OPTED_OUT):
-            found[Result.OPT_OUTS] += line.number
+            found[FigureName.OPT_OUTS] += line.number
     return found
 
 
 _FROM_COUNTS: Final = (
-    Result.REPORTS,
-    Result.INITIALS,
-    Result.RESPONSES,
-    Result.FOLLOW_UPS,
-    Result.OTHER_TEXTS,
-    Result.OPT_OUTS,
-    Result.UNDER_WAY,
-    Result.TWILIO_ERRORS,
-    Result.CARRIER_FILTERING,
-    Result.SAFEGUARDS,
+    FigureName.REPORTS,
+    FigureName.INITIALS,
+    FigureName.RESPONSES,
+    FigureName.FOLLOW_UPS,
+    FigureName.OTHER_TEXTS,
+    FigureName.OPT_OUTS,
+    FigureName.UNDER_WAY,
+    FigureName.TWILIO_ERRORS,
+    FigureName.CARRIER_FILTERING,
+    FigureName.SAFEGUARDS,
 )
 
 
@@ -289,7 +291,7 @@ class ErrorLine(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     code: int | None
-    box: Result
+    box: FigureName
     kind: Kind | None
     title: str
     cure: str
@@ -301,7 +303,7 @@ class ErrorLine(msgspec.Struct, frozen=True, kw_only=True):
 
 def errors_of(counts: Iterable[Counted]) -> list[ErrorLine]:
     """What failed by its code, the most frequent first."""
-    found: dict[tuple[Result, int], int] = {}
+    found: dict[tuple[FigureName, int], int] = {}
     for line in counts:
         box = None if line.what in _NO_MESSAGES else failure_box(line.state, line.code)
         if box is not None:
@@ -310,7 +312,7 @@ def errors_of(counts: Iterable[Counted]) -> list[ErrorLine]:
     return sorted(lines, key=lambda each: (-each.number, each.code or 0, each.box))
 
 
-def _error(box: Result, code: int, number: int) -> ErrorLine:
+def _error(box: FigureName, code: int, number: int) -> ErrorLine:
     if not code:
         return ErrorLine(
             code=None,
@@ -367,15 +369,15 @@ class Stored(NamedTuple):
 
 _FILTERING: Final = tuple(sorted(code for code, means in CATALOGUE.items() if means.box is Box.FILTERING))
 _NOT_DELIVERED: Final = (State.FAILED.value, State.UNDELIVERED.value)
-STORED: Final[Mapping[Result, Stored]] = MappingProxyType(
+STORED: Final[Mapping[FigureName, Stored]] = MappingProxyType(
     {
-        Result.INITIALS: Stored(WENT_OUT, kinds=("initial",)),
-        Result.FOLLOW_UPS: Stored(WENT_OUT, kinds=("reply",)),
-        Result.OTHER_TEXTS: Stored(WENT_OUT, but_kinds=("initial", "reply")),
-        Result.UNDER_WAY: Stored(_UNDER_WAY_STATES),
-        Result.TWILIO_ERRORS: Stored(_NOT_DELIVERED, but_codes=_FILTERING),
-        Result.CARRIER_FILTERING: Stored(_NOT_DELIVERED, codes=_FILTERING),
-        Result.SAFEGUARDS: Stored((State.BLOCKED.value,)),
+        FigureName.INITIALS: Stored(WENT_OUT, kinds=("initial",)),
+        FigureName.FOLLOW_UPS: Stored(WENT_OUT, kinds=("reply",)),
+        FigureName.OTHER_TEXTS: Stored(WENT_OUT, but_kinds=("initial", "reply")),
+        FigureName.UNDER_WAY: Stored(_UNDER_WAY_STATES),
+        FigureName.TWILIO_ERRORS: Stored(_NOT_DELIVERED, but_codes=_FILTERING),
+        FigureName.CARRIER_FILTERING: Stored(_NOT_DELIVERED, codes=_FILTERING),
+        FigureName.SAFEGUARDS: Stored((State.BLOCKED.value,)),
     }
 )
 """How the messages of each figure are found in the books: the same ones that `result_of` counts."""

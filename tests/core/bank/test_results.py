@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gateway.core.bank.results import (
     DEFINITIONS,
     STORED,
-    Result,
+    FigureName,
     errors_of,
     failure_box,
     may_text_again,
@@ -24,15 +24,15 @@ from gateway.core.rules.errors import Kind as CodeKind
 from gateway.core.rules.lifecycle import State
 
 TEXTS = (
-    Result.INITIALS,
-    Result.FOLLOW_UPS,
-    Result.OTHER_TEXTS,
-    Result.UNDER_WAY,
-    Result.TWILIO_ERRORS,
-    Result.CARRIER_FILTERING,
-    Result.SAFEGUARDS,
+    FigureName.INITIALS,
+    FigureName.FOLLOW_UPS,
+    FigureName.OTHER_TEXTS,
+    FigureName.UNDER_WAY,
+    FigureName.TWILIO_ERRORS,
+    FigureName.CARRIER_FILTERING,
+    FigureName.SAFEGUARDS,
 )
-FAILURES = (Result.TWILIO_ERRORS, Result.CARRIER_FILTERING, Result.SAFEGUARDS)
+FAILURES = (FigureName.TWILIO_ERRORS, FigureName.CARRIER_FILTERING, FigureName.SAFEGUARDS)
 ENDS = ["under_way", "sent", "delivered", "undelivered", "failed", "blocked"]
 
 
@@ -57,7 +57,7 @@ LINES = st.lists(
 )
 
 
-def total(numbers: dict[Result, int], of: Iterable[Result]) -> int:
+def total(numbers: dict[FigureName, int], of: Iterable[FigureName]) -> int:
     return sum(numbers[each] for each in of)
 
 
@@ -89,30 +89,30 @@ def test_rows_are_those_that_are_counted(kind: str, state: State, code: int) -> 
 @pytest.mark.parametrize(
     ("state", "code", "box"),
     [
-        ("undelivered", 30003, Result.TWILIO_ERRORS),  # F066, F069
-        ("undelivered", 30004, Result.TWILIO_ERRORS),  # F070
-        ("undelivered", 30007, Result.CARRIER_FILTERING),  # F071
-        ("blocked", 1302, Result.SAFEGUARDS),  # F067
-        ("failed", 21610, Result.TWILIO_ERRORS),
-        ("failed", 0, Result.TWILIO_ERRORS),
+        ("undelivered", 30003, FigureName.TWILIO_ERRORS),  # F066, F069
+        ("undelivered", 30004, FigureName.TWILIO_ERRORS),  # F070
+        ("undelivered", 30007, FigureName.CARRIER_FILTERING),  # F071
+        ("blocked", 1302, FigureName.SAFEGUARDS),  # F067
+        ("failed", 21610, FigureName.TWILIO_ERRORS),
+        ("failed", 0, FigureName.TWILIO_ERRORS),
         ("delivered", 0, None),  # F073
         ("under_way", 0, None),
     ],
 )
-def test_which_box(state: str, code: int, box: Result | None) -> None:
+def test_which_box(state: str, code: int, box: FigureName | None) -> None:
     assert failure_box(state, code) is box
 
 
 def test_all_filtering_codes_are_the_carriers() -> None:
     for code, means in CATALOGUE.items():
-        is_filtering = failure_box("undelivered", code) is Result.CARRIER_FILTERING
+        is_filtering = failure_box("undelivered", code) is FigureName.CARRIER_FILTERING
         assert is_filtering == (means.kind is CodeKind.FILTERED)
 
 
 def test_the_filtering_playbook_stands_beside_the_code() -> None:
     """F072: stop the bank, ask support."""
     [line] = errors_of([Line("initial", "undelivered", 30007, 3)])
-    assert (line.box, line.number) == (Result.CARRIER_FILTERING, 3)
+    assert (line.box, line.number) == (FigureName.CARRIER_FILTERING, 3)
     assert "stop" in line.cure.lower() or "pause" in line.cure.lower()
 
 
@@ -132,11 +132,11 @@ def test_replies_and_opt_outs() -> None:
     )
     told = {each: number for each, number in numbers.items() if number}
     assert told == {
-        Result.INITIALS: 12,
-        Result.FOLLOW_UPS: 3,
-        Result.RESPONSES: 5,
-        Result.OPT_OUTS: 2,
-        Result.REPORTS: 5,
+        FigureName.INITIALS: 12,
+        FigureName.FOLLOW_UPS: 3,
+        FigureName.RESPONSES: 5,
+        FigureName.OPT_OUTS: 2,
+        FigureName.REPORTS: 5,
     }
 
 
@@ -165,6 +165,6 @@ def test_only_what_did_not_reach_the_phone_is_texted_again() -> None:
 
 
 def test_every_figure_is_defined_once() -> None:
-    assert list(DEFINITIONS) == list(Result)
+    assert list(DEFINITIONS) == list(FigureName)
     rows = [each.row for each in DEFINITIONS.values() if each.row]
     assert sorted(rows) == [f"F{number}" for number in range(151, 168)]
