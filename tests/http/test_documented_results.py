@@ -1,0 +1,70 @@
+"""The commands of "Read the results and export them" do what the page says: run against a worker, in the page's order."""
+
+import csv
+import json
+import re
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from docs.generate import DOCS
+from gateway.core.bank.permissions import Role
+from tests.http.house import House
+from tests.http.test_documented_replies import ADDRESS, KEY, is_within, run
+from tests.http.test_results import initial, published
+
+PAGE = DOCS / "how-to" / "read-the-results-and-export-them.md"
+
+
+def commands() -> list[tuple[str, str]]:
+    """(command, what the page says it prints), in their order."""
+    text = PAGE.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```console\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", "".join(blocks), re.MULTILINE)
+
+
+async def bank(house: House) -> None:
+    """Two texts arrive, one is filtered, one was stopped when its hours ended; somebody answers."""
+    await published(house)
+    for contact_id, status, code in (
+        (1, "delivered", None),
+        (2, "delivered", None),
+        (3, "undelivered", 30007),
+    ):
+        await initial(house, contact_id, status, code)
+    await house.writes(1, "Yes!")
+    await house.store.execute("UPDATE messages SET script = 'initial-1'")
+    await house.store.execute(
+        "INSERT INTO messages (organisation_id, campaign_id, message_id, contact_id, action_id, kind, body, segments,"
+        " text_hash, state, code, reason, lane, requested_at) SELECT 1, 1, max(message_id) + 1, 4, 5, 'initial', 'x', 1, 1,"
+        " 'blocked', 1202, 'expired_in_queue', 2, max(requested_at) FROM messages"
+    )
+
+
+def codes(path: Path) -> list[str]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        return [row["error_code"] for row in csv.DictReader(file)]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None or shutil.which("bash") is None, reason="no curl here")
+async def test_the_commands_of_the_page(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    await bank(house)
+    exports: list[str] = []
+    compared = 0
+    for command, printed in commands():
+        own = command.replace(ADDRESS, house.worker.url).replace(KEY, house.keys[Role.KEY_SENDER])
+        if own.startswith("export "):
+            exports.append(own)
+            continue
+        answer = await run("; ".join([*exports, own]))
+        if printed:
+            assert is_within(json.loads(printed), json.loads(answer)), (command, answer)
+            compared += 1
+    assert compared == 5
+    assert codes(Path("messages.csv")) == ["", "", "30007", "1202"]
+    assert zipfile.ZipFile("evidence.zip").testzip() is None
