@@ -5,7 +5,7 @@ it were not there.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -22,6 +22,7 @@ from gateway.p2p import whose
 from gateway.p2p.bank import Prepared, TextBank
 from gateway.p2p.cursors import Instant, bad_cursor, cursor_of, place_of
 from gateway.p2p.reports import Reports
+from gateway.p2p.shared_looks import SharedLooks
 from gateway.p2p.whose import NoConversation
 from gateway.pipeline.admission import Admission, ConversationChanged, Outcome
 from gateway.pipeline.campaigns import Campaign, Campaigns
@@ -108,6 +109,7 @@ class Inbox:
         self._admission = admission
         self._clock = clock
         self._bank = bank
+        self._looks = SharedLooks[dict[Filter, int]]()
         self._reports = reports
 
     # ------------------------------------------------------------ what there is
@@ -128,12 +130,13 @@ class Inbox:
         self, actor: Actor, campaign_id: int, *, volunteer_id: int | None, action_id: int | None
     ) -> dict[Filter, int]:
         """How many conversations each filter has."""
-        return await inbox.counts(
-            self._database,
-            self._campaigns[campaign_id].key,
-            volunteer_id=_whose(actor, volunteer_id),
-            action_id=action_id,
-        )
+        key, whose = self._campaigns[campaign_id].key, _whose(actor, volunteer_id)
+
+        def read() -> Awaitable[dict[Filter, int]]:
+            return inbox.counts(self._database, key, volunteer_id=whose, action_id=action_id)
+
+        # One pass over everybody's: whoever asks meanwhile shares the next.
+        return await (read() if whose is not None else self._looks.look((key, action_id), read))
 
     async def thread(
         self, actor: Actor, campaign_id: int, contact_id: int, before: str | None, limit: int
