@@ -30,6 +30,7 @@ from gateway.p2p.messages import Messages
 from gateway.p2p.numbers import Numbers
 from gateway.p2p.opt_outs import OptOuts
 from gateway.p2p.outcomes import Outcomes
+from gateway.p2p.password_resets import PasswordResets
 from gateway.p2p.passwords import Passwords
 from gateway.p2p.people import People
 from gateway.p2p.preferences import OwnPreferences
@@ -71,7 +72,11 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         road = gateway.dispatch.roads.get(campaign_id)
         return None if road is None else road.pool
 
-    passwords = Passwords()
+    def asks_second_factor(campaign_id: int) -> bool:
+        known = gateway.campaigns
+        return campaign_id in known and known[campaign_id].settings.admins_need_second_factor
+
+    passwords, post = Passwords(), post_of(settings)
     sign_in = SignIn(database, clock, passwords, secret)
     labels = Labels(database, gateway.campaigns, clock)
     reports = Reports(database, gateway.campaigns, clock, labels)
@@ -90,7 +95,7 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         campaigns=gateway.campaigns,
         admission=gateway.admission,
         sink=gateway,
-        keys=Keys(ApiKeys(database, now), Remembered(sign_in.find)),
+        keys=Keys(ApiKeys(database, now), Remembered(sign_in.find), asks_second_factor),
         audit_log=AuditLog(database),
         campaign_admin=CampaignAdmin(database, gateway.campaigns, now, gateway.adopt),
         contacts=ContactLists(database, now, look_ups.look_up, opted_out, gateway.settling.settle),
@@ -98,7 +103,8 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         messages=messages,
         numbers=Numbers(database, now, live_pool),
         sign_in=sign_in,
-        sign_in_codes=SignInCodes(database, clock, passwords, secret, sign_in, post_of(settings)),
+        sign_in_codes=SignInCodes(database, clock, passwords, secret, sign_in, post),
+        password_resets=PasswordResets(database, clock, passwords, secret, post, settings.http.public_url),
         preferences=OwnPreferences(database, gateway.campaigns, clock),
         reassignments=reassignments,
         company=Company(database, gateway.campaigns, clock, reassignments),

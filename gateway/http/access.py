@@ -9,6 +9,7 @@ there end in 429, and a good key is served whatever others try.
 
 import asyncio
 import re
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 from aiohttp import web
 
-from gateway.core.bank.permissions import KEY_ROLES, Act, Actor, Reach
+from gateway.core.bank.permissions import KEY_ROLES, Act, Actor, Reach, Role
 from gateway.http.failures import Failures
 from gateway.http.problems import Refusal
 from gateway.p2p.keys import ApiKeys, BadKey
@@ -64,8 +65,14 @@ GRANTED: Final = web.RequestKey("granted", Grant)
 class Keys:
     """Verifies the key, or the session, of a request."""
 
-    def __init__(self, keys: ApiKeys, sessions: Remembered[Token, Person]) -> None:
+    def __init__(
+        self,
+        keys: ApiKeys,
+        sessions: Remembered[Token, Person],
+        asks_second_factor: Callable[[int], bool] = lambda _campaign_id: False,
+    ) -> None:
         self._keys = keys
+        self._asks_second_factor = asks_second_factor
         self._sessions = sessions
         self._failures = Failures()
 
@@ -84,10 +91,21 @@ class Keys:
         actor = person.actor(campaign_id)
         if actor is None:
             raise no_campaign(campaign_id)
+        self._require_second_factor(person, actor, campaign_id)
         granted = request[GRANTED] = Grant(actor, campaign_id)
         if actor.reach(act) is Reach.NOTHING:
             raise Refusal(HTTPStatus.FORBIDDEN, f"the role {actor.role.value} does not allow this")
         return granted
+
+    def _require_second_factor(self, person: Person, actor: Actor, campaign_id: int) -> None:
+        """Raises Refusal 403 for an admin of a campaign that wants one, whose session was begun without."""
+        is_short = actor.role is Role.ADMIN and not person.second_factor
+        if is_short and self._asks_second_factor(campaign_id):
+            raise Refusal(
+                HTTPStatus.FORBIDDEN,
+                "this campaign's admins sign in with an authenticator as well: set one up under "
+                "/v1/me/second-factor, or sign in again with its code",
+            )
 
     async def signed_in(self, request: web.Request) -> Person:
         """Whose session the request carries. Raises Refusal: 401 without one, 403 for a forged one."""

@@ -30,6 +30,7 @@ from gateway.p2p.messages import Messages
 from gateway.p2p.numbers import Numbers
 from gateway.p2p.opt_outs import OptOuts
 from gateway.p2p.outcomes import Outcomes
+from gateway.p2p.password_resets import PasswordResets
 from gateway.p2p.people import People
 from gateway.p2p.preferences import OwnPreferences
 from gateway.p2p.progress import Progress
@@ -98,6 +99,7 @@ class Parts(msgspec.Struct, kw_only=True):
     numbers: Numbers
     sign_in: SignIn
     sign_in_codes: SignInCodes
+    password_resets: PasswordResets
     people: People
     preferences: OwnPreferences
     user_lists: UserLists

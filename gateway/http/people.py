@@ -356,7 +356,9 @@ class PeopleDesk:
         entered = await self._people.invite(campaign.key, whom, grant.actor.name)
         if entered.added is Added.UNANSWERED:
             raise Refusal(
-                HTTPStatus.CONFLICT, "they have not answered another campaign's invitation: ask them to"
+                HTTPStatus.CONFLICT,
+                "they are in another campaign, and have not answered its invitation or confirmed their address: "
+                "ask them to",
             )
         if entered.added is Added.DEACTIVATED:
             raise _lost(HTTPStatus.CONFLICT)
@@ -376,6 +378,11 @@ class PeopleDesk:
         row = None if changed is Changed.ABSENT else await self._people.member(campaign.key, user_id)
         if row is None:
             raise _no_member(user_id)
+        if changed is Changed.UNPROVEN:
+            raise Refusal(
+                HTTPStatus.CONFLICT,
+                "they have not confirmed their e-mail address, which may be somebody else's: ask them to",
+            )
         if changed is Changed.LAST_ADMIN:
             raise Refusal(HTTPStatus.CONFLICT, "they are the campaign's last admin: make another one first")
         self._keys.forget(campaign.organisation_id, user_id)

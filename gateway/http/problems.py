@@ -9,11 +9,13 @@ import structlog
 from aiohttp import web
 
 from gateway.core.rules.errors import BadFields, BadInput, NotNow
+from gateway.p2p.second_factor import SecondFactorNeeded
 from gateway.pipeline.idempotency import KeyReused, KeyUnderWay
 from gateway.providers.base import ProviderError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+BEARER = 'Bearer realm="textbank"'
 RETRY_AFTER_S = "2"
 CLIENT_GONE = 499  # nginx's number for it: for the log and the metrics, nobody reads it
 _log = structlog.get_logger("textbank.http")
@@ -76,8 +78,10 @@ def answer(
     return problem_answer(Problem(title_of(status), status.value, detail, errors=tuple(errors)), headers)
 
 
-def faults_of(error: BadInput) -> list[FieldFault]:
+def faults_of(error: Exception) -> list[FieldFault]:
     """The fields that an error names; none where it is about something else than fields."""
+    if not isinstance(error, BadInput):
+        return []
     if isinstance(error, BadFields):
         return [FieldFault(field=field, detail=detail) for field, detail in error.faults]
     if _FIELD.fullmatch(error.where) is None:
@@ -111,10 +115,11 @@ async def explained(request: web.Request, handler: Handler) -> web.StreamRespons
         return _of_aiohttp(error)
     except KeyUnderWay as error:
         return answer(HTTPStatus.CONFLICT, str(error), {"Retry-After": RETRY_AFTER_S})
-    except BadInput as error:
+    except (BadInput, KeyReused) as error:
         return answer(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors=faults_of(error))
-    except KeyReused as error:
-        return answer(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+    except SecondFactorNeeded as error:
+        asked = [FieldFault(field="second_factor", detail=str(error))]
+        return answer(HTTPStatus.UNAUTHORIZED, str(error), {"WWW-Authenticate": BEARER}, asked)
     except NotNow as error:
         return answer(HTTPStatus.SERVICE_UNAVAILABLE, error.told, {"Retry-After": RETRY_AFTER_S})
     except ProviderError as error:

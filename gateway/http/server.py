@@ -37,6 +37,7 @@ from gateway.http import (
     reports,
     results,
     scripts,
+    second_factor,
     sending,
     sends,
     sessions,
@@ -82,6 +83,7 @@ from gateway.http.reassignments import ReassignmentDesk
 from gateway.http.reports import ReportDesk
 from gateway.http.results import ResultDesk
 from gateway.http.scripts import ScriptDesk
+from gateway.http.second_factor import SecondFactorDesk
 from gateway.http.sending import Sending
 from gateway.http.sends import SendDesk
 from gateway.http.sessions import Guesses, SessionDesk
@@ -102,6 +104,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *contact_lists.OPERATIONS,
     *reading.OPERATIONS,
     *sessions.OPERATIONS,
+    *second_factor.OPERATIONS,
     *people.OPERATIONS,
     *my_settings.OPERATIONS,
     *my_notices.OPERATIONS,
@@ -177,6 +180,7 @@ def application(
         "scripts": ScriptDesk(parts, known, floor),
         "sending": Sending(parts, known, floor, load),
         "sends": SendDesk(parts, known, load),
+        "second_factor": SecondFactorDesk(parts, guesses),
         "sessions": SessionDesk(parts, guesses),
         "threads": ThreadDesk(parts, known),
         "waiting": WaitingDesk(parts, known),

@@ -24,16 +24,19 @@ from gateway.p2p.sign_in_codes import CODE_S
 
 Email = Annotated[str, Meta(min_length=1, max_length=LONGEST_EMAIL)]
 Password = Annotated[str, Meta(min_length=1, max_length=LONGEST_PASSWORD)]
+SecondFactorWord = Annotated[str, Meta(min_length=6, max_length=40)]
 Carrier = Literal["cookie", "bearer"]
 
 
 class SignInRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Address, and password or a code that was mailed to it. `carrier`: `cookie` for a page of ours, whose scripts then can't read the token; `bearer`
+    """Address, and password or a code that was mailed to it. `second_factor`: a code of one's authenticator app, or a
+    recovery code; whoever has set one up is answered 401, with an error of this field, without it. `carrier`: `cookie` for a page of ours, whose scripts then can't read the token; `bearer`
     gives the token, for `Authorization: Bearer`."""
 
     email: Email
     password: Password | None = None
     code: Annotated[str, Meta(pattern="^[0-9]{6}$")] | None = None
+    second_factor: SecondFactorWord | None = None
     organisation_id: Id = DEFAULT_ORGANISATION
     carrier: Carrier = "cookie"
 
@@ -103,7 +106,8 @@ class PlaceView(Struct, frozen=True, kw_only=True):
 
 
 class Me(Struct, frozen=True, kw_only=True):
-    """Who I am, and in which campaigns."""
+    """Who I am, and in which campaigns. `email_confirmed`: I have shown that I read mail at my address; until then nobody
+    makes me more than a volunteer. `second_factor`: I have set up an authenticator app."""
 
     user_id: int
     organisation_id: int
@@ -111,9 +115,12 @@ class Me(Struct, frozen=True, kw_only=True):
     email: str
     language: Language
     zip: str | None
+    email_confirmed: bool
+    second_factor: bool
     campaigns: list[PlaceView]
 
 
+_WRONG: Final = "e-mail address, or password or code, is wrong"
 _log = structlog.get_logger("textbank.http")
 _code = msgspec.json.Decoder(CodeRequest)
 _sign_in = msgspec.json.Decoder(SignInRequest)
@@ -273,12 +280,16 @@ class SessionDesk:
             raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "give password or code, and not both")
         with attempt(*self._guesses.counted(request, asked.organisation_id, asked.email)) as made:
             if asked.password is not None:
-                opened = await self._sign_in.by_password(asked.organisation_id, asked.email, asked.password)
+                opened = await self._sign_in.by_password(
+                    asked.organisation_id, asked.email, asked.password, asked.second_factor
+                )
             else:
-                opened = await self._codes.by_code(asked.organisation_id, asked.email, asked.code or "")
+                opened = await self._codes.by_code(
+                    asked.organisation_id, asked.email, asked.code or "", asked.second_factor
+                )
             made.is_right = opened is not None
         if opened is None:
-            raise Refusal(HTTPStatus.UNAUTHORIZED, "e-mail address, or password or code, is wrong")
+            raise Refusal(HTTPStatus.UNAUTHORIZED, _WRONG)
         return signed_in(opened, asked.carrier)
 
     async def accept(self, request: web.Request) -> web.Response:
@@ -329,6 +340,8 @@ class SessionDesk:
             email=user.email,
             language=msgspec.convert(user.language, Language),
             zip=user.zip,
+            email_confirmed=await self._sign_in.is_confirmed(person),
+            second_factor=await self._sign_in.second_factor.is_on(person.organisation_id, person.user_id),
             campaigns=[msgspec.convert(each, PlaceView, from_attributes=True) for each in places],
         )
         return private_answer(view)

@@ -264,10 +264,12 @@ class People:
             )
         if entered.added is Added.DEACTIVATED:
             raise BadInput("their place was taken away", whom.email, "a campaign's admin may give it back")
-        if entered.added is Added.HAD_IT and (
-            await self.change(key, entered.user_id, COMMAND, role=whom.role) is Changed.LAST_ADMIN
-        ):
-            raise BadInput("they are the campaign's last admin", whom.email, "make another one first")
+        if entered.added is Added.HAD_IT:
+            changed = await self.change(key, entered.user_id, COMMAND, role=whom.role)
+            if changed is Changed.LAST_ADMIN:
+                raise BadInput("they are the campaign's last admin", whom.email, "make another one first")
+            if changed is Changed.UNPROVEN:
+                raise BadInput("they have not confirmed their address", whom.email, "ask them to, first")
         return entered.token
 
     async def change(

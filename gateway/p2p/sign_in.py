@@ -18,6 +18,7 @@ from gateway.core.bank.permissions import Actor, Role
 from gateway.core.rules.errors import BadInput
 from gateway.p2p import tokens
 from gateway.p2p.passwords import Passwords
+from gateway.p2p.second_factor import SecondFactor
 from gateway.p2p.tokens import SESSION, TOKEN_BYTES, Token
 from gateway.store import sessions, users
 from gateway.store.database import Database
@@ -32,12 +33,13 @@ _SEEN_EVERY_S: Final = 60.0
 
 
 class Person(msgspec.Struct, frozen=True):
-    """Whoever a session is of, with the active roles by campaign."""
+    """Whoever a session is of, with the active roles by campaign; `second_factor`: the session was begun with one."""
 
     organisation_id: int
     user_id: int
     session_id: int
     roles: Mapping[int, Role]
+    second_factor: bool = False
 
     def actor(self, campaign_id: int) -> Actor | None:
         """The person in a campaign; None where they have no place."""
@@ -63,9 +65,13 @@ class SignIn:
         self._passwords = passwords
         self._random = random
         self._ids = Ids(database)
+        self.second_factor = SecondFactor(database, clock, random)
 
-    async def by_password(self, organisation_id: int, email: str, password: str) -> Opened | None:
-        """None when address and password don't belong together, whichever of them is wrong: that takes as long."""
+    async def by_password(
+        self, organisation_id: int, email: str, password: str, second: str | None = None
+    ) -> Opened | None:
+        """None when address and password don't belong together, whichever of them is wrong: that takes as long; or when
+        `second`, the code of an authenticator, is wrong. Raises SecondFactorNeeded when it is missing."""
         try:
             asked = clean_email(email)
         except BadInput:
@@ -75,9 +81,8 @@ class SignIn:
         fits = await self._passwords.match(stored, password[: LONGEST_PASSWORD + 1])
         if not fits or user is None or stored is None:
             return None
-        return await self.begin(
-            organisation_id, user.user_id, await self._renewed(organisation_id, user, password)
-        )
+        renewed = await self._renewed(organisation_id, user, password)
+        return await self.begin(organisation_id, user.user_id, renewed, second)
 
     async def _renewed(self, organisation_id: int, user: UserRow, password: str) -> str:
         """The stored hash; one made under older parameters is replaced."""
@@ -88,11 +93,16 @@ class SignIn:
         await users.keep_rehashed(self._database, organisation_id, user.user_id, user.password_hash, new_hash)
         return new_hash
 
-    async def begin(self, organisation_id: int, user_id: int, password_hash: str | None) -> Opened | None:
+    async def begin(
+        self, organisation_id: int, user_id: int, password_hash: str | None, second: str | None = None
+    ) -> Opened | None:
         """A session for whoever proved who they are while the password had that hash (None: there was none).
 
-        None when it was changed meanwhile.
+        None when it was changed meanwhile, or the second factor is wrong. Raises SecondFactorNeeded.
         """
+        passed = await self.second_factor.passed(organisation_id, user_id, second)
+        if passed is None:
+            return None
         now = self._clock.now()
         text = tokens.made(SESSION, organisation_id, self._random(TOKEN_BYTES))
         token = tokens.read(SESSION, text)
@@ -103,6 +113,7 @@ class SignIn:
             user_id=user_id,
             token_hash=token.token_hash,
             ends_at=now + SESSION_LONGEST_S,
+            second_factor=passed,
         )
         opened = await sessions.begin(
             self._database,
@@ -132,6 +143,10 @@ class SignIn:
         assert user is not None  # a session refers to its user
         return user, await users.places(self._database, person.organisation_id, person.user_id)
 
+    async def is_confirmed(self, person: Person) -> bool:
+        """Whether the person has proven that they read mail at their address."""
+        return await users.is_confirmed(self._database, person.organisation_id, person.user_id)
+
     async def sessions(self, person: Person) -> list[OpenSession]:
         """The person's sessions that hold, the newest first."""
         now = self._clock.now()
@@ -143,6 +158,12 @@ class SignIn:
         """Ends a session of the person's own; None when there is no such one."""
         token_hash = await sessions.end(self._database, person.organisation_id, person.user_id, session_id)
         return None if token_hash is None else Token(person.organisation_id, token_hash)
+
+    async def is_own_password(self, person: Person, password: str) -> bool:
+        """Whether it is the person's; who never chose one has none."""
+        user = await users.by_id(self._database, person.organisation_id, person.user_id)
+        stored = None if user is None else user.password_hash
+        return await self._passwords.match(stored, password[: LONGEST_PASSWORD + 1]) and stored is not None
 
     async def change_password(self, person: Person, current: str, new: str) -> bool:
         """Another password, after which every session has ended; False when the current one is another.
@@ -185,4 +206,4 @@ class SignIn:
 
 def _person(row: SessionRow) -> Person:
     roles = {campaign_id: Role(role) for campaign_id, role in row.roles.items()}
-    return Person(row.organisation_id, row.user_id, row.session_id, roles)
+    return Person(row.organisation_id, row.user_id, row.session_id, roles, row.second_factor)

@@ -9,9 +9,11 @@ from gateway.clock import Clock
 from gateway.core.bank.people import clean_email, join_code
 from gateway.core.rules.errors import BadInput
 from gateway.p2p.passwords import Passwords
+from gateway.p2p.second_factor import SecondFactorNeeded
 from gateway.p2p.sign_in import Opened, Random, SignIn
 from gateway.store import sign_in_codes, users
 from gateway.store.database import Database
+from gateway.store.users import UserRow
 
 CODE_S: Final = 600.0
 MOST_TRIES: Final = 5
@@ -74,19 +76,48 @@ class SignInCodes:
         text = _TEXTS[user.language].format(code=code)
         await self._post(Mail(user.email, _SUBJECTS[user.language], text))
 
-    async def by_code(self, organisation_id: int, email: str, code: str) -> Opened | None:
-        """None when address and code don't belong together, whichever of them is wrong: that takes as long."""
+    async def by_code(
+        self, organisation_id: int, email: str, code: str, second: str | None = None
+    ) -> Opened | None:
+        """None when address and code don't belong together, whichever of them is wrong: that takes as long; or when
+        `second`, the code of an authenticator, is wrong. Raises SecondFactorNeeded when it is missing: the code still
+        holds.
+
+        It proves the address. Whoever signed up with it and never did may have been somebody else: their password is
+        good no more, and their sessions end.
+        """
         try:
             user = await users.by_email(self._database, organisation_id, clean_email(email))
         except BadInput:
             user = None
+        code_hash = await self._tried(organisation_id, user, code)
+        if user is None or code_hash is None:
+            return None
+        if second is None and await self._sign_in.second_factor.is_on(organisation_id, user.user_id):
+            raise SecondFactorNeeded
+        if not await sign_in_codes.use(self._database, organisation_id, user.user_id, code_hash):
+            return None
+        password_hash = user.password_hash
+        if await users.prove_address(self._database, organisation_id, user.user_id, self._clock.now()):
+            password_hash = None
+        return await self._sign_in.begin(organisation_id, user.user_id, password_hash, second)
+
+    async def confirm(self, organisation_id: int, user_id: int, code: str) -> bool:
+        """Whoever is signed in proves their address by the code that was mailed there; what they have stays."""
+        user = await users.by_id(self._database, organisation_id, user_id)
+        code_hash = await self._tried(organisation_id, user, code)
+        if code_hash is None or not await sign_in_codes.use(
+            self._database, organisation_id, user_id, code_hash
+        ):
+            return False
+        await users.confirm_address(self._database, organisation_id, user_id, self._clock.now())
+        return True
+
+    async def _tried(self, organisation_id: int, user: UserRow | None, code: str) -> str | None:
+        """The hash of the person's code when it is this one; a try is counted, and takes as long for nobody."""
         code_hash = None
         if user is not None:
             code_hash = await sign_in_codes.begin_try(
                 self._database, organisation_id, user.user_id, self._clock.now(), MOST_TRIES
             )
-        if not await self._passwords.match(code_hash, code) or user is None or code_hash is None:
-            return None
-        if not await sign_in_codes.use(self._database, organisation_id, user.user_id, code_hash):
-            return None
-        return await self._sign_in.begin(organisation_id, user.user_id, user.password_hash)
+        return code_hash if await self._passwords.match(code_hash, code) else None

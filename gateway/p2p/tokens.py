@@ -1,4 +1,4 @@
-"""Tokens of sessions and invitations: a prefix, the organisation, 256 random bits. Only their SHA-256 is stored."""
+"""Tokens of sessions, invitations and password resets: a prefix, the organisation, 256 random bits. Only their SHA-256 is stored."""
 
 import hashlib
 import re
@@ -6,8 +6,9 @@ from typing import Final, NamedTuple
 
 SESSION: Final = "tbs"
 INVITATION: Final = "tbi"
+RESET: Final = "tbr"
 TOKEN_BYTES: Final = 32
-_SHAPE: Final = re.compile(r"(tb[si])_([1-9][0-9]{0,18})_([0-9a-f]{64})", re.ASCII)
+_SHAPE: Final = re.compile(r"(tb[sir])_([1-9][0-9]{0,18})_([0-9a-f]{64})", re.ASCII)
 _LARGEST: Final = 2**63 - 1
 
 

@@ -14,6 +14,7 @@ class NewSession(msgspec.Struct, frozen=True, kw_only=True):
     user_id: int
     token_hash: str
     ends_at: float
+    second_factor: bool = False
 
 
 class SessionRow(msgspec.Struct, frozen=True):
@@ -25,6 +26,7 @@ class SessionRow(msgspec.Struct, frozen=True):
     user_id: int
     seen_at: float
     roles: dict[int, str]
+    second_factor: bool = False
 
 
 class OpenSession(msgspec.Struct, frozen=True):
@@ -44,8 +46,8 @@ DELETE FROM sessions WHERE organisation_id = $1 AND user_id = $2 AND session_id 
     ORDER BY created_at DESC, session_id DESC LIMIT $5))
 """
 _OPEN = """
-INSERT INTO sessions (organisation_id, session_id, user_id, token_hash, created_at, seen_at, ends_at)
-SELECT $1, $2, $3, $4, to_timestamp($5), to_timestamp($5), to_timestamp($6)
+INSERT INTO sessions (organisation_id, session_id, user_id, token_hash, created_at, seen_at, ends_at, second_factor)
+SELECT $1, $2, $3, $4, to_timestamp($5), to_timestamp($5), to_timestamp($6), $8
 FROM users u WHERE u.organisation_id = $1 AND u.user_id = $3 AND u.password_hash IS NOT DISTINCT FROM $7
 FOR SHARE
 RETURNING session_id
@@ -75,6 +77,7 @@ async def begin(
             now,
             session.ends_at,
             password_hash,
+            session.second_factor,
         )
         if opened is not None:
             await connection.execute(_SIGNED_IN, organisation_id, session.user_id, now)
@@ -83,7 +86,7 @@ async def begin(
 
 _FIND = """
 SELECT s.organisation_id, s.token_hash, s.session_id, s.user_id, extract(epoch FROM s.seen_at)::float8,
-       roles.campaign_ids, roles.roles
+       roles.campaign_ids, roles.roles, s.second_factor
 FROM unnest($1::bigint[], $2::text[]) AS asked (organisation_id, token_hash)
 JOIN sessions s ON s.organisation_id = asked.organisation_id AND s.token_hash = asked.token_hash
 CROSS JOIN LATERAL (
@@ -116,7 +119,15 @@ async def find(database: Database, tokens: Sequence[Token], now: float, idle_s: 
     organisations, hashes = [each[0] for each in tokens], [each[1] for each in tokens]
     rows = await database.fetch(_FIND, organisations, hashes, now, now - idle_s)
     return [
-        SessionRow(row[0], row[1], row[2], row[3], row[4], dict(zip(row[5] or (), row[6] or (), strict=True)))
+        SessionRow(
+            row[0],
+            row[1],
+            row[2],
+            row[3],
+            row[4],
+            dict(zip(row[5] or (), row[6] or (), strict=True)),
+            row[7],
+        )
         for row in rows
     ]
 

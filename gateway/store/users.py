@@ -80,7 +80,9 @@ class Added(Enum):
     NEW = "new"  # a user was made
     KNOWN = "known"  # a user of the organisation has one place more
     HAD_IT = "had it"  # the place was theirs already
-    UNANSWERED = "unanswered"  # is invited by another campaign, and has not answered that yet
+    UNANSWERED = (
+        "unanswered"  # is in another campaign, and has neither answered its invitation nor proven the address
+    )
     DEACTIVATED = "deactivated"  # the place was taken away
 
 
@@ -90,6 +92,9 @@ class Changed(Enum):
     DONE = "done"
     ABSENT = "absent"
     LAST_ADMIN = "last admin"  # nobody could manage the campaign's people any more
+    UNPROVEN = (
+        "unproven"  # more than a volunteer is nobody who may have signed up with somebody else's address
+    )
 
 
 # ---------------------------------------------------------------- users
@@ -222,7 +227,8 @@ SELECT deactivated_at IS NOT NULL FROM memberships
 WHERE organisation_id = $1 AND campaign_id = $2 AND user_id = $3
 """
 _USER_FOR_UPDATE = """
-SELECT user_id, password_hash IS NULL FROM users WHERE organisation_id = $1 AND email = $2 FOR UPDATE
+SELECT user_id, password_hash IS NULL, confirmed_at IS NULL FROM users
+WHERE organisation_id = $1 AND email = $2 FOR UPDATE
 """
 _IS_ELSEWHERE = """
 SELECT EXISTS (SELECT FROM memberships WHERE organisation_id = $1 AND user_id = $3 AND campaign_id <> $2)
@@ -281,8 +287,10 @@ async def invite(
     somebody who is already trusted in another. A later invitation takes the earlier one's place.
     """
     made = await _make(connection, key, user, now)
-    user_id, has_none = await connection.fetchrow(_USER_FOR_UPDATE, key.organisation_id, user.email)
-    if has_none and await connection.fetchval(_IS_ELSEWHERE, *key, user_id):
+    user_id, has_none, is_unproven = await connection.fetchrow(
+        _USER_FOR_UPDATE, key.organisation_id, user.email
+    )
+    if (has_none or is_unproven) and await connection.fetchval(_IS_ELSEWHERE, *key, user_id):
         return Added.UNANSWERED, user_id, False
     added = await join(connection, key, user_id, role, now)
     if added is Added.DEACTIVATED or not has_none:
@@ -303,8 +311,9 @@ SET role = $4,
 WHERE organisation_id = $1 AND campaign_id = $2 AND user_id = $3
 """
 _STANDING = """
-SELECT role, deactivated_at IS NULL FROM memberships
-WHERE organisation_id = $1 AND campaign_id = $2 AND user_id = $3 FOR UPDATE
+SELECT m.role, m.deactivated_at IS NULL, u.confirmed_at IS NULL AND u.password_hash IS NOT NULL
+FROM memberships m JOIN users u ON u.organisation_id = m.organisation_id AND u.user_id = m.user_id
+WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.user_id = $3 FOR UPDATE OF m
 """
 _END_ALL = "DELETE FROM sessions WHERE organisation_id = $1 AND user_id = $2"
 
@@ -329,10 +338,12 @@ async def change_member(
     found = await connection.fetchrow(_STANDING, *key, user_id)
     if found is None:
         return Changed.ABSENT, None, None
-    before = Standing(user_id, *found)
+    before, is_unproven = Standing(user_id, found[0], found[1]), found[2]
     after = Standing(user_id, role or before.role, before.active if active is None else active)
     if admins == {user_id} and not (after.active and after.role == "admin"):
         return Changed.LAST_ADMIN, before, before
+    if is_unproven and after.role not in (before.role, "volunteer"):
+        return Changed.UNPROVEN, before, before
     await connection.execute(_CHANGE, *key, user_id, after.role, after.active, now)
     if before.active and not after.active:
         await connection.execute(_END_ALL, key.organisation_id, user_id)
@@ -345,6 +356,14 @@ _CHOSEN = """
 UPDATE users SET password_hash = $3 WHERE organisation_id = $1 AND user_id = $2
   AND ($4::text IS NULL OR password_hash = $4) RETURNING user_id
 """
+_CONFIRM = """
+UPDATE users SET confirmed_at = coalesce(confirmed_at, to_timestamp($3)) WHERE organisation_id = $1 AND user_id = $2
+"""
+_PROVE = """
+UPDATE users SET confirmed_at = to_timestamp($3), password_hash = NULL
+WHERE organisation_id = $1 AND user_id = $2 AND confirmed_at IS NULL RETURNING user_id
+"""
+_IS_CONFIRMED = "SELECT confirmed_at IS NOT NULL FROM users WHERE organisation_id = $1 AND user_id = $2"
 _ACCEPT = """
 DELETE FROM invitations WHERE organisation_id = $1 AND token_hash = $2 AND ends_at > to_timestamp($3)
 RETURNING user_id
@@ -369,8 +388,30 @@ async def accept(
         user_id: int | None = await connection.fetchval(_ACCEPT, organisation_id, token_hash, now)
         if user_id is not None:
             await connection.execute(_CHOSEN, organisation_id, user_id, password_hash, None)
+            await connection.execute(
+                _CONFIRM, organisation_id, user_id, now
+            )  # who invited them vouches for them
             await connection.execute(_END_ALL, organisation_id, user_id)
         return user_id
+
+
+async def confirm_address(database: Database, organisation_id: int, user_id: int, now: float) -> None:
+    """The person has proven, signed in, that they read mail at their address."""
+    await database.execute(_CONFIRM, organisation_id, user_id, now)
+
+
+async def is_confirmed(database: Database, organisation_id: int, user_id: int) -> bool:
+    return bool(await database.fetch_value(_IS_CONFIRMED, organisation_id, user_id))
+
+
+async def prove_address(database: Database, organisation_id: int, user_id: int, now: float) -> bool:
+    """Whoever reads mail at the address is the person; if nobody had proven it before, whoever signed up with it may be
+    somebody else: their password and their sessions have ended. Whether it was so."""
+    async with database.transaction() as connection:
+        proven = await connection.fetchval(_PROVE, organisation_id, user_id, now) is not None
+        if proven:
+            await connection.execute(_END_ALL, organisation_id, user_id)
+        return proven
 
 
 async def change_password(

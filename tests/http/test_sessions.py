@@ -32,6 +32,8 @@ async def test_who_signs_in_is_known(house: House) -> None:
         "email": EMAIL,
         "language": "en",
         "zip": None,
+        "email_confirmed": False,
+        "second_factor": False,
         "campaigns": [{"campaign_id": CAMPAIGN, "name": "Bank", "role": "volunteer"}],
     }
 

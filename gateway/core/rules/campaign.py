@@ -82,6 +82,7 @@ class CampaignSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     unanswered_s: Annotated[float, Meta(ge=60, le=7 * 86_400)] = 3600.0
     keep_assignments: bool = False
     require_report: bool = False  # C9: a person waits on until they were answered and reported on
+    admins_need_second_factor: bool = False  # a code of an authenticator app, as well as the password
     custom_replies: bool = True  # F119: volunteers may answer in words of their own
     admin_phones: frozenset[str] = frozenset()  # C12: test sends to these skip the lock
 
