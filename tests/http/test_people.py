@@ -137,6 +137,7 @@ async def test_members_come_in_pages(house: House) -> None:
         assert len(page["members"]) <= 2
     assert seen == sorted(ids)
     assert (await house.call("GET", f"{MEMBERS}?limit=5")).body["next"] is None
+    await house.store.execute("UPDATE users SET confirmed_at = now()")
     await house.call("PATCH", f"{MEMBERS}/{ids[0]}", {"role": "admin"})
     await house.call("PATCH", f"{MEMBERS}/{ids[1]}", {"active": False})
 
@@ -189,6 +190,7 @@ async def test_who_loses_a_place_is_out_at_once(house: House) -> None:
 async def test_a_role_is_in_force_at_once(house: House) -> None:
     token, user_id = await somebody(house)
     assert (await house.call("GET", CODE, key=token)).status == 403
+    await house.store.execute("UPDATE users SET confirmed_at = now()")
     await house.call("PATCH", f"{MEMBERS}/{user_id}", {"role": "admin"})
     assert (await house.call("POST", CODE, {}, key=token)).status == 201
     last = await house.call("PATCH", f"{MEMBERS}/{user_id}", {"role": "volunteer"}, key=token)
