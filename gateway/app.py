@@ -269,14 +269,8 @@ class Gateway:
         """What goes on as long as a worker serves, its door open; a rehearsal does without, and tells nobody outside."""
         headcount = Headcount(self.database, self.clock, self.metrics, self.admission)
         webhooks = Webhooks(self.database, self.clock, self.metrics, courier, self._owned)
-        watch = LimitWatch(
-            self.database,
-            self.clock,
-            self.metrics,
-            self.dispatch,
-            waiting=lambda campaign_id: self.workload.waiting[campaign_id],
-            remaining=lambda campaign_id: headcount.remaining.get(campaign_id, 0),
-        )
+        left = self.workload.waiting_of, headcount.remaining_of
+        watch = LimitWatch(self.database, self.clock, self.metrics, self.dispatch, *left)
         tending = {
             "counting": self.counting.run(),
             "limits": watch.run(),

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,6 +16,7 @@ from msgspec import Meta, Struct, field
 
 from gateway.core.bank.webhooks import networks
 from gateway.core.rules.errors import BadInput
+from gateway.settings_shown import Shown, shown
 from gateway.toml_file import line_of, parsed, read
 
 PREFIX = "TEXTBANK_"
@@ -33,7 +34,7 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return f"{type(self).__name__}({', '.join(parts)})"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
-        return [(name, _Shown(shown(self, name))) for name in self.__struct_fields__]
+        return [(name, Shown(shown(self, name))) for name in self.__struct_fields__]
 
 
 class Database(Section, frozen=True):
@@ -426,31 +427,6 @@ def _suggestion(name: str, known: Any) -> str:
 # ---------------------------------------------------------------- what is shown
 
 
-class _Shown:
-    """Text that prints as itself."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __repr__(self) -> str:
-        return self.text
-
-
 def fingerprint(settings: Settings) -> str:
     """12 digits, equal for equal settings on every worker; a secret counts no more than what `shown` tells of it."""
     return hashlib.sha256(repr(settings).encode()).hexdigest()[:12]
-
-
-def shown(section: Section, name: str) -> str:
-    """A setting's value for people; of a secret no more than its scheme."""
-    value = getattr(section, name)
-    kind = next(item.type for item in msgspec.structs.fields(type(section)) if item.name == name)
-    if value is None or not (meta_of(kind).extra or {}).get("secret"):
-        return repr(value)
-    scheme, separator, _ = str(value).partition("://")
-    return repr(f"{scheme}://…" if separator else "…")
-
-
-def meta_of(kind: Any) -> Meta:
-    """The Meta of an Annotated type; an empty one for a section's own type."""
-    return next((each for each in get_args(kind)[1:] if isinstance(each, Meta)), Meta())

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from gateway.config import SECTIONS, Section, Settings, meta_of, shown, variable_of
+from gateway.config import SECTIONS, Section, Settings, variable_of
+from gateway.settings_shown import meta_of, shown
 
 
 class SettingDoc(Struct, frozen=True):

@@ -39,6 +39,10 @@ class Headcount:
         remaining = sum(self.remaining.values())
         self._metrics.people(waiting=waiting, volunteers=self._volunteers(), remaining=remaining)
 
+    def remaining_of(self, campaign_id: int) -> int:
+        """Contacts that nobody had been given at the last count."""
+        return self.remaining.get(campaign_id, 0)
+
     def _volunteers(self) -> int:
         """Those who sent something lately; the others are forgotten."""
         since = self._clock.now() - _ACTIVE_S

@@ -67,7 +67,6 @@ class LimitWatch:
         clock: Clock,
         metrics: Metrics,
         dispatch: Dispatch,
-        *,
         waiting: Waiting,
         remaining: Waiting,
     ) -> None:

@@ -89,6 +89,10 @@ class Workload:
 
     # ------------------------------------------------------------ what the store knows
 
+    def waiting_of(self, campaign_id: int) -> int:
+        """Segments that waited at the last count."""
+        return self.waiting[campaign_id]
+
     async def run(self) -> None:
         """For ever; what can't be counted now is counted next time."""
         await repeatedly(self.run_once, lambda took_s: max(_EVERY_S, _REST * took_s), "counting the workload")

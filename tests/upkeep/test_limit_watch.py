@@ -23,8 +23,8 @@ def watch_of(gateway: Gateway, waiting: int = 0) -> LimitWatch:
         gateway.clock,
         gateway.metrics,
         gateway.dispatch,
-        waiting=lambda _: waiting,
-        remaining=lambda _: 0,
+        lambda _: waiting,
+        lambda _: 0,
     )
 
 
