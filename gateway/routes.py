@@ -122,6 +122,7 @@ ROUTES: Final = (
     "/v1/me/email/confirm",
     "/v1/password-resets",
     "/v1/password-resets:accept",
+    "/v1/campaigns/{campaign_id}/contacts/{contact_id}/evidence",
     "/webhooks/twilio/status",
     "/webhooks/twilio/inbound",
     "/livez",
