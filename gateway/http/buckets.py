@@ -1,5 +1,6 @@
 """Buckets over the API: whom a volunteer texts next, each text as it will be sent, and whom there still is."""
 
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -23,7 +24,9 @@ from gateway.http.reading import campaign_of
 from gateway.http.records import LARGEST_ID, Id
 from gateway.http.sending import require_open
 from gateway.p2p.actions import Actions, NoAction
-from gateway.p2p.buckets import Bucket, Buckets, Item
+from gateway.p2p.buckets import Bucket, Buckets, Item, Volunteer
+from gateway.p2p.progress import Did
+from gateway.p2p.results import NoResults
 from gateway.p2p.volunteers import Volunteers
 from gateway.pipeline.campaigns import Campaign
 
@@ -169,6 +172,8 @@ class BucketDesk:
         bucket = await self._buckets.take(
             campaign.campaign_id, action_id, volunteer, after=wanted.after, size=wanted.size
         )
+        if wanted.after is None and bucket.items:
+            await self._did(grant, campaign, action_id, "started", volunteer)
         return await self._answer(campaign, action_id, volunteer.volunteer_id, bucket)
 
     async def mine(self, request: web.Request, grant: Grant) -> web.Response:
@@ -183,6 +188,7 @@ class BucketDesk:
         wanted = decoded(_stop, await json_body(request))
         volunteer = await self._volunteers.acting(grant.actor, campaign, wanted.volunteer_id)
         freed = await self._buckets.done(campaign.campaign_id, action_id, volunteer, wanted.contact_ids)
+        await self._did(grant, campaign, action_id, "completed", volunteer)
         return json_answer(GivenBack(freed))
 
     async def remaining(self, request: web.Request, grant: Grant) -> web.Response:
@@ -191,6 +197,13 @@ class BucketDesk:
         wanted = asked(Whose, request)
         volunteer = await self._volunteers.acting(grant.actor, campaign, wanted.volunteer_id)
         return json_answer(await self._left(campaign, action_id, volunteer.volunteer_id))
+
+    async def _did(
+        self, grant: Grant, campaign: Campaign, action_id: int, did: Did, volunteer: Volunteer
+    ) -> None:
+        """What results count (F153 to F155); whoever may text in the action may say so, unless it is private meanwhile."""
+        with suppress(NoResults):
+            await self._parts.progress.note(grant.actor, campaign, action_id, did, volunteer.volunteer_id)
 
     async def _where(self, request: web.Request, grant: Grant) -> tuple[Campaign, int]:
         campaign = await campaign_of(self._known, request, grant)

@@ -86,6 +86,24 @@ async def test_a_volunteer_joins_starts_and_sends(house: House, ann: Phone) -> N
     assert tuple(text) == (TEXT, ann.user_id, "initial-1", "initial")
 
 
+async def test_who_starts_and_is_done_counts_in_the_results(house: House, ann: Phone) -> None:
+    """F153 to F155: by what they do, not by what a page remembers to say."""
+    await ann.take(size=3)
+    await ann.take(size=3)  # a reload
+    assert await did(house) == [(True, False, 0)]
+    await ann.call("POST", "/buckets:done", {})
+    await ann.call("POST", "/buckets:done", {})
+    assert await did(house) == [(True, True, 1)]
+
+
+async def did(house: House) -> list[tuple[object, ...]]:
+    """Of each volunteer: started, completed, how often."""
+    rows = await house.store.fetch(
+        "SELECT started_at IS NOT NULL, completed_at IS NOT NULL, performs FROM action_users"
+    )
+    return [tuple(row) for row in rows]
+
+
 async def test_a_reload_shows_the_same_people_in_the_same_order(ann: Phone) -> None:
     bucket = await ann.take(size=6)
     assert await ann.mine() == ids(bucket)
