@@ -13,6 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 # click keeps no help for an argument.
 ARGUMENTS: Mapping[str, str] = {
+    "actions publish campaign": "its id",
+    "actions publish file": "title, scripts and settings of the action, as TOML or JSON",
+    "campaigns create name": "what people call it",
     "export campaign": "its id",
     "export subject": "messages, replies, contacts, reports, opt-outs or clicks",
     "scenario": "a name or the path of a TOML file",

@@ -36,7 +36,7 @@ def reasons(answer: Answer) -> list[str]:
 
 
 async def test_a_draft_is_made_changed_and_published(house: House) -> None:
-    """F077 to F084: what an admin sets is there again, and its contacts wait for volunteers."""
+    """F077, F078, F079, F080, F081, F082, F084: what an admin sets is there again, and its contacts wait for volunteers."""
     settings = {
         "description": "We ask people to vote",
         "folders": ["Spring", "Polls"],
@@ -44,6 +44,7 @@ async def test_a_draft_is_made_changed_and_published(house: House) -> None:
         "image_url": "https://example.org/polls.png",
         "button_label": "Go",
         "language": "es",
+        "keep_assignments": True,
         "report": {"tag_ids": [7]},
     }
     action = await draft(house, settings=settings)
