@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 import msgspec
 from msgspec import Meta, Struct
@@ -69,8 +69,11 @@ class HowToImport(Struct, frozen=True, kw_only=True):
 
     `consents`: answers about columns that look like consent (list_answers.py). `taken_for`: how columns are to be read
     (list_mapping.py). `list_name`: the list that is made or extended. `key`: whoever repeats it goes on with the same
-    import, or is told what became of it.
+    import, or is told what became of it; of the word SAME_FILE it is whoever imports the same file in the same way.
+    `rejects`: where a dry run writes the rows that are not used.
     """
+
+    SAME_FILE: ClassVar = "the same file"
 
     owner: str
     look_up: bool = False
@@ -79,6 +82,7 @@ class HowToImport(Struct, frozen=True, kw_only=True):
     consents: Mapping[str, str] = NOTHING_SAID
     taken_for: Mapping[str, str] = NOTHING_SAID
     key: Key | None = None
+    rejects: Path | None = None
 
 
 class ContactLists:
@@ -180,6 +184,7 @@ class ContactLists:
                 reader = await asyncio.to_thread(
                     ListReader,
                     path,
+                    rejects=how.rejects if how.dry_run else None,
                     keep_rejects=MOST_REJECTS_TOLD,
                     consents=how.consents,
                     custom_fields=slugs,
@@ -237,7 +242,7 @@ class ContactLists:
             import_id=(await self._ids.take(1))[0],
             list_id=list_id,
             owner=how.owner,
-            word=None if how.key is None else how.key.word,
+            word=_word(how, request),
             request_hash=request,
             headers=msgspec.json.encode(reader.file.columns.headers).decode(),
             now=self._now(),
@@ -308,6 +313,13 @@ async def _surveyed(reader: ListReader, floor: Floor) -> None:
         for _ in reader.survey():
             if turns.over:
                 await turns.rest()
+
+
+def _word(how: HowToImport, request: int) -> str | None:
+    """By which the same import is known when it comes again."""
+    if how.key is None:
+        return None
+    return f"file {request}" if how.key.word == how.SAME_FILE else how.key.word
 
 
 def _hash_of(path: Path, how: HowToImport) -> int:

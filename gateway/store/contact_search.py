@@ -240,9 +240,11 @@ class Search:
         self._walk = self._take_walk(leads[0], given.pop(leads[0])) if leads else _EVERYBODY
         self.walks_by = len(self.arguments)
         self._passes = "".join(self._take_filter(name, value) for name, value in given.items())
-        # A walk along many ZIPs at once reads up to so many of each.
-        many_zips = bool(leads) and leads[0] == "zip_prefix" and len(self.arguments[0]) > 1
-        self.looked_at = MOST_LOOKED_AT // 10 if many_zips else MOST_LOOKED_AT
+        self.looked_at = MOST_LOOKED_AT
+        if leads and leads[0] == "zip_prefix" and len(self.arguments[0]) > 1:
+            self.looked_at //= 10  # a walk along many ZIPs at once reads up to so many of each
+        elif wanted.error_code is not None:
+            self.looked_at //= 4  # of each the last text is looked for
 
     def _take_walk(self, name: str, value: Any) -> str:
         if name != "name":
@@ -306,7 +308,7 @@ async def _end(statements: Statements, search: Search, asked: Sequence[Any]) -> 
 async def count(database: Database, key: CampaignKey, opt_out_scope: int, wanted: Wanted) -> tuple[int, bool]:
     """How many there are, up to 10,000, and whether that is all of them."""
     search = Search(wanted)
-    looked_at = min(_MOST_LOOKED_AT_TO_COUNT, search.looked_at * 5)
+    looked_at = min(_MOST_LOOKED_AT_TO_COUNT, 2 * search.looked_at)
     asked = (*key, opt_out_scope, 0, looked_at, MOST_COUNTED + 1, *search.arguments)
     counted: int = await database.fetch_value(search.count, *asked)
     if counted > MOST_COUNTED:

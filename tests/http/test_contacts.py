@@ -108,7 +108,8 @@ async def test_what_is_no_filter_is_refused(house: House, query: str) -> None:
 
 
 async def test_a_contact_is_read_with_its_texts_lists_and_tags(house: House) -> None:
-    tag = (await house.call("POST", f"{PATH}/tags", {"name": "Supporter"})).body
+    """F124: a tag of one's own, whatever it is called, keeps nobody from being texted."""
+    tag = (await house.call("POST", f"{PATH}/tags", {"name": "Do Not Text"})).body
     told = (await upload(house)).body
     found = await the_only(house, "q=2155550190")
     contact_id = found["contact_id"]
@@ -117,13 +118,14 @@ async def test_a_contact_is_read_with_its_texts_lists_and_tags(house: House) -> 
         contact_id,
         tag["tag_id"],
     )
-    await house.send(contact_id, "Hi Zoë")
+    sent = await house.send(contact_id, "Hi Zoë")
+    assert sent.body["state"] != "blocked"
     read = (await house.call("GET", f"{PATH}/contacts/{contact_id}", key=Role.KEY_READER)).body
     assert (read["first_name"], read["fields"], read["zip"]) == ("Zoë", {"pet": "cat"}, "19103")
     assert sum(read["ours"].values()) == 1
     assert (read["theirs"], read["code"]) == (0, None)
     assert read["lists"] == [{"id": told["list_id"], "name": "North"}]
-    assert read["tags"] == [{"id": tag["tag_id"], "name": "Supporter"}]
+    assert read["tags"] == [{"id": tag["tag_id"], "name": "Do Not Text"}]
     assert (await the_only(house, f"tag_id={tag['tag_id']}&field=pet%3Dcat"))["contact_id"] == contact_id
 
 
