@@ -63,29 +63,32 @@ def _code(state: str, code: str) -> str:
 
 
 # What events change: action_id, user_id, script, what, state, code, number, segments.
+# Those alike are one row: three sums are made of each.
 _ITEMS = """
-    SELECT b.kind AS event, u.*
-    FROM {events} b CROSS JOIN LATERAL unnest(b.ids, b.contact_ids, b.action_ids, b.user_ids, b.kinds, b.scripts,
-        b.segments, b.befores, b.states, b.codes)
-        AS u (id, contact_id, action_id, user_id, kind, script, segments, before, state, code)
+    SELECT b.kind AS event, u.contact_id IS NULL AS is_strangers, u.action_id, u.user_id, u.kind, u.script, u.before, u.state,
+           u.code, count(*) AS number, coalesce(sum(u.segments), 0) AS segments
+    FROM {events} b CROSS JOIN LATERAL unnest(b.contact_ids, b.action_ids, b.user_ids, b.kinds, b.scripts, b.segments,
+        b.befores, b.states, b.codes)
+        AS u (contact_id, action_id, user_id, kind, script, segments, before, state, code)
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
 """
 _OF_MESSAGES = f"""
     SELECT action_id, user_id, script, kind AS what, {_state("state")} AS state, {_code("state", "code")} AS code,
-           1 AS number, segments
+           number, segments
     FROM items WHERE event IN ('{EventKind.ADMITTED}', '{EventKind.MOVED}')
     UNION ALL
-    SELECT action_id, user_id, script, kind, {_state("before")}, 0, -1, -segments
+    SELECT action_id, user_id, script, kind, {_state("before")}, 0, -number, -segments
     FROM items WHERE event = '{EventKind.MOVED}'
 """  # noqa: S608 - fixed texts
 _BY_HAND = f"""
     SELECT action_id, user_id, NULL::text AS script, CASE event WHEN '{EventKind.OPTED_OUT}' THEN 'opted_out' ELSE 'report' END AS what,
-           coalesce(state, '') AS state, 0 AS code, 1 AS number, 0 AS segments
+           coalesce(state, '') AS state, 0 AS code, number, 0 AS segments
     FROM items WHERE event IN ('{EventKind.OPTED_OUT}', '{EventKind.REPORTED}')
 """  # noqa: S608 - fixed texts
 _RESPONSES = f"""
-    SELECT action_id, user_id, script, 'response' AS what, state, 0 AS code, 1 AS number, 0 AS segments FROM heard
+    SELECT action_id, user_id, script, 'response' AS what, state, 0 AS code, number, 0 AS segments FROM heard
     UNION ALL
-    SELECT action_id, user_id, script, 'responder', '', 0, 1, 0 FROM heard WHERE before = '{FIRST_ANSWER}'
+    SELECT action_id, user_id, script, 'responder', '', 0, number, 0 FROM heard WHERE before = '{FIRST_ANSWER}'
 """  # noqa: S608 - fixed texts
 _SPREAD = """
     SELECT coalesce(action_id, 0) AS action_id, per.per, per.name, what, state, code, sum(number) AS number,
@@ -95,7 +98,7 @@ _SPREAD = """
     GROUP BY 1, 2, 3, 4, 5, 6
 """
 _CHANGES = f"""items AS MATERIALIZED ({_ITEMS.format(events="batch")}), heard AS (
-    SELECT * FROM items WHERE event = '{EventKind.HEARD}' AND contact_id IS NOT NULL
+    SELECT * FROM items WHERE event = '{EventKind.HEARD}' AND NOT is_strangers
 ), changes AS ({_OF_MESSAGES} UNION ALL {_BY_HAND} UNION ALL {_RESPONSES})"""  # noqa: S608 - fixed texts
 
 _FOLD = f"""
