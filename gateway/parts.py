@@ -30,6 +30,7 @@ from gateway.p2p.messages import Messages
 from gateway.p2p.numbers import Numbers
 from gateway.p2p.opt_outs import OptOuts
 from gateway.p2p.outcomes import Outcomes
+from gateway.p2p.own_texts import OwnTexts
 from gateway.p2p.password_resets import PasswordResets
 from gateway.p2p.passwords import Passwords
 from gateway.p2p.people import People
@@ -128,6 +129,7 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         actions=actions,
         publishing=publishing_of(gateway),
         links=gateway.links,
+        own_texts=OwnTexts(*shared, actions, gateway.admission),
         scripts=ScriptBook(*shared, actions, labels),
         script_checks=ScriptChecks(*shared, actions),
         reports=reports,

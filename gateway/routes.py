@@ -123,6 +123,7 @@ ROUTES: Final = (
     "/v1/password-resets",
     "/v1/password-resets:accept",
     "/v1/campaigns/{campaign_id}/contacts/{contact_id}/evidence",
+    "/v1/campaigns/{campaign_id}/actions/{action_id}/test-texts",
     "/webhooks/twilio/status",
     "/webhooks/twilio/inbound",
     "/livez",

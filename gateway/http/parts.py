@@ -30,6 +30,7 @@ from gateway.p2p.messages import Messages
 from gateway.p2p.numbers import Numbers
 from gateway.p2p.opt_outs import OptOuts
 from gateway.p2p.outcomes import Outcomes
+from gateway.p2p.own_texts import OwnTexts
 from gateway.p2p.password_resets import PasswordResets
 from gateway.p2p.people import People
 from gateway.p2p.preferences import OwnPreferences
@@ -123,6 +124,7 @@ class Parts(msgspec.Struct, kw_only=True):
     scripts: ScriptBook
     script_checks: ScriptChecks
     links: Links
+    own_texts: OwnTexts
     reports: Reports
     exports: Exports
     evidence: EvidencePacks

@@ -30,6 +30,7 @@ from gateway.http import (
     my_notices,
     my_settings,
     opt_outs,
+    own_texts,
     people,
     publishing,
     reading,
@@ -74,6 +75,7 @@ from gateway.http.my_settings import MySettingsDesk
 from gateway.http.openapi import document, page
 from gateway.http.operations import Operation
 from gateway.http.opt_outs import OptOutDesk
+from gateway.http.own_texts import OwnTextDesk
 from gateway.http.parts import Parts, WebhookDoor
 from gateway.http.people import PeopleDesk
 from gateway.http.problems import CLIENT_GONE, Handler, explained
@@ -127,6 +129,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *publishing.OPERATIONS,
     *scripts.OPERATIONS,
     *links.OPERATIONS,
+    *own_texts.OPERATIONS,
     *audit.OPERATIONS,
     *endpoints.OPERATIONS,
     *limits.OPERATIONS,
@@ -167,6 +170,7 @@ def application(
         "inbox": InboxDesk(parts, known),
         "labels": LabelDesk(parts, known),
         "links": link_desk,
+        "own_texts": OwnTextDesk(parts, known),
         "live": LiveDesk(parts, known),
         "my_notices": MyNoticesDesk(parts, known),
         "my_settings": MySettingsDesk(parts, known),

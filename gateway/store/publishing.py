@@ -215,3 +215,17 @@ async def missing_lists(database: Database, key: CampaignKey, list_ids: Sequence
         list_ids,
     )
     return [row[0] for row in rows]
+
+
+async def by_id(database: Database, key: CampaignKey, contact_ids: Sequence[int]) -> list[Person]:
+    """These contacts as scripts see them, by id."""
+    rows = await database.fetch(
+        """
+        SELECT c.contact_id, c.first_name, c.last_name, c.email, c.phone, c.state, c.carrier, c.fields::text
+        FROM contacts c WHERE c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id = ANY ($3::bigint[])
+        ORDER BY c.contact_id
+        """,
+        *key,
+        contact_ids,
+    )
+    return [Person(*row) for row in rows]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.http.house import CAMPAIGN, House
+from tests.http.house import CAMPAIGN, House, phone
 from tests.http.test_actions import INITIAL, PATH, STOP, THANKS, draft, published
 
 CHECK = f"/v1/campaigns/{CAMPAIGN}/scripts:check"
@@ -148,3 +148,27 @@ async def test_a_preview_shows_real_people_their_texts(house: House) -> None:
     assert shown[0]["text"] == "Hi Ann, will you vote? Reply STOP to unsubscribe."
     assert (await house.call("GET", f"{path}?people=2&seed=4")).body["texts"] == shown
     assert (await house.call("GET", f"{path}?people=99")).status == 422
+
+
+async def test_a_test_text_to_ones_own_phone_skips_the_lock_alone(house: House) -> None:
+    """F039, F146, C12: of a draft, as often as it is changed; what was opted out, or is the same text, stays blocked."""
+    action = await draft(house)
+    path = f"{PATH}/{action['action_id']}/test-texts"
+    mine = {"script": "initial-1", "to": phone(1)}
+    strangers = await house.call("POST", path, mine)
+    assert (strangers.status, strangers.body["errors"][0]["field"]) == (422, "to")
+    settings = {"settings": {"admin_phones": [phone(1), "+12155559999"]}}
+    assert (await house.call("PATCH", f"/v1/campaigns/{CAMPAIGN}", settings)).status == 200
+    for wrong in ({**mine, "script": "none"}, {**mine, "to": "+12155559999"}, {**mine, "to": "12"}):
+        assert (await house.call("POST", path, wrong)).status == 422
+    first = await house.call("POST", path, mine)
+    assert first.status == 202, first.body
+    assert first.body["state"] in ("queued", "sending")
+    other = await house.call("POST", path, {**mine, "script": "Thanks"})  # at once: no lock between them
+    assert other.body["state"] in ("queued", "sending")
+    same = await house.call("POST", path, mine)
+    assert (same.body["state"], same.body["code"], same.body["reason"]) == ("blocked", 1001, "identical_text")
+    assert await house.store.fetch_value("SELECT count(*) FROM messages WHERE action_id IS NOT NULL") == 0
+    await house.writes(1, "STOP")
+    stopped = await house.call("POST", path, {**mine, "script": "Thanks"})
+    assert (stopped.body["state"], stopped.body["code"]) == ("blocked", 1302)
