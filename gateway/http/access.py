@@ -28,6 +28,8 @@ from gateway.p2p.tokens import SESSION, Token, read
 COOKIE: Final = "__Host-textbank"
 """Browsers take it only over TLS (or from the machine itself), for the whole host, and from nobody but the host."""
 
+WITHOUT_A_CAMPAIGN: Final = frozenset({Act.READ_CAMPAIGN, Act.SEND})
+"""What a person may do, in their own campaigns, by a path that names none."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _FROM_A_FORM: Final = frozenset({"text/plain", "application/x-www-form-urlencoded", "multipart/form-data"})
 _A_SESSION = re.compile(r"Bearer +(tbs_\S{1,200})", re.ASCII)
@@ -35,12 +37,15 @@ _BEARER = re.compile(r"Bearer +(tb_([0-9a-f]{12})_([0-9a-f]{64}))", re.ASCII)
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """Who calls, proved; `campaign_id` None is every campaign."""
+    """Who calls, proved; `campaign_id` None is every campaign, or a person's `campaigns`."""
 
     actor: Actor
     campaign_id: int | None
+    campaigns: frozenset[int] | None = None
 
     def sees(self, campaign_id: int) -> bool:
+        if self.campaigns is not None:
+            return campaign_id in self.campaigns
         return self.campaign_id is None or self.campaign_id == campaign_id
 
     def require(self, campaign_id: int) -> None:
@@ -86,7 +91,7 @@ class Keys:
         if person is None:
             return await self._key(request, act)
         if "campaign_id" not in request.match_info:
-            raise Refusal(HTTPStatus.FORBIDDEN, "this needs an API key")
+            return self._anywhere(request, person, act)
         campaign_id = int(request.match_info["campaign_id"])
         actor = person.actor(campaign_id)
         if actor is None:
@@ -97,10 +102,26 @@ class Keys:
             raise Refusal(HTTPStatus.FORBIDDEN, f"the role {actor.role.value} does not allow this")
         return granted
 
+    def _anywhere(self, request: web.Request, person: Person, act: Act) -> Grant:
+        """For a path that names no campaign: all of those in which the person may do this with everybody's things."""
+        if act not in WITHOUT_A_CAMPAIGN:
+            raise Refusal(HTTPStatus.FORBIDDEN, "this needs an API key")
+        actors = {each: actor for each in person.roles if (actor := person.actor(each)) is not None}
+        able = {each: actor for each, actor in actors.items() if actor.reach(act) is Reach.CAMPAIGN}
+        if actors and not able:
+            raise Refusal(HTTPStatus.FORBIDDEN, "your role in no campaign allows this")
+        allowed = [each for each, actor in able.items() if not self._is_short(person, actor, each)]
+        actor = next(iter(able.values()), Actor(Role.VOLUNTEER, user_id=person.user_id))
+        granted = request[GRANTED] = Grant(actor, None, frozenset(allowed))
+        return granted
+
+    def _is_short(self, person: Person, actor: Actor, campaign_id: int) -> bool:
+        is_short = actor.role is Role.ADMIN and not person.second_factor
+        return is_short and self._asks_second_factor(campaign_id)
+
     def _require_second_factor(self, person: Person, actor: Actor, campaign_id: int) -> None:
         """Raises Refusal 403 for an admin of a campaign that wants one, whose session was begun without."""
-        is_short = actor.role is Role.ADMIN and not person.second_factor
-        if is_short and self._asks_second_factor(campaign_id):
+        if self._is_short(person, actor, campaign_id):
             raise Refusal(
                 HTTPStatus.FORBIDDEN,
                 "this campaign's admins sign in with an authenticator as well: set one up under "

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.core.bank.permissions import PEOPLE_ROLES, Actor, Reach
-from gateway.http.access import COOKIE, key_role_for
+from gateway.http.access import COOKIE, WITHOUT_A_CAMPAIGN, key_role_for
 from gateway.http.bodies import JSON
 from gateway.http.operations import Operation
 from gateway.http.problems import Problem, title_of
@@ -85,9 +85,12 @@ def _callers(operation: Operation) -> Json:
     if operation.act is None:
         return {}
     words = f"Needs a key of the role {key_role_for(operation.act)}"
+    least = Reach.OWN
     if "campaign_id" not in operation.ids:
-        return {"security": [{"key": []}], "description": f"{words}."}
-    roles = [role.value for role in PEOPLE_ROLES if Actor(role).reach(operation.act) is not Reach.NOTHING]
+        if operation.act not in WITHOUT_A_CAMPAIGN:
+            return {"security": [{"key": []}], "description": f"{words}."}
+        least = Reach.CAMPAIGN
+    roles = [role.value for role in PEOPLE_ROLES if Actor(role).reach(operation.act) >= least]
     words = f"{words}, or a session of the campaign's {' or '.join(roles)}."
     return {"security": [{"key": []}, *session], "description": words}
 

@@ -125,7 +125,7 @@ class Sending:
         message = decoded(_single, body)
         await self._may_send(grant, message.campaign_id)
         keys = Keys(grant, message.idempotency_key or header_key(request))
-        result = (await self._submit(message.campaign_id, [message], keys))[0]
+        result = (await self._submit(message.campaign_id, [_sent_by(grant, message)], keys))[0]
         if result.error is not None:
             raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, result.error)
         _log.debug(
@@ -138,6 +138,7 @@ class Sending:
         """202 once every good row is in the books; 422 when there was none."""
         campaign_id, rows = await self._rows(await json_body(request, MOST_BYTES))
         await self._may_send(grant, campaign_id)
+        rows = [each if isinstance(each, Result) else _sent_by(grant, each) for each in rows]
         keys = BatchKeys(grant, header_key(request))
         async with self._parts.admission.batch(campaign_id, keys.whole, rows):
             results = await self._submit(campaign_id, rows, keys)
@@ -251,6 +252,13 @@ def header_key(request: web.Request) -> str | None:
     if not key.isprintable() or not 0 < len(key) <= LONGEST_KEY - 5:
         raise Refusal(HTTPStatus.BAD_REQUEST, "Idempotency-Key: give 1 to 250 printable characters")
     return key
+
+
+def _sent_by(grant: Grant, message: NewMessage) -> NewMessage:
+    """A person sends in their own name, whatever the message says."""
+    if grant.actor.user_id is None:
+        return message
+    return msgspec.structs.replace(message, sender_id=grant.actor.user_id)
 
 
 def _one_row(raw: bytes) -> Row:
