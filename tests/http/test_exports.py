@@ -16,6 +16,7 @@ from gateway.core.bank.exports import COLUMNS, Subject
 from gateway.core.bank.permissions import Role
 from gateway.core.rules.errors import consequence
 from gateway.core.rules.months import first_id, month_of
+from gateway.http import exports as door
 from gateway.p2p import exports as exporting
 from gateway.store import exports as stored
 from gateway.store.database import Database
@@ -298,3 +299,22 @@ async def test_everything_about_one_person(house: House) -> None:
     assert (await house.call("GET", f"/v1/campaigns/{CAMPAIGN}/contacts/99/evidence")).status == 404
     lines = (await house.call("GET", f"/v1/campaigns/{CAMPAIGN}/audit")).body["lines"]
     assert (lines[0]["act"], lines[0]["after"]) == ("export evidence", {"contact_id": 1})
+
+
+async def test_who_takes_nothing_has_left(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await many(house, 20)
+    read = stored.page
+
+    async def more_than_fits(*arguments: Any) -> stored.Page:
+        page = await read(*arguments)
+        return stored.Page(page.rows * 1_500, page.last, exporting.LOOK_AT)
+
+    monkeypatch.setattr(stored, "page", more_than_fits)
+    monkeypatch.setattr(door, "SLOWEST_S", 0.2)
+    headers = {"Authorization": f"Bearer {house.keys[Role.KEY_READER]}"}
+    url = f"{house.worker.url}{PATH}/messages"
+    responses = [await house.session.get(url, headers=headers) for _ in range(exporting.MOST_AT_ONCE)]
+    monkeypatch.setattr(stored, "page", read)
+    await done(house)
+    for response in responses:
+        response.close()

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
-from gateway.core.bank.permissions import KEY_ROLES, Actor
+from gateway.core.bank.permissions import KEY_ROLES, Actor, Role
 from gateway.http.operations import Operation
 from gateway.http.server import OPERATIONS
 from tests.http.house import CAMPAIGN, OTHER_CAMPAIGN, Answer, House
@@ -197,3 +197,30 @@ async def test_anothers_things_are_not_in_ones_own_campaign(house: House, operat
         assert operation.act is not None
         assert answer.status == (404 if Actor(role).may(operation.act) else 403)
         assert WORDS not in msgspec.json.encode(answer.body).decode()
+
+
+def said(answer: Answer) -> str:
+    """All that an answer says, files included."""
+    if isinstance(answer.body, bytes):
+        return answer.body.decode(errors="replace")
+    return msgspec.json.encode(answer.body).decode()
+
+
+async def test_a_campaigns_lists_figures_and_files_are_its_own(house: House) -> None:
+    await furnished(house)
+    await house.writes(1, WORDS)
+    reads = [
+        each
+        for each in ABOUT_A_CAMPAIGN
+        if each.method == "GET"
+        and each.ids == ["campaign_id"]
+        and "text/event-stream" not in each.gives.values()
+    ]
+    own, told = await house.key(Role.KEY_ADMIN, OTHER_CAMPAIGN), set()
+    for operation in reads:
+        answer = await ask(house, operation, OTHER_CAMPAIGN, own)
+        assert answer.status < 500, (operation.handler, answer.body)
+        assert WORDS not in said(answer), operation.handler
+        if WORDS in said(await ask(house, operation, CAMPAIGN, house.keys[Role.KEY_ADMIN])):
+            told.add(operation.handler)
+    assert {f"exports.{each}" for each in ("messages", "replies", "contacts")} <= told  # a leak would be seen
