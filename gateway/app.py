@@ -12,12 +12,11 @@ from gateway.core.rules.campaign import CampaignKey
 from gateway.entropy import secret
 from gateway.metrics import Metrics
 from gateway.p2p.actions import Actions
-from gateway.p2p.bank import TextBank
-from gateway.p2p.buckets import Buckets
 from gateway.p2p.links import Links
 from gateway.p2p.mailing import EVERY_S, Mailing
 from gateway.p2p.publishing import Publishing
 from gateway.p2p.quiet_inboxes import QuietInboxes
+from gateway.p2p.text_bank import text_bank
 from gateway.pipeline.admission import Admission
 from gateway.pipeline.campaigns import Campaigns
 from gateway.pipeline.confirmations import Confirmations
@@ -159,7 +158,15 @@ class Gateway:
             on_the_wire_s=options.on_the_wire_s,
             ask_every_s=min(_ASK_EVERY_S, 2 * dispatch.submit_timeout_s),
         )
-        self.bank, self.buckets = self._text_bank(quiet)
+        self.bank, self.buckets, self.inbox = text_bank(
+            database,
+            self.campaigns,
+            self.admission,
+            clock,
+            opted_out=lambda: self.metrics.opt_outs("manual", 1),
+            settling=self.settling,
+            quiet=quiet,
+        )
         self.links = Links(database, self.campaigns, clock, secret)
         self.inbound_poll = None
         if isinstance(provider, History):
@@ -198,16 +205,6 @@ class Gateway:
         )
         self.counting = self._counting()
         self._tending: list[asyncio.Task[None]] = []
-
-    def _text_bank(self, quiet: QuietInboxes) -> tuple[TextBank, Buckets]:
-        stands_on = self.database, self.campaigns, self.admission, self.clock
-        bank = TextBank(
-            *stands_on,
-            opted_out=lambda: self.metrics.opt_outs("manual", 1),
-            settling=self.settling,
-            quiet=quiet,
-        )
-        return bank, Buckets(*stands_on, bank)
 
     def _connect(self) -> None:
         """Who is told of what: other workers, and this one's roads."""

@@ -21,7 +21,6 @@ from gateway.p2p.contacts import ContactLists
 from gateway.p2p.endpoints import Endpoints
 from gateway.p2p.evidence import EvidencePacks
 from gateway.p2p.exports import Exports
-from gateway.p2p.inbox import Inbox
 from gateway.p2p.keys import ApiKeys
 from gateway.p2p.labels import Labels
 from gateway.p2p.limits import LimitsTold
@@ -119,7 +118,7 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         buckets=gateway.buckets,
         volunteers=Volunteers(database, clock),
         outcomes=Outcomes(database, gateway.campaigns, gateway.admission),
-        inbox=Inbox(database, gateway.campaigns, gateway.admission, clock, gateway.bank, reports),
+        inbox=gateway.inbox,
         live=Live(database, clock, epoch=secret(6).hex()),
         opt_outs=OptOuts(database, gateway.campaigns),
         suppression=SuppressionLists(database, clock, opted_out, gateway.settling.settle),

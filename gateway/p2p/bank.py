@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Literal
 
@@ -12,11 +13,10 @@ from gateway.core.bank.actions import ActionSettings, State
 from gateway.core.bank.scripts import ScriptKind
 from gateway.core.rules.errors import BadInput
 from gateway.core.rules.hours import Open, verdict
-from gateway.core.rules.safeguards import Kind, Request
 from gateway.p2p.compiled import Compiled, compiled, load, state_of, surroundings
 from gateway.p2p.publishing import publish_whole
 from gateway.p2p.quiet_inboxes import Nothing, QuietInboxes
-from gateway.pipeline.admission import Admission, Outcome
+from gateway.pipeline.admission import Admission
 from gateway.pipeline.campaigns import Campaign, Campaigns
 from gateway.pipeline.settling import Settling
 from gateway.store import buckets, contacts, conversations
@@ -27,6 +27,7 @@ from gateway.store.database import Database
 from gateway.store.ids import Ids
 from gateway.store.scripts import ScriptRow
 
+_ON_SCREENS = 20_000  # conversations that this worker remembers
 CLAIMS_AT_ONCE = 2  # of an action: they take turns in the database, and must not fill all its connections
 
 
@@ -55,6 +56,11 @@ class Prepared(msgspec.Struct, frozen=True):
     tag_ids: tuple[int, ...] = ()
     fields: Mapping[str, str] = {}
 
+    @property
+    def does_more(self) -> bool:
+        """Whether sending it does something besides."""
+        return bool(self.tag_ids or self.fields)
+
 
 class Action(msgspec.Struct):
     """A published action, its scripts compiled, and its audience's hours known."""
@@ -65,6 +71,14 @@ class Action(msgspec.Struct):
     hours_groups: list[str]
     fronts: Fronts
     claiming: asyncio.Semaphore
+
+
+class OnScreen(msgspec.Struct, frozen=True, gc=False):
+    """A conversation that a look has given to a volunteer."""
+
+    volunteer_id: int
+    action_id: int
+    person: Assigned
 
 
 class TextBank:
@@ -90,6 +104,7 @@ class TextBank:
         self._quiet = quiet
         self._ids = Ids(database)
         self._actions: dict[tuple[int, int], Action] = {}
+        self._on_screen: OrderedDict[tuple[int, int], OnScreen] = OrderedDict()
 
     async def publish(
         self, campaign_id: int, action_id: int, title: str, scripts: Scripts, *, seed: int
@@ -213,7 +228,25 @@ class TextBank:
         nothing = None if inbox.found else Nothing(changes, now, looked_at, open_groups, inbox.oldest_at)
         self._quiet.found(*who, nothing, nobody=inbox.nobody_waits)
         self._admission.remember(campaign_id, action_id, [each.known for each in inbox.found])
+        for each in inbox.found:
+            self._put_on_screen(campaign_id, OnScreen(volunteer_id, action_id, each.person))
         return inbox.found
+
+    def _put_on_screen(self, campaign_id: int, shown: OnScreen) -> None:
+        place = campaign_id, shown.person.known.contact_id
+        self._on_screen[place] = shown
+        self._on_screen.move_to_end(place)
+        if len(self._on_screen) > _ON_SCREENS:
+            self._on_screen.popitem(last=False)
+
+    def on_screen(
+        self, campaign_id: int, contact_id: int, volunteer_id: int | None, revision: int
+    ) -> OnScreen | None:
+        """What this worker has put before the volunteer, when it is of that revision: it need not be read again."""
+        shown = self._on_screen.get((campaign_id, contact_id))
+        if shown is None or shown.volunteer_id != volunteer_id or shown.person.known.revision != revision:
+            return None
+        return shown
 
     async def _take_over_s(self, campaign: Campaign, action_id: int) -> float:
         action = await self.action(campaign.campaign_id, action_id)
@@ -224,44 +257,22 @@ class TextBank:
         """A conversation may be somebody else's, or in the inbox again: the next look of each volunteer is a new one."""
         self._quiet.unsure(campaign_id)
 
-    def answer(
+    async def prepared(
         self,
         campaign_id: int,
         action_id: int,
-        volunteer_id: int,
         contact_id: int,
-        response: int,
-        variables: Mapping[str, str],
-    ) -> "asyncio.Future[Outcome]":
-        """Sends one of the action's canned responses."""
-        script = self._actions[campaign_id, action_id].texts.responses[response]
-        request = Request(
-            campaign_id=campaign_id,
-            contact_id=contact_id,
-            kind=Kind.REPLY,
-            body=script.render(variables, sender={}, contact_id=contact_id),
-            media=script.media,
-            action_id=action_id,
-            sender_id=volunteer_id,
-        )
-        return self._admission.submit(request, script=script.name)
-
-    async def prepared(self, campaign_id: int, action_id: int, contact_id: int) -> list[Prepared]:
-        """The action's responses for a contact, in the admin's order; none when there is no such action."""
+        *,
+        only: str | None = None,
+        person: Assigned | None = None,
+    ) -> list[Prepared]:
+        """The action's responses for a contact, in the admin's order, or `only` that of a name; none when there is no such
+        action. `person`: the contact, where it was read a moment ago."""
         try:
             action = await self.action(campaign_id, action_id)
         except BadInput:
             return []
-        campaign = self._campaigns[campaign_id]
-        [person] = await buckets.about(
-            self._database,
-            campaign.key,
-            action_id,
-            [contact_id],
-            opt_out_scope=campaign.opt_out_scope,
-            texts_since=self._admission.texts_since(campaign_id),
-        )
-        variables = variables_of(person)
+        variables = variables_of(person or await self._person(campaign_id, action_id, contact_id))
         return [
             Prepared(
                 script.name,
@@ -271,7 +282,20 @@ class TextBank:
                 script.fields,
             )
             for script in action.texts.responses
+            if only is None or script.name == only
         ]
+
+    async def _person(self, campaign_id: int, action_id: int, contact_id: int) -> Assigned:
+        campaign = self._campaigns[campaign_id]
+        [person] = await buckets.about(
+            self._database,
+            campaign.key,
+            action_id,
+            [contact_id],
+            opt_out_scope=campaign.opt_out_scope,
+            texts_since=self._admission.texts_since(campaign_id),
+        )
+        return person
 
     async def report(self, campaign_id: int, contact_id: int) -> None:
         """The volunteer's report: nothing is left to answer (C9)."""

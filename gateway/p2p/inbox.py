@@ -27,6 +27,7 @@ from gateway.p2p.whose import NoConversation
 from gateway.pipeline.admission import Admission, ConversationChanged, Outcome
 from gateway.pipeline.campaigns import Campaign, Campaigns
 from gateway.store import abuse, inbox, threads, users
+from gateway.store.buckets import Assigned
 from gateway.store.database import Database
 from gateway.store.inbox import Conversation, Place, Row, Text, TextPlace, Which
 
@@ -175,23 +176,40 @@ class Inbox:
         Raises BadInput for words of one's own where the campaign allows none (F119), and what `Admission.submit` does.
         """
         campaign = self._campaigns[campaign_id]
+        shown = self._bank.on_screen(campaign_id, contact_id, actor.user_id, answer.revision)
+        if shown is not None and answer.marks.is_empty:
+            said = await self._said(campaign, shown.action_id, contact_id, answer, shown.person)
+            if not said.does_more:
+                return self._submit(actor, campaign, shown.action_id, contact_id, answer, said, key)
         conversation = await whose.own(self._database, campaign, actor, Act.ANSWER, contact_id)
-        said = await self._said(campaign, conversation, answer)
-        request = Request(
-            campaign_id=campaign_id,
-            contact_id=contact_id,
-            kind=Kind.REPLY,
-            body=said.text,
-            action_id=conversation.action_id,
-            sender_id=actor.user_id or answer.sender_id,
-            media=said.media,
-        )
+        said = await self._said(campaign, conversation.action_id, contact_id, answer)
         await self._reports.check(actor, campaign, conversation, answer.marks)
-        entered = self._admission.submit(request, script=answer.response, key=key, revision=answer.revision)
+        entered = self._submit(actor, campaign, conversation.action_id, contact_id, answer, said, key)
         marks = _with(answer.marks, said)
         if marks.is_empty:
             return entered
         return asyncio.ensure_future(self._with_report(actor, campaign, conversation, marks, entered))
+
+    def _submit(
+        self,
+        actor: Actor,
+        campaign: Campaign,
+        action_id: int | None,
+        contact_id: int,
+        answer: Answer,
+        said: Prepared,
+        key: Key | None,
+    ) -> "asyncio.Future[Outcome]":
+        request = Request(
+            campaign_id=campaign.campaign_id,
+            contact_id=contact_id,
+            kind=Kind.REPLY,
+            body=said.text,
+            action_id=action_id,
+            sender_id=answer.sender_id if actor.user_id is None else actor.user_id,
+            media=said.media,
+        )
+        return self._admission.submit(request, script=answer.response, key=key, revision=answer.revision)
 
     async def _with_report(
         self,
@@ -207,29 +225,37 @@ class Inbox:
             await self._reports.along(actor, campaign, conversation, marks, outcome.message_id)
         return outcome
 
-    async def _said(self, campaign: Campaign, conversation: Conversation, answer: Answer) -> Prepared:
+    async def _said(
+        self,
+        campaign: Campaign,
+        action_id: int | None,
+        contact_id: int,
+        answer: Answer,
+        person: Assigned | None = None,
+    ) -> Prepared:
         """The text of an answer, and what else a response does. Raises BadInput."""
         if (answer.body is None) == (answer.response is None):
             raise BadInput("give words of your own, or a response by its name", "body", "give one of the two")
-        if answer.body is None:
-            return await self._prepared(campaign, conversation, answer.response)
+        if answer.response is not None:
+            return await self._prepared(campaign, action_id, contact_id, answer.response, person)
         if not campaign.settings.custom_replies:
             raise BadInput("this campaign allows its prepared responses alone", "body", "name a response")
-        return Prepared("", answer.body)
+        return Prepared("", answer.body or "")
 
-    async def _prepared(self, campaign: Campaign, conversation: Conversation, name: str | None) -> Prepared:
-        prepared: Sequence[Prepared] = ()
-        if conversation.action_id is not None:
-            prepared = await self._bank.prepared(
-                campaign.campaign_id, conversation.action_id, conversation.contact_id
-            )
-        for each in prepared:
-            if each.name == name:
-                return each
-        names = ", ".join(each.name for each in prepared)
-        raise BadInput(
-            "the action has no response of this name", "response", f"give one of: {names}" if names else ""
-        )
+    async def _prepared(
+        self,
+        campaign: Campaign,
+        action_id: int | None,
+        contact_id: int,
+        name: str,
+        person: Assigned | None,
+    ) -> Prepared:
+        if action_id is None:
+            raise _no_response(())
+        where = campaign.campaign_id, action_id, contact_id
+        for found in await self._bank.prepared(*where, only=name, person=person):
+            return found
+        raise _no_response([each.name for each in await self._bank.prepared(*where, person=person)])
 
     async def mark_read(self, actor: Actor, campaign_id: int, contact_id: int, revision: int) -> Conversation:
         """Nothing is unread any more; what has come since `revision` stays so."""
@@ -317,3 +343,8 @@ def _place(which: Which, cursor: str | None) -> Place | None:
     if (place.filter, place.order) != (which.filter, which.order):
         raise bad_cursor()
     return Place(place.at, place.id)
+
+
+def _no_response(names: Sequence[str]) -> BadInput:
+    do = f"give one of: {', '.join(names)}" if names else ""
+    return BadInput("the action has no response of this name", "response", do)

@@ -7,6 +7,7 @@ import msgspec
 
 from gateway.core.bank.events import FIRST_ANSWER, OPTED_OUT, EventKind
 from gateway.core.rules.campaign import CampaignKey
+from gateway.store.buckets import Assigned
 from gateway.store.database import Database, Statements
 from gateway.store.journal import handed_over, noted
 from gateway.store.recipients import ABOUT, FACTS, Recipient, given_to, since
@@ -295,13 +296,17 @@ async def left_since(database: Database, key: CampaignKey, opt_out_scope: int, s
 
 
 class Attention(msgspec.Struct, frozen=True, gc=False):
-    """A conversation that waits for its volunteer (C9): the person's last text, and what admission will ask."""
+    """A conversation that waits for its volunteer (C9): the person, with what admission will ask, and their last text."""
 
-    known: Recipient
+    person: Assigned
     attention_at: float
     body: str
     suggests_opt_out: bool
     wrong_number: bool
+
+    @property
+    def known(self) -> Recipient:
+        return self.person.known
 
     @property
     def contact_id(self) -> int:
@@ -367,7 +372,8 @@ SELECT CASE WHEN wanted.contact_id IS NULL THEN EXISTS (
                    AND c.hours_group = ANY ($11::text[])
                  ORDER BY v.attention_at LIMIT {_OLDEST}) w)
        END,
-       extract(epoch FROM wanted.attention_at)::float8, t.body, t.suggests_opt_out, t.wrong_number, {FACTS}
+       extract(epoch FROM wanted.attention_at)::float8, t.body, t.suggests_opt_out, t.wrong_number,
+       c.first_name, c.last_name, c.email, c.zip, c.state, c.fields::text, {FACTS}
 FROM (VALUES (1)) AS look LEFT JOIN wanted ON true -- one row without a contact when there is none
 LEFT JOIN LATERAL (
     SELECT body, suggests_opt_out, wrong_number FROM inbound i
@@ -407,7 +413,11 @@ async def attention(
         now,
         open_groups,
     )
-    found = [Attention(given_to(volunteer_id, row[6:]), *row[2:6]) for row in rows if row[6] is not None]
+    found = [
+        Attention(Assigned(given_to(volunteer_id, row[12:]), *row[6:12]), *row[2:6])
+        for row in rows
+        if row[12] is not None
+    ]
     if found or not rows:
         return Inbox(found)
     anybody_waits, oldest_at = rows[0][:2]

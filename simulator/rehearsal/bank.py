@@ -11,9 +11,11 @@ from typing import NamedTuple, TypeVar
 import simpy
 
 from gateway.app import Gateway
+from gateway.core.bank.permissions import Actor, Role
 from gateway.core.rules.lifecycle import State
 from gateway.p2p.buckets import Item, Press, ScriptChanged, Volunteer
-from gateway.pipeline.admission import Outcome
+from gateway.p2p.inbox import Answer, NoConversation
+from gateway.pipeline.admission import ConversationChanged, Outcome
 from gateway.store.conversations import Attention
 from simulator.audit.figures import Presses
 from simulator.model.draws import Draws
@@ -120,7 +122,6 @@ class BankOfVolunteers:
         contacts: int,
         bucket: int,
         first_names: Sequence[str],
-        first_name_of: Callable[[int], str],
     ) -> None:
         self._loop = loop
         self._living = gateway  # the gateway may crash and come back: the one that lives, or none
@@ -136,7 +137,6 @@ class BankOfVolunteers:
         self._newest: dict[
             int, int | None
         ] = {}  # of each volunteer the last bucket that their phone has seen
-        self._first_name_of = first_name_of
         self._script_luck = draws.stream("bank/script")
         self._holder = array("i", [-1]) * (contacts + 1)
         self._free = contacts
@@ -317,26 +317,31 @@ class BankOfVolunteers:
         contact_id = _contact_of(waiting)
         self.client_log.pressed += 1
         try:
-            return await self._answer_now(volunteer, contact_id, response)
+            return await self._answer_now(volunteer, waiting, response)
         except _Dropped:  # the conversation still waits, for this volunteer or another
             self.client_log.unsure(self._loop.time(), volunteer, contact_id, response)
+            return False
+        except (
+            ConversationChanged,
+            NoConversation,
+        ):  # nothing was sent: there is more to read, or it is another's
+            self.client_log.pressed -= 1
             return False
         except Exception as error:  # noqa: BLE001 - the volunteer sees an error page and goes on
             self.client_log.refused(self._loop.time(), volunteer, contact_id, error, response)
             return False
 
-    async def _answer_now(self, volunteer: int, contact_id: int, response: int) -> bool:
-        pressed_at = self._loop.time()
-        outcome = await _answered(
-            self._gateway().bank.answer(
+    async def _answer_now(self, volunteer: int, waiting: Waiting, response: int) -> bool:
+        pressed_at, contact_id = self._loop.time(), _contact_of(waiting)
+        entered = await _answered(
+            self._gateway().inbox.answer(
+                Actor(Role.VOLUNTEER, user_id=volunteer),
                 self._campaign_id,
-                self._action_id,
-                volunteer,
                 contact_id,
-                response,
-                {"first_name": self._first_name_of(contact_id - 1)},
+                Answer(revision=_revision_of(waiting), response=f"response-{response + 1}"),
             )
         )
+        outcome = await _answered(entered)
         self.client_log.acknowledged(
             self._loop.time(), volunteer, contact_id, outcome, pressed_at=pressed_at, response=response
         )
@@ -372,10 +377,27 @@ async def _answered(work: Awaitable[Value]) -> Value:
         raise _Dropped from None
 
 
-def _waiting(attention: Attention) -> Waiting:
-    return Waiting(attention.contact_id, attention.body, attention.suggests_opt_out, attention.wrong_number)
+class _OnScreen(Waiting, frozen=True):
+    """A conversation as the inbox showed it, of this revision: it travels with the answer."""
+
+    revision: int = 0
+
+
+def _waiting(attention: Attention) -> _OnScreen:
+    return _OnScreen(
+        attention.contact_id,
+        attention.body,
+        attention.suggests_opt_out,
+        attention.wrong_number,
+        attention.known.revision,
+    )
 
 
 def _contact_of(waiting: Waiting) -> int:
     assert isinstance(waiting.conversation, int)
     return waiting.conversation
+
+
+def _revision_of(waiting: Waiting) -> int:
+    assert isinstance(waiting, _OnScreen)
+    return waiting.revision

@@ -88,7 +88,6 @@ class Companion:
             action_id=_ACTION,
             contacts=self.contacts,
             senders=self._senders,
-            first_name_of=population.first_name,
         )
 
     async def judged(

@@ -242,17 +242,10 @@ class _Rehearsal:
             action_id=ACTION,
             contacts=self.contacts,
             senders=_SENDERS,
-            first_name_of=self._first_name,
         )
 
     def _living(self) -> Gateway | None:
         return self.gateway
-
-    def _first_name(self, index: int) -> str:
-        """What a volunteer calls a person."""
-        if self.plan.list_path is None:
-            return self.population.first_name(index)
-        return "" if self.roster is None else self.roster.first_name(int(self.population.phones[index]))
 
     # ------------------------------------------------------------ the day
 

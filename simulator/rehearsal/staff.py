@@ -23,7 +23,6 @@ def staffed(
     action_id: int,
     contacts: int,
     senders: Sequence[str],
-    first_name_of: Callable[[int], str],
 ) -> tuple[BankOfVolunteers, Volunteers]:
     """Everybody who texts for an action, and their phones; `living` is the gateway that lives, or None."""
     parameters = scenario.volunteers
@@ -36,7 +35,6 @@ def staffed(
         contacts=contacts,
         bucket=parameters.bucket,
         first_names=senders,
-        first_name_of=first_name_of,
     )
     volunteers = Volunteers(
         env,

@@ -155,13 +155,13 @@ def everybody_gets_the_first_script(patch: Patch) -> None:
 
 
 def another_response_than_the_one_pressed(patch: Patch) -> None:
-    answer = TextBank.answer
+    prepared = TextBank.prepared
 
-    def astray(bank: TextBank, *args: object) -> object:
-        campaign_id, action_id, volunteer, contact, response, variables = args
-        return answer(bank, campaign_id, action_id, volunteer, contact, (response + 1) % 6, variables)
+    async def astray(bank: TextBank, *where: object, only: str, **more: object) -> object:
+        place = int(only.removeprefix("response-")) % 6 + 1
+        return await prepared(bank, *where, only=f"response-{place}", **more)
 
-    patch.setattr(TextBank, "answer", astray)
+    patch.setattr(TextBank, "prepared", astray)
 
 
 def all_texts_come_from_one_volunteer(patch: Patch) -> None:

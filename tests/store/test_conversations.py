@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from gateway.store import conversations, recipients
+from gateway.store import buckets, conversations, recipients
 from gateway.store.conversations import Attention, Heard, Inbox, Stored
 from gateway.store.database import Database
 from tests.store.rows import (
@@ -312,9 +312,11 @@ async def test_attention_shows_the_last_text_oldest_conversation_first(database:
     await hear(database, heard(3, 2, "Unsubscribe me maybe", suggests_opt_out=True, received_at=NOW + 9))
     shown = await ask(database, 7)
     second, first = await recipients.load(database, KEY, SCOPE, [2, 1], [ACTION, ACTION], texts_since=0)
+    people = await buckets.about(database, KEY, ACTION, [2, 1], opt_out_scope=SCOPE, texts_since=0)
+    assert [each.known for each in people] == [second, first]
     assert shown == [
-        Attention(second, NOW + 1, "Unsubscribe me maybe", True, False),
-        Attention(first, NOW + 2, "x", False, False),
+        Attention(people[0], NOW + 1, "Unsubscribe me maybe", True, False),
+        Attention(people[1], NOW + 2, "x", False, False),
     ]
     assert [each.contact_id for each in await ask(database, 7, limit=1)] == [2]
     assert await ask(database, 7, open_groups=("CA@America/Los_Angeles",)) == []
