@@ -7,6 +7,7 @@ from types import ModuleType
 import msgspec
 import pytest
 
+from gateway.store import buckets
 from simulator.model.people import People
 from simulator.model.replies import Intent
 from simulator.model.scenario import Scenario
@@ -89,6 +90,27 @@ def rewrite(
     changed = re.sub(pattern, instead, statement, flags=re.DOTALL)
     assert changed != statement, f"{name} has no {pattern!r} any more: plant this bug in another way"
     monkeypatch.setattr(module, name, changed)
+
+
+_CLAIM_THOSE = """
+WITH given_too AS (SELECT $5::bigint, $6::boolean, $10::bigint, $12::float8), next AS (
+    SELECT a.contact_id FROM unnest($8::text[], $9::bigint[]) AS open (hours_group, front)
+    CROSS JOIN LATERAL (
+        SELECT contact_id FROM assignments a
+        WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3
+          AND a.hours_group = open.hours_group AND {free}
+        ORDER BY a.turn LIMIT $7) a
+    LIMIT $7
+)
+UPDATE assignments a SET volunteer_id = $4, assigned_at = to_timestamp($11) FROM next
+WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3 AND a.contact_id = next.contact_id
+RETURNING 1::bigint, a.contact_id, a.hours_group, a.turn
+"""
+
+
+def claims_of(monkeypatch: pytest.MonkeyPatch, free: str) -> None:
+    """Whoever claims is given contacts `a` for whom this holds, whoever has them; $4 is the volunteer, $11 the time."""
+    monkeypatch.setattr(buckets, "_CLAIM", _CLAIM_THOSE.format(free=free))
 
 
 def blind_to_opt_outs(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> None:

@@ -16,7 +16,7 @@ from gateway.pipeline.dispatch import Dispatch
 from gateway.pipeline.hand_over import HandOver
 from gateway.pipeline.lease import Held
 from gateway.pipeline.road import CampaignRoad
-from gateway.store import actions, claims, conversations, messages
+from gateway.store import claims, conversations, messages
 from gateway.upkeep.inbound_poll import InboundPoll
 from simulator.model.faults import Brownout, FaultParameters, Window
 from simulator.rehearsal.provider import SimulatedProvider
@@ -30,6 +30,7 @@ from tests.rehearsal.planted_bugs import (
     assert_named,
     assert_seen,
     blind_to_opt_outs,
+    claims_of,
     longer_waits,
     people_change_their_minds,
     rewrite,
@@ -178,24 +179,8 @@ def each_callback_is_a_text_of_its_own(patch: Patch) -> None:
 # ---- 10: one volunteer a contact
 
 
-_TAKE_WHOEVER = """
-WITH next AS (
-    SELECT a.contact_id FROM unnest($6::text[], $7::bigint[]) AS open (hours_group, front)
-    CROSS JOIN LATERAL (
-        SELECT contact_id FROM assignments a
-        WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3
-          AND a.hours_group = open.hours_group AND a.turn >= open.front
-        ORDER BY a.turn LIMIT $5) a
-    LIMIT $5
-)
-UPDATE assignments a SET volunteer_id = $4, assigned_at = to_timestamp($8) FROM next
-WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3 AND a.contact_id = next.contact_id
-RETURNING a.contact_id, a.hours_group, a.turn
-"""
-
-
 def buckets_overlap(patch: Patch) -> None:
-    patch.setattr(actions, "_TAKE", _TAKE_WHOEVER)
+    claims_of(patch, "a.turn >= open.front")
 
 
 PLANTS = {

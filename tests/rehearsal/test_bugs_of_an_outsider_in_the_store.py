@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 import gateway.pipeline.inbound
 from gateway.core.text import consent
-from gateway.store import actions, buckets, conversations, receipts
+from gateway.store import buckets, conversations, publishing, receipts
 from gateway.upkeep.inbound_poll import InboundPoll
 from gateway.upkeep.reconciliation import Reconciliation
 from simulator.model import replies
@@ -122,7 +122,8 @@ def the_last_of_a_bucket_is_not_assigned(patch: Patch) -> None:
 
 
 def some_area_codes_are_given_to_nobody(patch: Patch) -> None:
-    rewrite(patch, actions, "_ASSIGN", r"contact_id > \$5", "contact_id > $5 AND phone NOT LIKE '+12%'")
+    some = "WHERE c.deleted_at IS NULL AND c.phone NOT LIKE '+12%'"
+    rewrite(patch, publishing, "_ASSIGN_ALL", r"WHERE c\.deleted_at IS NULL", some)
 
 
 _CONSENT, _SHOWN, _CLAIMS = "consent_kept", "replies_shown", "one_volunteer_a_contact"

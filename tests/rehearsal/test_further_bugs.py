@@ -11,7 +11,7 @@ from gateway.core.text.segments import Encoding, Measure
 from gateway.pipeline import decision
 from gateway.pipeline.hand_over import HandOver
 from gateway.pipeline.lease import Held
-from gateway.store import actions, claims, messages, receipts
+from gateway.store import claims, messages, receipts
 from simulator.model.faults import FaultParameters
 from simulator.rehearsal import contact_import
 from simulator.rehearsal.provider import SimulatedProvider
@@ -21,6 +21,7 @@ from tests.rehearsal.planted_bugs import (
     World,
     assert_clean,
     assert_named,
+    claims_of,
     people_change_their_minds,
     rewrite,
 )
@@ -208,33 +209,18 @@ def what_is_unknown_stays_so(patch: Patch) -> None:
 
 # ---- 10: one volunteer a contact
 
-_TAKE_THOSE = """
-WITH next AS (
-    SELECT a.contact_id FROM unnest($6::text[], $7::bigint[]) AS open (hours_group, front)
-    CROSS JOIN LATERAL (
-        SELECT contact_id FROM assignments a
-        WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3
-          AND a.hours_group = open.hours_group AND (a.volunteer_id IS NULL OR {free})
-        ORDER BY a.turn LIMIT $5) a
-    LIMIT $5
-)
-UPDATE assignments a SET volunteer_id = $4, assigned_at = to_timestamp($8) FROM next
-WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3 AND a.contact_id = next.contact_id
-RETURNING a.contact_id, a.hours_group, a.turn
-"""
-
 
 def a_bucket_is_given_away_after_five_minutes(patch: Patch) -> None:
-    free = "NOT a.texted AND a.assigned_at < to_timestamp($8) - interval '5 minutes'"
-    patch.setattr(actions, "_TAKE", _TAKE_THOSE.format(free=free))
+    idle = "NOT a.texted AND a.assigned_at < to_timestamp($11) - interval '5 minutes'"
+    claims_of(patch, f"(a.volunteer_id IS NULL OR {idle})")
 
 
 def every_tenth_contact_is_everybodys(patch: Patch) -> None:
-    patch.setattr(actions, "_TAKE", _TAKE_THOSE.format(free="NOT a.texted AND a.contact_id % 10 = 0"))
+    claims_of(patch, "(a.volunteer_id IS NULL OR NOT a.texted AND a.contact_id % 10 = 0)")
 
 
 def a_neighbours_bucket_is_free(patch: Patch) -> None:
-    patch.setattr(actions, "_TAKE", _TAKE_THOSE.format(free="a.volunteer_id = $4 - 1"))
+    claims_of(patch, "(a.volunteer_id IS NULL OR a.volunteer_id = $4 - 1)")
 
 
 _OPT_OUT, _HOURS, _TWICE, _BOOKS = "no_text_after_opt_out", "lawful_hours", "accepted_once", "books_balance"
