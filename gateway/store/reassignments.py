@@ -8,7 +8,6 @@ import msgspec
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Connection, Database, Statements
 from gateway.store.journal import handed_over
-from gateway.store.rows import as_rows
 
 _OF_CONVERSATION: Final = 0
 _OF_CONTACT: Final = -1  # whose the contact is before any action: contacts.assignee_id
@@ -264,7 +263,7 @@ class Move(msgspec.Struct, frozen=True, gc=False):
 # buckets bring them, a screen at a time and within their hours. $5 is whose things alone are moved (null: whoever's), $6 the action alone (null: any).
 _MOVE = f"""
 WITH piece AS MATERIALIZED (
-    SELECT p.contact_id, p.to_id FROM json_to_recordset($4::json) AS p (contact_id bigint, to_id bigint)
+    SELECT p.contact_id, p.to_id FROM unnest($4::bigint[], $9::bigint[]) AS p (contact_id, to_id)
     WHERE NOT EXISTS (SELECT FROM reassigned r WHERE r.organisation_id = $1 AND r.campaign_id = $2
                       AND r.reassignment_id = $3 AND r.action_id = {_OF_CONVERSATION} AND r.contact_id = p.contact_id)
 ), talk AS (
@@ -276,7 +275,7 @@ WITH piece AS MATERIALIZED (
         volunteer_id = CASE WHEN ($5::bigint IS NULL AND coalesce(v.last_outbound_at, v.last_inbound_at) IS NOT NULL
                                   OR v.volunteer_id = $5)
                              AND ($6::bigint IS NULL OR v.action_id = $6)
-                            THEN (SELECT p.to_id FROM piece p WHERE p.contact_id = v.contact_id)
+                            THEN ($9::bigint[])[array_position($4::bigint[], v.contact_id)]
                             ELSE v.volunteer_id END
     RETURNING v.contact_id, v.action_id, OLD.volunteer_id AS from_id, NEW.volunteer_id AS to_id, NEW.revision
 ), assigned AS (
@@ -298,11 +297,9 @@ WITH piece AS MATERIALIZED (
 ), written AS (
     INSERT INTO reassigned (organisation_id, campaign_id, reassignment_id, action_id, contact_id, from_id, from_kept_for,
                             to_id, revision)
-    SELECT $1, $2, $3, each.action_id, each.contact_id, each.from_id, each.from_kept_for, each.to_id, talk.revision
-    FROM (SELECT {_OF_CONVERSATION}::bigint AS action_id, contact_id, from_id, NULL::bigint AS from_kept_for, to_id FROM talk
-          UNION ALL SELECT action_id, contact_id, from_id, from_kept_for, to_id FROM assigned
-          UNION ALL SELECT {_OF_CONTACT}, contact_id, from_id, NULL, to_id FROM owned) each
-    JOIN talk USING (contact_id)
+    SELECT $1, $2, $3, {_OF_CONVERSATION}::bigint, contact_id, from_id, NULL, to_id, revision FROM talk
+    UNION ALL SELECT $1, $2, $3, action_id, contact_id, from_id, from_kept_for, to_id, NULL FROM assigned
+    UNION ALL SELECT $1, $2, $3, {_OF_CONTACT}, contact_id, from_id, NULL, to_id, NULL FROM owned
 ), changed AS (
     SELECT contact_id, action_id, from_id AS volunteer_id, to_id FROM talk WHERE to_id IS DISTINCT FROM from_id
     UNION
@@ -335,11 +332,12 @@ async def move(
             _MOVE,
             *key,
             begun.reassignment_id,
-            as_rows(moves),
+            [each.contact_id for each in moves],
             scope.from_id,
             scope.action_id,
             now,
             actions,
+            [each.to_id for each in moves],
         )
     return moved
 

@@ -45,7 +45,7 @@ class Staff:
         buckets = self.house.worker.gateway.buckets
         self.pressed = {
             each.contact_id: Press(each.contact_id, each.script, each.text_hash)
-            for each in (await buckets.start(CAMPAIGN, ACTION, Volunteer(self.ids[who]))).items
+            for each in (await buckets.take(CAMPAIGN, ACTION, Volunteer(self.ids[who]))).items
         }
         return list(self.pressed)
 

@@ -104,7 +104,7 @@ CREATE TABLE reassigned (                       -- whose each contact was, and w
     from_id         bigint,                     -- null: nobody's
     from_kept_for   bigint,                     -- of an assignment: for whom alone it was kept
     to_id           bigint,
-    revision        bigint NOT NULL,            -- of the conversation once it was moved
+    revision        bigint,                     -- of the conversation once it was moved; null: another row has it
     PRIMARY KEY (organisation_id, campaign_id, reassignment_id, action_id, contact_id)
 );
 ALTER TABLE reassigned ALTER COLUMN organisation_id SET (n_distinct = 1);
