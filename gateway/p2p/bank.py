@@ -160,8 +160,9 @@ class TextBank:
             await self.open(campaign_id, action_id)
             return self._actions[campaign_id, action_id]
         campaign = self._campaigns[campaign_id]
-        if action.texts.made_of != state_of(campaign):
-            action.texts = await load(self._database, campaign, action_id, self._clock.now())
+        now = self._clock.now()
+        if action.texts.made_of != state_of(campaign) or now > action.texts.good_until:
+            action.texts = await load(self._database, campaign, action_id, now)
         return action
 
     def freed(self, campaign_id: int, action_id: int) -> None:

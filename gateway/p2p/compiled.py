@@ -1,6 +1,7 @@
 """An action's scripts ready to be rendered: compiled once for each state of the action and of the campaign's settings."""
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Final
 
 import msgspec
@@ -19,6 +20,8 @@ from gateway.store.database import Database
 from gateway.store.scripts import ScriptRow
 
 REFERRAL: Final = "contact_referral_link"
+_JOIN_CODE: Final = "campaign.join_code"
+_CODE_GOOD_S: Final = 60.0
 
 
 class OwnLinks(msgspec.Struct, frozen=True):
@@ -78,13 +81,17 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
-    """An action with its scripts. `made_of`: of which state of the campaign's actions and settings."""
+    """An action with its scripts. `made_of`: of which state of the campaign's actions and settings.
+
+    `good_until`: a join code may be another one later (Unix seconds); what names none is good for as long as its state.
+    """
 
     action: ActionRecord
     settings: ActionSettings
     initials: list[ReadyScript]
     responses: list[ReadyScript]
     made_of: tuple[int, int]
+    good_until: float = inf
 
 
 def state_of(campaign: Campaign) -> tuple[int, int]:
@@ -196,7 +203,9 @@ async def load(database: Database, campaign: Campaign, action_id: int, now: floa
         where = f"campaign {campaign.campaign_id}, action {action_id}"
         raise BadInput("there is no such action", where, "check the ids")
     rows = await scripts.of_action(database, campaign.key, action_id)
-    return compiled(campaign, action, rows, await surroundings(database, campaign, now))
+    made = compiled(campaign, action, rows, await surroundings(database, campaign, now))
+    names_code = any(_JOIN_CODE in each.script.variables for each in (*made.initials, *made.responses))
+    return msgspec.structs.replace(made, good_until=now + _CODE_GOOD_S) if names_code else made
 
 
 def compiled(

@@ -26,7 +26,7 @@ from gateway.core.bank.labels import (
 )
 from gateway.core.rules.errors import BadInput, TextbankError
 from gateway.pipeline.campaigns import Campaigns
-from gateway.store import audit_log, labels
+from gateway.store import audit_log, campaign_actions, labels
 from gateway.store.database import Database, Statements
 from gateway.store.ids import Ids
 from gateway.store.labels import NameTaken
@@ -172,7 +172,9 @@ class Labels:
                 by_default=new.by_default,
             )
             await labels.put_field(transaction, key, field)
+            await campaign_actions.tell_workers(transaction, key)  # scripts may name it
             await self._tell(transaction, campaign_id, who, "field made", None, field)
+        await self._campaigns.take_up(campaign_id)
         return field
 
     async def change_field(
@@ -195,7 +197,9 @@ class Labels:
             )
             check_kind(after.kind, after.options, after.default_value)
             await labels.put_field(transaction, key, after)
+            await campaign_actions.tell_workers(transaction, key)
             await self._tell(transaction, campaign_id, who, "field changed", before, after)
+        await self._campaigns.take_up(campaign_id)
         return after
 
     async def order_tags(self, campaign_id: int, tag_ids: Sequence[int], who: str) -> list[Tag]:

@@ -172,3 +172,20 @@ async def test_a_test_text_to_ones_own_phone_skips_the_lock_alone(house: House) 
     await house.writes(1, "STOP")
     stopped = await house.call("POST", path, {**mine, "script": "Thanks"})
     assert (stopped.body["state"], stopped.body["code"]) == ("blocked", 1302)
+
+
+async def test_a_fields_default_is_in_force_at_once(house: House) -> None:
+    """F101: what is compiled of another catalogue is compiled anew."""
+    field = await label(
+        house, "fields", {"slug": "issue", "label": "Issue", "kind": "text", "default_value": "taxes"}
+    )
+    response = {"kind": "response", "source": "About {{issue}}"}
+    action = await published(house, scripts=[INITIAL, response])
+    await house.send(1, action_id=action["action_id"], sender_id=7, script="initial-1")
+    await house.writes(1, "Why?")
+    shown = (await house.call("GET", f"{CONVERSATION}/responses")).body["responses"]
+    assert shown[0]["text"] == "About taxes"
+    path = f"/v1/campaigns/{CAMPAIGN}/fields/{field['field_id']}"
+    assert (await house.call("PATCH", path, {"default_value": "schools"})).status == 200
+    shown = (await house.call("GET", f"{CONVERSATION}/responses")).body["responses"]
+    assert shown[0]["text"] == "About schools"
