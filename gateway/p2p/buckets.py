@@ -237,9 +237,11 @@ class Buckets:
 
     async def left(self, campaign_id: int, action_id: int, volunteer_id: int) -> Left:
         """Whom there is still for a volunteer (F162, F184)."""
-        campaign, now = self._campaigns[campaign_id], self._clock.now()
-        await self._bank.action(campaign_id, action_id)
-        free = await buckets.free(self._database, campaign.key, action_id, volunteer_id)
+        campaign, action = self._campaigns[campaign_id], await self._bank.action(campaign_id, action_id)
+        now, who = self._clock.now(), (campaign.key, action_id, volunteer_id)
+        async with action.claiming:  # counted in turns as well: on a long list that takes a while
+            free = await buckets.free(self._database, *who)
+            held = await buckets.held(self._database, *who)
         verdicts = {group: verdict(now, campaign.settings.hours, group) for group in free}
         shut = {group: each.opens_at for group, each in verdicts.items() if isinstance(each, Shut)}
         later = {group: at for group, at in shut.items() if at < math.inf}
@@ -247,7 +249,7 @@ class Buckets:
             free_now=sum(count for group, count in free.items() if group not in shut),
             free_later=sum(free[group] for group in later),
             opens_at=min(later.values(), default=None),
-            held=await buckets.held(self._database, campaign.key, action_id, volunteer_id),
+            held=held,
         )
 
     # ------------------------------------------------------------ presses
