@@ -20,14 +20,13 @@ from gateway.core.rules.errors import NotNow
 from gateway.http.access import Grant
 from gateway.http.bodies import asked
 from gateway.http.known_campaigns import KnownCampaigns
-from gateway.http.operations import Operation
+from gateway.http.operations import EVENT_STREAM, Operation
 from gateway.http.parts import Parts
 from gateway.http.problems import Refusal
 from gateway.http.reading import campaign_of
 from gateway.http.shedding import Connection
 from gateway.p2p.live import Change, Watcher
 
-MEDIA: Final = "text/event-stream"
 MOST_STREAMS: Final = 2_500
 """Of one worker."""
 MOST_OF_ONE: Final = 20
@@ -37,7 +36,7 @@ QUIET_S: Final = 15.0
 _KNOWN_WITHIN_S: Final = 5.0
 _SLOWEST_S: Final = 10.0  # a reader that takes nothing for as long is gone
 _AGAIN_MS: Final = 3_000
-_HEADERS: Final = {"Content-Type": MEDIA, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_HEADERS: Final = {"Content-Type": EVENT_STREAM, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 class WhichTopics(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,7 +64,7 @@ OPERATIONS: Final = (
         headers={
             "Last-Event-ID": "The id of the last event that was read: what has changed since comes first."
         },
-        gives={HTTPStatus.OK: MEDIA},
+        gives={HTTPStatus.OK: EVENT_STREAM},
         refuses=(404, 422, 429, 503),
     ),
 )

@@ -7,6 +7,7 @@ import msgspec
 from gateway.core.bank.permissions import Act
 
 PLAIN: Final = "text/plain"
+EVENT_STREAM: Final = "text/event-stream"
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):

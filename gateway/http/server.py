@@ -73,7 +73,7 @@ from gateway.http.load import Load
 from gateway.http.my_notices import MyNoticesDesk
 from gateway.http.my_settings import MySettingsDesk
 from gateway.http.openapi import document, page
-from gateway.http.operations import Operation
+from gateway.http.operations import EVENT_STREAM, Operation
 from gateway.http.opt_outs import OptOutDesk
 from gateway.http.own_texts import OwnTextDesk
 from gateway.http.parts import Parts, WebhookDoor
@@ -258,7 +258,8 @@ def _counted(metrics: Metrics, access_log: AccessLog | None) -> Middleware:
         resource = request.match_info.route.resource
         route = "other" if resource is None else resource.canonical
         duration_s = time() - began_at
-        metrics.http_request(route, request.method, response.status, duration_s)
+        is_stream = response.content_type == EVENT_STREAM  # answered at once, however long it goes on
+        metrics.http_request(route, request.method, response.status, 0.0 if is_stream else duration_s)
         if access_log is not None:
             access_log.request(request, route, response, duration_s)
         return response
