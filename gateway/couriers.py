@@ -6,6 +6,7 @@ from typing import Final
 from gateway.config import Settings
 from gateway.core.bank.webhooks import Answered, Package, networks
 from gateway.providers.outside import Outside
+from gateway.providers.van import Van
 from gateway.providers.webhook import Webhook
 
 
@@ -19,7 +20,10 @@ class Couriers:
             timeout_s=webhooks.timeout_s,
             at_once=webhooks.at_once,
         )
-        self._by_kind: Final = {"webhook": Webhook(self._outside, now).hand_over}
+        self._by_kind: Final = {
+            "webhook": Webhook(self._outside, now).hand_over,
+            "van": Van(self._outside).hand_over,
+        }
 
     async def hand_over(self, package: Package) -> Answered:
         courier = self._by_kind.get(package.kind)

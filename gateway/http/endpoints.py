@@ -23,6 +23,7 @@ from gateway.pipeline.campaigns import Campaign
 PATH: Final = "/v1/campaigns/{campaign_id}/endpoints"
 _ONE: Final = f"{PATH}/{{endpoint_id}}"
 Url = Annotated[str, Meta(min_length=1, max_length=LONGEST_URL)]
+Credentials = Annotated[str, Meta(min_length=1, max_length=400)]
 Asked = Literal["delivered", "replied", "opted_out", "tagged", "reported", "notice", "limit"]
 Topics = Annotated[tuple[Asked, ...], Meta(min_length=1, max_length=len(TOPICS))]
 State = Literal["waiting", "delivered", "parked"]
@@ -31,14 +32,15 @@ State = Literal["waiting", "delivered", "parked"]
 class NewEndpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where to send what: from now on, everything of these topics.
 
-    `kind`: a `webhook` is a signed POST to an https:// address; `van` writes to the API of VAN (EveryAction) at `url`,
-    as `van` says, with the address's own credentials set by `secret`.
+    `kind`: a `webhook` is a signed POST to an https:// address; `van` writes to the API of VAN (EveryAction) at `url`
+    (https://api.securevan.com/v4), as `van` says, with the `credentials` `application:key|mode`, which nobody reads again.
     """
 
     url: Url
     topics: Topics
     kind: Kind = "webhook"
     van: VanSettings | None = None
+    credentials: Credentials | None = None
 
 
 class EndpointChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,6 +49,7 @@ class EndpointChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     url: Url | None = None
     topics: Topics | None = None
     van: VanSettings | None = None
+    credentials: Credentials | None = None
     active: bool | None = None
 
 
@@ -68,9 +71,9 @@ class EndpointView(Struct, frozen=True, kw_only=True):
 
 
 class MadeEndpoint(EndpointView, frozen=True, kw_only=True):
-    """A new endpoint, and the secret that signs what it is sent: shown this once."""
+    """A new endpoint, and the secret that signs what it is sent: shown this once; null for VAN, which has credentials."""
 
-    secret: str
+    secret: str | None
 
 
 class EndpointList(Struct, frozen=True):
@@ -199,7 +202,7 @@ OPERATIONS: Final = (
         act=Act.CHANGE_CAMPAIGN,
         tag=_TAG,
         gives={HTTPStatus.CREATED: NewSecret},
-        refuses=(404, 503),
+        refuses=(404, 422, 503),
     ),
     Operation(
         method="POST",
@@ -255,12 +258,14 @@ class EndpointDesk:
     async def create(self, request: web.Request, grant: Grant) -> web.Response:
         campaign = await campaign_of(self._known, request, grant)
         said = decoded(_new, await json_body(request))
-        wanted = Wanted(url=said.url, topics=said.topics, van=said.van)
+        wanted = Wanted(url=said.url, topics=said.topics, van=said.van, credentials=said.credentials)
         try:
             made = await self._endpoints.create(campaign.key, said.kind, wanted, grant.actor.name)
         except TooManyEndpoints as error:
             raise Refusal(HTTPStatus.CONFLICT, str(error)) from error
-        view = MadeEndpoint(**msgspec.structs.asdict(_view(made)), secret=made.secrets[0])
+        view = MadeEndpoint(
+            **msgspec.structs.asdict(_view(made)), secret=None if said.kind == "van" else made.secrets[0]
+        )
         return private_answer(view, HTTPStatus.CREATED)
 
     async def show_all(self, request: web.Request, grant: Grant) -> web.Response:
@@ -275,7 +280,13 @@ class EndpointDesk:
         campaign = await campaign_of(self._known, request, grant)
         endpoint_id = path_id(request, "endpoint_id", _no_endpoint)
         said = decoded(_change, await json_body(request))
-        wanted = Wanted(url=said.url, topics=said.topics, van=said.van, active=said.active)
+        wanted = Wanted(
+            url=said.url,
+            topics=said.topics,
+            van=said.van,
+            credentials=said.credentials,
+            active=said.active,
+        )
         changed = await self._endpoints.change(campaign.key, endpoint_id, wanted, grant.actor.name)
         if changed is None:
             raise _no_endpoint(endpoint_id)

@@ -1,5 +1,6 @@
 """Other systems that are told of a campaign, as its admins keep them: where to, about what, and what came of it."""
 
+import re
 from typing import Final, TypeAlias
 
 import msgspec
@@ -17,7 +18,7 @@ from gateway.core.bank.webhooks import (
     url_fault,
 )
 from gateway.core.rules.campaign import CampaignKey
-from gateway.core.rules.errors import BadFields, TextbankError
+from gateway.core.rules.errors import BadFields, BadInput, TextbankError
 from gateway.p2p.cursors import IdPlace, cursor_of, place_of
 from gateway.p2p.sign_in import Random
 from gateway.store import audit_log, campaigns, deliveries, endpoints, events
@@ -26,6 +27,7 @@ from gateway.store.deliveries import DeliveryRow, NewDelivery
 from gateway.store.endpoints import Cursor, EndpointRow
 from gateway.store.ids import Ids
 
+_CREDENTIALS: Final = re.compile(r"[^:\s]{1,100}:[^:|\s]{1,200}\|[01]")
 FORMER_SECRET_S: Final = 24 * 3600.0
 """How long deliveries are signed with the secret before as well."""
 Endpoint: TypeAlias = EndpointRow
@@ -45,6 +47,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     url: str | None = None
     topics: tuple[Topic, ...] | None = None
     van: VanSettings | None = None
+    credentials: str | None = None
     active: bool | None = None
 
 
@@ -79,14 +82,14 @@ class Endpoints:
             kind=kind,
             url=wanted.url or "",
             topics=list(dict.fromkeys(wanted.topics or ())),
-            secrets=[secret_of(self._random(SECRET_BYTES))],
+            secrets=[wanted.credentials or secret_of(self._random(SECRET_BYTES))],
             van=_van_text(van),
             active=True,
             inactive_because=None,
             failing_since=None,
             made_at=now,
         )
-        self._require(row)
+        self._require(row, _credential_faults(kind, wanted.credentials, are_needed=True))
         place = await events.end(self._database)
         async with self._database.transaction() as transaction:
             await campaigns.locked(transaction, key)
@@ -112,7 +115,13 @@ class Endpoints:
             if stands is None:
                 return None
             after = _changed(stands, wanted)
-            self._require(after)
+            self._require(after, _credential_faults(stands.kind, wanted.credentials, are_needed=False))
+            if wanted.credentials is not None:
+                await endpoints.new_secret(transaction, key, endpoint_id, wanted.credentials, now)
+                about = msgspec.json.encode({"endpoint_id": endpoint_id}).decode()
+                await audit_log.write(
+                    transaction, key, now, who, "endpoint's credentials changed", after=about
+                )
             if after != stands:
                 await endpoints.change(transaction, after)
                 await audit_log.write(
@@ -146,6 +155,8 @@ class Endpoints:
             stands = await self._locked(transaction, key, endpoint_id, now)
             if stands is None:
                 return None
+            if stands.kind == "van":
+                raise BadInput("an endpoint of VAN's signs nothing", "credentials", "change them with PATCH")
             await endpoints.new_secret(transaction, key, endpoint_id, secret, now + FORMER_SECRET_S)
             about = msgspec.json.encode({"endpoint_id": endpoint_id}).decode()
             await audit_log.write(transaction, key, now, who, "endpoint's secret changed", after=about)
@@ -197,8 +208,7 @@ class Endpoints:
             return None
         return await endpoints.find(transaction, key, endpoint_id, now)
 
-    def _require(self, row: Endpoint) -> None:
-        faults = []
+    def _require(self, row: Endpoint, faults: list[tuple[str, str]]) -> None:
         if fault := url_fault(row.url, is_plain_allowed=self._is_plain_allowed):
             faults.append(("url", fault))
         if not row.topics:
@@ -207,6 +217,14 @@ class Endpoints:
             faults.append(("van", "only an endpoint of the kind van has these"))
         if faults:
             raise BadFields(faults)
+
+
+def _credential_faults(kind: str, given: str | None, *, are_needed: bool) -> list[tuple[str, str]]:
+    if kind == "van" and (given is not None or are_needed) and _CREDENTIALS.fullmatch(given or "") is None:
+        return [("credentials", "write them as VAN gives them: application:key|0, or |1")]
+    if kind != "van" and given is not None:
+        return [("credentials", "only an endpoint of the kind van has these")]
+    return []
 
 
 def _changed(stands: Endpoint, wanted: Wanted) -> Endpoint:

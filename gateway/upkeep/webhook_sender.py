@@ -75,7 +75,9 @@ class WebhookSender:
         tried = [(each, answer) for each, answer in zip(due, answers, strict=True) if answer is not None]
         async with self._turns:
             await self._note(endpoint, tried)
-        return any(answer.is_taken for _, answer in tried)  # then somebody's next one may be waiting
+        return any(
+            answer.is_taken or answer.is_final for _, answer in tried
+        )  # then somebody's next one may be waiting
 
     async def _hand_over(
         self, endpoint: EndpointRow, each: Due, turns: asyncio.Semaphore, health: Health
@@ -100,7 +102,7 @@ class WebhookSender:
             return answer
 
     def _weigh(self, health: Health, answer: Answered) -> None:
-        if answer.is_taken:
+        if answer.is_taken or answer.is_final:
             health.failures, health.rests_until = 0, 0.0
             return
         health.failures += 1
@@ -113,7 +115,7 @@ class WebhookSender:
         results = [_tried(each, answer, now) for each, answer in tried]
         async with self._database.transaction() as transaction:
             await deliveries.tried(transaction, key, endpoint.endpoint_id, results, now)
-        is_well = any(answer.is_taken for _, answer in tried)
+        is_well = any(answer.is_taken or answer.is_final for _, answer in tried)
         if is_well:
             if endpoint.failing_since is not None:
                 await endpoints.failing(self._database, key, endpoint.endpoint_id, None)
@@ -157,7 +159,7 @@ def _tried(each: Due, answer: Answered, now: float) -> Tried:
     if not answer.is_taken:
         wait_s = max(retry_s(each.attempts + 1, spread_of(each.delivery_id)), answer.wait_s)
         due_at = min(now + wait_s, each.give_up_at)  # tried once more at the very end
-        state = "parked" if now >= each.give_up_at else "waiting"
+        state = "parked" if answer.is_final or now >= each.give_up_at else "waiting"
     return Tried(
         delivery_id=each.delivery_id, state=state, status=answer.status, why=answer.why, due_at=due_at
     )

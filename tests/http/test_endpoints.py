@@ -200,3 +200,19 @@ async def test_only_admins_see_what_is_told(house: House) -> None:
     for role in (Role.KEY_SENDER, Role.KEY_READER):
         for path in (PATH, f"{PATH}/{made['endpoint_id']}/deliveries"):
             assert (await house.call("GET", path, key=role)).status == 403
+
+
+async def test_van_has_credentials_that_nobody_reads_again(house: House) -> None:
+    body = {"url": "https://api.securevan.com/v4", "topics": ["tagged"], "kind": "van"}
+    bad = await house.call("POST", PATH, body | {"credentials": "key"})
+    assert (bad.status, [each["field"] for each in bad.body["errors"]]) == (422, ["credentials"])
+    made = await house.call(
+        "POST", PATH, body | {"credentials": "demo:key-one|1", "van": {"activist_codes": {"A": 5}}}
+    )
+    assert (made.status, made.body["secret"], made.body["van"]["activist_codes"]) == (201, None, {"A": 5})
+    one = f"{PATH}/{made.body['endpoint_id']}"
+    assert (await house.call("POST", f"{one}/secret")).status == 422
+    assert (await house.call("PATCH", one, {"credentials": "demo:key-two|1"})).status == 200
+    shown = [await house.call("GET", one), await house.call("GET", f"/v1/campaigns/{CAMPAIGN}/audit")]
+    assert "key-" not in msgspec.json.encode([each.body for each in (made, *shown)]).decode()
+    assert await house.store.fetch_value("SELECT secret FROM webhook_endpoints") == "demo:key-two|1"

@@ -219,11 +219,13 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
     """What came of an attempt; `why` in words where it was not taken.
 
-    `is_gone`: the endpoint wants to be told nothing any more. `wait_s`: it asks not to be tried before.
+    `is_gone`: the endpoint wants to be told nothing any more. `wait_s`: it asks not to be tried before. `is_final`: this
+    delivery will never be taken, whatever else is.
     """
 
     is_taken: bool
     status: int | None = None
     why: str | None = None
     is_gone: bool = False
+    is_final: bool = False
     wait_s: float = 0.0
