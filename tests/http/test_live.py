@@ -81,7 +81,9 @@ async def test_all_first_and_then_what_is_new(house: House) -> None:
         assert second is not None
         assert reader.kinds == ["snapshot", "snapshot"]
         assert second["counts"] == {"all": 0, "unread": 0, "needs_attention": 0, "archived": 0}
-        await reader.until(ACTION, "segments", 1)  # at once, unless somebody else's transaction is open just now
+        await reader.until(
+            ACTION, "segments", 1
+        )  # at once, unless somebody else's transaction is open just now
         await house.send(2, action_id=5)
         await house.writes(1, "Yes")
         await reader.until("inbox:all", "unread", 1)
