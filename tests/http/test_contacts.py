@@ -1,5 +1,6 @@
 """Contacts over the API: brought in on lists, found, changed without overwriting others, and forgotten."""
 
+import asyncio
 import csv
 import io
 from typing import Any
@@ -248,3 +249,18 @@ async def test_a_text_on_its_way_is_waited_for(house: House) -> None:
     assert (await house.call("DELETE", f"{PATH}/contacts/3")).status == 204
     assert await house.store.fetch_value("SELECT body FROM messages WHERE message_id = 77") == ""
     assert phone(3) in str(await house.store.fetch("SELECT phone FROM opt_outs"))
+
+
+async def test_an_erasure_among_sends_leaves_no_words_and_lets_none_follow(house: House) -> None:
+    sends = [house.send(3, f"Hi Ann, {nth}", kind="initial") for nth in range(8)]
+    answers = await asyncio.gather(house.call("DELETE", f"{PATH}/contacts/3"), *sends)
+    erased = answers[0]
+    while erased.status == 503:  # a text was on its way
+        text = await house.provider.next_text()
+        await house.says(text, "delivered")
+        erased = await house.call("DELETE", f"{PATH}/contacts/3")
+    assert erased.status == 204
+    rows = await house.store.fetch("SELECT state, body FROM messages WHERE contact_id = 3")
+    assert {row[1] for row in rows if row[0] != "blocked"} <= {""}
+    assert not {"queued", "sending"} & {row[0] for row in rows}
+    assert (await house.send(3, "Hello")).body["code"] == 1302

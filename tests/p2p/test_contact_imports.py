@@ -373,3 +373,25 @@ async def test_a_key_is_for_one_file_read_in_one_way(office: Office):
 async def test_cells_that_postgresql_does_not_keep_are_no_stumbling_block(office: Office):
     told = await office.imports('phone,first_name,pe\0t\n12,"a\0b",\n2155550101,Ann,cat\n')
     assert (told.new, told.rejected) == (1, {"too_short": 1})
+
+
+# ---------------------------------------------------------------- several at once
+
+
+async def test_imports_of_the_same_people_at_once_make_each_of_them_once(office: Office, other: Database):
+    """Whatever order their rows come in: nobody is doubled, nobody waits for ever, both lists are whole."""
+    second = await another(other)
+    backwards = people(1, 300).splitlines()
+    turned = "\n".join((backwards[0], *reversed(backwards[1:]), "2155559999,Zed,19103")) + "\n"
+    told = await asyncio.gather(
+        office.imports(people(1, 300), list_name="North"),
+        second.imports(turned, list_name="South"),
+        office.imports(people(100, 400), list_name="North"),
+        second.imports(turned, list_name="North"),
+    )
+    assert await office.database.fetch_value("SELECT count(*) FROM contacts") == 401
+    assert sum(each.new for each in told) == 401
+    assert await office.members("North") == 401
+    assert await office.members("South") == 301
+    rows = await office.database.fetch("SELECT name, rows FROM contact_lists ORDER BY name")
+    assert [tuple(row) for row in rows] == [("North", 401), ("South", 301)]

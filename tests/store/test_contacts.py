@@ -1,5 +1,7 @@
 """Contacts, campaigns and numbers: what is put in comes out, and duplicates harm nobody."""
 
+import asyncio
+
 import asyncpg
 import numpy as np
 import pytest
@@ -176,3 +178,22 @@ async def test_books_that_cannot_be_read_are_refused_not_misread(
     monkeypatch.setattr(audit_export, "OPT_OUTS", unreadable)
     with pytest.raises(ValueError, match="a value is NULL"):
         await stored_books(database, KEY)
+
+
+async def test_two_that_bring_the_same_people_take_turns(database: Database, other: Database):
+    """Each has somebody whom the other brings next: without turns they would wait for each other."""
+    await people(database, 0)
+    one, two = ContactRow(1, phone(1), GROUP), ContactRow(2, phone(2), GROUP)
+
+    async def brings_both() -> tuple[contacts.TakenIn, contacts.TakenIn]:
+        async with other.transaction() as second:
+            return await contacts.take_in(second, KEY, [two]), await contacts.take_in(second, KEY, [one])
+
+    async with database.transaction() as first:
+        await contacts.take_in(first, KEY, [one])
+        waiting = asyncio.create_task(brings_both())
+        while not await first.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            pass
+        assert (await contacts.take_in(first, KEY, [two])).new == 1
+    assert [each.same for each in await waiting] == [1, 1]
+    assert await contacts.count(database, KEY) == 2
