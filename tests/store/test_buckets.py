@@ -6,6 +6,7 @@ import random
 import pytest
 
 from gateway.store import actions, buckets, contacts, recipients
+from gateway.store.actions import ActionRow
 from gateway.store.buckets import Assigned, Fronts
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
@@ -205,6 +206,42 @@ async def test_with_a_front_buckets_are_the_same(database: Database):
     for volunteer, mine in enumerate(with_it):
         await buckets.release(database, KEY, ACTION, volunteer, mine, NOW)
     assert [await claim(database, volunteer, 7) for volunteer in range(5)] == with_it
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_what_fronts_remember_changes_nobodys_bucket(database: Database, seed: int):
+    """One action claimed with fronts from the first to the last, another of the same order without, in any groups and
+    sizes, with people given back in between: the same buckets."""
+    luck = random.Random(seed)
+    await people(database, 120)
+    await contacts.add(database, KEY, [ContactRow(each, phone(each), WEST) for each in range(121, 181)])
+    other = ACTION + 1
+    for action_id in (ACTION, other):
+        row = ActionRow(KEY, action_id, "Polls", "{}")
+        await actions.publish(database, row, seed, NOW)
+    kept, had = Fronts(), dict.fromkeys((ACTION, other), ())
+    for volunteer in range(1, 31):
+        groups, size = luck.choice([(GROUP,), (WEST,), (GROUP, WEST)]), luck.randint(1, 15)
+        for action_id, fronts in ((ACTION, kept), (other, Fronts())):
+            claimed = await buckets.claim(
+                database,
+                KEY,
+                action_id,
+                volunteer,
+                known=None,
+                open_groups=groups,
+                size=size,
+                now=NOW,
+                look_at=NOW,
+                fronts=fronts,
+            )
+            had[action_id] = tuple(claimed.contact_ids)
+        assert had[ACTION] == had[other]
+        if luck.random() < 0.3:
+            back = luck.sample(had[ACTION], len(had[ACTION]) // 2)
+            for action_id in (ACTION, other):
+                await buckets.release(database, KEY, action_id, volunteer, back, NOW)
+            kept.clear()
 
 
 async def test_a_claim_whose_answer_was_lost_is_given_again(database: Database):
