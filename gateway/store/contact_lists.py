@@ -218,3 +218,26 @@ async def every_reject(
     while piece := await rejects(database, key, import_id, after, _ROWS_A_PIECE):
         yield piece
         after = piece[-1].line
+
+
+_FORGET_REJECTS = """
+WITH gone AS (
+    DELETE FROM import_rejects r
+    WHERE r.organisation_id = $1 AND r.campaign_id = $2 AND (r.import_id, r.line) IN (
+        SELECT old.import_id, old.line FROM contact_imports i
+        CROSS JOIN LATERAL (SELECT o.import_id, o.line FROM import_rejects o
+            WHERE o.organisation_id = $1 AND o.campaign_id = $2 AND o.import_id = i.import_id
+            ORDER BY o.line LIMIT $4) old
+        WHERE i.organisation_id = $1 AND i.campaign_id = $2 AND i.began_at < to_timestamp($3)
+        ORDER BY old.import_id, old.line LIMIT $4)
+    RETURNING 1
+)
+SELECT count(*) FROM gone
+"""
+
+
+async def forget_rejects(database: Database, key: CampaignKey, before: float, limit: int) -> int:
+    """Removes at most `limit` rejects of imports that began before an instant (Unix seconds); returns how many: fewer
+    than `limit`, and it is done."""
+    gone: int = await database.fetch_value(_FORGET_REJECTS, *key, before, limit)
+    return gone

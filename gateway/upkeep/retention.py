@@ -1,5 +1,5 @@
 """Retention: messages, people's texts and the journal go when they are older than they are kept; by default for ever.
-Idempotency keys are always kept for three days.
+Idempotency keys are always kept for three days, the rows that an import did not use for thirty.
 
 A month's rows go together when the last of them is too old: their partitions are dropped. What lies in no month's
 partition, and what is left of a month of which somebody still needs a row, goes in small pieces with rests between
@@ -18,13 +18,15 @@ from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.months import ids_of, ids_outside, is_past
 from gateway.pipeline.campaigns import Campaigns
 from gateway.pipeline.inbound import NOBODYS
-from gateway.store import idempotency, months, retention
+from gateway.store import contact_lists, idempotency, months, retention
 from gateway.store.database import Database
 from gateway.store.retention import Piece
 
 _log = structlog.get_logger("textbank.retention")
 DAY_S: Final = 86_400.0
 KEYS_KEPT_S: Final = 3 * DAY_S  # what the API promises
+REJECTS_KEPT_S: Final = 30 * DAY_S
+"""For how long the rows that an import did not use can be fetched: they are about people."""
 _PIECE: Final = 1000
 _REST: Final = 4  # a piece rests for so many times as long as it took
 _LEAST_REST_S: Final = 0.05
@@ -34,6 +36,7 @@ _LONGEST_RUN_S: Final = 3000.0  # shorter than a chore's turn; what is left come
 _YOUNG_PIECES: Final = 5
 
 Delete = Callable[[Database, CampaignKey, range, float, int], Awaitable[Piece]]
+Forget = Callable[[Database, CampaignKey, float, int], Awaitable[int]]
 Ready = Callable[[Database, CampaignKey, range, int], Awaitable[tuple[int | None, int]]]
 
 
@@ -76,7 +79,9 @@ class Retention:
         for kept in self._kept(now):
             await self._let_go(kept, end)
         for campaign_id in self._campaigns.ids():
-            await self._forget_keys(self._campaigns[campaign_id].key, now - KEYS_KEPT_S, end)
+            key = self._campaigns[campaign_id].key
+            await self._forget(idempotency.forget_keys, key, now - KEYS_KEPT_S, end)
+            await self._forget(contact_lists.forget_rejects, key, now - REJECTS_KEPT_S, end)
         return now
 
     def _kept(self, now: float) -> Iterator[_Kept]:
@@ -152,9 +157,9 @@ class Retention:
                 await asyncio.sleep(max(_LEAST_REST_S, _REST * (time() - began_at)))
         return gone
 
-    async def _forget_keys(self, key: CampaignKey, before: float, end: float) -> None:
+    async def _forget(self, forget: Forget, key: CampaignKey, before: float, end: float) -> None:
         time = asyncio.get_running_loop().time
         while (began_at := time()) < end:
-            if await idempotency.forget_keys(self._database, key, before, _PIECE) < _PIECE:
+            if await forget(self._database, key, before, _PIECE) < _PIECE:
                 return
             await asyncio.sleep(max(_LEAST_REST_S, _REST * (time() - began_at)))

@@ -295,6 +295,32 @@ def test_idempotency_keys_are_kept_for_three_days(play, monkeypatch):
     play(story)
 
 
+def test_the_rows_that_an_import_did_not_use_are_kept_for_thirty_days(play, monkeypatch):
+    monkeypatch.setattr(retention, "_PIECE", 2)
+
+    async def story(world: World) -> None:
+        for import_id, days in ((1, 31), (2, 29)):
+            await world.store.execute(
+                "INSERT INTO contact_imports (organisation_id, campaign_id, import_id, owner, request_hash, began_at, headers,"
+                " report) VALUES ($1, $2, $3, 'key:1', 1, to_timestamp($4), '[]', '{}')",
+                *KEY,
+                import_id,
+                world.clock.now() - days * retention.DAY_S,
+            )
+            await world.store.execute(
+                "INSERT INTO import_rejects (organisation_id, campaign_id, import_id, line, header, reason, words, cells)"
+                " SELECT $1, $2, $3, n, '', 'too_short', '', '[]' FROM generate_series(1, 5) n",
+                *KEY,
+                import_id,
+            )
+        await retention_of(world.gateway, Retention()).run()
+        rows = await world.store.fetch("SELECT import_id, count(*) FROM import_rejects GROUP BY 1")
+        assert [tuple(row) for row in rows] == [(2, 5)]
+        assert await count(world, "contact_imports") == 2
+
+    play(story)
+
+
 def test_it_is_a_chore(play):
     async def story(world: World) -> None:
         chores = {each.name: each for each in chores_of(SETTINGS, world.gateway)}
