@@ -33,6 +33,7 @@ from gateway.p2p.own_texts import OwnTexts
 from gateway.p2p.password_resets import PasswordResets
 from gateway.p2p.passwords import Passwords
 from gateway.p2p.people import People
+from gateway.p2p.pictures import Pictures
 from gateway.p2p.preferences import OwnPreferences
 from gateway.p2p.progress import Progress
 from gateway.p2p.reassignments import Reassignments
@@ -128,6 +129,7 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         actions=actions,
         publishing=publishing_of(gateway),
         links=gateway.links,
+        pictures=Pictures(*shared, secret, settings.http.public_url or ""),
         own_texts=OwnTexts(*shared, actions, gateway.admission),
         scripts=ScriptBook(*shared, actions, labels),
         script_checks=ScriptChecks(*shared, actions),

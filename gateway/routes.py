@@ -124,6 +124,7 @@ ROUTES: Final = (
     "/v1/password-resets:accept",
     "/v1/campaigns/{campaign_id}/contacts/{contact_id}/evidence",
     "/v1/campaigns/{campaign_id}/actions/{action_id}/test-texts",
+    "/v1/campaigns/{campaign_id}/pictures",
     "/webhooks/twilio/status",
     "/webhooks/twilio/inbound",
     "/livez",
@@ -132,6 +133,7 @@ ROUTES: Final = (
     "/metrics",
     "/openapi.json",
     "/docs",
+    "/pictures/{campaign_id}/{word}",
     "/{token}",
 )
 """What else is asked for counts as other."""

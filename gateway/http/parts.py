@@ -33,6 +33,7 @@ from gateway.p2p.outcomes import Outcomes
 from gateway.p2p.own_texts import OwnTexts
 from gateway.p2p.password_resets import PasswordResets
 from gateway.p2p.people import People
+from gateway.p2p.pictures import Pictures
 from gateway.p2p.preferences import OwnPreferences
 from gateway.p2p.progress import Progress
 from gateway.p2p.publishing import Publishing
@@ -125,6 +126,7 @@ class Parts(msgspec.Struct, kw_only=True):
     script_checks: ScriptChecks
     links: Links
     own_texts: OwnTexts
+    pictures: Pictures
     reports: Reports
     exports: Exports
     evidence: EvidencePacks

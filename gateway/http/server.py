@@ -32,6 +32,7 @@ from gateway.http import (
     opt_outs,
     own_texts,
     people,
+    pictures,
     publishing,
     reading,
     reassignments,
@@ -78,6 +79,7 @@ from gateway.http.opt_outs import OptOutDesk
 from gateway.http.own_texts import OwnTextDesk
 from gateway.http.parts import Parts, WebhookDoor
 from gateway.http.people import PeopleDesk
+from gateway.http.pictures import PictureDesk
 from gateway.http.problems import CLIENT_GONE, Handler, explained
 from gateway.http.publishing import PublishingDesk
 from gateway.http.reading import Reading
@@ -130,6 +132,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *scripts.OPERATIONS,
     *links.OPERATIONS,
     *own_texts.OPERATIONS,
+    *pictures.OPERATIONS,
     *audit.OPERATIONS,
     *endpoints.OPERATIONS,
     *limits.OPERATIONS,
@@ -153,7 +156,7 @@ def application(
     known = KnownCampaigns(parts.campaigns, parts.clock.now)
     guesses, places = Guesses(), ListPlaces()
     guesses = Guesses()
-    link_desk = LinkDesk(parts, known)
+    link_desk, picture_desk = LinkDesk(parts, known), PictureDesk(parts, known)
     desks = {
         "announcements": AnnouncementDesk(parts, known),
         "actions": ActionDesk(parts, known),
@@ -171,6 +174,7 @@ def application(
         "labels": LabelDesk(parts, known),
         "links": link_desk,
         "own_texts": OwnTextDesk(parts, known),
+        "pictures": picture_desk,
         "live": LiveDesk(parts, known),
         "my_notices": MyNoticesDesk(parts, known),
         "my_settings": MySettingsDesk(parts, known),
@@ -195,7 +199,7 @@ def application(
         app.add_routes(Webhooks(parts, known, door, floor).routes())
     _add_operations(app, parts, OPERATIONS, desks)
     app.add_routes(_pages(version))
-    app.add_routes(link_desk.routes())
+    app.add_routes([*picture_desk.routes(), *link_desk.routes()])
     _tell_routes(app, parts.metrics)
     return app
 
