@@ -92,6 +92,12 @@ def _list_scenarios(context: click.Context, _: click.Parameter, wanted: bool) ->
 @click.option(
     "--dsn", metavar="URL", help="An empty PostgreSQL database to rehearse in, instead of one of our own."
 )
+@click.option(
+    "--metrics",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the gateway's metrics over the day as OpenMetrics with virtual time stamps.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the summary.")
 @click.option("--strict", is_flag=True, help="End with 3 on NO-GO, with 4 if a rule was not tested.")
 @click.option(
@@ -119,6 +125,7 @@ def rehearse(
     report: Path | None,
     config: Path | None,
     dsn: str | None,
+    metrics: Path | None,
     as_json: bool,
     strict: bool,
     rejects: Path | None,
@@ -141,6 +148,9 @@ def rehearse(
     with _folders(report, rejects, plan) as folder:
         if list_path is not None:
             plan = replace(plan, rejects=rejects or folder / "rejects.csv")
+        if metrics is not None:
+            _check_writable_file(metrics)
+            plan = replace(plan, metrics=metrics)
         rehearsed, progress = _run(plan, dsn)
         _write(rehearsed, progress, folder, _command(scenario, plan, config))
     _print(rehearsed, as_json=as_json)
@@ -223,6 +233,14 @@ def _check_writable(folder: Path) -> None:
     probe = folder / ".writable"
     probe.touch()
     probe.unlink()
+
+
+def _check_writable_file(path: Path) -> None:
+    """Found out before the run, not after it."""
+    try:
+        path.touch()
+    except OSError as error:
+        raise _unwritable(error, path) from error
 
 
 def _unwritable(error: OSError, place: Path) -> Unwritable:

@@ -48,6 +48,7 @@ from simulator.rehearsal.loop import VirtualLoop, run
 from simulator.rehearsal.outcome import held_back_phones, list_of, result_of
 from simulator.rehearsal.paced_database import PacedDatabase
 from simulator.rehearsal.provider_side import provider_side
+from simulator.rehearsal.recorded_metrics import RecordedMetrics
 from simulator.rehearsal.rehearsed_settings import ANSWER_S, SETTINGS, rehearsed
 from simulator.rehearsal.staff import staffed
 from simulator.rehearsal.stopwatch import Stopwatch
@@ -114,12 +115,8 @@ class _Rehearsal:
         self.watch = watch
         self.draws = Draws(plan.seed)
         self.ledger = Ledger(plan.scenario.carriers)
-        self.faults = Faults(
-            plan.scenario.faults,
-            self.draws,
-            plan.scenario.duration_s,
-            start_at=plan.scenario.start_at,
-        )
+        day = self.scenario
+        self.faults = Faults(day.faults, self.draws, day.duration_s, start_at=day.start_at)
         self.clock = Clock(loop, plan.scenario.start_at)
         self.database = PacedDatabase(dsn)
         loop.wait_for(self.database)
@@ -132,6 +129,7 @@ class _Rehearsal:
         self.roster: Roster | None = None  # of a list, as the model reads it
         self.gateway: Gateway | None = None
         self.counted_costs = CountedCosts()
+        self.recorded = RecordedMetrics(self._living, plan.scenario.start_at, plan.metrics)
         self.tasks: list[asyncio.Task[None]] = []
         self.upkeep_tasks: list[asyncio.Task[None]] = []
         self.setup_s = 0.0
@@ -143,6 +141,7 @@ class _Rehearsal:
             await self._set_up(on_progress)
             self.setup_s = self.watch.wall_s()
             await self._live(on_progress)
+            self.recorded.write()
             return await self._finish()
         except BaseException as error:
             why = self.database.why(error)
@@ -256,6 +255,7 @@ class _Rehearsal:
         crashes = self.loop.create_task(self._supervise(), name="supervisor")
         self.tasks.append(crashes)
         self.tasks.append(self.loop.create_task(self._watch_filter(), name="filter watch"))
+        self.tasks += self.recorded.start(self.loop)
         if on_progress is not None:
             self.tasks.append(self.loop.create_task(self._report(on_progress), name="progress"))
         await asyncio.sleep(self.scenario.duration_s - self.loop.time())

@@ -150,6 +150,7 @@ class Plan(msgspec.Struct, frozen=True):
         str, str
     ] = {}  # the owner's answers about columns of the list (gateway/p2p/list_answers.py)
     settings: Any = None  # gateway.config.Settings: the operator's own, as far as a rehearsal can show them
+    metrics: Path | None = None  # where the gateway's metrics over the day go, with virtual time stamps
 
     def heading(self, contacts: int) -> str:
         """The scenario's title with the people of this run, who are not the scenario's own number."""
