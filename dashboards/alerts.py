@@ -56,7 +56,7 @@ _FINALS, _FILTERED, _BOUND = (
     "carrier:filtered:ratio30m",
     "carrier:filtered:lower_bound30m",
 )
-_LEFT, _LEFT_BOUND = "environment:optouts:ratio30m", "environment:optouts:lower_bound30m"
+_LEFT, _LEFT_BOUND = "environment:optouts:ratio1h", "environment:optouts:lower_bound1h"
 _CALLS = total("increase(p2p_provider_requests_total[5m])", "environment")
 _BAD_CALLS = rate('p2p_provider_requests_total{outcome=~"throttled|error|timeout"}', "5m", "environment")
 _WEBHOOKS = rate("p2p_webhooks_total", "5m", "environment")
@@ -212,9 +212,21 @@ ALERTS: Final = (
         runbook="carrier-filtering",
     ),
     Alert(
+        name="CarrierFails",
+        severity="ticket",
+        conditions=(_more("carrier:failed:lower_bound30m", 0.15), _more(_FINALS, 100)),
+        for_="2m",
+        on="environment, carrier",
+        summary="A carrier fails more than 15 % of our texts",
+        means="Neither filtered nor a wrong number: the carrier is ill, or does not take us.",
+        board="carriers",
+        panel="Which carrier fails our texts?",
+        runbook="carrier-fails",
+    ),
+    Alert(
         name="ManyLeave",
         severity="ticket",
-        conditions=(_more(_LEFT_BOUND, 0.02), _more("environment:delivered:increase30m", 200)),
+        conditions=(_more(_LEFT_BOUND, 0.02), _more("environment:delivered:increase1h", 200)),
         for_="5m",
         summary="More than 2 % of the people texted leave",
         means="At least that share, 97.5 times in 100.",
@@ -225,7 +237,7 @@ ALERTS: Final = (
     Alert(
         name="VeryManyLeave",
         severity="page",
-        conditions=(_more(_LEFT_BOUND, 0.04), _more("environment:delivered:increase30m", 200)),
+        conditions=(_more(_LEFT_BOUND, 0.04), _more("environment:delivered:increase1h", 200)),
         for_="5m",
         summary="More than 4 % of the people texted leave",
         means="Carriers suspend campaigns for that.",
@@ -237,13 +249,11 @@ ALERTS: Final = (
         name="ReceiptsMissing",
         severity="ticket",
         conditions=(
-            _more("environment:unsettled:ratio1h", 0.2),
-            _more(
-                total('increase(p2p_state_transitions_total{to="sent"}[1h] offset 15m)', "environment"), 200
-            ),
+            _more("environment:unsettled:ratio15m", 0.2),
+            _more("environment:taken:increase15m", 100),
         ),
-        for_="15m",
-        summary="A fifth of the texts sent has no last word after 15 minutes",
+        for_="5m",
+        summary="A fifth of the texts sent has no last word after 10 minutes",
         means="A carrier holds its receipts back, or our webhooks do not come through.",
         board="carriers",
         panel="How many texts have no last word?",

@@ -19,6 +19,8 @@ BY_CARRIER: Final = frozenset(
         "carrier:finals:increase30m",
         "carrier:filtered:ratio30m",
         "carrier:filtered:lower_bound30m",
+        "carrier:failed:ratio30m",
+        "carrier:failed:lower_bound30m",
         "p2psim_accepted_total",
         "p2psim_queue_messages",
     }

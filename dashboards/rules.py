@@ -121,18 +121,40 @@ def _shares() -> Iterator[Rule]:
     yield _recorded("carrier:filtered:ratio30m", share(filtered, "carrier:finals:increase30m"))
     bound = lower_bound("carrier:filtered:ratio30m", "carrier:finals:increase30m")
     yield _recorded("carrier:filtered:lower_bound30m", bound)
-    delivered = total(f'increase({finals}{{status="delivered"}}[30m])', "environment")
-    left = total('increase(p2p_optouts_total{source=~"keyword|provider"}[30m])', "environment")
-    yield _recorded("environment:delivered:increase30m", delivered)
-    ratio = share(left, "environment:delivered:increase30m")
-    yield _recorded("environment:optouts:ratio30m", f"clamp_max({ratio}, 1)")
-    bound = lower_bound("environment:optouts:ratio30m", "environment:delivered:increase30m")
-    yield _recorded("environment:optouts:lower_bound30m", bound)
-    sent = total('increase(p2p_state_transitions_total{to="sent"}[1h] offset 15m)', "environment")
-    ended = total(f"increase({finals}[1h])", "environment")
-    yield _recorded("environment:unsettled:ratio1h", f"clamp_min(1 - {share(ended, sent)}, 0)")
+    reasons = 'status!="delivered",reason!~"landline|opted_out|filtered|bad_number"'
+    failed = total(f"increase({finals}{{{reasons}}}[30m])", by)
+    yield _recorded("carrier:failed:ratio30m", share(failed, "carrier:finals:increase30m"))
+    bound = lower_bound("carrier:failed:ratio30m", "carrier:finals:increase30m")
+    yield _recorded("carrier:failed:lower_bound30m", bound)
+    yield from _leaving()
+    yield from _unsettled()
     dollars = rate("p2p_cost_dollars_total", "30m", "environment")
     yield _recorded("environment:cost_dollars:per_hour", f"{dollars} * 3600")
+
+
+def _leaving() -> Iterator[Rule]:
+    """People who left in an hour, of the texts delivered in it, or in the hour that ended half an hour ago if those were
+    more: when a bank ends, those who leave are still the ones texted before."""
+    delivered = 'increase(p2p_messages_final_total{status="delivered"}[1h]'
+    now = total(f"{delivered})", "environment")
+    before = total(f"{delivered} offset 30m)", "environment")
+    left = total('increase(p2p_optouts_total{source=~"keyword|provider"}[1h])', "environment")
+    base, ratio = "environment:delivered:increase1h", "environment:optouts:ratio1h"
+    yield _recorded(base, f"({now} >= {before}) or {before} or {now}")
+    yield _recorded(ratio, f"clamp_max({share(left, base)}, 1)")
+    yield _recorded("environment:optouts:lower_bound1h", lower_bound(ratio, base))
+
+
+def _unsettled() -> Iterator[Rule]:
+    """Texts that came to `sent` and did not leave it, of those taken; many never stop there, as their receipt is quick."""
+    moves, by = "p2p_state_transitions_total", "environment"
+    ends = "sent|delivered|undelivered"
+    taken = f'{moves}{{from=~"sending|unknown",to=~"{ends}"}}'
+    yield _recorded("environment:taken:increase15m", total(f"increase({taken}[15m] offset 10m)", by))
+    came = total(f'increase({moves}{{to="sent"}}[15m] offset 10m)', by)
+    left = total(f'increase({moves}{{from="sent"}}[15m])', by)
+    ratio = share(f"({came} - {left})", "environment:taken:increase15m")
+    yield _recorded("environment:unsettled:ratio15m", f"clamp_min({ratio}, 0)")
 
 
 def _recorded(name: str, expression: str, **labels: str) -> Rule:

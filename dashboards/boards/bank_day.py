@@ -18,12 +18,8 @@ BOARD = Board(
             width=4,
             height=4,
             decimals=0,
-            queries=(
-                Query(
-                    total('increase(p2p_state_transitions_total{from="sending",to="sent"}[$__range])'), "sent"
-                ),
-            ),
-            means="In the time shown.",
+            queries=(Query(total('increase(p2p_provider_requests_total{outcome="ok"}[$__range])'), "sent"),),
+            means="That the provider took, in the time shown; a further attempt counts again.",
         ),
         Panel(
             question="How many contacts are left?",
@@ -82,7 +78,7 @@ BOARD = Board(
             unit="cps",
             queries=(
                 Query(rate("p2p_messages_accepted_total"), "accepted"),
-                Query(rate('p2p_state_transitions_total{from="sending",to="sent"}'), "sent"),
+                Query(rate('p2p_provider_requests_total{outcome="ok"}'), "sent"),
                 Query(rate('p2p_messages_final_total{status="delivered"}'), "delivered"),
             ),
             means="Texts a second, at three stations.",
@@ -99,10 +95,10 @@ BOARD = Board(
             unit="percentunit",
             limit=0.02,
             queries=(
-                Query("environment:optouts:ratio30m", "leave"),
-                Query("environment:optouts:lower_bound30m", "at least"),
+                Query("environment:optouts:ratio1h", "leave"),
+                Query("environment:optouts:lower_bound1h", "at least"),
             ),
-            means="Opt-outs by keyword and by the provider's word, of the texts delivered in 30 minutes.",
+            means="Opt-outs by keyword and by the provider's word, of the texts delivered in an hour.",
         ),
         Panel(
             question="How long do people wait for our answer?",

@@ -46,6 +46,13 @@ BOARD = Board(
             means="Of what ended in 30 minutes. Alerts look at what it is at least.",
         ),
         Panel(
+            question="Which carrier fails our texts?",
+            unit="percentunit",
+            limit=0.15,
+            queries=(Query("carrier:failed:ratio30m", SERIES_OF_A_CARRIER),),
+            means="Of what ended in 30 minutes, without landlines, wrong numbers, filters and people who left.",
+        ),
+        Panel(
             question="Why do texts fail?",
             unit="short",
             kind="table",
@@ -61,6 +68,7 @@ BOARD = Board(
         Panel(
             question="How long does delivery take?",
             unit="s",
+            width=24,
             exemplars=True,
             queries=(
                 Query(quantile(0.95, "p2p_delivery_duration_seconds", by="carrier"), SERIES_OF_A_CARRIER),
@@ -80,8 +88,8 @@ BOARD = Board(
             unit="percentunit",
             width=12,
             limit=0.2,
-            queries=(Query("environment:unsettled:ratio1h", "without a last word"),),
-            means="Of those sent up to 15 minutes ago. Some carriers send no receipts.",
+            queries=(Query("environment:unsettled:ratio15m", "without a last word"),),
+            means="Of those taken between 25 and 10 minutes ago. Some carriers send no receipts.",
         ),
         Panel(
             question="Who takes our segments?",

@@ -65,7 +65,7 @@ BOARD = Board(
                 Query(
                     share(
                         rate("p2p_segments_total", "15m"),
-                        rate('p2p_state_transitions_total{from="sending",to="sent"}', "15m"),
+                        rate('p2p_provider_requests_total{outcome="ok"}', "15m"),
                     ),
                     "segments a text",
                 ),

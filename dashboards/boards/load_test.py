@@ -67,7 +67,7 @@ BOARD = Board(
             question="Do both sides count the same?",
             unit="cps",
             queries=(
-                Query(rate('p2p_state_transitions_total{from="sending",to="sent"}'), "gateway: sent"),
+                Query(rate('p2p_provider_requests_total{outcome="ok"}'), "gateway: sent"),
                 Query(rate("p2psim_submitted_total"), "carriers: taken"),
             ),
             means="The ledger of the carriers is the second witness.",

@@ -303,6 +303,8 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "burns": watching.burns,
     "alerts": watching.alerts,
     "resources": watching.resources,
+    "judged-faults": watching.judged_faults,
+    "judged-healthy": watching.judged_healthy,
 }
 """Name of a part -> what it says."""
 

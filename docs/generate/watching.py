@@ -1,5 +1,6 @@
 """Objectives, alerts and resources as tables."""
 
+from benchmarks import alert_days
 from dashboards.alerts import ALERTS
 from dashboards.resources import RESOURCES
 from dashboards.slos import BANK_BURNS, BURNS, SLOS
@@ -60,3 +61,28 @@ def resources() -> str:
         for each in RESOURCES
     ]
     return table(("resource", "what", "when it is full", "who is told"), rows)
+
+
+def judged_faults() -> str:
+    days = alert_days.kept().days
+    rows = [
+        (
+            alert_days.FAULTS[fault].what,
+            ", ".join(map(code, alert_days.FAULTS[fault].alerts)),
+            f"{told} of {count}",
+            "" if delay_s is None else f"{delay_s / 60:.0f} min",
+            ", ".join(f"{code(name)} {on}" for name, on in sorted(others.items())),
+        )
+        for fault, count, told, delay_s, others in alert_days.by_fault(days)
+    ]
+    return table(("fault", "should be told by", "told", "delay", "what else came, on how many days"), rows)
+
+
+def judged_healthy() -> str:
+    count, alerts = alert_days.false_alarms(alert_days.kept().days)
+    if not count:
+        return "None were judged yet."
+    if not alerts:
+        return f"{count} days, and no alert on any."
+    rows = [(code(name), f"{on} of {count}") for name, on in alerts.items()]
+    return table(("alert", "came on"), rows)

@@ -44,11 +44,11 @@ _STOPS = ("0.5", "1.0", "2.0", "+Inf")
 _WAITS = ("0.05", "0.1", "0.25", "+Inf")
 
 
-def _finals(share: int, every: int = 100) -> dict[str, str]:
-    """`share` of `every` texts a minute are filtered."""
+def _finals(share: int, every: int = 100, reason: str = "filtered") -> dict[str, str]:
+    """`share` of `every` texts a minute end undelivered."""
     base = f'p2p_messages_final_total{{{E},carrier="att"'
     return {
-        f'{base},status="undelivered",reason="filtered"}}': f"0+{share}x90",
+        f'{base},status="undelivered",reason="{reason}"}}': f"0+{share}x90",
         f'{base},status="delivered",reason="none"}}': f"0+{every - share}x90",
     }
 
@@ -73,7 +73,7 @@ def _webhooks(result: str, some: int, good: int = 200) -> dict[str, str]:
 def _receipts(ended: int) -> dict[str, str]:
     return {
         f'p2p_state_transitions_total{{{E},from="sending",to="sent"}}': "0+100x120",
-        f'p2p_messages_final_total{{{E},carrier="att",status="delivered",reason="none"}}': f"0+{ended}x120",
+        f'p2p_state_transitions_total{{{E},from="sent",to="delivered"}}': f"0+{ended}x120",
     }
 
 
@@ -122,9 +122,15 @@ ALARMS = (
     ),
     Alarm("CarrierFilters", _finals(4), _finals(1), {"carrier": "att"}),
     Alarm("CarrierFiltersMuch", _finals(8), _finals(5), {"carrier": "att"}),
+    Alarm(
+        "CarrierFails",
+        _finals(25, reason="unreachable"),
+        _finals(10, reason="unreachable"),
+        {"carrier": "att"},
+    ),
     Alarm("ManyLeave", _leaving(4), _leaving(1)),
     Alarm("VeryManyLeave", _leaving(7), _leaving(4)),
-    Alarm("ReceiptsMissing", _receipts(70), _receipts(95), minutes=110),
+    Alarm("ReceiptsMissing", _receipts(70), _receipts(95)),
     Alarm("ProviderDegraded", _provider(10, 90), _provider(4, 96)),
     Alarm("WebhooksForged", _webhooks("bad_signature", 7), _webhooks("bad_signature", 5)),
     Alarm("WebhooksUnknown", _webhooks("unknown", 5), _webhooks("unknown", 1)),
