@@ -146,15 +146,17 @@ def _leaving() -> Iterator[Rule]:
 
 
 def _unsettled() -> Iterator[Rule]:
-    """Texts that came to `sent` and did not leave it, of those taken; many never stop there, as their receipt is quick."""
+    """By how much more texts came to `sent` than left it, of those taken: many never stop there, as their receipt is quick.
+
+    When a bank ends more leave than come, so its end looks like no trouble.
+    """
     moves, by = "p2p_state_transitions_total", "environment"
-    ends = "sent|delivered|undelivered"
-    taken = f'{moves}{{from=~"sending|unknown",to=~"{ends}"}}'
-    yield _recorded("environment:taken:increase15m", total(f"increase({taken}[15m] offset 10m)", by))
-    came = total(f'increase({moves}{{to="sent"}}[15m] offset 10m)', by)
-    left = total(f'increase({moves}{{from="sent"}}[15m])', by)
-    ratio = share(f"({came} - {left})", "environment:taken:increase15m")
-    yield _recorded("environment:unsettled:ratio15m", f"clamp_min({ratio}, 0)")
+    taken = f'{moves}{{from=~"sending|unknown",to=~"sent|delivered|undelivered"}}'
+    yield _recorded("environment:taken:increase30m", total(f"increase({taken}[30m])", by))
+    came = total(f'increase({moves}{{to="sent"}}[30m])', by)
+    left = total(f'increase({moves}{{from="sent"}}[30m])', by)
+    ratio = share(f"({came} - {left})", "environment:taken:increase30m")
+    yield _recorded("environment:unsettled:ratio30m", f"clamp_min({ratio}, 0)")
 
 
 def _recorded(name: str, expression: str, **labels: str) -> Rule:

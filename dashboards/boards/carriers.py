@@ -88,8 +88,8 @@ BOARD = Board(
             unit="percentunit",
             width=12,
             limit=0.2,
-            queries=(Query("environment:unsettled:ratio15m", "without a last word"),),
-            means="Of those taken between 25 and 10 minutes ago. Some carriers send no receipts.",
+            queries=(Query("environment:unsettled:ratio30m", "without a last word"),),
+            means="Of those taken in 30 minutes, the newest among them. Some carriers send no receipts.",
         ),
         Panel(
             question="Who takes our segments?",

@@ -70,11 +70,7 @@ async def watching(folder: Path, targets: dict[str, list[str]]) -> AsyncIterator
     port = free_port()
     words = laid_out(folder, targets, port=port, every="1s", environment="test")
     for file in (folder / "rules").glob("*.yaml"):
-        rules = yaml.safe_load(
-            file.read_text(encoding="utf-8")
-            .replace("offset 10m", "offset 2s")
-            .replace("offset 30m", "offset 2s")
-        )
+        rules = yaml.safe_load(file.read_text(encoding="utf-8").replace("offset 30m", "offset 2s"))
         for group in rules["groups"]:
             group["interval"] = "1s"
         file.write_text(yaml.safe_dump(rules), encoding="utf-8")
@@ -126,7 +122,7 @@ def of_the_rules() -> Iterator[tuple[str, str]]:
         for condition in alert.conditions:
             yield (
                 alert.name,
-                condition.value.replace("offset 10m", "offset 2s").replace("offset 30m", "offset 2s"),
+                condition.value.replace("offset 30m", "offset 2s"),
             )
 
 
