@@ -44,6 +44,15 @@ async def test_another_workers_road_follows(house: House, second: House) -> None
     assert (changed.campaign_id, changed.limits.total_per_s) == (CAMPAIGN, 7.0)
 
 
+async def test_an_action_is_published_whatever_the_hours(house: House) -> None:
+    """F035: what is refused is a text, not an action."""
+    shut = {"hours": {"start_minute": 540, "end_minute": 541}}
+    assert (await house.call("PATCH", PATH, {"settings": shut})).status == 200
+    bank = house.worker.gateway.bank
+    assert await bank.publish(CAMPAIGN, 1, "Vote", Scripts(initials=("Hello",)), seed=1) > 0
+    assert (await house.send(1)).body["code"] == 1202
+
+
 @pytest.mark.parametrize(
     "body",
     [

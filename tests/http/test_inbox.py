@@ -243,6 +243,7 @@ async def test_a_response_is_sent_by_its_name(house: House) -> None:
 
 
 async def test_where_own_words_are_not_allowed_a_response_is(house: House) -> None:
+    """F119: the switch is the campaign's, and holds for everybody."""
     await talk(house, 1)
     settings = CampaignSettings(custom_replies=False)
     changed = await house.call("PATCH", f"/v1/campaigns/{CAMPAIGN}", {"settings": settings})
@@ -250,6 +251,16 @@ async def test_where_own_words_are_not_allowed_a_response_is(house: House) -> No
     own = await act(house, "answers", {**await seen(house), "body": "My own words"})
     assert (own.status, own.body["errors"][0]["field"]) == (422, "body")
     assert (await act(house, "answers", {**await seen(house), "response": "response-2"})).status == 202
+
+
+async def test_an_answer_after_hours_says_so_with_its_code_and_cure(house: House) -> None:
+    """F034: never "check your connection"; the code, and what it means for this person now (C18)."""
+    await talk(house, 1)
+    shut = {"hours": {"start_minute": 540, "end_minute": 600}}
+    assert (await house.call("PATCH", f"/v1/campaigns/{CAMPAIGN}", {"settings": shut})).status == 200
+    told = (await act(house, "answers", {**await seen(house), "body": "See you there"})).body
+    assert (told["state"], told["code"], told["reason"]) == ("blocked", 1202, "campaign_hours")
+    assert "texting" in told["explanation"].lower()
 
 
 @pytest.mark.parametrize("words", ["What?", "STOP"])

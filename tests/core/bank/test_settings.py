@@ -8,6 +8,7 @@ from gateway.core.rules.campaign import BUCKET_SIZES, CampaignSettings, Wording
 from gateway.core.rules.hours import CampaignHours
 from gateway.core.rules.registration import Registration
 from gateway.core.sending.pool_policy import PoolPolicy
+from gateway.core.sending.purchases import ANYWHERE, BuyOne, BuyReason, Purchases
 
 
 def fields(settings: CampaignSettings) -> list[str]:
@@ -69,3 +70,10 @@ def test_every_fault_is_told_at_once() -> None:
         "wording.contact_fallback",
         "wording.sender_fallback",
     ]
+
+
+def test_without_preferred_codes_any_number_will_do() -> None:
+    """F027."""
+    purchases = Purchases(restock_s=60, retry_anywhere_s=60)
+    wanted = purchases.propose(0.0, BuyReason.CAPACITY, "215", CampaignSettings().pool.preferred_area_codes)
+    assert wanted == BuyOne((ANYWHERE,), BuyReason.CAPACITY)
