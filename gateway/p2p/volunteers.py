@@ -26,21 +26,22 @@ class Volunteers:
 
     async def acting(self, actor: Actor, campaign: Campaign, volunteer_id: int | None) -> Volunteer:
         """For whom an actor claims and sends. Raises BadInput: a person does so as themselves, a key names somebody,
-        who may be a person of whom only its owner knows, and then has no name."""
+        who may be one of whom only its owner knows, and then has no name."""
         if actor.user_id is not None:
             if volunteer_id not in (None, actor.user_id):
                 raise BadInput("you text as yourself", "volunteer_id", "leave it out")
             volunteer_id = actor.user_id
         elif volunteer_id is None:
             raise BadInput("a key texts for a volunteer", "volunteer_id", "say whose bucket it is")
-        return Volunteer(volunteer_id, await self._words(campaign.organisation_id, volunteer_id))
+        return Volunteer(volunteer_id, await self._words(campaign, volunteer_id))
 
-    async def _words(self, organisation_id: int, user_id: int) -> Mapping[str, str]:
-        now, who = self._clock.steady(), (organisation_id, user_id)
+    async def _words(self, campaign: Campaign, user_id: int) -> Mapping[str, str]:
+        """Of a person of the campaign; nobody else's name is in its texts."""
+        now, who = self._clock.steady(), (campaign.campaign_id, user_id)
         known = self._known.get(who)
         if known is not None and now - known[0] < _KNOWN_FOR_S:
             return known[1]
-        row = await users.by_id(self._database, organisation_id, user_id)
+        row = await users.member(self._database, campaign.key, user_id)
         words = {} if row is None else words_of(row.name)
         self._known[who] = now, words
         self._known.move_to_end(who)

@@ -8,7 +8,7 @@ import pytest
 from gateway.core.bank.permissions import Role
 from gateway.p2p.bank import Scripts
 from gateway.p2p.buckets import text_hash
-from tests.http.house import CAMPAIGN, START_AT, Answer, House
+from tests.http.house import CAMPAIGN, OTHER_CAMPAIGN, START_AT, Answer, House
 from tests.http.persons import code_of, join, somebody
 
 ACTION = 5
@@ -296,8 +296,13 @@ async def test_outcomes_are_found_by_their_keys(house: House, ann: Phone, ben: P
 
 
 async def test_a_key_texts_for_a_volunteer(house: House, ann: Phone) -> None:
-    """By a person's id with their name, by any other with the action's word for a sender."""
-    for volunteer_id, name in ((ann.user_id, "Ann"), (4_711, "a volunteer")):
+    """By the id of one of its people with their name, by any other with the action's word for a sender."""
+    _, stranger = await somebody(house, "volunteer", "other@example.org", OTHER_CAMPAIGN)
+    for volunteer_id, name in (
+        (ann.user_id, "Ann"),
+        (stranger, "a volunteer"),
+        (4_711, "a volunteer"),
+    ):
         body = {"volunteer_id": volunteer_id, "size": 1}
         bucket = await house.call("POST", f"{PATH}/buckets", body, key=Role.KEY_SENDER)
         [row] = bucket.body["rows"]
