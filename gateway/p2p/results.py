@@ -4,6 +4,7 @@ What the journal tells is read from the counts that are kept, so that a running 
 definitions are one table in core/bank/results.py.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Annotated, Final
 
@@ -32,6 +33,7 @@ from gateway.store.counts import Count, Counts
 from gateway.store.database import Database
 from gateway.store.result_rows import ListedRow, Narrowed
 from gateway.store.results import Beside, LabelTotal
+from gateway.store.troubles import DatabaseBusy
 
 __all__ = ["ActionResults", "Figure", "LabelTotal", "ListedRow", "Narrowed", "NoResults", "Results"]
 
@@ -212,12 +214,13 @@ class Results:
         for _ in range(_CATCH_UP):
             folded = await counts.fold(self._database, campaign.key, self._now())
             if folded.is_new:
-                await counts.count_anew(self._database, campaign.key, self._now())
+                with contextlib.suppress(DatabaseBusy):  # somebody else does the same
+                    await counts.count_anew(self._database, campaign.key, self._now())
             elif not folded.events:
                 break
         found = await counts.read(self._database, campaign.key, action_id, self._now(), per)
         if found is None:
-            raise NotNow("the campaign is just being counted")
+            raise NotNow("the campaign is just being counted: ask again")
         return found
 
 

@@ -8,6 +8,7 @@ import msgspec
 from gateway.core.bank.results import STORED, FigureName
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database
+from gateway.store.users import RECEIVED
 
 
 class ListedRow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -124,21 +125,14 @@ _REMAINING: Final = _PIECES.format(
     user="volunteer_id",
     columns=f"{_WHO}, NULL::bigint, NULL, NULL, NULL, NULL::int, NULL, NULL, NULL",
 )
-# An action is sent to whom it invites, or being public to everybody with a place.
-_SENT_TO: Final = """
-SELECT u.user_id, u.at, NULL::bigint, NULL, NULL, NULL, u.user_id, n.name, NULL, NULL, NULL::int, NULL, NULL, NULL
-FROM (
-    SELECT m.user_id, extract(epoch FROM m.joined_at)::float8 AS at FROM memberships m
-    WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.user_id > $3 AND m.deactivated_at IS NULL AND (
-        SELECT a.state FROM actions a WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $5) = 'public'
-    UNION ALL
-    SELECT i.user_id, extract(epoch FROM i.invited_at)::float8 FROM action_invitees i
-    WHERE i.organisation_id = $1 AND i.campaign_id = $2 AND i.action_id = $5 AND i.user_id > $3 AND (
-        SELECT a.state FROM actions a WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $5) <> 'public'
-    ORDER BY 1 LIMIT $4) u
-LEFT JOIN users n ON n.organisation_id = $1 AND n.user_id = u.user_id
-ORDER BY 1
-"""
+_SENT_TO: Final = f"""
+SELECT m.user_id, extract(epoch FROM m.joined_at)::float8, NULL::bigint, NULL, NULL, NULL, m.user_id, u.name, NULL, NULL,
+       NULL::int, NULL, NULL, NULL
+FROM memberships m JOIN users u ON u.organisation_id = $1 AND u.user_id = m.user_id
+WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.user_id > $3 AND m.deactivated_at IS NULL
+  AND EXISTS ({RECEIVED.replace("$11", "$5")})
+ORDER BY m.user_id LIMIT $4
+"""  # noqa: S608 - fixed texts
 _PEOPLE = """
 SELECT u.user_id, extract(epoch FROM u.{did})::float8, NULL::bigint, NULL, NULL, NULL, u.user_id, n.name, NULL, NULL,
        NULL::int, NULL, NULL, u.performs::text

@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database
+from gateway.store.users import RECEIVED
 
 
 class Beside(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,13 +26,13 @@ class Beside(msgspec.Struct, frozen=True, kw_only=True):
     people_clicked: int
 
 
-_INVITED = """
-CASE a.state WHEN 'public' THEN
-    (SELECT count(*) FROM memberships m WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.deactivated_at IS NULL)
-ELSE (SELECT count(*) FROM action_invitees i WHERE i.organisation_id = $1 AND i.campaign_id = $2 AND i.action_id = $3) END
-"""
+_SENT_TO = f"""
+(SELECT count(*) FROM memberships m JOIN users u ON u.organisation_id = $1 AND u.user_id = m.user_id
+ WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.deactivated_at IS NULL
+   AND EXISTS ({RECEIVED.replace("$11", "$3")}))
+"""  # noqa: S608 - fixed texts
 _BESIDE: Final = f"""
-SELECT a.title, extract(epoch FROM a.published_at)::float8, {_INVITED}, w.seen, w.started, w.completed, w.performs,
+SELECT a.title, extract(epoch FROM a.published_at)::float8, {_SENT_TO}, w.seen, w.started, w.completed, w.performs,
        (SELECT count(DISTINCT r.contact_id) FROM reports r
         WHERE r.organisation_id = $1 AND r.campaign_id = $2 AND r.action_id = $3),
        (SELECT count(*) FROM assignments s WHERE s.organisation_id = $1 AND s.campaign_id = $2 AND s.action_id = $3

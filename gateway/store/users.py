@@ -154,8 +154,9 @@ async def places(database: Database, organisation_id: int, user_id: int) -> list
 
 # ---------------------------------------------------------------- members
 
-# An action was sent to whoever may see it, staff aside (core/bank/actions.py, may_see).
-_RECEIVED = """
+# An action was sent to whoever may see it, staff aside (core/bank/actions.py, may_see). Of the member m, the user u and the
+# action $11; other statements give it another number.
+RECEIVED = """
 SELECT FROM actions x WHERE x.organisation_id = $1 AND x.campaign_id = $2 AND x.action_id = $11
   AND x.state IN ('private', 'public') AND x.archived_at IS NULL
   AND (EXISTS (SELECT FROM action_invitees i WHERE i.organisation_id = $1 AND i.campaign_id = $2 AND i.action_id = $11
@@ -180,7 +181,7 @@ WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.user_id > $3
   AND ($8::text IS NULL OR u.language = $8) AND ($9::text IS NULL OR starts_with(u.zip, $9))
   AND ($10::bigint IS NULL OR EXISTS (SELECT FROM user_list_members l WHERE l.organisation_id = $1
        AND l.campaign_id = $2 AND l.user_list_id = $10 AND l.user_id = m.user_id))
-  AND ($11::bigint IS NULL OR $13 <> CASE WHEN $12 = 'received' THEN EXISTS ({_RECEIVED}) ELSE EXISTS (
+  AND ($11::bigint IS NULL OR $13 <> CASE WHEN $12 = 'received' THEN EXISTS ({RECEIVED}) ELSE EXISTS (
        SELECT FROM action_users a WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $11
          AND a.user_id = m.user_id AND CASE $12 WHEN 'seen' THEN a.seen_at WHEN 'started' THEN a.started_at
                                                 ELSE a.completed_at END IS NOT NULL) END)

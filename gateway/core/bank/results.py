@@ -66,8 +66,8 @@ DEFINITIONS: Final[Mapping[FigureName, Definition]] = MappingProxyType(
         FigureName.SENT_TO: Definition(
             "Sent to",
             "F151",
-            "People of the campaign who may do the action: of a private one those who were invited or came by its link,"
-            " of a public one everybody with a place in the campaign.",
+            "People of the campaign for whom the action is: who was invited, came by its link or is of its audience; of a"
+            " public one without an audience everybody with a place in the campaign.",
             Lists.PEOPLE,
         ),
         FigureName.SEEN: Definition("Seen", "F152", "People who opened it.", Lists.PEOPLE),

@@ -6,7 +6,6 @@ CREATE TABLE action_users (
     campaign_id     bigint NOT NULL,
     action_id       bigint NOT NULL,
     user_id         bigint NOT NULL,
-    sent_at         timestamptz,                -- null: it was not sent to them, they found it
     seen_at         timestamptz,
     started_at      timestamptz,
     completed_at    timestamptz,                -- first
