@@ -195,6 +195,10 @@ VALUES ($1, $2, -1, 0, '0', 0, to_timestamp($3))
 ON CONFLICT (organisation_id, campaign_id) DO UPDATE SET epoch = -abs(p.epoch)
 RETURNING -epoch
 """
+# Of two who count anew at once the later one waits here, and is told that the row has changed.
+_ALONE = """
+SELECT epoch FROM count_progress WHERE organisation_id = $1 AND campaign_id = $2 FOR UPDATE
+"""
 _PUT = """
 INSERT INTO counts (organisation_id, campaign_id, action_id, per, name, what, state, code, number, segments)
 SELECT $1, $2, r.action_id, r.per, r.name, r.what, r.state, r.code, r.number, r.segments
@@ -229,6 +233,7 @@ async def count_anew(database: Database, key: CampaignKey, now: float) -> None:
 async def _count_anew(database: Database, key: CampaignKey, now: float) -> None:
     before = await database.fetch_value(_BEGIN, *key, now)
     async with database.connection() as connection, connection.transaction(isolation="repeatable_read"):
+        await connection.execute(_ALONE, *key)
         rows = await recount(connection, key)
         await connection.execute("DELETE FROM counts WHERE organisation_id = $1 AND campaign_id = $2", *key)
         await connection.execute(_PUT, *key, as_rows(rows))
