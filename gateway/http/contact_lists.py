@@ -1,7 +1,9 @@
 """Contact lists over the API: which there are, how they were read, and the rows that were not used, as a file."""
 
+import asyncio
 import csv
 import io
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -10,14 +12,15 @@ from aiohttp import web
 from msgspec import Meta, Struct
 
 from gateway.core.bank.permissions import Act
+from gateway.core.rules.errors import NotNow
 from gateway.http.access import Grant
 from gateway.http.bodies import asked, decoded, json_answer, json_body, path_id
 from gateway.http.contacts import ContactFilters, wanted_by
-from gateway.http.csv_lists import CSV
+from gateway.http.csv_lists import CSV, SLOWEST_PIECE_S
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.operations import Operation
 from gateway.http.parts import Parts
-from gateway.http.problems import Refusal
+from gateway.http.problems import ClientGone, Refusal
 from gateway.http.reading import campaign_of
 from gateway.http.records import Cursor, Name
 from gateway.p2p.contact_book import ContactList, ListNameTaken, NoList
@@ -177,15 +180,29 @@ class ContactListDesk:
         if rows is None:
             raise _no_import(import_id)
         headers = {"Content-Disposition": f'attachment; filename="rejects-{import_id}.csv"'}
-        response = web.StreamResponse(headers={"Content-Type": f"{CSV}; charset=utf-8", **headers})
-        response.headers["Cache-Control"] = "no-store"
+        response = web.StreamResponse(
+            headers={"Content-Type": f"{CSV}; charset=utf-8", "Cache-Control": "no-store", **headers}
+        )
         await response.prepare(request)
-        is_first = True
+        if request.method != "HEAD":
+            await _write(request, response, rows)
+        return response
+
+
+async def _write(
+    request: web.Request, response: web.StreamResponse, rows: AsyncIterator[list[list[object]]]
+) -> None:
+    """A file that can't be finished ends without its end, so that nobody takes it for whole. Raises ClientGone."""
+    encoding = "utf-8-sig"  # without the mark Excel guesses another encoding
+    try:
         async for piece in rows:
             text = io.StringIO()
             csv.writer(text).writerows(piece)
-            encoding = "utf-8-sig" if is_first else "utf-8"  # without the mark Excel guesses another encoding
-            await response.write(text.getvalue().encode(encoding, "replace"))
-            is_first = False
+            async with asyncio.timeout(SLOWEST_PIECE_S):
+                await response.write(text.getvalue().encode(encoding, "replace"))
+            encoding = "utf-8"
         await response.write_eof()
-        return response
+    except (OSError, TimeoutError, NotNow) as error:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ClientGone from error

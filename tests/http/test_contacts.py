@@ -5,10 +5,13 @@ import csv
 import io
 from typing import Any
 
+import aiohttp
 import pytest
 
 from gateway.core.bank.permissions import Role
 from gateway.http.csv_lists import CSV
+from gateway.store import contact_lists
+from gateway.store.troubles import DatabaseAway
 from tests.http.house import CAMPAIGN, House, phone
 from tests.http.persons import somebody
 
@@ -44,6 +47,9 @@ async def test_a_list_tells_how_it_was_read_and_hands_out_its_rejects(house: Hou
     file = await house.call("GET", f"{PATH}/contact-imports/{told['import_id']}/rejects")
     assert file.headers["Content-Type"].startswith(CSV)
     assert file.body.startswith("\ufefflin".encode())
+    head = await house.call("HEAD", f"{PATH}/contact-imports/{told['import_id']}/rejects")
+    assert (head.status, head.body) == (200, b"")
+    assert (await house.call("GET", f"{PATH}/contact-imports/9/rejects")).status == 404
     header, row = csv.reader(io.StringIO(file.body.decode("utf-8-sig")))
     assert header[:5] == ["line", "column", "reason", "text", "phone"]
     assert row[:3] == ["3", "phone", "too_short"]
@@ -264,3 +270,19 @@ async def test_an_erasure_among_sends_leaves_no_words_and_lets_none_follow(house
     assert {row[1] for row in rows if row[0] != "blocked"} <= {""}
     assert not {"queued", "sending"} & {row[0] for row in rows}
     assert (await house.send(3, "Hello")).body["code"] == 1302
+
+
+async def test_a_rejects_file_that_breaks_off_is_not_taken_for_whole(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = (await upload(house)).body
+    pages = contact_lists.rejects
+
+    async def away(*arguments: Any) -> Any:
+        monkeypatch.setattr(contact_lists, "rejects", pages)
+        raise DatabaseAway("it left")
+
+    monkeypatch.setattr(contact_lists, "rejects", away)
+    with pytest.raises(aiohttp.ClientError):
+        await house.call("GET", f"{PATH}/contact-imports/{told['import_id']}/rejects")
+    assert (await house.call("GET", f"{PATH}/contact-imports/{told['import_id']}/rejects")).status == 200
