@@ -26,9 +26,10 @@ from typing import Any
 
 from gateway.core.rules.campaign import CampaignKey, CampaignSettings
 from gateway.p2p.bank import CLAIMS_AT_ONCE
-from gateway.store import actions, buckets, campaigns, contacts, months
-from gateway.store.actions import ActionRow
+from gateway.p2p.publishing import publish_whole
+from gateway.store import buckets, campaigns, contacts, months
 from gateway.store.buckets import Fronts
+from gateway.store.campaign_actions import ActionRecord
 from gateway.store.campaigns import CampaignRow
 from gateway.store.database import Database
 from gateway.store.embedded import EmbeddedServer
@@ -54,7 +55,8 @@ async def fill(database: Database, people: int) -> list[str]:
     population = Population.synthetic(load("election-day").population, people, Draws(1))
     for batch in contact_import.from_population(population):
         await contacts.add(database, KEY, batch)
-    await actions.publish(database, ActionRow(KEY, ACTION, "Polls", "{}"), 1, NOON)
+    action = ActionRecord(action_id=ACTION, title="Polls", state="draft", settings="{}", created_at=NOON)
+    await publish_whole(database, KEY, action, [], 1, NOON)
     return await contacts.hours_groups(database, KEY)
 
 

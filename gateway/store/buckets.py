@@ -342,3 +342,15 @@ async def remaining(database: Database, key: CampaignKey, action_id: int) -> int
         action_id,
     )
     return left
+
+
+async def unassigned(database: Database, key: CampaignKey) -> int:
+    """How many contacts of all the campaign's actions nobody has been given yet."""
+    count: int = await database.fetch_value(
+        """
+        SELECT count(*) FROM assignments
+        WHERE organisation_id = $1 AND campaign_id = $2 AND volunteer_id IS NULL
+        """,
+        *key,
+    )
+    return count

@@ -6,7 +6,7 @@ from gateway.clock import Clock
 from gateway.core.rules.campaign import CampaignKey
 from gateway.metrics import Metrics
 from gateway.pipeline.admission import Admission
-from gateway.store import actions, backlog, conversations
+from gateway.store import backlog, buckets, conversations
 from gateway.store.database import Database
 from gateway.upkeep.periodic import repeatedly
 
@@ -35,7 +35,7 @@ class Headcount:
         waiting, self.remaining = 0, {}
         for key in await backlog.with_people(self._database, keys):
             waiting += await conversations.waiting(self._database, key)
-            self.remaining[key.campaign_id] = await actions.unassigned(self._database, key)
+            self.remaining[key.campaign_id] = await buckets.unassigned(self._database, key)
         remaining = sum(self.remaining.values())
         self._metrics.people(waiting=waiting, volunteers=self._volunteers(), remaining=remaining)
 

@@ -6,7 +6,9 @@ import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.lifecycle import State
+from gateway.p2p.publishing import publish_whole
 from gateway.store import campaigns, claims, contacts, messages, numbers
+from gateway.store.campaign_actions import ActionRecord
 from gateway.store.campaigns import CampaignRow
 from gateway.store.claims import Claim
 from gateway.store.contacts import ContactRow
@@ -151,3 +153,15 @@ async def conversation(database: Database, contact_id: int) -> Record | None:
 
 async def opted_out(database: Database) -> list[str]:
     return [row[0] for row in await database.fetch("SELECT phone FROM opt_outs ORDER BY phone")]
+
+
+def an_action(action_id: int = ACTION) -> ActionRecord:
+    """A draft as an admin made it."""
+    return ActionRecord(
+        action_id=action_id, title="Get out the vote", state="draft", settings="{}", created_at=NOW
+    )
+
+
+async def publish(database: Database, action_id: int = ACTION, seed: int = 1, key: CampaignKey = KEY) -> int:
+    """An action without scripts before the volunteers; how many contacts it has."""
+    return await publish_whole(database, key, an_action(action_id), [], seed, NOW)

@@ -5,13 +5,24 @@ import random
 
 import pytest
 
-from gateway.store import actions, buckets, contacts, recipients
-from gateway.store.actions import ActionRow
+from gateway.store import buckets, contacts, recipients
 from gateway.store.buckets import Assigned, Fronts
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
-from tests.store.rows import ACTION, CAMPAIGN, GROUP, KEY, NOW, SCOPE, admission, admit, people, phone
-from tests.store.test_actions import ROW, published
+from tests.store.rows import (
+    ACTION,
+    CAMPAIGN,
+    GROUP,
+    KEY,
+    NOW,
+    SCOPE,
+    admission,
+    admit,
+    people,
+    phone,
+    publish,
+)
+from tests.store.test_actions import published
 
 WEST = "CA@America/Los_Angeles"
 
@@ -56,7 +67,7 @@ async def test_a_bucket_brings_the_person_with_it(database: Database):
         fields='{"ward": "5"}',
     )
     await contacts.add(database, KEY, [person])
-    await actions.publish(database, ROW, 1, NOW)
+    await publish(database)
     given = await claim(database, 7, 5)
     bucket = await buckets.about(database, KEY, ACTION, given, opt_out_scope=SCOPE, texts_since=0)
     at_once = await buckets.about(
@@ -95,7 +106,7 @@ async def test_only_people_whose_window_is_open_are_given(database: Database):
     await people(database, 4)
     west = [ContactRow(each, phone(each), WEST) for each in range(5, 9)]
     await contacts.add(database, KEY, west)
-    await actions.publish(database, ROW, 1, NOW)
+    await publish(database)
     assert sorted(await claim(database, 7, 3, (WEST,))) != []
     assert set(await claim(database, 7, 50, (WEST,))) <= {5, 6, 7, 8}
     assert sorted(await claim(database, 8, 50, (WEST, GROUP))) == [1, 2, 3, 4]
@@ -132,7 +143,7 @@ async def test_who_gets_less_than_asked_leaves_nobody_free(dsn: str, database: D
     luck = random.Random(seed)
     await people(database, 60)
     await contacts.add(database, KEY, [ContactRow(each, phone(each), WEST) for each in range(61, 101)])
-    await actions.publish(database, ROW, seed, NOW)
+    await publish(database, seed=seed)
     doors = [Database(dsn, connections=1) for _ in range(12)]
     await asyncio.gather(*(door.fetch("SELECT 1") for door in doors))
     asked = [
@@ -217,8 +228,7 @@ async def test_what_fronts_remember_changes_nobodys_bucket(database: Database, s
     await contacts.add(database, KEY, [ContactRow(each, phone(each), WEST) for each in range(121, 181)])
     other = ACTION + 1
     for action_id in (ACTION, other):
-        row = ActionRow(KEY, action_id, "Polls", "{}")
-        await actions.publish(database, row, seed, NOW)
+        await publish(database, action_id, seed)
     kept, had = Fronts(), dict.fromkeys((ACTION, other), ())
     for volunteer in range(1, 31):
         groups, size = luck.choice([(GROUP,), (WEST,), (GROUP, WEST)]), luck.randint(1, 15)

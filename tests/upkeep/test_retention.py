@@ -11,11 +11,11 @@ from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import BadInput
 from gateway.core.rules.months import after, first_id, month_of
 from gateway.core.rules.safeguards import Kind
-from gateway.store import actions, buckets, campaigns, counts, months
-from gateway.store.actions import ActionRow
+from gateway.store import buckets, campaigns, counts, months
 from gateway.store.campaigns import CampaignRow
 from gateway.upkeep import retention
 from tests.pipeline.world import ACTION, CAMPAIGN, KEY, SETTINGS, World, phone
+from tests.store.rows import publish
 
 DAYS = Retention(messages_days=31, inbound_days=31)
 
@@ -83,7 +83,7 @@ def test_what_is_old_and_settled_goes_and_what_is_young_stays(play):
 
 def test_nobody_gets_an_actions_first_text_twice_when_the_first_is_gone(play):
     async def story(world: World) -> None:
-        await actions.publish(world.store, ActionRow(KEY, ACTION, "Vote", '{"initials": ["Hi"]}'), 1, 0.0)
+        await publish(world.store)
         await world.store.execute("UPDATE assignments SET volunteer_id = 7")
         before = await world.submit(1, action_id=ACTION)
         other = await world.submit(2, action_id=ACTION + 1)  # of an action without a bank
@@ -220,7 +220,7 @@ def test_a_month_stays_while_a_campaign_with_rows_of_it_can_not_be_read(play):
 
 def test_nobody_gets_an_actions_first_text_twice_when_its_month_is_gone(play):
     async def story(world: World) -> None:
-        await actions.publish(world.store, ActionRow(KEY, ACTION, "Vote", '{"initials": ["Hi"]}'), 1, 0.0)
+        await publish(world.store)
         await world.store.execute("UPDATE assignments SET volunteer_id = 7")
         await months.make_ahead(world.store, world.clock.now())
         assert (await world.submit(1, action_id=ACTION)).admitted
