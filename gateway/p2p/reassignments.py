@@ -183,7 +183,7 @@ class Reassignments:
             user_id=user_id,
             kind="handed_over",
             title="A conversation was handed to you",
-            body=f"{conversation.first_name} {conversation.last_name}".strip(),
+            body="",
             about={"contact_id": contact_id},
             at=now,
         )

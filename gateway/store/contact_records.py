@@ -141,6 +141,15 @@ WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND $4::floa
 UPDATE reports SET fields = '{}'
 WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND $4::float8 IS NOT NULL
 """,
+    """
+UPDATE abuse_reports SET words = ''
+WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND $4::float8 IS NOT NULL
+""",
+    """
+UPDATE user_notices SET body = ''
+WHERE organisation_id = $1 AND campaign_id = $2 AND kind = 'abuse' AND about @> jsonb_build_object('contact_id', $3::bigint)
+  AND $4::float8 IS NOT NULL
+""",
 )
 _FORGET_WORDS = """
 UPDATE opt_outs SET words = '' WHERE organisation_id = $1 AND scope = $2 AND phone = $3

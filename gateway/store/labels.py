@@ -120,7 +120,8 @@ async def _put(statements: Statements, sql: str, *arguments: object) -> None:
 # ---------------------------------------------------------------- who has which
 
 _CONTACT = """
-SELECT contact_id FROM contacts WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 FOR NO KEY UPDATE
+SELECT contact_id FROM contacts
+WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND deleted_at IS NULL FOR NO KEY UPDATE
 """
 _TAG = """
 INSERT INTO contact_tags (organisation_id, campaign_id, contact_id, tag_id, tagged_at, user_id)

@@ -85,3 +85,14 @@ async def test_without_staff_it_stays_and_is_said(house: House) -> None:
     assert (await act(house, "abuse", {"words": "x"}, 1, key=staff.tokens["ann"])).status == 409
     assert await staff.threads_of("ann") == [1]
     assert (await act(house, "abuse", {"words": "x"}, 1)).status == 404  # a key is nobody
+
+
+async def test_an_erased_person_is_in_no_words_of_abuse(house: House) -> None:
+    staff = await a_staff(house)
+    assert (await act(house, "abuse", {"words": "Threats by Ann"}, 1, key=staff.tokens["ann"])).status == 204
+    gone = await house.call("DELETE", f"/v1/campaigns/{CAMPAIGN}/contacts/1")
+    assert gone.status < 300, gone.body
+    kept = await house.store.fetch(
+        "SELECT body FROM user_notices WHERE kind = 'abuse' UNION ALL SELECT words FROM abuse_reports"
+    )
+    assert {row[0] for row in kept} == {""}
