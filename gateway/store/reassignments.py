@@ -297,9 +297,10 @@ WITH piece AS MATERIALIZED (
 ), written AS (
     INSERT INTO reassigned (organisation_id, campaign_id, reassignment_id, action_id, contact_id, from_id, from_kept_for,
                             to_id, revision)
-    SELECT $1, $2, $3, {_OF_CONVERSATION}::bigint, contact_id, from_id, NULL, to_id, revision FROM talk
-    UNION ALL SELECT $1, $2, $3, action_id, contact_id, from_id, from_kept_for, to_id, NULL FROM assigned
-    UNION ALL SELECT $1, $2, $3, {_OF_CONTACT}, contact_id, from_id, NULL, to_id, NULL FROM owned
+    SELECT $1, $2, $3, each.* FROM (
+        SELECT {_OF_CONVERSATION}::bigint AS of_what, contact_id, from_id, NULL::bigint, to_id, revision FROM talk
+        UNION ALL SELECT action_id, contact_id, from_id, from_kept_for, to_id, NULL FROM assigned
+        UNION ALL SELECT {_OF_CONTACT}, contact_id, from_id, NULL, to_id, NULL FROM owned) each
 ), changed AS (
     SELECT contact_id, action_id, from_id AS volunteer_id, to_id FROM talk WHERE to_id IS DISTINCT FROM from_id
     UNION
