@@ -150,6 +150,12 @@ UPDATE user_notices SET body = ''
 WHERE organisation_id = $1 AND campaign_id = $2 AND kind = 'abuse' AND about @> jsonb_build_object('contact_id', $3::bigint)
   AND $4::float8 IS NOT NULL
 """,
+    # What other systems were or would be told of them; that they left is told all the same.
+    """
+DELETE FROM webhook_deliveries
+WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND $4::float8 IS NOT NULL
+  AND NOT (topic = 'opted_out' AND state = 'waiting')
+""",
 )
 _FORGET_WORDS = """
 UPDATE opt_outs SET words = '' WHERE organisation_id = $1 AND scope = $2 AND phone = $3

@@ -15,6 +15,7 @@ from gateway.metrics import Metrics
 from gateway.store import (
     audit_log,
     campaign_limits,
+    contact_records,
     conversations,
     deliveries,
     endpoints,
@@ -33,7 +34,7 @@ from gateway.upkeep.webhook_sender import WebhookSender
 from gateway.upkeep.webhooks import Webhooks
 from tests.p2p.desk import Watch
 from tests.store.conftest import database, dsn  # noqa: F401 - fixtures
-from tests.store.rows import KEY, NOW, SCOPE, heard, sending
+from tests.store.rows import KEY, NOW, SCOPE, heard, phone, sending
 
 TAKEN = Answered(is_taken=True, status=200)
 BROKEN = Answered(is_taken=False, status=500, why="it answered 500")
@@ -367,6 +368,22 @@ async def test_a_late_commit_is_not_passed_over(stage: Stage) -> None:
         assert stage.receiver.heard_of(2) == [], "it waits for whatever may still come before it"
     await stage.round()
     assert (stage.receiver.heard_of(1), stage.receiver.heard_of(2)) == ([("replied", 71)], [("replied", 72)])
+
+
+async def test_who_is_erased_is_erased_here_as_well_and_their_opt_out_is_told(stage: Stage) -> None:
+    await stage.endpoint("replied", "opted_out")
+    await write(stage, 71, 1, "My address is 5 Elm St")
+    await write(stage, 72, 2)
+    await stage.round()
+    stage.receiver.answer = lambda _: BROKEN
+    await write(stage, 73, 1, "and my name is Ann")
+    await write(stage, 74, 1, "STOP", intent="stop")
+    await stage.round()
+    async with stage.database.transaction() as transaction:
+        await contact_records.forget(transaction, KEY, SCOPE, 1, phone(1), NOW)
+    rows = await deliveries.page(stage.database, KEY, 1, None, None, 100)
+    assert sorted((row.contact_id, row.topic) for row in rows) == [(1, "opted_out"), (2, "replied")]
+    assert not any("Elm" in row.body for row in rows)
 
 
 # ---------------------------------------------------------------- a worker's
