@@ -18,10 +18,10 @@ from dashboards.programs import find
 EVERY_S: Final = 60
 NOT_JUDGED: Final = re.compile(
     r"Watchdog|RulesFail|StopIsSlow|StopEffective\w*|ReplyHandOver\w*|DatabaseSlow|WritesLag|EventLoopLag|"
-    r"Accept\w*|InboundVisible\w*|WebhookAnswered\w*|Webhooks\w*|ClockIsWrong|NoGateway|WorkersDiffer"
+    r"Accept\w*|InboundVisible\w*|WebhookAnswered\w*|Webhooks\w*|Resource\w*|ClockIsWrong|NoGateway|WorkersDiffer"
 )
-"""A rehearsal has no door, no process of its own and one clock, and each statement takes it two seconds: what is about
-those says nothing there."""
+"""A rehearsal has no door, no process of its own, one clock and one connection, and each statement takes it two seconds:
+what is about those says nothing there."""
 _GOT: Final = re.compile(r"\{(?P<labels>[^}]*)\} (?P<at>[0-9.E+]+)")
 _LABEL: Final = re.compile(r'(\w+)="([^"]*)"')
 _PATIENCE_S: Final = 600

@@ -3,6 +3,7 @@
 from benchmarks import alert_days
 from dashboards.alerts import ALERTS
 from dashboards.resources import RESOURCES
+from dashboards.rules import slo_alerts
 from dashboards.slos import BANK_BURNS, BURNS, SLOS
 from docs.generate.tables import code, table
 
@@ -84,5 +85,6 @@ def judged_healthy() -> str:
         return "None were judged yet."
     if not alerts:
         return f"{count} days, and no alert on any."
-    rows = [(code(name), f"{on} of {count}") for name, on in alerts.items()]
-    return table(("alert", "came on"), rows)
+    who = {alert.name: alert.severity for alert in (*slo_alerts(), *ALERTS)}
+    rows = [(code(name), who[name], f"{on} of {count}") for name, on in alerts.items()]
+    return table(("alert", "who", "came on"), rows)
