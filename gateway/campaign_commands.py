@@ -61,12 +61,13 @@ def create_campaign(
     settings = CampaignSettings() if file is None else _read(file, CampaignSettings)
 
     async def work(database: "Database", now: float) -> int:
+        from gateway.entropy import secret
         from gateway.p2p.campaigns import CampaignAdmin
 
         async def adopt(_campaign_id: int) -> None:
             """A worker does."""
 
-        admin = CampaignAdmin(database, await _known(database), lambda: now, adopt)
+        admin = CampaignAdmin(database, await _known(database), lambda: now, adopt, secret)
         made = await admin.create(
             name,
             organisation_id=organisation,

@@ -98,7 +98,7 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         sink=gateway,
         keys=Keys(ApiKeys(database, now), Remembered(sign_in.find), asks_second_factor),
         audit_log=AuditLog(database),
-        campaign_admin=CampaignAdmin(database, gateway.campaigns, now, gateway.adopt),
+        campaign_admin=CampaignAdmin(database, gateway.campaigns, now, gateway.adopt, secret),
         contacts=ContactLists(database, now, look_ups.look_up, opted_out, gateway.settling.settle),
         contact_book=ContactBook(database, gateway.campaigns, clock, gateway.settling.settle),
         messages=messages,

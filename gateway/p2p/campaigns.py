@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from gateway.core.bank.links import SECRET_BYTES
 from gateway.core.bank.settings import faults
 from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.rules.errors import BadFields, BadInput, TextbankError
@@ -11,7 +12,7 @@ from gateway.core.rules.registration import limits
 from gateway.core.sending.numbers import NumberPool
 from gateway.core.sending.pacing import Pacer
 from gateway.pipeline.campaigns import Campaign, Campaigns
-from gateway.store import audit_log, campaigns, organisations
+from gateway.store import audit_log, campaigns, links, organisations
 from gateway.store.campaigns import CampaignRow
 from gateway.store.database import Database, Statements
 from gateway.store.ids import Ids
@@ -33,7 +34,8 @@ class SettingsClash(TextbankError):
 
 
 class CampaignAdmin:
-    """What is decided about campaigns. `adopt` gives a new one its dispatcher; `now` tells Unix seconds."""
+    """What is decided about campaigns. `adopt` gives a new one its dispatcher; `now` tells Unix seconds; `random` draws
+    what seals the links of its contacts."""
 
     def __init__(
         self,
@@ -41,11 +43,13 @@ class CampaignAdmin:
         known: Campaigns,
         now: Callable[[], float],
         adopt: Callable[[int], Awaitable[None]],
+        random: Callable[[int], bytes],
     ) -> None:
         self._database = database
         self._known = known
         self._now = now
         self._adopt = adopt
+        self._random = random
         self._ids = Ids(database)
 
     async def create(
@@ -81,6 +85,7 @@ class CampaignAdmin:
         now = self._now()
         async with self._database.transaction() as transaction:
             await campaigns.create(transaction, row, now)
+            await links.keep_secret(transaction, row.key, self._random(SECRET_BYTES))
             await audit_log.write(transaction, row.key, now, who, "campaign made", after=_told(row))
         await self._known.load()
         await self._adopt(campaign_id)
@@ -129,6 +134,10 @@ class CampaignAdmin:
     ) -> None:
         text = settings.to_json()
         await campaigns.save_settings(transaction, stands.key, text)
+        if (
+            settings.links.referral_url
+        ):  # each contact's is sealed (F109), also of a campaign older than links are
+            await links.keep_secret(transaction, stands.key, self._random(SECRET_BYTES))
         await audit_log.write(
             transaction, stands.key, self._now(), who, "settings changed", before=stands.settings, after=text
         )
