@@ -1,5 +1,6 @@
 """One import of a contact list: batch after batch, each whole or not at all; broken off, it goes on where it stopped."""
 
+import asyncio
 import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -161,14 +162,32 @@ class ListImport:
         self.brought_opt_outs = False
 
     async def run(self, floor: Floor) -> Contacts:
-        """Some rows in turns, then a transaction, and so on. Raises TakenOver, ProviderError, DatabaseAway."""
+        """Some rows in turns, then a transaction, and so on; the next rows are read while the database stores these.
+
+        Raises TakenOver, ProviderError, DatabaseAway.
+        """
         steps = self._reader.steps()
+        storing: asyncio.Task[None] | None = None
         ends = False
-        while not ends:
-            batch = await self._some(steps, floor)
-            ends = batch.ends
-            await (self._foresee(batch) if self._found is None else self._store(self._found, batch))
+        try:
+            while not ends:
+                batch = await self._some(steps, floor)
+                ends = batch.ends
+                if storing is not None:
+                    await storing
+                storing = asyncio.create_task(self._taken(batch))
+            if storing is not None:
+                await storing
+        finally:
+            if (
+                storing is not None
+            ):  # where reading failed, or nobody waits for it any more, it is not done yet
+                storing.cancel()
+                await asyncio.gather(storing, return_exceptions=True)
         return self._told
+
+    async def _taken(self, batch: _Batch) -> None:
+        await (self._foresee(batch) if self._found is None else self._store(self._found, batch))
 
     async def _some(self, steps: Iterator[ListRow | None], floor: Floor) -> _Batch:
         """As many as a transaction takes, whatever the rows between them are like."""
