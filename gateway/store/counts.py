@@ -7,6 +7,7 @@ whoever counts, and whatever breaks off. Counting anew from the books comes to t
 from collections.abc import Sequence
 from typing import Final, Literal
 
+import asyncpg
 import msgspec
 
 from gateway.core.bank.events import FIRST_ANSWER, OPTED_OUT, EventKind
@@ -223,7 +224,7 @@ async def count_anew(database: Database, key: CampaignKey, now: float) -> None:
         for left in reversed(range(_TRIES)):
             try:
                 await _count_anew(patient, key, now)
-            except DatabaseBusy:  # somebody else does the same
+            except (DatabaseBusy, asyncpg.UniqueViolationError):  # somebody else does the same
                 if not left:
                     raise
             else:

@@ -38,7 +38,7 @@ class Reader:
     async def event(self) -> dict[str, Any] | None:
         """The next one; None at the end of the stream."""
         fields: dict[str, str] = {}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while line := (await self._response.content.readline()).decode():
                 if line == "\n" and "data" in fields:
                     return self._take(fields)

@@ -344,6 +344,15 @@ async def test_maintained_counts_are_those_of_the_books(database: Database, dsn:
     assert {"initial", "reply", "response", "responder"} <= {row.what for row in kept}
 
 
+async def test_two_workers_that_count_anew_at_once_count_the_same(database: Database, other: Database):
+    await people(database, 40)
+    await admit(database, *(admission(each) for each in range(1, 41)))
+    for _ in range(5):
+        await asyncio.gather(*(counts.count_anew(each, KEY, NOW) for each in (database, other)))
+        await fold_all(database)
+        assert numbers(await of(database)) == {"initial under_way": 40}
+
+
 async def test_two_workers_that_count_at_once_count_each_event_once(database: Database, other: Database):
     await people(database, 40)
     await counted(database)
