@@ -221,7 +221,7 @@ class Webhooks(Section, frozen=True):
         Meta(description="private networks that webhooks may go to: 10.1.0.0/16, fd00::/8; default: none"),
     ] = ""
     timeout_s: Annotated[
-        float, Meta(gt=0, le=60, description="how long an endpoint's answer may take, s")
+        float, Meta(gt=0, le=60, description="how long an endpoint's answer may take, in seconds")
     ] = 10.0
     at_once: Annotated[int, Meta(ge=1, le=500, description="calls to endpoints at once, per worker")] = 32
 

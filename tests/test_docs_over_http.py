@@ -18,6 +18,7 @@ import pytest
 from docs.generate import DOCS
 from docs.generate.command_line import leaves
 from docs.generate.door import names
+from docs.generate.parameters import parameters
 from docs.generate.result_fields import fields
 from docs.generate.twin import FAULTS, TABLE_MEANINGS
 from gateway import cli, config, config_reference
@@ -144,6 +145,7 @@ def test_every_command_and_flag_is_in_the_reference(name: str, command: click.Co
 def test_settings_and_variables_named_in_the_pages_exist() -> None:
     variables = {each.variable for each in config_reference.reference()} | {config.CONFIG_VARIABLE}
     settings = {each.name for each in config_reference.reference()} | {path for path, _ in fields()}
+    settings |= {each.path for each in parameters()}  # a scenario's webhooks are another thing
     for path, text in texts():
         for name in re.findall(r"(?<!_)TEXTBANK_[A-Z_]*[A-Z]", text):
             assert name in variables, path
