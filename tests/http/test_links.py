@@ -107,10 +107,10 @@ async def test_a_link_that_leads_elsewhere_does_so_for_what_was_sent(house: Hous
 
 
 async def test_referral_and_registration_links(house: House) -> None:
-    """F106, F108, F109: the referral is each contact's own."""
-    await a_link(
-        house, referral_url="https://join.example.org/?a=1", registration_url="https://reg.example.org"
-    )
+    """F106, F108, F109: the referral is each contact's own, in a campaign that has no tracked link."""
+    links = {"referral_url": "https://join.example.org/?a=1", "registration_url": "https://reg.example.org"}
+    path = f"/v1/campaigns/{CAMPAIGN}"
+    assert (await house.call("PATCH", path, {"settings": {"links": links}})).status == 200
     response = {
         "kind": "response",
         "source": "{{contact_referral_link}} {{impactive_check_registration_link}}",
