@@ -161,8 +161,12 @@ class TextBank:
             return self._actions[campaign_id, action_id]
         campaign = self._campaigns[campaign_id]
         now = self._clock.now()
-        if action.texts.made_of != state_of(campaign) or now > action.texts.good_until:
-            action.texts = await load(self._database, campaign, action_id, now)
+        is_old = action.texts.made_of != state_of(campaign)
+        if is_old or now > action.texts.good_until:
+            texts = await load(self._database, campaign, action_id, now)
+            if is_old:
+                action.hours_groups = await contacts.hours_groups(self._database, campaign.key)
+            action.texts = texts
         return action
 
     def freed(self, campaign_id: int, action_id: int) -> None:

@@ -173,6 +173,8 @@ class ContactBook:
                     "changed": [each for each in names if each != "hours_group"],
                 }
                 await self._tell(transaction, campaign, actor, "contact changed", told)
+        if after.hours_group != stands[1].hours_group:
+            await self._campaigns.take_up(campaign_id)
         found = await self._one(campaign, contact_id)
         if is_clash:
             raise ContactClash(found)

@@ -118,6 +118,9 @@ INSERT INTO contacts (organisation_id, campaign_id, {_FACTS})
 SELECT $1, $2, {_FACTS.replace("fields", "fields::jsonb")} FROM json_to_recordset($3::json) AS a {_AS_RECORDS}
 ORDER BY contact_id ON CONFLICT DO NOTHING RETURNING phone
 """  # noqa: S608 - our own column names
+# Whose hours or line are other ones by now is decided on anew, whatever was known of them when they came onto a screen:
+# their conversation has another revision, as where contacts change hands. A group that the campaign did not have yet is
+# one in which its workers don't look for anybody, until they read its actions again.
 _CHANGE = f"""
 WITH after AS (
     SELECT * FROM json_to_recordset($3::json) AS a {_AS_RECORDS}
@@ -126,6 +129,21 @@ WITH after AS (
            state = a.state, line_type = a.line_type, carrier = a.carrier, fields = a.fields::jsonb,
            assignee_id = a.assignee_id, hours_group = a.hours_group, version = c.version + 1
     FROM after a WHERE c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id = a.contact_id
+    RETURNING c.contact_id, OLD.hours_group <> NEW.hours_group AS has_moved,
+              OLD.line_type IS DISTINCT FROM NEW.line_type AS is_other_line
+), talk AS (
+    INSERT INTO conversations AS v (organisation_id, campaign_id, contact_id)
+    SELECT $1, $2, h.contact_id FROM changed h WHERE (h.has_moved OR h.is_other_line)
+      AND (EXISTS (SELECT FROM conversations t WHERE t.organisation_id = $1 AND t.campaign_id = $2
+                   AND t.contact_id = h.contact_id)
+           OR EXISTS (SELECT FROM actions x JOIN assignments s ON s.organisation_id = $1 AND s.campaign_id = $2
+                      AND s.action_id = x.action_id AND s.contact_id = h.contact_id
+                      WHERE x.organisation_id = $1 AND x.campaign_id = $2 AND s.volunteer_id IS NOT NULL))
+    ORDER BY h.contact_id
+    ON CONFLICT (organisation_id, campaign_id, contact_id) DO UPDATE SET revision = v.revision + 1
+), told AS (
+    UPDATE campaigns SET actions_version = actions_version + 1
+    WHERE organisation_id = $1 AND campaign_id = $2 AND EXISTS (SELECT FROM changed WHERE has_moved)
 )
 UPDATE assignments s SET hours_group = a.hours_group
 FROM actions x CROSS JOIN after a

@@ -1,0 +1,35 @@
+"""What may happen while people are on a volunteer's screen: each press is decided on what is true by then."""
+
+import pytest
+
+from tests.http.house import CAMPAIGN, House
+from tests.http.test_buckets import ACTION, SCRIPTS, Phone, ids, phone_of
+
+__all__ = ["ann"]
+CONTACTS = f"/v1/campaigns/{CAMPAIGN}/contacts"
+
+
+@pytest.fixture
+async def ann(house: House) -> Phone:
+    await house.worker.gateway.bank.publish(CAMPAIGN, ACTION, "Polls", SCRIPTS, seed=1)
+    return await phone_of(house, "ann")
+
+
+async def moves_to(house: House, contact_id: int, state: str) -> None:
+    version = (await house.call("GET", f"{CONTACTS}/{contact_id}")).body["version"]
+    change = {"version": version, "state": state, "zip": ""}
+    changed = await house.call("PATCH", f"{CONTACTS}/{contact_id}", change)
+    assert changed.status == 200, changed.body
+
+
+async def test_who_lives_where_it_is_night_is_not_texted(house: House, ann: Phone) -> None:
+    """The contact is corrected between claim and press: in Hawaii it is five in the morning."""
+    row = (await ann.take(size=1))["rows"][0]
+    await moves_to(house, row["contact_id"], "HI")
+    pressed = await ann.press(row)
+    assert (pressed.body["state"], pressed.body.get("code")) == ("blocked", 1202)
+
+
+async def test_who_moves_where_nobody_lived_is_texted_all_the_same(house: House, ann: Phone) -> None:
+    await moves_to(house, 3, "OH")
+    assert sorted(ids(await ann.take())) == list(range(1, 11))
