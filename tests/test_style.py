@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CODE = ("gateway", "simulator", "loadtests", "benchmarks", "tests", "docs")
 WAIT_FOR_A_SERVER = {  # a real PostgreSQL that is away or coming back, and nobody tells when
     "tests/http/test_database_away.py",
+    "tests/loadtests/generators.py",  # a process of its own, whose users keep a pace
     "tests/store/test_database_limits.py",
     "tests/store/test_failover.py",
 }

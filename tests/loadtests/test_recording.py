@@ -1,0 +1,68 @@
+"""Workers' records become one, and a run that broke a rule is told so."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtests.recording import DURATIONS, Handed, Recording, invalid_because
+
+ARRIVALS = st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100), st.booleans()), max_size=30)
+
+
+def recorded(arrivals: list[tuple[float, float, bool]]) -> Recording:
+    """Of (late, took, was answered well)."""
+    recording = Recording()
+    for late_s, took_s, ok in arrivals:
+        recording.started(late_s)
+        recording.ended(since_intended_s=late_s + took_s, since_actual_s=took_s, blocked_s=0.0, ok=ok)
+    return recording
+
+
+@given(st.lists(ARRIVALS, min_size=1, max_size=3))
+def test_merged_is_as_if_one_had_recorded_all(parts: list[list[tuple[float, float, bool]]]) -> None:
+    merged = Recording.merged(recorded(part).handed(cpu=0.1, whole=True) for part in parts)
+    assert merged.figures() == recorded([each for part in parts for each in part]).figures()
+
+
+@given(st.floats(0, 1e6))
+def test_a_duration_comes_back_to_three_digits(took_s: float) -> None:
+    recording = recorded([(0.0, took_s, True)])
+    kept_s = min(max(took_s, 1e-6), 3600.0)
+    assert recording.percentile_s("since_actual", 100) == pytest.approx(kept_s, rel=2e-3, abs=2e-6)
+    assert [recording.total(name) for name in DURATIONS] == [1, 1, 1]
+
+
+def handed(
+    *, started: int = 1000, late: int = 0, dropped: int = 0, cpu: float = 0.5, whole: bool = True
+) -> Handed:
+    recording = Recording()
+    for nth in range(started):
+        recording.started(0.011 if nth < late else 0.01)
+    for _ in range(dropped):
+        recording.dropped()
+    return recording.handed(cpu=cpu, whole=whole)
+
+
+@pytest.mark.parametrize(
+    ("parts", "reasons"),
+    [
+        ([handed(), handed()], []),
+        ([handed(late=20), handed()], []),  # exactly 1 %
+        ([handed(late=21), handed()], ["21 of 2000 were asked more than 10 ms late: 1% may be"]),
+        ([handed(started=995, dropped=5), handed(started=995, dropped=5)], []),  # exactly 99.5 %
+        (
+            [handed(started=989, dropped=11), handed()],
+            ["1989 of 2000 arrivals were asked: at least 99.5% must be"],
+        ),
+        (
+            [handed(cpu=0.9), handed()],
+            ["a worker used 90% of its core: below 90% is wanted; take more workers"],
+        ),
+        ([handed()], ["only 1 of 2 workers came to the end of their schedule"]),
+        ([handed(), handed(whole=False)], ["only 1 of 2 workers came to the end of their schedule"]),
+        ([handed(started=0), handed(started=0)], ["nothing was meant to be asked"]),
+        ([], ["only 0 of 2 workers came to the end of their schedule", "nothing was meant to be asked"]),
+    ],
+)
+def test_a_run_that_broke_a_rule_is_invalid(parts: list[Handed], reasons: list[str]) -> None:
+    assert invalid_because(parts, workers=2) == reasons
