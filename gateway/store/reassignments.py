@@ -367,6 +367,8 @@ class Undone(msgspec.Struct, frozen=True):
 
 
 _MOST_TOLD: Final = 100
+# Whom nobody has texted goes back to whoever had them on the screen only while a bucket brings them there: else they are
+# for others.
 _UNDO = f"""
 WITH moved AS MATERIALIZED (
     SELECT r.contact_id, r.from_id, r.revision FROM reassigned r
@@ -380,9 +382,19 @@ WITH moved AS MATERIALIZED (
       AND v.revision = moved.revision
     RETURNING v.contact_id, v.action_id, OLD.volunteer_id, NEW.volunteer_id AS to_id
 ), assigned AS (
-    UPDATE assignments a SET volunteer_id = r.from_id, kept_for = r.from_kept_for,
-           assigned_at = CASE WHEN r.from_id IS NULL THEN NULL ELSE to_timestamp($6) END
+    UPDATE assignments a SET volunteer_id = back.to_id, kept_for = r.from_kept_for,
+           assigned_at = CASE WHEN back.to_id IS NULL THEN NULL ELSE to_timestamp($6) END
     FROM reassigned r JOIN talk ON talk.contact_id = r.contact_id
+    CROSS JOIN LATERAL (SELECT CASE WHEN EXISTS (
+        SELECT FROM buckets b WHERE b.organisation_id = $1 AND b.campaign_id = $2 AND b.action_id = r.action_id
+        AND b.volunteer_id = r.from_id AND r.contact_id = ANY (b.contact_ids)
+    ) OR EXISTS (
+        SELECT FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.contact_id = r.contact_id
+        AND m.action_id = r.action_id AND m.state <> 'blocked'
+    ) OR EXISTS (
+        SELECT FROM assignments t WHERE t.organisation_id = $1 AND t.campaign_id = $2 AND t.contact_id = r.contact_id
+        AND t.action_id = r.action_id AND t.texted
+    ) THEN r.from_id END AS to_id) back
     WHERE r.organisation_id = $1 AND r.campaign_id = $2 AND r.reassignment_id = $3 AND r.action_id > {_OF_CONVERSATION}
       AND a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = r.action_id AND a.contact_id = r.contact_id
       AND a.kept_for = r.to_id

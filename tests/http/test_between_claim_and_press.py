@@ -33,3 +33,30 @@ async def test_who_lives_where_it_is_night_is_not_texted(house: House, ann: Phon
 async def test_who_moves_where_nobody_lived_is_texted_all_the_same(house: House, ann: Phone) -> None:
     await moves_to(house, 3, "OH")
     assert sorted(ids(await ann.take())) == list(range(1, 11))
+
+
+async def test_nobody_is_lost_by_a_reassignment_that_is_undone(house: House, ann: Phone) -> None:
+    """Ann stopped meanwhile: she has no bucket any more that would bring them, and nobody else could be given them."""
+    ben = await phone_of(house, "ben")
+    assert len((await ann.take(size=3))["rows"]) == 3
+    moves = f"/v1/campaigns/{CAMPAIGN}/reassignments"
+    done = await house.call("POST", moves, {"from_user_id": ann.user_id, "to_user_id": ben.user_id})
+    assert (done.status, done.body["contacts"]) == (201, 3)
+    assert (await ann.call("POST", "/buckets:done", {})).status == 200
+    number = done.body["reassignment"]["reassignment_id"]
+    assert (await house.call("POST", f"{moves}/{number}/undo")).body["undone"] == 3
+    assert sorted(ids(await ben.take())) == list(range(1, 11))
+
+
+async def test_who_is_back_by_an_undo_is_on_the_screen_again(house: House, ann: Phone) -> None:
+    ben = await phone_of(house, "ben")
+    bucket = await ann.take(size=3)
+    moves = f"/v1/campaigns/{CAMPAIGN}/reassignments"
+    done = await house.call("POST", moves, {"from_user_id": ann.user_id, "to_user_id": ben.user_id})
+    bens = await ben.take(size=3)
+    assert sorted(ids(bens)) == sorted(ids(bucket))
+    number = done.body["reassignment"]["reassignment_id"]
+    assert (await house.call("POST", f"{moves}/{number}/undo")).body["undone"] == 3
+    assert await ann.mine() == ids(bucket)
+    assert (await ben.press(bens["rows"][0])).body["code"] == 1303
+    assert (await ann.press(bucket["rows"][0])).body["state"] == "sending"

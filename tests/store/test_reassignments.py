@@ -40,6 +40,15 @@ async def bank(database: Database) -> None:
         ANN,
         CONTACTS,
     )
+    await database.execute(
+        """
+        INSERT INTO buckets (organisation_id, campaign_id, action_id, volunteer_id, bucket_id, contact_ids, look_at)
+        SELECT 1, 1, $1, $2, 1, array_agg(n), now() FROM generate_series(1, $3::int) n
+        """,
+        ACTION,
+        ANN,
+        CONTACTS,
+    )
     await admitted(database, *(admission(each, sender_id=ANN) for each in range(1, TEXTED + 1)))
     await hear(database, *(heard(each, each) for each in range(1, TEXTED + 1)))
 
