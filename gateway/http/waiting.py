@@ -1,5 +1,6 @@
 """Who waits for a volunteer's answer: their own people, and those whom others have left unanswered for too long."""
 
+import math
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -15,7 +16,9 @@ from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.operations import Operation
 from gateway.http.parts import Parts
 from gateway.http.reading import campaign_of
+from gateway.p2p.actions import NoAction
 from gateway.p2p.bank import TextBank
+from gateway.pipeline.campaigns import Campaign
 
 _MOST: Final = 50
 
@@ -76,7 +79,11 @@ class WaitingDesk:
         wanted = decoded(_look, await json_body(request))
         volunteer = await self._parts.volunteers.acting(grant.actor, campaign, wanted.volunteer_id)
         found = await self._bank.inbox(
-            campaign.campaign_id, action_id, volunteer.volunteer_id, limit=wanted.limit
+            campaign.campaign_id,
+            action_id,
+            volunteer.volunteer_id,
+            take_over_s=await self._take_over_s(grant, campaign, action_id),
+            limit=wanted.limit,
         )
         return json_answer(
             WaitingList(
@@ -93,3 +100,12 @@ class WaitingDesk:
                 ]
             )
         )
+
+    async def _take_over_s(self, grant: Grant, campaign: Campaign, action_id: int) -> float | None:
+        """None: what the campaign says. Never, where the action is not for whoever looks: their own people are all that
+        they answer in it."""
+        try:
+            await self._parts.actions.read(grant.actor, campaign.campaign_id, action_id)
+        except NoAction:
+            return math.inf
+        return None

@@ -386,6 +386,25 @@ async def test_whoever_is_left_unanswered_changes_hands(house: House, ann: Phone
     assert (await house.call("POST", to, said, key=ben.token)).body["state"] in ("queued", "sending")
 
 
+async def test_nobody_is_handed_people_of_an_action_that_is_not_for_them(
+    house: House, ann: Phone, ben: Phone
+) -> None:
+    """Who was not sent a private action reads none of its threads, however long they wait."""
+    [row] = (await ann.take(size=1))["rows"]
+    await ann.press(row)
+    await house.writes(row["contact_id"], "When is it?")
+    await house.store.execute(
+        "UPDATE conversations SET attention_at = attention_at - interval '61 minutes', offered_at = NULL"
+    )
+    await house.store.execute("UPDATE actions SET state = 'private'")
+    house.worker.gateway.bank.changed_hands(CAMPAIGN)
+    assert (await ben.call("POST", "/waiting", {})).body["waiting"] == []
+    thread = f"/v1/campaigns/{CAMPAIGN}/conversations/{row['contact_id']}"
+    assert (await house.call("GET", thread, key=ben.token)).status == 404
+    [own] = (await ann.call("POST", "/waiting", {})).body["waiting"]
+    assert own["contact_id"] == row["contact_id"]
+
+
 async def test_a_code_lets_a_volunteer_in(house: House) -> None:
     """F208."""
     joined = await join(house, "cat@example.org")
