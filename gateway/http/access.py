@@ -198,10 +198,15 @@ def _session_of(request: web.Request) -> str | None:
 
 def _require_our_page(request: web.Request) -> None:
     """Browsers too old to say where a request comes from say at least of which origin."""
-    origin = request.headers.get("Origin", "")
     site = request.headers.get("Sec-Fetch-Site")
-    is_ours = site == "same-origin" if site is not None else urlsplit(origin).netloc == request.host
-    if not is_ours:
+    if not (site == "same-origin" if site is not None else _is_our_origin(request)):
         raise Refusal(HTTPStatus.FORBIDDEN, "a change by cookie must come from our own pages")
     if request.can_read_body and request.content_type in _FROM_A_FORM:
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a form's body is not taken by cookie: send JSON")
+
+
+def _is_our_origin(request: web.Request) -> bool:
+    try:
+        return urlsplit(request.headers.get("Origin", "")).netloc == request.host
+    except ValueError:  # it is no address
+        return False

@@ -103,6 +103,7 @@ async def test_a_cookie_is_out_of_reach_of_scripts_and_other_sites(house: House)
         ({"Origin": "OURS"}, True),
         ({"Origin": "https://evil.example"}, False),
         ({"Origin": "null"}, False),
+        ({"Origin": "http://["}, False),
         ({"Sec-Fetch-Site": "cross-site", "Origin": "OURS"}, False),
     ],
 )
