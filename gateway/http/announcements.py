@@ -8,6 +8,7 @@ from aiohttp import web
 from msgspec import Meta, Struct
 
 from gateway.core.bank.permissions import Act
+from gateway.core.text.patterns import whole
 from gateway.http.access import Grant
 from gateway.http.bodies import asked, decoded, json_answer, json_body
 from gateway.http.known_campaigns import KnownCampaigns
@@ -36,7 +37,7 @@ class NewAnnouncement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     counted and nobody is told.
     """
 
-    title: Annotated[str, Meta(min_length=1, max_length=LONGEST_TITLE, pattern=r"^[^\r\n]+$")]
+    title: Annotated[str, Meta(min_length=1, max_length=LONGEST_TITLE, pattern=whole(r"[^\x00-\x1f\x7f]+"))]
     body: Annotated[str, Meta(min_length=1, max_length=LONGEST_BODY)]
     whom: MemberWish = MemberWish()
     user_ids: Annotated[tuple[Id, ...], Meta(max_length=5_000)] = ()

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gateway.core.bank.permissions import Act, Actor, Role
 from gateway.core.rules.errors import BadInput
+from gateway.core.text.patterns import whole
 from gateway.http.access import Grant, no_campaign
 from gateway.http.bodies import asked, decoded, json_body, path_id, private_answer
 from gateway.http.inbox import Limit
@@ -42,10 +43,11 @@ class ContactFilters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tag_id: Annotated[Id | None, Meta(description="With this tag.")] = None
     assignee_id: Annotated[Id | None, Meta(description="Whom this person should text.")] = None
     state: Annotated[
-        Annotated[str, Meta(pattern="^[A-Z]{2}$")] | None, Meta(description="Of this state, in two letters.")
+        Annotated[str, Meta(pattern=whole("[A-Z]{2}"))] | None,
+        Meta(description="Of this state, in two letters."),
     ] = None
     zip: Annotated[
-        Annotated[str, Meta(pattern="^[0-9]{3,5}$")] | None,
+        Annotated[str, Meta(pattern=whole("[0-9]{3,5}"))] | None,
         Meta(description="Whose ZIP begins with these three to five digits."),
     ] = None
     field: Annotated[

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from gateway.core.bank.labels import LONGEST_LABEL, LONGEST_VALUE, MOST_OPTIONS, MOST_TAGS, FieldKind
 from gateway.core.bank.permissions import Act
+from gateway.core.text.patterns import whole
 from gateway.http.access import Grant
 from gateway.http.bodies import asked, decoded, json_answer, json_body, path_id
 from gateway.http.known_campaigns import KnownCampaigns
@@ -36,7 +37,7 @@ FIELDS: Final = "/v1/campaigns/{campaign_id}/fields"
 LabelText = Annotated[str, Meta(min_length=1, max_length=LONGEST_LABEL)]
 Place = Annotated[int, Meta(ge=0, le=1_000_000)]
 Slug = Annotated[
-    str, Meta(pattern="^[a-z][a-z0-9_]{0,49}$", description="Its name in scripts and lists, for good.")
+    str, Meta(pattern=whole("[a-z][a-z0-9_]{0,49}"), description="Its name in scripts and lists, for good.")
 ]
 Options = Annotated[tuple[LabelText, ...], Meta(max_length=MOST_OPTIONS)]
 Value = Annotated[str, Meta(max_length=LONGEST_VALUE)]

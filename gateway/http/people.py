@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from gateway.core.bank.people import CODE_S, LONGEST_CODE_S, Language, PersonRole, is_join_code
 from gateway.core.bank.permissions import Act
+from gateway.core.text.patterns import whole
 from gateway.http.access import Grant
 from gateway.http.bodies import asked, decoded, json_body, path_id, private_answer
 from gateway.http.failures import Failures, attempt
@@ -126,7 +127,8 @@ class MemberWish(Struct, frozen=True, kw_only=True):
     ] = None
     language: Annotated[Language | None, Meta(description="Those who chose it.")] = None
     zip: Annotated[
-        Annotated[str, Meta(pattern="^[0-9]{1,5}$")] | None, Meta(description="Whose ZIP begins with it.")
+        Annotated[str, Meta(pattern=whole("[0-9]{1,5}"))] | None,
+        Meta(description="Whose ZIP begins with it."),
     ] = None
     user_list_id: Annotated[Id | None, Meta(description="Those of this list or team.")] = None
     action_id: Annotated[Id | None, Meta(description="By what they did about this action.")] = None

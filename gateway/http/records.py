@@ -4,6 +4,8 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
+from gateway.core.text.patterns import URL, whole
+
 MOST_ROWS = 5_000
 LONGEST_BODY = 1_600  # characters; Twilio's most
 LONGEST_KEY = 255
@@ -16,7 +18,7 @@ CursorWord = Annotated[str, Meta(max_length=200)]
 Cursor = Annotated[CursorWord | None, Meta(description="The `next` of the page before.")]
 Key = Annotated[str, Meta(min_length=1, max_length=LONGEST_KEY)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
-MediaUrl = Annotated[str, Meta(pattern=r"^https?://[^\s/]+\S*$", max_length=2000)]
+MediaUrl = Annotated[str, Meta(pattern=whole(URL), max_length=2000)]
 
 
 class NewMessage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,6 +10,7 @@ from aiohttp import web
 from msgspec import Meta, Struct
 
 from gateway.core.rules.campaign import DEFAULT_ORGANISATION
+from gateway.core.text.patterns import whole
 from gateway.http.bodies import decoded, json_body, private_answer
 from gateway.http.failures import Failures, attempt
 from gateway.http.operations import Operation
@@ -20,7 +21,7 @@ from gateway.http.sessions import Email, Guesses, Password, SecondFactorWord, ac
 from gateway.p2p.password_resets import RESET_S
 from gateway.p2p.second_factor import AlreadyHasOne
 
-SixDigits = Annotated[str, Meta(pattern="^[0-9]{6}$")]
+SixDigits = Annotated[str, Meta(pattern=whole("[0-9]{6}"))]
 
 
 class OwnPassword(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

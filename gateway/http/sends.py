@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from gateway.core.bank.permissions import Act
 from gateway.core.rules.errors import NotNow
 from gateway.core.rules.idempotency import Key
+from gateway.core.text.patterns import whole
 from gateway.http.access import Grant
 from gateway.http.bodies import decoded, json_answer, json_body
 from gateway.http.buckets import ACTION, BucketRow, Whose, action_of, row_of
@@ -44,7 +45,7 @@ class NewPress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     contact_id: Id
     variant: Annotated[str, Meta(min_length=1, max_length=100)]
-    hash: Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+    hash: Annotated[str, Meta(pattern=whole("[0-9a-f]{16}"))]
 
 
 class OnePress(NewPress, frozen=True, kw_only=True, forbid_unknown_fields=True):

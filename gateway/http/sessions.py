@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from gateway.core.bank.people import LONGEST_EMAIL, LONGEST_PASSWORD, SESSION_LONGEST_S, Language, PersonRole
 from gateway.core.rules.campaign import DEFAULT_ORGANISATION
+from gateway.core.text.patterns import whole
 from gateway.http.access import COOKIE
 from gateway.http.bodies import decoded, json_body, path_id, private_answer
 from gateway.http.failures import Failures, attempt
@@ -35,7 +36,7 @@ class SignInRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     email: Email
     password: Password | None = None
-    code: Annotated[str, Meta(pattern="^[0-9]{6}$")] | None = None
+    code: Annotated[str, Meta(pattern=whole("[0-9]{6}"))] | None = None
     second_factor: SecondFactorWord | None = None
     organisation_id: Id = DEFAULT_ORGANISATION
     carrier: Carrier = "cookie"

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from gateway.core.bank.links import MOST_CLICKS
 from tests.http.house import CAMPAIGN, NUMBER, House, phone
 from tests.http.test_actions import PATH, STOP
@@ -85,6 +87,17 @@ async def test_a_token_that_nobody_was_sent_leads_nowhere(house: House) -> None:
     for each in (made_up, "/" + "A" * 22, "/" + "A" * 15, token + "A"):
         assert (await press(house, each))[0] == 404
     assert await pressed(house) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://a.example/\n", "https://a.example\x01", "javascript:alert(1)", "//a.example", "https:///a"],
+)
+async def test_a_link_leads_to_an_address_of_the_web_alone(house: House, url: str) -> None:
+    """Python's `$` lets a line break at the end in, and a header with one is a defect for whoever presses the link."""
+    link = await a_link(house)
+    assert (await house.call("POST", LINKS, {"slug": "odd", "url": url})).status == 422
+    assert (await house.call("PATCH", f"{LINKS}/{link['link_id']}", {"url": url})).status == 422
 
 
 async def test_a_link_that_leads_elsewhere_does_so_for_what_was_sent(house: House) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.core.bank.people import Language
+from gateway.core.text.patterns import URL, whole
 
 LONGEST_TITLE: Final = 200
 LONGEST_TEXT: Final = 4_000
@@ -18,11 +19,11 @@ MOST_LISTS: Final = 100
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 Ids = Annotated[tuple[Id, ...], Meta(max_length=MOST_LISTS)]
 Word = Annotated[str, Meta(min_length=1, max_length=100)]
-AreaCode = Annotated[str, Meta(pattern=r"^[2-9][0-9]{2}$")]
+AreaCode = Annotated[str, Meta(pattern=whole("[2-9][0-9]{2}"))]
 ZipPrefix = Annotated[
-    str, Meta(pattern=r"^[0-9]{3,5}$", description="The first three to five digits of a ZIP.")
+    str, Meta(pattern=whole("[0-9]{3,5}"), description="The first three to five digits of a ZIP.")
 ]
-Address = Annotated[str, Meta(pattern=r"^https?://[^\s/]+\S*$", max_length=2_000)]
+Address = Annotated[str, Meta(pattern=whole(URL), max_length=2_000)]
 
 
 class State(StrEnum):

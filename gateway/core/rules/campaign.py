@@ -11,6 +11,7 @@ from gateway.core.rules.registration import Registration
 from gateway.core.rules.retry import RetryPolicy
 from gateway.core.rules.safeguards import Policy
 from gateway.core.sending.numbers import PoolPolicy
+from gateway.core.text.patterns import DOMAIN, URL, whole
 
 DEFAULT_ORGANISATION = 1
 """Made with the tables: whose a campaign is when nobody says otherwise."""
@@ -43,7 +44,7 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 Text = Annotated[str, Meta(max_length=500)]
-Url = Annotated[str, Meta(pattern=r"^(https?://[^\s/?#]+[^\s]*)?$", max_length=500)]
+Url = Annotated[str, Meta(pattern=whole(f"({URL})?"), max_length=500)]
 
 
 class LinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,7 +55,7 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     `ref=` and a word of the contact's own at its end it is their referral link (F109). `description`: the campaign's.
     """
 
-    domain: Annotated[str, Meta(pattern=r"^(https?://[^\s/?#]+/?)?$", max_length=200)] = ""
+    domain: Annotated[str, Meta(pattern=whole(f"({DOMAIN})?"), max_length=200)] = ""
     registration_url: Url = ""
     referral_url: Url = ""
     opt_in_title: Text = ""
