@@ -1,7 +1,8 @@
 """Text these again: people whom a code stopped become a contact list, for an action of its own (N16).
 
 Only codes after which the text certainly did not reach the phone are taken. Who has left, is held by a failure that still
-counts (1204, 1205), was reached after all or may still be is left out, and told. The safeguards look again at each send.
+counts (1204, 1205), was reached after all or may still be is left out, and told; so is who stands on an earlier list of the
+action: two lists would become two texts. The safeguards look again at each send.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +32,8 @@ class ListNameTaken(TextbankError):
 
 
 class TextedAgain(msgspec.Struct, frozen=True, kw_only=True):
-    """How many people the list has, and how many were left out because of what. `list_id` None: it was only counted."""
+    """How many people the list has, and how many were left out because of what: `listed` are on an earlier list of those
+    to be texted again. `list_id` None: it was only counted."""
 
     list_id: int | None
     people: int
@@ -39,6 +41,7 @@ class TextedAgain(msgspec.Struct, frozen=True, kw_only=True):
     held: int
     reached: int
     gone: int
+    listed: int
 
 
 class TextAgain:
@@ -61,15 +64,18 @@ class TextAgain:
             raise ListNameTaken(name)
         found = await self._stopped(campaign, action_id, codes)
         people = sorted(each.contact_id for each in found.values() if _why_not(each) is None)
-        list_id = None if dry_run else await self._store(who, campaign, action_id, codes, name, people)
+        list_id, count = None, len(people)
+        if not dry_run:
+            list_id, count = await self._store(who, campaign, action_id, codes, name, people)
         why_not = [_why_not(each) for each in found.values()]
         return TextedAgain(
             list_id=list_id,
-            people=len(people),
+            people=count,
             opted_out=why_not.count("opted_out"),
             held=why_not.count("held"),
             reached=why_not.count("reached"),
             gone=why_not.count("gone"),
+            listed=why_not.count("listed") + len(people) - count,
         )
 
     async def _stopped(self, campaign: Campaign, action_id: int, codes: Sequence[int]) -> dict[int, Stopped]:
@@ -100,19 +106,23 @@ class TextAgain:
         codes: Sequence[int],
         name: str,
         people: Sequence[int],
-    ) -> int:
+    ) -> tuple[int, int]:
+        """The list and how many it has: whom another list has taken meanwhile, it has not."""
         [list_id] = await self._ids.take(1)
         now, what = self._now(), {"list_id": list_id, "action_id": action_id, "codes": sorted(codes)}
+        count = 0
         async with self._database.transaction() as transaction:
+            await text_again.take_turns(transaction, campaign.key, action_id)
             if not await contact_lists.make(transaction, campaign.key, list_id, name, now):
                 raise ListNameTaken(name)
             for begin in range(0, len(people), _JOIN_AT_ONCE):
                 some = people[begin : begin + _JOIN_AT_ONCE]
-                await text_again.join(transaction, campaign.key, list_id, some)
-            await contact_lists.grow(transaction, campaign.key, list_id, len(people))
-            told = msgspec.json.encode(what | {"people": len(people)}).decode()
+                count += await text_again.join(transaction, campaign.key, list_id, some, action_id)
+            await text_again.belongs_to(transaction, campaign.key, list_id, action_id)
+            await contact_lists.grow(transaction, campaign.key, list_id, count)
+            told = msgspec.json.encode(what | {"people": count}).decode()
             await audit_log.write(transaction, campaign.key, now, who, "text again", after=told)
-        return list_id
+        return list_id, count
 
 
 def _why_not(stopped: Stopped) -> str | None:
@@ -123,6 +133,8 @@ def _why_not(stopped: Stopped) -> str | None:
         return "opted_out"
     if stopped.has_it:
         return "reached"
+    if stopped.is_listed:
+        return "listed"
     return "held" if stopped.is_held else None
 
 

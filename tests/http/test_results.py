@@ -1,5 +1,6 @@
 """Results over the API: figures with their rows, scripts, volunteers, codes; text these again; what was used."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -209,7 +210,7 @@ async def test_text_these_again(house: House) -> None:
     )
     asked = {"codes": [1202], "list_name": "Stopped by the end of hours"}
     counted = await house.call("POST", f"{PATH}/results/text-again", asked | {"dry_run": True})
-    told = {"people": 1, "opted_out": 1, "held": 1, "reached": 1, "gone": 1}
+    told = {"people": 1, "opted_out": 1, "held": 1, "reached": 1, "gone": 1, "listed": 0}
     assert counted.body == told | {"list_id": None}
     assert await house.count("contact_lists") == 0
     made = await house.call("POST", f"{PATH}/results/text-again", asked)
@@ -217,10 +218,27 @@ async def test_text_these_again(house: House) -> None:
     members = await house.store.fetch("SELECT list_id, contact_id FROM list_members")
     assert [tuple(each) for each in members] == [(made.body["list_id"], 5)]
     assert (await house.call("POST", f"{PATH}/results/text-again", asked)).status == 409
+    twice = await house.call("POST", f"{PATH}/results/text-again", asked | {"list_name": "Once more"})
+    assert (twice.body["people"], twice.body["listed"]) == (0, 1), "two lists would become two texts"
     never = await house.call("POST", f"{PATH}/results/text-again", asked | {"codes": [1302]})
     assert (never.status, "1302" in never.body["detail"]) == (422, True)
     lines = (await house.call("GET", f"/v1/campaigns/{CAMPAIGN}/audit")).body["lines"]
-    assert (lines[0]["act"], lines[0]["after"]["people"]) == ("text again", 1)
+    assert [(each["act"], each["after"]["people"]) for each in lines[:2]] == [
+        ("text again", 0),
+        ("text again", 1),
+    ]
+
+
+async def test_two_who_ask_at_once_to_text_these_again_get_each_person_once(house: House) -> None:
+    await published(house)
+    for contact_id in range(1, 7):
+        await initial(house, contact_id, "undelivered", 30003)
+    await house.store.execute("UPDATE messages SET state = 'blocked', code = 1202")
+    await house.store.execute("UPDATE conversations SET failure_until = NULL")
+    asked = [{"codes": [1202], "list_name": f"List {n}"} for n in range(4)]
+    made = await asyncio.gather(*(house.call("POST", f"{PATH}/results/text-again", each) for each in asked))
+    assert sorted((each.body["people"], each.body["listed"]) for each in made) == [(0, 6)] * 3 + [(6, 0)]
+    assert await house.count("list_members") == 6
 
 
 async def test_what_was_used(house: House) -> None:
