@@ -97,7 +97,7 @@ class EvidencePacks:
         zones = zones_of(books.subject.hours_group)
         sent = [each async for each in _told(self._messages, campaign, books, zones)]
         ids = sorted(set(_mentioned(books, sent)))
-        names = await results.names(self._database, campaign.organisation_id, ids)
+        names = await results.names(self._database, campaign.key, ids)
         return Evidence(
             campaign_id=campaign.campaign_id,
             as_of=self._now(),

@@ -161,7 +161,7 @@ class Results:
         of_users = {int(name): lines for name, lines in by_name(found.rows).items()}
         ids = sorted(each for each in of_users if each > after_id)[: limit + 1]
         shown = ids[:limit]
-        names = await results.names(self._database, campaign.organisation_id, shown)
+        names = await results.names(self._database, campaign.key, shown)
         page = [_volunteer(each, names.get(each, ""), of_users[each]) for each in shown]
         return VolunteerPage(page, cursor_of(_UserPlace(shown[-1])) if len(ids) > limit else None)
 

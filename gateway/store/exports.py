@@ -35,7 +35,11 @@ _PERSON = "contacts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.con
 _NAMES = "c.first_name, c.last_name"
 _PHONE = "CASE WHEN c.deleted_at IS NULL THEN c.phone END"  # of whom was erased nothing is told
 _ACTION = "actions a ON a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id ="
-_USER = "users u ON u.organisation_id = $1 AND u.user_id ="
+# Of the campaign's people alone: whoever sends with a key names users as they like.
+_USER = (
+    "(memberships w JOIN users u ON u.organisation_id = $1 AND u.user_id = w.user_id)"
+    " ON w.organisation_id = $1 AND w.campaign_id = $2 AND w.user_id ="
+)
 _WANTED = "($5::bigint IS NULL OR p.action_id = $5) AND {at} >= to_timestamp($6) AND {at} < to_timestamp($7)"
 _MESSAGES: Final = f"""
 WITH piece AS MATERIALIZED (

@@ -37,6 +37,7 @@ class ListedPage(msgspec.Struct, frozen=True):
     next: int | None
 
 
+# Whoever sends with a key names users as they like: only those of the campaign have a name here.
 # Each looks at $4 rows after the id $3 and finds at most $5 of the action $6; its first two columns are as in a page.
 _PIECES: Final = """
 WITH piece AS MATERIALIZED ({piece} LIMIT $4), found AS (
@@ -47,7 +48,8 @@ SELECT (SELECT max({id}) FROM piece), (SELECT count(*) FROM piece), p.{id}, extr
 FROM (SELECT) at_least_one_row LEFT JOIN (
     found p
     LEFT JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id = p.{contact}
-    LEFT JOIN users u ON u.organisation_id = $1 AND u.user_id = p.{user}
+    LEFT JOIN (memberships w JOIN users u ON u.organisation_id = $1 AND u.user_id = w.user_id)
+           ON w.organisation_id = $1 AND w.campaign_id = $2 AND w.user_id = p.{user}
 ) ON true ORDER BY p.{id}
 """
 _WHO = "c.contact_id, c.first_name, c.last_name, CASE WHEN c.deleted_at IS NULL THEN c.phone END"

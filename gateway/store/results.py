@@ -89,10 +89,11 @@ async def labels(database: Database, key: CampaignKey, action_id: int) -> list[L
 
 
 _NAMES: Final = """
-SELECT user_id, name FROM users WHERE organisation_id = $1 AND user_id = ANY ($2::bigint[])
+SELECT u.user_id, u.name FROM memberships m JOIN users u ON u.organisation_id = $1 AND u.user_id = m.user_id
+WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.user_id = ANY ($3::bigint[])
 """
 
 
-async def names(database: Database, organisation_id: int, user_ids: list[int]) -> dict[int, str]:
-    """People's names by their ids; who is not there is missing."""
-    return {row[0]: row[1] for row in await database.fetch(_NAMES, organisation_id, user_ids)}
+async def names(database: Database, key: CampaignKey, user_ids: list[int]) -> dict[int, str]:
+    """The names of the campaign's people by their ids; who is none of them is missing."""
+    return {row[0]: row[1] for row in await database.fetch(_NAMES, *key, user_ids)}

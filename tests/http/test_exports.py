@@ -105,6 +105,7 @@ async def test_the_other_subjects(house: House) -> None:
     await house.store.execute(
         "INSERT INTO users VALUES (1, 7, 'v@example.org', 'Vera', 'en', NULL, NULL, now())"
     )
+    await house.store.execute("INSERT INTO memberships VALUES (1, 1, 7, 'volunteer', now())")
     await house.store.execute(
         "INSERT INTO tags VALUES (1, 1, 5, 'supporter', 'Supporter', 1, true), (1, 1, 6, 'moved', 'Moved', 2, true)"
     )
@@ -278,6 +279,7 @@ async def test_everything_about_one_person(house: House) -> None:
     await house.store.execute(
         "INSERT INTO users VALUES (1, 7, 'v@example.org', 'Vera', 'en', NULL, NULL, now())"
     )
+    await house.store.execute("INSERT INTO memberships VALUES (1, 1, 7, 'volunteer', now())")
     await house.send(1, "Hello Ann", sender_id=7)
     await house.says(await house.provider.next_text(), "delivered")
     await house.writes(1, "STOP")

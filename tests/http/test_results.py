@@ -1,8 +1,11 @@
 """Results over the API: figures with their rows, scripts, volunteers, codes; text these again; what was used."""
 
 import asyncio
+import io
+import zipfile
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.p2p import results as told
@@ -28,6 +31,10 @@ async def published(house: House) -> None:
     await house.store.execute(
         "INSERT INTO users (organisation_id, user_id, email, name, language, created_at) VALUES"
         " (1, 7, 'v@example.org', 'Vera', 'en', now()), (1, 8, 'b@example.org', 'Ben', 'en', now())"
+    )
+    await house.store.execute(
+        "INSERT INTO memberships (organisation_id, campaign_id, user_id, role, joined_at)"
+        " SELECT 1, 1, u, 'volunteer', now() FROM generate_series(7, 8) u"
     )
 
 
@@ -276,6 +283,26 @@ async def test_nobody_elses_and_no_volunteers(house: House) -> None:
         assert (await house.call("GET", f"{other}/results{more}")).status == 404
     wrong = await house.call("GET", f"{PATH}/results/rows?result=initials&cursor=x")
     assert wrong.status == 422
+
+
+async def test_a_key_learns_no_names_of_another_campaigns_people(house: House) -> None:
+    """A key names whom it likes as senders: that gives nobody's name away, in figures, rows, files and evidence."""
+    await published(house)
+    _, anothers = await somebody(house, "volunteer", "zed@example.org", OTHER_CAMPAIGN)
+    await house.store.execute("UPDATE users SET name = 'Zedekiah' WHERE user_id = $1", anothers)
+    for contact_id, sender in ((1, VERA), (9, anothers)):
+        sent = await house.send(contact_id, "Hello", action_id=ACTION, sender_id=sender, script="initial-1")
+        assert sent.body["state"] != "blocked", sent.body
+        await house.says(await house.provider.next_text(), "delivered")
+        await house.writes(contact_id, "Yes")
+    here = f"/v1/campaigns/{CAMPAIGN}"
+    for path in ("exports/messages", "exports/replies", "actions/5/results/volunteers"):
+        told = str((await house.call("GET", f"{here}/{path}")).body)
+        assert ("Vera" in told, "Zedekiah" in told) == (True, False), path
+    assert [each["user"] for each in await rows(house, "initials")] == ["Vera", None]
+    pack = (await house.call("GET", f"{here}/contacts/9/evidence")).body
+    with zipfile.ZipFile(io.BytesIO(pack)) as packed:
+        assert msgspec.json.decode(packed.read("evidence.json"))["people"] == {}
 
 
 async def test_a_figure_of_few_among_many_comes_in_short_pages(
