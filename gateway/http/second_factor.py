@@ -19,7 +19,7 @@ from gateway.http.problems import Refusal
 from gateway.http.records import Id
 from gateway.http.sessions import Email, Guesses, Password, SecondFactorWord, account_of, signed_out
 from gateway.p2p.password_resets import RESET_S
-from gateway.p2p.second_factor import AlreadyHasOne
+from gateway.p2p.second_factor import AlreadyHasOne, NotProven
 
 SixDigits = Annotated[str, Meta(pattern=whole("[0-9]{6}"))]
 
@@ -210,7 +210,7 @@ class SecondFactorDesk:
         user, _ = await self._sign_in.me(person)
         try:
             begun = await self._second.begin(person.organisation_id, person.user_id, user.email)
-        except AlreadyHasOne as error:
+        except (AlreadyHasOne, NotProven) as error:
             raise Refusal(HTTPStatus.CONFLICT, str(error)) from error
         return private_answer(NewAuthenticator(secret=begun.secret, uri=begun.uri), HTTPStatus.CREATED)
 
@@ -250,6 +250,7 @@ class SecondFactorDesk:
             ) and await self._second.remove(person.organisation_id, person.user_id, said.second_factor)
         if not made.is_right:
             raise _not_yours("second_factor")
+        self._keys.forget(person.organisation_id, person.user_id)
         return web.Response(status=HTTPStatus.NO_CONTENT)
 
     async def confirm_email(self, request: web.Request) -> web.Response:

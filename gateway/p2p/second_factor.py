@@ -15,7 +15,7 @@ import pyotp
 
 from gateway.clock import Clock
 from gateway.core.rules.errors import TextbankError
-from gateway.store import second_factors
+from gateway.store import second_factors, users
 from gateway.store.database import Connection, Database
 
 STEP_S: Final = 30
@@ -41,6 +41,13 @@ class AlreadyHasOne(TextbankError):
         super().__init__("you have an authenticator already: remove it first")
 
 
+class NotProven(TextbankError):
+    """Nobody has shown that they read mail at the address: it may be somebody else's, whom a second factor would lock out."""
+
+    def __init__(self) -> None:
+        super().__init__("confirm your e-mail address first")
+
+
 class Enrolment(msgspec.Struct, frozen=True):
     """What an authenticator app needs: its secret, and the same as an address for a QR code. Shown this once."""
 
@@ -61,7 +68,9 @@ class SecondFactor:
         return found is not None and found.confirmed_at is not None
 
     async def begin(self, organisation_id: int, user_id: int, email: str) -> Enrolment:
-        """A secret, which asks for nothing before it is confirmed. Raises AlreadyHasOne."""
+        """A secret, which asks for nothing before it is confirmed. Raises AlreadyHasOne, and NotProven."""
+        if not await users.is_confirmed(self._database, organisation_id, user_id):
+            raise NotProven
         secret = base64.b32encode(self._random(_SECRET_BYTES)).decode()
         if not await second_factors.begin(
             self._database, organisation_id, user_id, secret, self._clock.now()
@@ -100,7 +109,7 @@ class SecondFactor:
             return await self._new_codes(transaction, organisation_id, user_id)
 
     async def remove(self, organisation_id: int, user_id: int, word: str) -> bool:
-        """No authenticator any more; False for a wrong word, or who had none."""
+        """No authenticator any more, and no session that has shown one; False for a wrong word, or who had none."""
         async with self._database.transaction() as transaction:
             if not await self._is_good(transaction, organisation_id, user_id, word):
                 return False

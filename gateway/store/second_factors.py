@@ -37,6 +37,7 @@ _CODES = """
 INSERT INTO recovery_codes (organisation_id, user_id, code_hash) SELECT $1, $2, * FROM unnest($3::text[])
 """
 _REMOVE = "DELETE FROM second_factors WHERE organisation_id = $1 AND user_id = $2"
+_NONE_PASSED = "UPDATE sessions SET second_factor = false WHERE organisation_id = $1 AND user_id = $2"
 _PASSED = """
 UPDATE sessions SET second_factor = true WHERE organisation_id = $1 AND user_id = $2 AND session_id = $3
 """
@@ -73,7 +74,9 @@ async def keep_codes(
 
 
 async def remove(statements: Statements, organisation_id: int, user_id: int) -> None:
+    """The person has none any more, and no session of theirs counts as begun with one."""
     await statements.fetch(_REMOVE, organisation_id, user_id)
+    await statements.fetch(_NONE_PASSED, organisation_id, user_id)
 
 
 async def passed(statements: Statements, organisation_id: int, user_id: int, session_id: int) -> None:

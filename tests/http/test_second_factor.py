@@ -42,6 +42,25 @@ async def test_a_campaign_may_want_its_admins_to_have_one(house: House) -> None:
     assert (await house.call("GET", PATH, key=right.body["token"])).status == 200
 
 
+async def test_without_it_any_more_no_session_counts_as_begun_with_it(house: House) -> None:
+    token, _ = await somebody(house, "admin", EMAIL)
+    begun = await house.call("POST", ME, {"password": PASSWORD}, key=token)
+    code = {"code": pyotp.TOTP(begun.body["secret"]).at(int(START_AT))}
+    codes = (await house.call("POST", f"{ME}/confirm", code, key=token)).body["recovery_codes"]
+    wanted = {"settings": {"admins_need_second_factor": True}}
+    assert (await house.call("PATCH", PATH, wanted, key=token)).status == 200
+    proof = {"password": PASSWORD, "second_factor": codes[0]}
+    assert (await house.call("POST", f"{ME}/remove", proof, key=token)).status == 204
+    assert (await house.call("GET", PATH, key=token)).status == 403
+
+
+async def test_nobody_locks_the_owner_of_an_address_out(house: House) -> None:
+    """Whoever signed up with somebody else's address gets no authenticator for it."""
+    token, _ = await somebody(house, "volunteer", EMAIL)
+    refused = await house.call("POST", ME, {"password": PASSWORD}, key=token)
+    assert (refused.status, refused.body["detail"]) == (409, "confirm your e-mail address first")
+
+
 async def test_wrong_codes_are_limited_as_wrong_passwords_are(house: House) -> None:
     token, _ = await somebody(house, "volunteer", EMAIL)
     statuses = [
