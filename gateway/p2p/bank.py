@@ -329,6 +329,7 @@ class TextBank:
 
 def _record(action_id: int, title: str, scripts: Scripts, now: float) -> ActionRecord:
     settings = ActionSettings(
+        overflow="end",
         opt_out_suffix=scripts.opt_out_suffix or None,
         contact_fallback=scripts.contact_fallback or None,
         sender_fallback=scripts.sender_fallback or None,

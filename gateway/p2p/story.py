@@ -269,7 +269,8 @@ def _now(message: MessageFacts, at: float, held_because: str) -> Iterator[Chapte
         return
     words = _STANDS.get(state, f"It is {state}.")
     if state is State.QUEUED and message.due_at is not None and message.due_at > at:
-        words = f"It waits for its next attempt, due in {_span(message.due_at - at)}."
+        what = "its next attempt" if message.attempt else "the next window of its person"
+        words = f"It waits for {what}, due in {_span(message.due_at - at)}."
     elif state is State.QUEUED and held_because:
         words = f"It waits until what people texted is fetched: {held_because}."
     yield Chapter(at, "now", words)

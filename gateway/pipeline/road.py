@@ -15,8 +15,9 @@ import msgspec
 import structlog
 
 from gateway.core.rules.campaign import CampaignKey
-from gateway.core.rules.errors import SubReason
+from gateway.core.rules.hours import Shut, verdict
 from gateway.core.rules.lifecycle import State
+from gateway.core.rules.safeguards import Kind
 from gateway.core.sending.numbers import Chosen, How, NoNumber, NumberPool, Wait
 from gateway.core.sending.pacing import Pacer
 from gateway.core.sending.waiting import Picked, Room, Waiting
@@ -33,7 +34,7 @@ from gateway.pipeline.prefetch import Prefetch, waiting
 from gateway.pipeline.purchase import Buyer
 from gateway.pipeline.recent_durations import RecentDurations
 from gateway.pipeline.second_look import SecondLook
-from gateway.store import claims, messages, numbers
+from gateway.store import claims, numbers
 from gateway.store.claims import Claim, Refusal
 from gateway.store.messages import Queued
 from gateway.store.ownership import FencingToken, OwnershipLost
@@ -44,11 +45,10 @@ if TYPE_CHECKING:
     from gateway.pipeline.dispatch import Dispatch
 
 _log = structlog.get_logger("gateway.road")
-_NOT_ALLOWED, _NO_NUMBER, _LOCKED = 1202, 1203, 9001
+_NO_NUMBER, _LOCKED = 1203, 9001
 _SELECTED = {How.STICKY: "sticky", How.LOCAL: "local"}
 _SAVE_NUMBERS_S = 60.0
 _SWEEP_S = 60.0
-_SWEPT_AT_ONCE = 5000
 _GOES_ROUND_LOCKS_S = 60.0  # after one was met
 _KEPT_FOR_REPLIES = 10  # one of so many calls
 
@@ -75,7 +75,6 @@ class CampaignRoad:
         self._numbers_given = GivenNumbers(station.options.look_ahead)  # whoever is in hand
         self._writing = RecentDurations()  # from a decision until its write is known
         self._next_sweep_at = self._next_save_at = 0.0
-        self._swept_to = 0  # a message: the sweep goes on after it
         self.handed_over: defaultdict[tuple[int, str | None], int] = defaultdict(int)  # segments, ever
         # texts to a new campaign can't be lost
         self.hold = station.inbound_gap.hold(wants_fetch=bool(pool.numbers))
@@ -254,8 +253,8 @@ class CampaignRoad:
             self._buyer.look_ahead()
             if not self._queue:  # nobody waits who was read before the number was in the store
                 self._numbers_given.turn()
-            if not self._queue.is_all:
-                await self._sweep(now)
+            if not self._queue.is_all and await self._second_look.sweep(self.campaign, now):
+                self._next_sweep_at = now
         if now >= self._next_save_at or self.pool.must_be_saved:
             self._next_save_at = now + _SAVE_NUMBERS_S
             await self.save_numbers()
@@ -279,21 +278,27 @@ class CampaignRoad:
         for each in taken.picked:
             slot = max(each.chosen.slot, now)
             (picked if self._in_time(self._queue[each.item.message_id], slot) else over).append(each)
-        refusals = [
-            Refusal(each.item.message_id, _NOT_ALLOWED, SubReason.EXPIRED_IN_QUEUE) for each in over
-        ] + [Refusal(item.message_id, _NO_NUMBER, "") for item in taken.refused]
+        refusals = [Refusal(item.message_id, _NO_NUMBER, "") for item in taken.refused]
         self._station.metrics.number_selected("none", len(taken.refused))
         self._give_back(over)
         if picked:
             await self._claim(picked)
         if refusals:
             await self._second_look.refuse(self.key, refusals)
+        if over:
+            await self._second_look.over(self.campaign, [each.item.message_id for each in over])
         if taken.wants_room and self._room().for_others > 0:  # the second look has stopped some
             return now
         return taken.wake_at
 
     def _in_time(self, message: Queued, slot_at: float) -> bool:
-        """Whether the provider would still have time for it before the window closes."""
+        """Whether the provider would still have time for it before the window closes.
+
+        A first text may have been held over a night, and its person or the hours have changed: it is looked at anew.
+        """
+        hours = self.campaign.settings.hours
+        if message.kind == Kind.INITIAL and isinstance(verdict(slot_at, hours, message.hours_group), Shut):
+            return False
         return slot_at + SHORTEST_VALIDITY_S <= message.not_after - self._station.options.closing_margin_s
 
     def _choose_waiting(self, item: Waiting, at: float) -> Chosen | Wait | NoNumber:
@@ -407,23 +412,6 @@ class CampaignRoad:
         for each in picked:
             chosen, item = each.chosen, each.item
             self.pacer.give_back(chosen.slot, item.carrier, chosen.number.number_id, item.segments)
-
-    async def _sweep(self, now: float) -> None:
-        """Messages whose lawful window is over are blocked, whether or not they were ever picked.
-
-        A long queue is looked through a piece at a step, so that claims go on meanwhile.
-        """
-        end = now + self._station.options.closing_margin_s + SHORTEST_VALIDITY_S
-        swept = await messages.sweep(
-            self._station.database, self.campaign.key, end, self._swept_to, limit=_SWEPT_AT_ONCE
-        )
-        if swept.over:
-            await self._second_look.refuse(
-                self.key, [Refusal(each, _NOT_ALLOWED, SubReason.EXPIRED_IN_QUEUE) for each in swept.over]
-            )
-        self._swept_to = swept.after_id or 0
-        if swept.after_id is not None:
-            self._next_sweep_at = now
 
     async def save_numbers(self) -> None:
         """The pool's records, so that a restart goes on where this worker stopped."""

@@ -138,13 +138,13 @@ async def pause(transaction: Statements, key: CampaignKey, action_id: int, pause
     )
 
 
-_LATER: Final = "100 years"  # what is due then is read by nobody, and its own window ends long before
+LATER: Final = "100 years"  # what is due then is read by nobody, and its own window ends long before
 _PUT_OFF = f"""
 WITH piece AS (
     SELECT message_id FROM queue WHERE organisation_id = $1 AND campaign_id = $2 AND message_id > $4
     ORDER BY message_id LIMIT $5
 ), moved AS (
-    UPDATE queue q SET due_at = q.due_at + CASE WHEN $6 THEN interval '{_LATER}' ELSE - interval '{_LATER}' END
+    UPDATE queue q SET due_at = q.due_at + CASE WHEN $6 THEN interval '{LATER}' ELSE - interval '{LATER}' END
     FROM piece
     JOIN messages m ON m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = piece.message_id
     WHERE q.organisation_id = $1 AND q.campaign_id = $2 AND q.message_id = piece.message_id

@@ -73,7 +73,8 @@ class ActionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """What an admin sets of an action; volunteers read it, contacts never do (F077 to F084).
 
     `area_codes`: of the campaign's, those from which this action's first texts go (F026); none: all of them.
-    `overflow`: what has not gone when the window ends waits for the next day, or ends with it. `bucket_size`,
+    `overflow`: first texts that still wait when the window ends are held until the next one of their person, for a
+    week at most, or are blocked with it (1202); replies always are. `bucket_size`,
     `opt_out_suffix`, `contact_fallback` and `sender_fallback`: null is what the campaign says (C13, F012, F100).
     """
 
