@@ -9,7 +9,7 @@ there end in 429, and a good key is served whatever others try.
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
@@ -37,16 +37,21 @@ _BEARER = re.compile(r"Bearer +(tb_([0-9a-f]{12})_([0-9a-f]{64}))", re.ASCII)
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """Who calls, proved; `campaign_id` None is every campaign, or a person's `campaigns`."""
+    """Who calls, proved; `campaign_id` None is every campaign, or a person's `campaigns`, in each as one is there."""
 
     actor: Actor
     campaign_id: int | None
-    campaigns: frozenset[int] | None = None
+    campaigns: Mapping[int, Actor] | None = None
 
     def sees(self, campaign_id: int) -> bool:
         if self.campaigns is not None:
             return campaign_id in self.campaigns
         return self.campaign_id is None or self.campaign_id == campaign_id
+
+    def sees_phones(self, campaign_id: int) -> bool:
+        """Whether phones of this campaign are shown: to all but its volunteers."""
+        actor = self.actor if self.campaigns is None else self.campaigns[campaign_id]
+        return actor.reach(Act.READ_CONTACTS) is Reach.CAMPAIGN
 
     def require(self, campaign_id: int) -> None:
         """Raises Refusal (404) for a campaign that is not the caller's: the same as for one that is not there."""
@@ -110,9 +115,9 @@ class Keys:
         able = {each: actor for each, actor in actors.items() if actor.reach(act) is Reach.CAMPAIGN}
         if actors and not able:
             raise Refusal(HTTPStatus.FORBIDDEN, "your role in no campaign allows this")
-        allowed = [each for each, actor in able.items() if not self._is_short(person, actor, each)]
+        allowed = {each: actor for each, actor in able.items() if not self._is_short(person, actor, each)}
         actor = next(iter(able.values()), Actor(Role.VOLUNTEER, user_id=person.user_id))
-        granted = request[GRANTED] = Grant(actor, None, frozenset(allowed))
+        granted = request[GRANTED] = Grant(actor, None, allowed)
         return granted
 
     def _is_short(self, person: Person, actor: Actor, campaign_id: int) -> bool:

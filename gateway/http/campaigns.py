@@ -154,14 +154,18 @@ class CampaignDesk:
             )
         except IdTaken as error:
             raise Refusal(HTTPStatus.CONFLICT, str(error)) from error
-        return json_answer(_view(made), HTTPStatus.CREATED, Location=f"/v1/campaigns/{made.campaign_id}")
+        return json_answer(
+            _view(made, grant), HTTPStatus.CREATED, Location=f"/v1/campaigns/{made.campaign_id}"
+        )
 
     async def show_all(self, _request: web.Request, grant: Grant) -> web.Response:
         known = await self._known_campaigns.all()
-        return json_answer(CampaignList([_view(each) for each in known if grant.sees(each.campaign_id)]))
+        return json_answer(
+            CampaignList([_view(each, grant) for each in known if grant.sees(each.campaign_id)])
+        )
 
     async def show(self, request: web.Request, grant: Grant) -> web.Response:
-        return json_answer(_view(await campaign_of(self._known_campaigns, request, grant)))
+        return json_answer(_view(await campaign_of(self._known_campaigns, request, grant), grant))
 
     async def change(self, request: web.Request, grant: Grant) -> web.Response:
         campaign = await campaign_of(self._known_campaigns, request, grant)
@@ -176,17 +180,21 @@ class CampaignDesk:
             )
         except SettingsClash as clash:
             return problem_answer(_clash(clash, wanted.settings))
-        return json_answer(_view(changed))
+        return json_answer(_view(changed, grant))
 
 
-def _view(campaign: Campaign) -> CampaignView:
+def _view(campaign: Campaign, grant: Grant) -> CampaignView:
+    """A volunteer is shown nobody's phone, nor the admins'."""
+    settings = campaign.settings
+    if not grant.sees_phones(campaign.campaign_id):
+        settings = msgspec.structs.replace(settings, admin_phones=frozenset())
     return CampaignView(
         campaign_id=campaign.campaign_id,
         organisation_id=campaign.organisation_id,
         name=campaign.name,
         opt_out_scope=campaign.opt_out_scope,
         paused=campaign.paused,
-        settings=campaign.settings,
+        settings=settings,
         version=campaign.settings_version,
         waits_because=campaign.waits_because,
     )

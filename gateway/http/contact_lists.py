@@ -15,7 +15,7 @@ from gateway.core.bank.permissions import Act
 from gateway.core.rules.errors import NotNow
 from gateway.http.access import Grant
 from gateway.http.bodies import asked, decoded, json_answer, json_body, path_id
-from gateway.http.contacts import ContactFilters, wanted_by
+from gateway.http.contacts import ContactFilters, wanted_by, whole_campaign
 from gateway.http.csv_lists import CSV, SLOWEST_PIECE_S
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.operations import Operation
@@ -135,7 +135,7 @@ class ContactListDesk:
         self._known_campaigns = known
 
     async def list(self, request: web.Request, grant: Grant) -> web.Response:
-        campaign = await campaign_of(self._known_campaigns, request, grant)
+        campaign = await whole_campaign(self._known_campaigns, request, grant)
         given = asked(AskedLists, request)
         page = await self._book.lists(campaign.campaign_id, given.cursor, given.limit)
         return json_answer(ListPageView(page.rows, page.next))
@@ -153,7 +153,7 @@ class ContactListDesk:
         return json_answer(made, HTTPStatus.CREATED, Location=f"{where}/{made.list_id}")
 
     async def one(self, request: web.Request, grant: Grant) -> web.Response:
-        campaign = await campaign_of(self._known_campaigns, request, grant)
+        campaign = await whole_campaign(self._known_campaigns, request, grant)
         list_id = path_id(request, "list_id", _no_list)
         try:
             found, imports = await self._book.one_list(campaign.campaign_id, list_id)

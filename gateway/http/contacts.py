@@ -228,13 +228,13 @@ class ContactDesk:
         self._known_campaigns = known
 
     async def list(self, request: web.Request, grant: Grant) -> web.Response:
-        campaign = await self._whole_campaign(request, grant)
+        campaign = await whole_campaign(self._known_campaigns, request, grant)
         given = asked(AskedContacts, request)
         page = await self._book.page(campaign.campaign_id, wanted_by(given), given.cursor, given.limit)
         return private_answer(ContactPage([_view(each, grant.actor) for each in page.rows], page.next))
 
     async def count(self, request: web.Request, grant: Grant) -> web.Response:
-        campaign = await self._whole_campaign(request, grant)
+        campaign = await whole_campaign(self._known_campaigns, request, grant)
         wanted = wanted_by(asked(ContactFilters, request))
         return private_answer(ContactCount(*await self._book.count(campaign.campaign_id, wanted)))
 
@@ -273,12 +273,13 @@ class ContactDesk:
             raise no_contact(contact_id) from error
         return web.Response(status=HTTPStatus.NO_CONTENT.value)
 
-    async def _whole_campaign(self, request: web.Request, grant: Grant) -> Campaign:
-        """Raises Refusal 404 also for whoever may read only some of the contacts."""
-        campaign = await campaign_of(self._known_campaigns, request, grant)
-        if not grant.actor.may(Act.READ_CONTACTS):
-            raise no_campaign(campaign.campaign_id)
-        return campaign
+
+async def whole_campaign(known: KnownCampaigns, request: web.Request, grant: Grant) -> Campaign:
+    """Raises Refusal 404 also for whoever may read only some of the contacts."""
+    campaign = await campaign_of(known, request, grant)
+    if not grant.actor.may(Act.READ_CONTACTS):
+        raise no_campaign(campaign.campaign_id)
+    return campaign
 
 
 def wanted_by(given: ContactFilters) -> Wanted:

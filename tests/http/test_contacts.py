@@ -12,8 +12,8 @@ from gateway.core.bank.permissions import Role
 from gateway.http.csv_lists import CSV
 from gateway.store import contact_lists
 from gateway.store.troubles import DatabaseAway
-from tests.http.house import CAMPAIGN, House, phone
-from tests.http.persons import somebody
+from tests.http.house import CAMPAIGN, OTHER_CAMPAIGN, House, phone
+from tests.http.persons import code_of, somebody
 
 PATH = f"/v1/campaigns/{CAMPAIGN}"
 PEOPLE = "phone,first_name,last_name,zip,email,custom_field_pet\n2155550190,Zoë,Li,19103,z@example.org,cat\n12,Bad,,,,\n"
@@ -142,8 +142,30 @@ async def test_a_volunteer_reads_their_own_contacts_alone_and_no_phone(house: Ho
     mine = await house.call("GET", f"{PATH}/contacts/2", key=token)
     assert (mine.status, mine.body["phone"]) == (200, None)
     assert (await house.call("GET", f"{PATH}/contacts/1", key=token)).status == 404
-    for path in ("contacts", "contacts:count"):
+    made = await house.call("POST", f"{PATH}/contact-lists", {"name": "Donors", "filters": {}})
+    one_list = f"contact-lists/{made.body['list_id']}"
+    for path in ("contacts", "contacts:count", "contact-lists", one_list):
         assert (await house.call("GET", f"{PATH}/{path}", key=token)).status == 404
+    assert (await house.call("GET", f"{PATH}/{one_list}")).body["name"] == "Donors"
+
+
+async def test_only_staff_see_the_admins_phones(house: House) -> None:
+    changed = await house.call("PATCH", PATH, {"settings": {"admin_phones": [phone(3)]}})
+    assert changed.body["settings"]["admin_phones"] == [phone(3)]
+    elsewhere = f"/v1/campaigns/{OTHER_CAMPAIGN}"
+    await house.call("PATCH", elsewhere, {"settings": {"admin_phones": [phone(4)]}})
+    token, user_id = await somebody(house)
+    joined = {"code": (await code_of(house, OTHER_CAMPAIGN))["code"]}
+    assert (await house.call("POST", "/v1/join", joined, key=token)).status == 201
+    await house.store.execute("UPDATE users SET confirmed_at = now()")
+    promoted = await house.call("PATCH", f"{elsewhere}/members/{user_id}", {"role": "supervisor"})
+    assert promoted.status == 200
+    for campaign_id, seen in ((CAMPAIGN, []), (OTHER_CAMPAIGN, [phone(4)])):
+        one = await house.call("GET", f"/v1/campaigns/{campaign_id}", key=token)
+        assert one.body["settings"]["admin_phones"] == seen
+        listed = (await house.call("GET", "/v1/campaigns", key=token)).body["campaigns"]
+        [the_same] = [each for each in listed if each["campaign_id"] == campaign_id]
+        assert the_same["settings"]["admin_phones"] == seen
 
 
 # ---------------------------------------------------------------- changed
