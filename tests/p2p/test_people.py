@@ -94,7 +94,7 @@ async def test_a_newcomer_is_a_volunteer(desk: Desk) -> None:
     opened = await desk.people.sign_up(await desk.invited(), who)
     assert isinstance(opened, Opened)
     assert await members(desk) == [
-        MemberRow(opened.user_id, "Ann Li", EMAIL, "es", "15201", "volunteer", NOW, None, False)
+        MemberRow(opened.user_id, "Ann Li", EMAIL, "es", "15201", "volunteer", NOW, None, False, NOW)
     ]
     user, places = await desk.sign_in.me(await person_of(desk, opened))
     assert (user.name, [(each.campaign_id, each.name, each.role) for each in places]) == (

@@ -40,6 +40,7 @@ async def test_automatic_and_manual_ones_are_counted_apart(database: Database) -
         "manual": 0,
         "provider": 0,
         "import": 0,
+        "erasure": 0,
     }
     await some(database)
     assert await opt_outs.counts(database, 1, SCOPE) == {
@@ -47,4 +48,5 @@ async def test_automatic_and_manual_ones_are_counted_apart(database: Database) -
         "manual": 1,
         "provider": 0,
         "import": 2,
+        "erasure": 0,
     }
