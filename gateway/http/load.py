@@ -41,6 +41,11 @@ class Load:
     def is_full(self) -> bool:
         return self.under_way >= self.places
 
+    @property
+    def use(self) -> float:
+        """Of the places, the share that is taken."""
+        return self.under_way / self.places if self.places > 0 else 1.0
+
     def enter(self) -> float | None:
         """A place for one send, to be left with what is returned; None: there is none."""
         if self.is_full:

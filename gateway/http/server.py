@@ -151,7 +151,7 @@ def application(
     floor = Floor()
     app[INTAKE] = Intake(floor, MOST_BYTES_AT_ONCE)
     load = Load()
-    parts.metrics.ask_saturation("door", lambda: load.under_way / load.places)
+    parts.metrics.ask_saturation("door", lambda: load.use)
     app[SHEDDING] = Shedding(load, parts.metrics.http_request)
     known = KnownCampaigns(parts.campaigns, parts.clock.now)
     guesses, places = Guesses(), ListPlaces()

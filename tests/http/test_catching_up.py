@@ -212,6 +212,7 @@ async def test_a_lost_receipt_is_told_and_what_one_side_lacks_is_named(
 async def test_a_provider_without_history_has_no_chores(dsn: str) -> None:
     async with a_scene(dsn, CatchUp(inbound_poll_s=0, reconcile_s=0)) as scene:
         assert [each.name for each in chores_of(scene.worker.settings, scene.worker.gateway)] == [
+            "scheduled_actions",
             "months",
             "idle_conversations",
             "idle_buckets",
@@ -220,6 +221,7 @@ async def test_a_provider_without_history_has_no_chores(dsn: str) -> None:
         ]
         scene.worker.gateway.provider = object()  # type: ignore[assignment]
         assert [each.name for each in chores_of(SETTINGS, scene.worker.gateway)] == [
+            "scheduled_actions",
             "months",
             "idle_conversations",
             "idle_buckets",

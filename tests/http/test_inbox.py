@@ -381,7 +381,7 @@ async def test_the_list_of_opt_outs_and_its_two_counters(house: House) -> None:
     await act(house, "opt-out", {}, 3)
     path = f"/v1/campaigns/{CAMPAIGN}/opt-outs"
     counts = await house.call("GET", f"{path}:count")
-    assert counts.body == {"automatic": 2, "manual": 1, "provider": 0, "imported": 0}
+    assert counts.body == {"automatic": 2, "manual": 1, "provider": 0, "imported": 0, "erased": 0}
     first = await house.call("GET", f"{path}?limit=2")
     assert [each["words"] for each in first.body["opt_outs"]] == ["STOP", "Stop"]
     rest = await house.call("GET", f"{path}?limit=2&cursor={first.body['next']}")

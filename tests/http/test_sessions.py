@@ -196,11 +196,9 @@ async def test_a_key_is_nobody_who_signed_in(house: House, method: str, path: st
     assert (await house.call(method, path, key=None)).status == 401
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/v1/campaigns"), ("POST", "/v1/campaigns")])
-async def test_what_is_about_no_one_campaign_needs_a_key(house: House, method: str, path: str) -> None:
+async def test_what_is_about_no_one_campaign_needs_a_key(house: House) -> None:
     token, _ = await somebody(house, "admin")
-    body = None if method == "GET" else {"name": "Another"}
-    assert (await house.call(method, path, body, key=token)).status == 403
+    assert (await house.call("POST", "/v1/campaigns", {"name": "Another"}, key=token)).status == 403
 
 
 # ---------------------------------------------------------------- guessing

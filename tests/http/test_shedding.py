@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from gateway.core.bank.permissions import Role
-from gateway.http import uploads
+from gateway.http import csv_lists, uploads
 from gateway.http.load import Load
 from gateway.http.shedding import SHEDDING
 from gateway.turns import Floor
@@ -194,7 +194,7 @@ async def test_a_body_that_was_paused_is_read_to_its_end(
     house: House, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     """Beyond half a megabyte the library pauses a body, and goes on with it by a call without data."""
-    received = uploads._received
+    received = csv_lists.received
 
     async def late(request: web.Request, path: Path, floor: Floor) -> None:
         async with asyncio.timeout(PATIENCE_S):
@@ -202,7 +202,7 @@ async def test_a_body_that_was_paused_is_read_to_its_end(
                 await asyncio.sleep(0)
         await received(request, path, floor)
 
-    monkeypatch.setattr(uploads, "_received", late)
+    monkeypatch.setattr(uploads, "received", late)
     row = "2155550101," + "x" * 988 + "\n"
     text = ("phone,notes\n" + row * (size // len(row))).encode()
     head = (

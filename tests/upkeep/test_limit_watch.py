@@ -61,6 +61,9 @@ def test_tmobiles_day_is_told_at_two_thirds_and_when_it_is_full(play):
             ("tmobile_day", 1), ("tmobile_day", 2),
         ]  # fmt: skip
         assert await level_of(world, Limit.TMOBILE_DAY) == "reached"
+        told = world.gateway.metrics.registry.get_sample_value
+        for level in ("warned", "reached"):
+            assert told("p2p_limit_warnings_total", {"limit": "tmobile_day", "level": level}) == 1
         rows = await world.store.fetch("SELECT user_id, title FROM user_notices WHERE title LIKE 'T-Mobile%'")
         assert [tuple(row) for row in rows] == [
             (9, "T-Mobile's day is two thirds used"), (9, "T-Mobile's day is used up"),

@@ -70,9 +70,10 @@ class Stage:
         self.database = database
         self.watch = Watch(NOW + 100)
         self.receiver = Receiver()
+        self.metrics = Metrics()
         turns = asyncio.Semaphore(2)
         self.follower = WebhookFollower(database, self.watch, turns)
-        self.sender = WebhookSender(database, self.watch, Metrics(), self.receiver, turns)
+        self.sender = WebhookSender(database, self.watch, self.metrics, self.receiver, turns)
 
     async def endpoint(self, *topics: str, endpoint_id: int = 1) -> EndpointRow:
         row = EndpointRow(
@@ -151,6 +152,8 @@ async def test_delivered_replied_and_opted_out_are_told(stage: Stage) -> None:
     }  # fmt: skip
     how = {each["data"]["how"] for each in stage.receiver.taken if each["type"] == "opted_out"}
     assert how == {"keyword", "manual"}
+    counted = stage.metrics.registry.get_sample_value
+    assert counted("p2p_webhooks_sent_total", {"topic": "replied", "result": "delivered"}) == 2
 
 
 async def test_reports_tags_notices_and_limits_are_told(stage: Stage) -> None:
