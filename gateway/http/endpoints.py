@@ -44,7 +44,8 @@ class NewEndpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class EndpointChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Another address, other topics, or whether it is told anything; switched on again it goes on where it stopped."""
+    """Another address, other topics, or whether it is told anything; switched on again it goes on where it stopped.
+    With another address VAN's `credentials` are given again."""
 
     url: Url | None = None
     topics: Topics | None = None

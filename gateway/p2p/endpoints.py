@@ -115,7 +115,9 @@ class Endpoints:
             if stands is None:
                 return None
             after = _changed(stands, wanted)
-            self._require(after, _credential_faults(stands.kind, wanted.credentials, are_needed=False))
+            leads_elsewhere = after.url != stands.url  # stored credentials go to no other address
+            faults = _credential_faults(stands.kind, wanted.credentials, are_needed=leads_elsewhere)
+            self._require(after, faults)
             if wanted.credentials is not None:
                 await endpoints.new_secret(transaction, key, endpoint_id, wanted.credentials, now)
                 about = msgspec.json.encode({"endpoint_id": endpoint_id}).decode()

@@ -216,3 +216,15 @@ async def test_van_has_credentials_that_nobody_reads_again(house: House) -> None
     shown = [await house.call("GET", one), await house.call("GET", f"/v1/campaigns/{CAMPAIGN}/audit")]
     assert "key-" not in msgspec.json.encode([each.body for each in (made, *shown)]).decode()
     assert await house.store.fetch_value("SELECT secret FROM webhook_endpoints") == "demo:key-two|1"
+
+
+async def test_van_credentials_go_to_no_address_that_they_were_not_given_for(house: House) -> None:
+    """Else any admin would read them, at an address of their own."""
+    van = {"url": "https://api.securevan.com/v4", "topics": ["tagged"], "kind": "van"}
+    made = await house.call("POST", PATH, van | {"credentials": "demo:key-one|1"})
+    one, elsewhere = f"{PATH}/{made.body['endpoint_id']}", {"url": "https://collector.example.org"}
+    refused = await house.call("PATCH", one, elsewhere)
+    assert (refused.status, [each["field"] for each in refused.body["errors"]]) == (422, ["credentials"])
+    assert (await house.call("GET", one)).body["url"] == van["url"]
+    assert (await house.call("PATCH", one, {"url": van["url"], "topics": ["replied"]})).status == 200
+    assert (await house.call("PATCH", one, elsewhere | {"credentials": "demo:key-two|1"})).status == 200
