@@ -1,6 +1,6 @@
 """The campaigns a worker knows, with their settings read once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -26,6 +26,9 @@ class Campaign(msgspec.Struct, frozen=True):
     settings_version: int = 1
     actions_version: int = 1  # of whatever its texts are made of
     paused_actions: frozenset[int] = frozenset()  # whose first texts wait
+    area_codes: Mapping[
+        int, tuple[str, ...]
+    ] = {}  # that an action's first texts prefer, if it has its own (F026)
 
     @property
     def key(self) -> CampaignKey:
@@ -138,4 +141,15 @@ def _campaign(row: rows.CampaignRow) -> Campaign:
         row.settings_version,
         row.actions_version,
         frozenset(row.paused_actions),
+        _area_codes(row, settings.pool.preferred_area_codes),
     )
+
+
+def _area_codes(row: rows.CampaignRow, ours: Sequence[str]) -> dict[int, tuple[str, ...]]:
+    """By action; what the campaign has given up since, none of its actions prefers any more."""
+    wished = msgspec.json.decode(row.area_codes, type=dict[int, tuple[str, ...]])
+    kept = {
+        action_id: tuple(code for code in codes if not ours or code in ours)
+        for action_id, codes in wished.items()
+    }
+    return {action_id: codes for action_id, codes in kept.items() if codes}

@@ -72,6 +72,7 @@ def decide(
         body=request.body,
         kind=request.kind,
         media=request.media or None,
+        action_id=request.action_id,
     )
     return Decision(
         request,

@@ -1,10 +1,11 @@
 """The head of a campaign's queue in memory: what is due is read in time, and never more than memory may hold."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from gateway.clock import Clock
 from gateway.core.rules.campaign import CampaignKey
+from gateway.core.rules.safeguards import Kind
 from gateway.core.sending.waiting import Lane, Waiting, WaitingLine
 from gateway.pipeline.options import DispatchOptions
 from gateway.store import messages
@@ -24,6 +25,7 @@ class Prefetch:
         self._options = options
         self._key = key
         self._in_hand: dict[int, Queued] = {}
+        self.area_codes: Mapping[int, tuple[str, ...]] = {}  # that an action's first texts prefer (F026)
         self.line = WaitingLine()
         self.more_in_store = True  # messages that are due and not in hand
         self._store_is_empty = False  # nothing in the queue, due or not, that is not in hand
@@ -55,7 +57,7 @@ class Prefetch:
     def push(self, message: Queued) -> None:
         if message.message_id not in self._in_hand:
             self._in_hand[message.message_id] = message
-            self.line.push(waiting(message))
+            self.line.push(self.waiting(message))
 
     def enter(self, message: Queued) -> None:
         """A durable message to be picked up; beyond what memory may hold it stays in the store only.
@@ -74,7 +76,7 @@ class Prefetch:
         """Whoever was parked until a slot of before is looked at again."""
         self.line = WaitingLine()
         for message in self._in_hand.values():
-            self.line.push(waiting(message))
+            self.line.push(self.waiting(message))
 
     def clear(self) -> None:
         """Everything is read again."""
@@ -82,6 +84,20 @@ class Prefetch:
         self._in_hand.clear()
         self._runs_over = True
         self.read_now()
+
+    def waiting(self, message: Queued) -> Waiting:
+        """What the line needs to know of a queued message."""
+        action_id = message.action_id if message.kind == Kind.INITIAL else None
+        return Waiting(
+            message.message_id,
+            Lane(message.lane),
+            message.carrier,
+            message.segments,
+            message.due_at,
+            message.phone[2:5],
+            message.number_id,
+            None if action_id is None else self.area_codes.get(action_id),
+        )
 
     # ------------------------------------------------------------ reading
 
@@ -130,16 +146,3 @@ class Prefetch:
         for message in head.messages:
             self.push(message)
         return head.may_be_more
-
-
-def waiting(message: Queued) -> Waiting:
-    """What the line needs to know of a queued message."""
-    return Waiting(
-        message.message_id,
-        Lane(message.lane),
-        message.carrier,
-        message.segments,
-        message.due_at,
-        message.phone[2:5],
-        message.number_id,
-    )

@@ -30,7 +30,7 @@ from gateway.pipeline.delivery import Requeued
 from gateway.pipeline.given_numbers import GivenNumbers
 from gateway.pipeline.hand_over import SHORTEST_VALIDITY_S
 from gateway.pipeline.lease import Held, outbound
-from gateway.pipeline.prefetch import Prefetch, waiting
+from gateway.pipeline.prefetch import Prefetch
 from gateway.pipeline.purchase import Buyer
 from gateway.pipeline.recent_durations import RecentDurations
 from gateway.pipeline.second_look import SecondLook
@@ -65,6 +65,7 @@ class CampaignRoad:
         self.pool = pool
         self.pacer = pacer
         self._queue = Prefetch(station.database, station.clock, station.options, campaign.key)
+        self._queue.area_codes = campaign.area_codes
         self._buyer = Buyer(
             station.provider, station.database, station.clock, station.metrics, campaign.key, pool, self.wake
         )
@@ -103,7 +104,7 @@ class CampaignRoad:
         is_ready = self._station.is_trusted and not (self._stopping or self.pool.must_be_saved)
         if not is_ready or not self._in_time(message, now):
             return None
-        chosen = self._choose(waiting(message), now, now, message.contact_id)
+        chosen = self._choose(self._queue.waiting(message), now, now, message.contact_id)
         if isinstance(chosen, NoNumber):
             return None
         self._buyer.consider(chosen.buy)
@@ -175,6 +176,7 @@ class CampaignRoad:
         Meters, numbers and turns stay. Another brand, or a daily cap where there was none, is counted anew.
         """
         before, self.campaign = self.campaign, campaign
+        self._queue.area_codes = campaign.area_codes
         if _needs_another_count(before, campaign):
             self._must_begin_anew = True
         else:

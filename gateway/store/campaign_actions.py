@@ -114,10 +114,17 @@ async def touch(transaction: Statements, key: CampaignKey, action_id: int) -> in
 
 
 async def tell_workers(transaction: Statements, key: CampaignKey) -> None:
-    """Every worker reads the campaign's actions again when it next reads the campaign."""
+    """Every worker reads the campaign's actions again when it next reads the campaign, which says what they prefer."""
+    # Locked by a statement of its own: the next one then sees what whoever was before has changed.
+    await transaction.fetch(
+        "SELECT FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2 FOR NO KEY UPDATE", *key
+    )
     await transaction.fetch(
         """
-        UPDATE campaigns SET actions_version = actions_version + 1
+        UPDATE campaigns SET actions_version = actions_version + 1, area_codes = coalesce((
+            SELECT jsonb_object_agg(a.action_id, a.settings -> 'area_codes') FROM actions a
+            WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.archived_at IS NULL
+              AND a.settings -> 'area_codes' <> '[]'), '{}')
         WHERE organisation_id = $1 AND campaign_id = $2
         """,
         *key,

@@ -12,7 +12,8 @@ class CampaignRow(msgspec.Struct, frozen=True):
     """A campaign; `settings` is JSON text that the campaign's own record reads.
 
     `waits_because`: why no worker could take it up. `settings_version` counts the times they were saved,
-    `actions_version` the changes of its actions; the first texts of `paused_actions` wait.
+    `actions_version` the changes of its actions; the first texts of `paused_actions` wait. `area_codes`: JSON text, those
+    that an action's first texts prefer, by action.
     """
 
     campaign_id: int
@@ -25,6 +26,7 @@ class CampaignRow(msgspec.Struct, frozen=True):
     settings_version: int = 1
     actions_version: int = 1
     paused_actions: Sequence[int] = ()
+    area_codes: str = "{}"
 
     @property
     def key(self) -> CampaignKey:
@@ -48,7 +50,7 @@ async def create(statements: Statements, campaign: CampaignRow, now: float) -> N
 
 _COLUMNS = """
 campaign_id, opt_out_scope, name, settings::text AS settings, paused, organisation_id, waits_because, settings_version,
-actions_version, paused_actions
+actions_version, paused_actions, area_codes::text AS area_codes
 """
 
 

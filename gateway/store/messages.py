@@ -206,6 +206,7 @@ class Queued(msgspec.Struct, gc=False):
     kind: str
     attempt: int = 0
     media: Sequence[str] | None = None
+    action_id: int | None = None
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -226,7 +227,7 @@ WITH head AS (
 )
 SELECT (SELECT count(*) FROM head), q.message_id, m.contact_id, q.lane, extract(epoch FROM q.due_at)::float8, m.segments,
        extract(epoch FROM m.not_after)::float8, c.phone, c.carrier, c.hours_group, v.number_id, m.body,
-       m.kind, m.attempt, m.media
+       m.kind, m.attempt, m.media, m.action_id
 FROM (SELECT) at_least_one_row LEFT JOIN (
     fresh q
     JOIN messages m ON m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = q.message_id

@@ -1,11 +1,14 @@
 """Actions: published whole, each of their contacts with nobody to text them yet."""
 
+import asyncio
+
+import msgspec
 import pytest
 
 from gateway.core.rules.errors import BadInput
-from gateway.store import buckets, campaign_actions, contacts, publishing
+from gateway.store import buckets, campaign_actions, campaigns, contacts, publishing
 from gateway.store.contacts import ContactRow
-from gateway.store.database import Database
+from gateway.store.database import Connection, Database
 from tests.store.rows import ACTION, GROUP, KEY, NOW, an_action, people, phone, publish
 
 
@@ -44,3 +47,31 @@ async def test_an_action_is_assigned_in_pieces(database: Database, at_once: int)
 async def test_an_action_without_people_can_be_published(database: Database):
     await published(database, 0)
     assert await buckets.remaining(database, KEY, ACTION) == 0
+
+
+async def test_two_actions_that_change_at_once_are_both_told(database: Database, other: Database):
+    """The second one's statement waits for the first, and sees what that has changed (F026)."""
+    await people(database, 0)
+    for action_id in (5, 6):
+        action = msgspec.structs.replace(an_action(action_id), settings='{"area_codes": ["215"]}')
+        await campaign_actions.create(database, KEY, action)
+
+    async def change(transaction: Connection, action_id: int) -> None:
+        wished = '{"area_codes": ["412"]}'
+        action = msgspec.structs.replace(an_action(action_id), settings=wished)
+        await campaign_actions.save(transaction, KEY, action)
+        await campaign_actions.tell_workers(transaction, KEY)
+
+    async def change_later() -> None:
+        async with other.transaction() as transaction:
+            await change(transaction, 6)
+
+    async with database.transaction() as first:
+        await change(first, 5)
+        second = asyncio.create_task(change_later())
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        while not await database.fetch_value(waiting):
+            pass  # each look lets the other one go on
+    await second
+    [row] = await campaigns.load(database)
+    assert row.area_codes == '{"5": ["412"], "6": ["412"]}'

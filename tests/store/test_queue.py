@@ -89,6 +89,7 @@ async def test_a_waiting_message_brings_all_that_sending_it_needs(database: Data
             body="Hi",
             kind="reply",
             attempt=0,
+            action_id=5,
         )
     ]
 

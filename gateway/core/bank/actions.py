@@ -72,7 +72,8 @@ class ReportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class ActionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an admin sets of an action; volunteers read it, contacts never do (F077 to F084).
 
-    `area_codes`: of the campaign's, those from which this action's first texts go (F026); none: all of them.
+    `area_codes`: of the campaign's, those that this action's first texts prefer (F026); none: all of them. Who has texts
+    from a number already keeps it, and no text waits because the pool has none there.
     `overflow`: first texts that still wait when the window ends are held until the next one of their person, for a
     week at most, or are blocked with it (1202); replies always are. `bucket_size`,
     `opt_out_suffix`, `contact_fallback` and `sender_fallback`: null is what the campaign says (C13, F012, F100).
