@@ -1,6 +1,6 @@
 # Everything a person or a machine does here. The first target makes its own environment in .venv.
 .DEFAULT_GOAL := help
-.PHONY: help rehearse test test-nightly check format bench bench-http bench-correctness judge-alerts observe prometheus clean
+.PHONY: help rehearse test test-nightly check format bench bench-http bench-correctness judge-alerts loadtest observe prometheus clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -48,6 +48,9 @@ bench-http: $(MADE) ## measure gateway and carrier over real HTTP (about 15 minu
 
 bench-correctness: $(MADE) ## numbers bought, duplicates, losses, judged by the carrier's ledger (about 2 minutes)
 	$(BIN)/python -m benchmarks.correctness $(ARGS)
+
+loadtest: $(MADE) ## gateway, carrier and Locust on this machine, judged by the ledger (two minutes): ARGS="--contacts 20000"
+	$(BIN)/textbank load $(ARGS)
 
 judge-alerts: $(MADE) prometheus ## the alerts on rehearsed days, healthy and not (hours): ARGS="--healthy 20 --each-fault 2"
 	$(BIN)/python -m benchmarks.alert_days $(ARGS)

@@ -64,8 +64,12 @@ async def test_a_stall_shows_in_the_open_model_and_hides_in_the_closed_one(for_s
         )
     assert opened["failed"] == closed["failed"] == opened["dropped"] == 0
     assert opened["intended"] == pytest.approx(RATE_PER_S * for_s, rel=0.1)
-    assert opened["seconds"]["since_intended"]["p99"] == pytest.approx(STALL_S - for_s / 100, abs=0.15)
-    assert closed["seconds"]["since_intended"]["p99"] < 0.5
+    felt_s, wanted_s = opened["seconds"]["since_intended"]["p99"], STALL_S - for_s / 100
+    assert felt_s > wanted_s - 0.15
+    assert felt_s < wanted_s + (
+        1.5 if opened["invalid"] else 0.15
+    )  # on a machine that is busy otherwise it is more
+    assert closed["seconds"]["since_intended"]["p99"] < felt_s / 4
     assert (
         closed["started"] < 0.95 * opened["started"]
     )  # and what it should have asked meanwhile it never asks

@@ -1,0 +1,54 @@
+"""JSON over HTTP for the process that leads a load test: one request after the other. Follows no redirect."""
+
+import http.client
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import msgspec
+
+from loadtests.targets import Target
+
+_ANSWERS_WITHIN_S = 60.0
+
+
+class Unanswered(Exception):
+    """The other side is not there, or did not answer as it should."""
+
+    textbank_exit_status = 2
+
+
+class Door:
+    """One connection; `key` is sent along when there is one."""
+
+    def __init__(self, target: Target, key: str = "") -> None:
+        parts = urlsplit(target.url)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._connection = kind(parts.hostname or "", parts.port, timeout=_ANSWERS_WITHIN_S)
+        self._url = target.url
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """The answer's JSON; raises Unanswered for anything but 2xx."""
+        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
+        try:
+            self._connection.request(
+                method, path, None if body is None else msgspec.json.encode(body), headers
+            )
+            answer = self._connection.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            raise Unanswered(f"{self._url} does not answer: {str(error) or type(error).__name__}") from error
+        if not 200 <= answer.status < 300:
+            said = content[:300].decode(errors="replace")
+            raise Unanswered(f"{method} {self._url}{path} was answered {answer.status}: {said}")
+        return msgspec.json.decode(content or b"null")

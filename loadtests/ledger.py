@@ -1,0 +1,139 @@
+"""The verdict on a load test's texts, from the carrier's ledger: lost, twice, after STOP, outside lawful hours.
+
+The ledger is the carrier's own (`/twin/ledger`), so nothing is judged by the gateway's word; only of an acknowledged text
+that the carrier never saw is the gateway asked what became of it. What each of the four means is in `judged`.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from loadtests.door import Door
+from loadtests.people import zone_of
+
+STOP_WORDS: Final = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
+START_WORDS: Final = frozenset({"START", "UNSTOP"})
+ON_THE_WIRE_S: Final = 1.0
+"""How long before a STOP was acknowledged a text may have left the gateway and reach the carrier after it."""
+
+FIRST_HOUR, LAST_HOUR = 9, 21
+_TABLES: Final = ("submissions", "arrivals", "inbound", "inbound_acknowledged", "finals")
+_ROWS_AT_ONCE: Final = 50_000
+_TOLD: Final = frozenset({"failed", "blocked", "expired", "cancelled", "undelivered"})
+
+Rows = list[dict[str, Any]]
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True):
+    """The tables of one instant; times in the market's seconds, which began at the Unix second `start_at`."""
+
+    start_at: float
+    submissions: Rows
+    arrivals: Rows
+    inbound: Rows
+    inbound_acknowledged: Rows
+    finals: Rows
+    cost_usd: float
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What was wrong with any text. `unsent`: acknowledged, then not sent, and the gateway says why."""
+
+    acknowledged: int
+    handed_over: int
+    delivered: int
+    opt_outs: int
+    cents: float
+    unsent: int
+    lost: int
+    twice: int
+    after_stop: int
+    outside_hours: int
+
+    @property
+    def held(self) -> bool:
+        return not (self.lost or self.twice or self.after_stop or self.outside_hours)
+
+
+def fetched(carrier: Door) -> Ledger:
+    """All tables as of one answer of `/twin/ledger`; raises Unanswered."""
+    state, told = carrier.call("GET", "/twin/state"), carrier.call("GET", "/twin/ledger")
+    opened_at = datetime.fromisoformat(state["time"]).timestamp() - state["now_s"]
+    tables = {name: _table(carrier, name, told["rows"][name]) for name in _TABLES}
+    return Ledger(start_at=opened_at, cost_usd=told["counts"]["cost_usd"], **tables)
+
+
+def _table(carrier: Door, name: str, upto: int) -> Rows:
+    rows: Rows = []
+    after: int | None = 0
+    while after is not None:
+        page = carrier.call("GET", f"/twin/ledger/{name}?after={after}&upto={upto}&limit={_ROWS_AT_ONCE}")
+        rows += page["rows"]
+        after = page["next"]
+    return rows
+
+
+def judged(
+    ledger: Ledger, campaign_id: int, acknowledged: Iterable[int], state_of: Callable[[int], str]
+) -> Verdict:
+    """The verdict on one campaign's texts.
+
+    Lost: the API acknowledged it, the carrier never saw it, and the gateway doesn't say that it ended unsent (`state_of`
+    a message). Twice: one message that reached a phone more than once. After STOP: it came to the carrier more than
+    ON_THE_WIRE_S after the gateway had acknowledged the person's STOP. Outside hours: by the clock where the person is.
+    """
+    taken = {row["n"]: row for row in ledger.submissions if row["campaign_id"] == campaign_id}
+    shown = Counter(taken[row["n"]]["message_id"] for row in ledger.arrivals if row["n"] in taken)
+    promised = set(acknowledged)
+    missing = promised - {row["message_id"] for row in taken.values()}
+    unsent = sum(state_of(message_id) in _TOLD for message_id in missing)
+    left = _left(ledger)
+    return Verdict(
+        acknowledged=len(promised),
+        handed_over=len(taken),
+        delivered=len(shown),
+        opt_outs=len(left),
+        cents=round(ledger.cost_usd * 100, 2),
+        unsent=unsent,
+        lost=len(missing) - unsent,
+        twice=sum(count > 1 for count in shown.values()),
+        after_stop=sum(_after_stop(row, left) for row in taken.values()),
+        outside_hours=sum(_outside_hours(row, ledger.start_at) for row in taken.values()),
+    )
+
+
+def _left(ledger: Ledger) -> dict[int, list[tuple[float, float]]]:
+    """By person: the spans, in the market's seconds, in which their STOP was in force."""
+    heard_at: dict[int, float] = {}
+    for row in ledger.inbound_acknowledged:
+        heard_at.setdefault(row["n"], row["at"])
+    spans: dict[int, list[tuple[float, float]]] = {}
+    for n, row in enumerate(ledger.inbound):
+        word, of_person = row["text"].strip().upper(), spans.get(row["person"], [])
+        if word in STOP_WORDS and n in heard_at:
+            spans.setdefault(row["person"], []).append((heard_at[n], float("inf")))
+        elif word in START_WORDS and of_person:
+            of_person[-1] = (of_person[-1][0], row["at"])
+    return spans
+
+
+def _after_stop(row: dict[str, Any], left: dict[int, list[tuple[float, float]]]) -> bool:
+    spans = left.get(row["to"], [])
+    return any(
+        stopped_at + ON_THE_WIRE_S < row["arrived_at"] < started_at for stopped_at, started_at in spans
+    )
+
+
+def _outside_hours(row: dict[str, Any], start_at: float) -> bool:
+    zone = zone_of(row["to"])
+    if zone is None:
+        return True  # nobody of this test
+    return (
+        not FIRST_HOUR
+        <= datetime.fromtimestamp(start_at + row["arrived_at"], ZoneInfo(zone)).hour
+        < LAST_HOUR
+    )

@@ -1,0 +1,172 @@
+"""Who uses the gateway: volunteers who think between their clicks, and an admin who watches. Closed, as people are.
+
+Volunteers do what the tutorial does: join by the code, start, send each text by its hash, look into the inbox, answer by
+the prepared response, report, and text the next bucket. Requests are named by their route, ids left out.
+"""
+
+from typing import Any, Final
+
+from locust import FastHttpUser, poisson, task
+from locust.exception import StopUser
+
+from loadtests.plan import Plan
+
+_LOOKS_EVERY: Final = 5
+_PASSWORD: Final = "another long one"  # noqa: S105 - of people who exist for a minute
+_GOOD: Final = range(200, 300)
+_CHANGED: Final = 409
+
+
+class Tally:
+    """Of one process: whose texts were acknowledged, and which volunteers have nothing left to do."""
+
+    def __init__(self) -> None:
+        self.acknowledged: list[int] = []
+        self.idle: set[int] = set()
+
+    def acknowledge(self, result: Any) -> None:
+        """A result of the API: what is blocked was never to be sent."""
+        if result.get("message_id") and result.get("state") != "blocked":
+            self.acknowledged.append(result["message_id"])
+
+
+class Caller(FastHttpUser):
+    """One person's requests; `plan` and `tally` are set before Locust starts anybody."""
+
+    abstract = True
+    max_redirects = 0
+    plan: Plan
+    tally: Tally
+
+    def on_start(self) -> None:
+        self.client.client.redirect_response_codes = frozenset()  # type: ignore[misc]
+        self.campaign = f"/v1/campaigns/{self.plan.campaign_id}"
+        self.action = f"{self.campaign}/actions/{self.plan.action_id}"
+        self.token = ""
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        name: str,
+        body: Any = None,
+        *,
+        key: str = "",
+        fine: tuple[int, ...] = (),
+    ) -> Any:
+        """The answer's JSON; None for what is not 2xx. What is `fine` is no failure either."""
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        if key:
+            headers["Idempotency-Key"] = key
+        with self.client.request(
+            method, path, name=f"{method} {name}", json=body, headers=headers, catch_response=True
+        ) as answer:
+            if answer.status_code in _GOOD:
+                return answer.json()
+            if answer.status_code in fine:
+                answer.success()
+            else:
+                answer.failure(f"{answer.status_code}: {(answer.text or '')[:200]}")
+            return None
+
+
+class Volunteer(Caller):
+    """Texts bucket after bucket, and answers who has written meanwhile."""
+
+    joined = 0
+
+    def wait_time(self) -> float:
+        return float(poisson(1 / self.plan.size.think_s)(self))
+
+    def on_start(self) -> None:
+        super().on_start()
+        self.rows: list[Any] = []
+        self.bucket_id: int | None = None
+        self.clicks = 0
+        self.nobody = False
+        self._join()
+
+    def _join(self) -> None:
+        Volunteer.joined += 1
+        word = f"{id(self.environment.runner):x}-{Volunteer.joined}-{self.environment.runner.client_id[-12:]}"
+        new = {
+            "name": "Bo Hill",
+            "email": f"{word}@example.org",
+            "password": _PASSWORD,
+            "carrier": "bearer",
+        }
+        done = self.ask("POST", "/v1/join", "/v1/join", {"code": self.plan.code, "sign_up": new})
+        if done is None:
+            raise StopUser
+        self.me: int = done["user_id"]
+        self.token = done["session"]["token"]
+        self.ask("GET", f"{self.campaign}/actions", "actions")
+
+    @task
+    def click(self) -> None:
+        self.clicks += 1
+        if self.clicks % _LOOKS_EVERY == 0 or self.nobody or not (self.rows or self._start()):
+            self._look()
+        else:
+            self._send(self.rows.pop(0))
+
+    def _start(self) -> bool:
+        """The first bucket, or the next (text again)."""
+        body = {} if self.bucket_id is None else {"after": self.bucket_id}
+        bucket = self.ask("POST", f"{self.action}/buckets", "buckets", body)
+        if bucket is None:
+            return False
+        self.bucket_id = bucket["bucket_id"] or self.bucket_id
+        self.rows = bucket["rows"]
+        if not self.rows and bucket["left"] and bucket["left"]["nobody"]:
+            self.nobody = True
+            self.tally.idle.add(self.me)
+        return bool(self.rows)
+
+    def _send(self, row: Any) -> None:
+        press = {name: row[name] for name in ("contact_id", "variant", "hash")}
+        key = f"press-{row['contact_id']}"
+        self._acknowledged(self.ask("POST", f"{self.action}/sends", "sends", press, key=key))
+
+    def _look(self) -> None:
+        page = self.ask(
+            "GET", f"{self.campaign}/conversations?filter=needs_attention&limit=5", "conversations"
+        )
+        for conversation in (page or {"conversations": []})["conversations"][:1]:
+            self._answer(conversation)
+
+    def _answer(self, conversation: Any) -> None:
+        path, name = f"{self.campaign}/conversations/{conversation['contact_id']}", "conversations/{}"
+        self.ask("GET", path, name)
+        self.ask("GET", f"{path}/responses", f"{name}/responses")
+        answer = {"revision": conversation["revision"], "response": "Yes"}
+        key = f"answer-{conversation['contact_id']}-{conversation['revision']}"
+        done = self.ask("POST", f"{path}/answers", f"{name}/answers", answer, key=key, fine=(_CHANGED,))
+        self._acknowledged(done)
+        thread = self.ask("GET", path, name)
+        if done is not None and thread is not None:
+            report = {"revision": thread["conversation"]["revision"], "tags": [self.plan.tag_id]}
+            self.ask("POST", f"{path}/reports", f"{name}/reports", report, fine=(_CHANGED,))
+
+    def _acknowledged(self, result: Any) -> None:
+        if result is not None:
+            self.tally.acknowledge(result)
+
+
+class Admin(Caller):
+    """Watches the results and how the inbox stands."""
+
+    wait_time = poisson(0.5)
+    fixed_count = 1
+
+    def on_start(self) -> None:
+        super().on_start()
+        self.token = self.plan.key
+
+    @task
+    def results(self) -> None:
+        self.ask("GET", f"{self.action}/results", "results")
+
+    @task
+    def inbox(self) -> None:
+        self.ask("GET", f"{self.campaign}/conversations:count", "conversations:count")
