@@ -11,7 +11,9 @@ from gateway.store.database import Statements
 
 # What a statement asks about each row of its `wanted` (contact_id, action_id), in the order of Recipient's fields.
 # $1 and $2 are the campaign's key, $3 is its opt-out scope, $4 and $5 since when texts are remembered, and their ids.
-# The conversation says when there is nothing to look for; ids bound the look to the partitions of those months.
+# The conversation says when there is nothing to look for; ids bound the look to the partitions of those months. It also
+# says whose the person is once they were texted in the action: whoever did so may have pressed while the bucket was given
+# back, and another be given the person then.
 FACTS = """
 wanted.contact_id, c.phone, c.line_type, c.carrier, coalesce(c.hours_group, ''),
 coalesce(v.revision, 0), v.number_id,
@@ -20,7 +22,7 @@ v.failure_code, CASE WHEN v.failure_until = 'infinity' THEN 'infinity'::float8
                      ELSE extract(epoch FROM v.failure_until)::float8 END,
 extract(epoch FROM v.last_inbound_at)::float8,
 (SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3 AND o.phone = c.phone) IS NOT NULL,
-a.volunteer_id,
+CASE WHEN a.volunteer_id <> v.volunteer_id AND v.action_id = wanted.action_id THEN v.volunteer_id ELSE a.volunteer_id END,
 coalesce(a.texted, false) OR v.last_initial_at IS NOT NULL AND EXISTS (
     SELECT FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.contact_id = wanted.contact_id
     AND m.action_id = wanted.action_id AND m.kind = 'initial' AND m.state <> 'blocked'),

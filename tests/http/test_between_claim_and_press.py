@@ -60,3 +60,24 @@ async def test_who_is_back_by_an_undo_is_on_the_screen_again(house: House, ann: 
     assert await ann.mine() == ids(bucket)
     assert (await ben.press(bens["rows"][0])).body["code"] == 1303
     assert (await ann.press(bucket["rows"][0])).body["state"] == "sending"
+
+
+async def test_whoever_texted_may_answer_though_another_was_given_the_contact(
+    houses: tuple[House, House],
+) -> None:
+    """Ann presses on one worker while another has just given her bucket back, and Ben has it: one text, one thread."""
+    await houses[0].worker.gateway.bank.publish(CAMPAIGN, ACTION, "Polls", SCRIPTS, seed=1)
+    ann, ben = await phone_of(houses[0], "ann"), await phone_of(houses[1], "ben")
+    row = (await ann.take(size=1))["rows"][0]
+    elsewhere = Phone(houses[1], ann.token, ann.user_id)
+    assert (await elsewhere.call("POST", "/buckets:done", {})).body == {"given_back": 1}
+    bens = {each["contact_id"]: each for each in (await ben.take())["rows"]}
+    presses = [await ann.press(row), await ben.press(bens[row["contact_id"]])]
+    assert sorted(each.body["state"] == "blocked" for each in presses) == [False, True]
+    writer = ann if presses[0].body["state"] != "blocked" else ben
+    await houses[0].writes(row["contact_id"], "Yes!")
+    threads = f"/v1/campaigns/{CAMPAIGN}/conversations"
+    [thread] = (await houses[0].call("GET", threads, key=writer.token)).body["conversations"]
+    said = {"revision": thread["revision"], "body": "Great!"}
+    path = f"{threads}/{row['contact_id']}/answers"
+    assert "code" not in (await houses[0].call("POST", path, said, key=writer.token)).body
