@@ -116,6 +116,7 @@ class _Batch:
         self.lines: list[int] = []
         self.unknown: Counter[str] = Counter()
         self.rejects: list[tuple[Reject, list[str]]] = []
+        self.rejected_lines: list[RejectedLine] = []
         self.opted_out: list[str] = []
         self.last_line = 0
         self.ends = False
@@ -199,13 +200,19 @@ class ListImport:
                     batch.take(row, self._assignees)
                 longest = max(len(batch.rows), len(reader.opted_out), len(reader.rejected))
                 if longest >= _ROWS_A_STATEMENT:
-                    return self._closed(batch)
+                    break
                 if turns.over:
                     await turns.rest()
-        batch.ends = True
-        return self._closed(batch)
+            else:
+                batch.ends = True
+            self._close(batch)
+            for each in batch.rejects:  # a row may have thousands of cells
+                batch.rejected_lines.append(_rejected_line(each))
+                if turns.over:
+                    await turns.rest()
+        return batch
 
-    def _closed(self, batch: _Batch) -> _Batch:
+    def _close(self, batch: _Batch) -> None:
         """With what the reader has put aside meanwhile."""
         reader = self._reader
         batch.opted_out, reader.opted_out = reader.opted_out, []
@@ -213,7 +220,6 @@ class ListImport:
         batch.rejects = [each for each in rejects if each[0].line > self._lines_done]
         ends = [self._lines_done, *batch.lines[-1:], *(each[0].line for each in batch.rejects[-1:])]
         batch.last_line = max(ends)
-        return batch
 
     # ------------------------------------------------------------ what would be
 
@@ -237,7 +243,7 @@ class ListImport:
                     self._now(),
                 )
             taken = await keep(transaction, key, rows, self._list_id)
-            rejects = [*map(_rejected_line, batch.rejects), *_erased_lines(batch, taken)]
+            rejects = [*batch.rejected_lines, *_erased_lines(batch, taken)]
             await contact_lists.keep_rejects(transaction, key, found.import_id, rejects)
             told = self._after(batch, taken, await self._left(transaction, batch))
             done_at = round(self._now(), 6) if batch.ends else None  # as the store keeps it
@@ -322,6 +328,9 @@ def _storable(text: str) -> str:
 
 
 def _cells(cells: Sequence[str]) -> str:
+    whole = "".join(cells)
+    if whole.isascii() and "\0" not in whole:  # as nearly all are
+        return msgspec.json.encode(cells).decode()
     return msgspec.json.encode(
         [_storable(cell.encode("utf-8", "replace").decode()) for cell in cells]
     ).decode()
