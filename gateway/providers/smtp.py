@@ -38,7 +38,7 @@ class Smtp:
     async def send(self, to: str, subject: str, text: str) -> None:
         """Returns when the server has taken it. Raises NotMailed."""
         letter = EmailMessage()
-        letter["From"], letter["To"], letter["Subject"] = self._sender, to, subject
+        letter["From"], letter["To"], letter["Subject"] = self._sender, to, _one_line(subject)
         letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answering machine answers it
         letter.set_content(text)
         try:
@@ -54,3 +54,8 @@ class Smtp:
             )
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise NotMailed(type(error).__name__) from None
+
+
+def _one_line(text: str) -> str:
+    """A header takes no line break and no control character, and a campaign's name may have one."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())

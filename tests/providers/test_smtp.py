@@ -19,6 +19,14 @@ async def test_a_letter_arrives_as_it_was_written() -> None:
     assert letter.get_content().replace("\r", "") == "123456 es su código.\n"
 
 
+async def test_a_subject_is_one_line_whatever_a_campaign_is_called() -> None:
+    async with office() as opened:
+        smtp = Smtp(f"smtp://127.0.0.1:{opened.port}", "bank@example.org")
+        await smtp.send(TO, "North\r\nBcc: eve@example.org\x00", "Hello")
+        letter = await opened.next()
+    assert (letter["Subject"], letter["Bcc"]) == ("North Bcc: eve@example.org", None)
+
+
 @pytest.mark.parametrize(("password", "is_let_in"), [("p%40ss%3Aword", True), ("other", False)])
 async def test_a_server_may_want_a_password(password: str, is_let_in: bool) -> None:
     async with office(login=("bank", SECRET)) as opened:
