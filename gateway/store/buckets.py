@@ -31,7 +31,10 @@ class Fronts:
         return min(_LAST_TURN, min(begin, default=_FIRST_TURN) + _AMPLE * self._span)
 
     def taken_up_to(self, turn: int, groups: Iterable[str], begin: Sequence[int]) -> None:
-        """Of these groups nobody is free before the turn any more."""
+        """Of these groups nobody is free before the turn any more. Whoever is kept for somebody has any turn: one that
+        lies before where the look began says nothing."""
+        if turn < min(begin):
+            return
         self._span = turn - min(begin)
         self._turns.update(dict.fromkeys(groups, turn))
 

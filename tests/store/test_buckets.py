@@ -391,3 +391,13 @@ async def test_a_text_of_another_action_does_not_hold_a_contact(database: Databa
     await claim(database, 7)
     await admit(database, admission(1, 1, action_id=ACTION + 1))
     assert await buckets.release(database, KEY, ACTION, 7, [1], NOW) == [1]
+
+
+def test_who_is_kept_for_somebody_moves_no_front() -> None:
+    """They have any turn: a look that begins behind them must not reach back, beyond what a turn can be."""
+    fronts, groups = Fronts(), ["PA"]
+    fronts.taken_up_to(9 * 10**18, groups, [-(2**63)])
+    fronts.taken_up_to(-9 * 10**18, groups, fronts.of(groups))
+    begin = fronts.of(groups)
+    assert begin == [9 * 10**18]
+    assert begin[0] <= fronts.reach(begin) < 2**63
