@@ -13,9 +13,13 @@ _ANSWERS_WITHIN_S = 60.0
 
 
 class Unanswered(Exception):
-    """The other side is not there, or did not answer as it should."""
+    """The other side is not there, or did not answer as it should: then `status` is what it answered."""
 
     textbank_exit_status = 2
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Door:
@@ -50,5 +54,6 @@ class Door:
             raise Unanswered(f"{self._url} does not answer: {str(error) or type(error).__name__}") from error
         if not 200 <= answer.status < 300:
             said = content[:300].decode(errors="replace")
-            raise Unanswered(f"{method} {self._url}{path} was answered {answer.status}: {said}")
+            what = f"{method} {self._url}{path} was answered {answer.status}: {said}"
+            raise Unanswered(what, answer.status)
         return msgspec.json.decode(content or b"null")

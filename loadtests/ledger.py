@@ -23,7 +23,8 @@ ON_THE_WIRE_S: Final = 1.0
 FIRST_HOUR, LAST_HOUR = 9, 21
 _TABLES: Final = ("submissions", "arrivals", "inbound", "inbound_acknowledged", "finals")
 _ROWS_AT_ONCE: Final = 50_000
-_TOLD: Final = frozenset({"failed", "blocked", "expired", "cancelled", "undelivered"})
+_UNSENT: Final = frozenset({"blocked", "failed"})
+_WAITING: Final = frozenset({"queued", "sending", "unknown"})
 
 Rows = list[dict[str, Any]]
 
@@ -41,7 +42,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What was wrong with any text. `unsent`: acknowledged, then not sent, and the gateway says why."""
+    """What was wrong with any text. `unsent`: acknowledged, then not sent, and the gateway says why. `waiting`: not yet."""
 
     acknowledged: int
     handed_over: int
@@ -49,6 +50,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     opt_outs: int
     cents: float
     unsent: int
+    waiting: int
     lost: int
     twice: int
     after_stop: int
@@ -82,15 +84,16 @@ def judged(
 ) -> Verdict:
     """The verdict on one campaign's texts.
 
-    Lost: the API acknowledged it, the carrier never saw it, and the gateway doesn't say that it ended unsent (`state_of`
-    a message). Twice: one message that reached a phone more than once. After STOP: it came to the carrier more than
+    Lost: the API acknowledged it, the carrier never saw it, and the gateway says neither that it ended unsent nor that it
+    waits (`state_of` a message, "" when the gateway has none). Twice: one message that reached a phone more than once. After STOP: it came to the carrier more than
     ON_THE_WIRE_S after the gateway had acknowledged the person's STOP. Outside hours: by the clock where the person is.
     """
     taken = {row["n"]: row for row in ledger.submissions if row["campaign_id"] == campaign_id}
     shown = Counter(taken[row["n"]]["message_id"] for row in ledger.arrivals if row["n"] in taken)
     promised = set(acknowledged)
     missing = promised - {row["message_id"] for row in taken.values()}
-    unsent = sum(state_of(message_id) in _TOLD for message_id in missing)
+    states = Counter(map(state_of, sorted(missing)))
+    unsent, waiting = (sum(states[each] for each in kind) for kind in (_UNSENT, _WAITING))
     left = _left(ledger)
     return Verdict(
         acknowledged=len(promised),
@@ -99,7 +102,8 @@ def judged(
         opt_outs=len(left),
         cents=round(ledger.cost_usd * 100, 2),
         unsent=unsent,
-        lost=len(missing) - unsent,
+        waiting=waiting,
+        lost=len(missing) - unsent - waiting,
         twice=sum(count > 1 for count in shown.values()),
         after_stop=sum(_after_stop(row, left) for row in taken.values()),
         outside_hours=sum(_outside_hours(row, ledger.start_at) for row in taken.values()),

@@ -42,6 +42,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 def reported(outcome: Outcome, verdict: Verdict, size: Size, command: str) -> Report:
     """What came of a run, judged."""
     invalid = outcome.invalid(size.workers)
+    if verdict.waiting:
+        invalid.append(f"{verdict.waiting:,} texts still wait to be sent")
     word: Literal["held", "violated", "invalid"] = (
         "violated" if not verdict.held else "invalid" if invalid else "held"
     )

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -94,7 +95,9 @@ def _verdict(door: Door, market: Door, plan: plans.Plan, outcome: Outcome) -> Ve
     def state_of(message_id: int) -> str:
         try:
             return str(door.call("GET", f"/v1/messages/{plan.campaign_id}/{message_id}")["state"])
-        except Unanswered:
+        except Unanswered as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise  # who can't be asked has lost nothing yet
             return ""
 
     return judged(fetched(market), plan.campaign_id, outcome.acknowledged, state_of)

@@ -41,9 +41,11 @@ def verdict(
     return judged(ledger, CAMPAIGN, acknowledged, lambda each: (states or {}).get(each, "queued"))
 
 
-def test_a_text_that_nobody_has_is_lost_unless_the_gateway_says_that_it_was_not_sent() -> None:
-    found = verdict(text(0, 1), shown=(0,), acknowledged=(1, 2, 3, 4), states={3: "failed", 4: "expired"})
-    assert (found.lost, found.unsent, found.acknowledged, found.delivered) == (1, 2, 4, 1)
+def test_a_text_that_nobody_has_is_lost_unless_it_was_not_sent_or_waits() -> None:
+    """And what the gateway says is sent, but the carrier never saw, is lost too."""
+    states = {2: "", 3: "failed", 4: "queued", 5: "sending", 6: "delivered"}
+    found = verdict(text(0, 1), shown=(0,), acknowledged=(1, 2, 3, 4, 5, 6), states=states)
+    assert (found.lost, found.unsent, found.waiting, found.acknowledged) == (2, 1, 2, 6)
     assert not found.held
 
 

@@ -76,6 +76,7 @@ RIGHT = Verdict(
     opt_outs=1,
     cents=7.5,
     unsent=0,
+    waiting=0,
     lost=0,
     twice=0,
     after_stop=0,
@@ -98,6 +99,7 @@ def outcome(*, workers: int = 2, stopped_because: str = "") -> Outcome:
     [
         (outcome(), RIGHT, 0),
         (outcome(workers=1), RIGHT, 3),
+        (outcome(), msgspec.structs.replace(RIGHT, waiting=1), 3),
         (outcome(stopped_because="a worker was lost"), RIGHT, 3),
         *(
             (outcome(), msgspec.structs.replace(RIGHT, **{wrong: 1}), 1)
