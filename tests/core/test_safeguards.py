@@ -59,7 +59,8 @@ def test_an_ordinary_message_of_every_kind_passes(kind: Kind) -> None:
 
 
 CASES: list[tuple[Kind, dict[str, Any], Any]] = [
-    (INITIAL, {"phone": None}, (9000, SubReason.BLANK_NUMBER)),
+    (INITIAL, {"phone": None}, 1106),
+    (INITIAL, {"phone": ""}, (9000, SubReason.BLANK_NUMBER)),
     (REPLY, {"phone": "  "}, (9000, SubReason.BLANK_NUMBER)),
     (INITIAL, {"phone": "+442079460123"}, (9000, SubReason.WRONG_FORMAT)),
     (INITIAL, {"phone": "+1215555012x"}, (9000, SubReason.WRONG_FORMAT)),
@@ -120,7 +121,8 @@ def test_the_table_above_has_every_code() -> None:
 
 # The documented order, with one way to break each rule in a kind where it applies.
 BREAKERS: dict[str, dict[str, Any]] = {
-    "recipient_number": {"phone": None},
+    "contact": {"phone": None},
+    "recipient_number": {"phone": ""},
     "blank": {"body": " "},
     "opt_out": {"opted_out": True},
     "valid_mobile": {"line_type": "pager"},

@@ -112,7 +112,7 @@ async def test_the_good_rows_of_a_batch_go_and_the_bad_ones_say_why(house: House
         (False, None),
         (True, None),
         (False, 1002),
-        (False, 9000),
+        (False, 1106),
     ]
     assert (answer.body["accepted"], answer.body["blocked"], answer.body["rejected"]) == (2, 2, 3)
     assert await house.count("messages") == 4

@@ -178,7 +178,7 @@ def test_1205_and_9000_line_types(play):
 
 def test_9000_for_a_contact_that_does_not_exist(play):
     async def story(world: World) -> None:
-        await blocked(world, 9000, "blank_number", world.submit(99))
+        await blocked(world, 1106, None, world.submit(99))
 
     play(story)
 

@@ -17,6 +17,11 @@ async def no_such_contact(world: World) -> Outcome:
     return await world.submit(99)
 
 
+async def a_landline(world: World) -> Outcome:
+    await contacts.add(world.store, KEY, [ContactRow(30, phone(30), GROUP, line_type="landline")])
+    return await world.submit(30)
+
+
 async def nothing_to_read(world: World) -> Outcome:
     return await world.submit(1, " ")
 
@@ -84,7 +89,8 @@ async def changes_at_every_try(world: World) -> Outcome:
 
 
 WAYS: dict[str, Way] = {
-    "recipient_number": no_such_contact,
+    "contact": no_such_contact,
+    "recipient_number": a_landline,
     "blank": nothing_to_read,
     "opt_out": said_stop,
     "valid_mobile": toll_free,

@@ -5,20 +5,21 @@ send it, whether the recipient wants it, whether it can arrive, whether now is t
 
 | #  | code | rule                | kinds                 | source         | fails when                           |
 |----|------|---------------------|-----------------------|----------------|--------------------------------------|
-|  1 | 9000 | recipient_number *  | all                   | F062           | no, malformed or landline number     |
-|  2 | 1002 | blank               | all                   | F040           | nothing to read                      |
-|  3 | 1302 | opt_out *           | all but confirmation  | F058 F121 F128 | opted out                            |
-|  4 | 1205 | valid_mobile *      | all                   | F056 C16       | cannot be texted, or failed for good |
-|  5 | 1204 | failure_memory *    | all                   | F055 C16       | failed lately                        |
-|  6 | 1202 | hours *             | all                   | F053 F032 C1   | paused, or outside a window          |
-|  7 | 1303 | assignment          | initial, reply        | F059 F184 F193 | somebody else's contact              |
-|  8 | 1304 | already_canvassed   | initial               | F060 C23       | has this action's message            |
-|  9 | 1001 | identical_text      | all but confirmation  | F037 C2        | same text within 24 h                |
-| 10 | 1001 | outbound_lock       | initial               | F038 F039 C2   | texted within 6 h                    |
-| 11 | 9001 | message_lock        | all                   | F063 C19       | another send holds the lock          |
+|  1 | 1106 | contact             | all                   | F046 F045 F049 | no contact of the campaign           |
+|  2 | 9000 | recipient_number *  | all                   | F062           | no, malformed or landline number     |
+|  3 | 1002 | blank               | all                   | F040           | nothing to read                      |
+|  4 | 1302 | opt_out *           | all but confirmation  | F058 F121 F128 | opted out                            |
+|  5 | 1205 | valid_mobile *      | all                   | F056 C16       | cannot be texted, or failed for good |
+|  6 | 1204 | failure_memory *    | all                   | F055 C16       | failed lately                        |
+|  7 | 1202 | hours *             | all                   | F053 F032 C1   | paused, or outside a window          |
+|  8 | 1303 | assignment          | initial, reply        | F059 F184 F193 | somebody else's contact              |
+|  9 | 1304 | already_canvassed   | initial               | F060 C23       | has this action's message            |
+| 10 | 1001 | identical_text      | all but confirmation  | F037 C2        | same text within 24 h                |
+| 11 | 1001 | outbound_lock       | initial               | F038 F039 C2   | texted within 6 h                    |
+| 12 | 9001 | message_lock        | all                   | F063 C19       | another send holds the lock          |
 
 The confirmation of an opt-out answers the person's own text, so it is no repeat and no solicitation; nothing else
-may follow an opt-out. An administrator's phone skips rule 10 alone (C12). A reply without an open thread is an initial
+may follow an opt-out. An administrator's phone skips rule 11 alone (C12). A reply without an open thread is an initial
 (`counted_as`). 1203 (F054) is the dispatcher's: only it knows the numbers.
 
 Rules with a star are looked at again at hand-over, since a message may have waited: `second_look`. The claim itself
@@ -60,7 +61,7 @@ class Request(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 class Facts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What the store knows that the rules need. Instants are Unix seconds; None: never."""
 
-    phone: str | None  # E.164
+    phone: str | None  # E.164; None: no contact of the campaign
     line_type: str | None = None  # as a number look-up names it
     is_admin_phone: bool = False
     opted_out: bool = False
@@ -129,8 +130,14 @@ def _line(line_type: str) -> str:
     return line_type.lower().replace("_", "").replace("-", "").replace(" ", "")
 
 
+def _contact(_request: Request, facts: Facts, _policy: Policy, _now: float) -> bool:
+    return facts.phone is None  # whoever's contact it is elsewhere
+
+
 def _recipient_number(_request: Request, facts: Facts, _policy: Policy, _now: float) -> SubReason | None:
     phone = facts.phone
+    if phone is None:
+        return None  # no contact: the rule before
     if not phone or phone.isspace():
         return SubReason.BLANK_NUMBER
     if len(phone) != 12 or not phone.startswith("+1") or not phone[1:].isdecimal():
@@ -193,6 +200,7 @@ _TALK: Final = frozenset({Kind.INITIAL, Kind.REPLY})
 _INITIAL: Final = frozenset({Kind.INITIAL})
 
 RULES: Final[tuple[Rule, ...]] = (
+    Rule(1106, "contact", _ALL, _contact),
     Rule(9000, "recipient_number", _ALL, _recipient_number, at_hand_over=True),
     Rule(1002, "blank", _ALL, _blank),
     Rule(1302, "opt_out", _TALK, _opt_out, at_hand_over=True),
