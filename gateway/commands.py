@@ -305,7 +305,7 @@ def create_user(
             return "they have a password already, and keep it"
         if password is None:
             return token
-        await sign_in.choose_password(token, password)
+        await sign_in.choose_password(token, password, confirms=True)
         return "they can sign in"
 
     click.echo(with_database(*loaded, work))

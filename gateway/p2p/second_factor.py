@@ -69,7 +69,8 @@ class SecondFactor:
 
     async def begin(self, organisation_id: int, user_id: int, email: str) -> Enrolment:
         """A secret, which asks for nothing before it is confirmed. Raises AlreadyHasOne, and NotProven."""
-        if not await users.is_confirmed(self._database, organisation_id, user_id):
+        whose = self._database, organisation_id, user_id
+        if not (await users.is_confirmed(*whose) or await users.is_vouched(*whose)):
             raise NotProven
         secret = base64.b32encode(self._random(_SECRET_BYTES)).decode()
         if not await second_factors.begin(

@@ -189,8 +189,13 @@ class SignIn:
         chosen = await self.choose_password(invitation, password)
         return None if chosen is None else await self.begin(*chosen)
 
-    async def choose_password(self, invitation: str, password: str) -> tuple[int, int, str] | None:
-        """As `accept`, without a session: the organisation, the user, and the hash of the password."""
+    async def choose_password(
+        self, invitation: str, password: str, *, confirms: bool = False
+    ) -> tuple[int, int, str] | None:
+        """As `accept`, without a session: the organisation, the user, and the hash of the password.
+
+        `confirms`: whoever chooses it administers the whole deployment, and answers for the address.
+        """
         token = tokens.read(tokens.INVITATION, invitation)
         if token is None:
             return None
@@ -201,6 +206,8 @@ class SignIn:
         check_new_password(password, email=user.email, name=user.name)
         new_hash = await self._passwords.hashed(password)
         user_id = await users.accept(self._database, token.organisation_id, token.token_hash, new_hash, now)
+        if user_id is not None and confirms:
+            await users.confirm_address(self._database, token.organisation_id, user_id, now)
         return None if user_id is None else (token.organisation_id, user_id, new_hash)
 
 

@@ -20,6 +20,11 @@ _CHOSEN = """
 UPDATE users SET password_hash = $3, confirmed_at = coalesce(confirmed_at, to_timestamp($4))
 WHERE organisation_id = $1 AND user_id = $2
 """
+# Set up before the address was proven, it may be somebody else's.
+_WITHOUT_UNPROVEN_FACTOR = """
+DELETE FROM second_factors f USING users u
+WHERE f.organisation_id = $1 AND f.user_id = $2 AND u.organisation_id = $1 AND u.user_id = $2 AND u.confirmed_at IS NULL
+"""
 _END_ALL = "DELETE FROM sessions WHERE organisation_id = $1 AND user_id = $2"
 
 
@@ -47,6 +52,7 @@ async def use(
         user_id = await connection.fetchval(_USE, organisation_id, token_hash, now)
         if user_id is None:
             return False
+        await connection.execute(_WITHOUT_UNPROVEN_FACTOR, organisation_id, user_id)
         await connection.execute(_CHOSEN, organisation_id, user_id, password_hash, now)
         await connection.execute(_END_ALL, organisation_id, user_id)
         return True

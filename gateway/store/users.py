@@ -312,7 +312,7 @@ SET role = $4,
 WHERE organisation_id = $1 AND campaign_id = $2 AND user_id = $3
 """
 _STANDING = """
-SELECT m.role, m.deactivated_at IS NULL, u.confirmed_at IS NULL AND u.password_hash IS NOT NULL
+SELECT m.role, m.deactivated_at IS NULL, u.confirmed_at IS NULL AND u.password_hash IS NOT NULL AND NOT m.vouched
 FROM memberships m JOIN users u ON u.organisation_id = m.organisation_id AND u.user_id = m.user_id
 WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.user_id = $3 FOR UPDATE OF m
 """
@@ -360,10 +360,16 @@ UPDATE users SET password_hash = $3 WHERE organisation_id = $1 AND user_id = $2
 _CONFIRM = """
 UPDATE users SET confirmed_at = coalesce(confirmed_at, to_timestamp($3)) WHERE organisation_id = $1 AND user_id = $2
 """
+# A user with an invitation has a place in one campaign alone.
+_VOUCH = "UPDATE memberships SET vouched = true WHERE organisation_id = $1 AND user_id = $2"
+_IS_VOUCHED = """
+SELECT EXISTS (SELECT FROM memberships WHERE organisation_id = $1 AND user_id = $2 AND vouched AND deactivated_at IS NULL)
+"""
 _PROVE = """
 UPDATE users SET confirmed_at = to_timestamp($3), password_hash = NULL
 WHERE organisation_id = $1 AND user_id = $2 AND confirmed_at IS NULL RETURNING user_id
 """
+_WITHOUT_FACTOR = "DELETE FROM second_factors WHERE organisation_id = $1 AND user_id = $2"
 _IS_CONFIRMED = "SELECT confirmed_at IS NOT NULL FROM users WHERE organisation_id = $1 AND user_id = $2"
 _ACCEPT = """
 DELETE FROM invitations WHERE organisation_id = $1 AND token_hash = $2 AND ends_at > to_timestamp($3)
@@ -389,9 +395,7 @@ async def accept(
         user_id: int | None = await connection.fetchval(_ACCEPT, organisation_id, token_hash, now)
         if user_id is not None:
             await connection.execute(_CHOSEN, organisation_id, user_id, password_hash, None)
-            await connection.execute(
-                _CONFIRM, organisation_id, user_id, now
-            )  # who invited them vouches for them
+            await connection.execute(_VOUCH, organisation_id, user_id)
             await connection.execute(_END_ALL, organisation_id, user_id)
         return user_id
 
@@ -405,13 +409,19 @@ async def is_confirmed(database: Database, organisation_id: int, user_id: int) -
     return bool(await database.fetch_value(_IS_CONFIRMED, organisation_id, user_id))
 
 
+async def is_vouched(database: Database, organisation_id: int, user_id: int) -> bool:
+    """Whether a campaign vouches for them: they accepted its invitation."""
+    return bool(await database.fetch_value(_IS_VOUCHED, organisation_id, user_id))
+
+
 async def prove_address(database: Database, organisation_id: int, user_id: int, now: float) -> bool:
     """Whoever reads mail at the address is the person; if nobody had proven it before, whoever signed up with it may be
-    somebody else: their password and their sessions have ended. Whether it was so."""
+    somebody else: their password, their authenticator and their sessions have ended. Whether it was so."""
     async with database.transaction() as connection:
         proven = await connection.fetchval(_PROVE, organisation_id, user_id, now) is not None
         if proven:
             await connection.execute(_END_ALL, organisation_id, user_id)
+            await connection.execute(_WITHOUT_FACTOR, organisation_id, user_id)
         return proven
 
 

@@ -212,6 +212,27 @@ async def test_an_admin_lets_people_in(house: House) -> None:
     assert (known.body["invitation"], known.body["member"]["name"]) == (None, "Ann Li")
 
 
+async def test_one_campaign_vouches_for_nobody_in_another(house: House) -> None:
+    """An admin who invites somebody else's address and accepts it themselves is nobody where that person is invited."""
+    token, _ = await somebody(house, "admin")
+    whom = {"email": "boss@example.org", "name": "Boss", "role": "supervisor"}
+    invitation = (await house.call("POST", MEMBERS, whom, key=token)).body["invitation"]
+    accepted = await house.call(
+        "POST",
+        "/v1/invitations:accept",
+        {"invitation": invitation, "password": PASSWORD, "carrier": "bearer"},
+        key=None,
+    )
+    theirs = accepted.body["token"]
+    own = (await house.call("GET", "/v1/me", key=theirs)).body
+    assert (own["campaigns"][0]["role"], own["email_confirmed"]) == ("supervisor", False)
+    raised = await house.call("PATCH", f"{MEMBERS}/{accepted.body['user_id']}", {"role": "admin"}, key=token)
+    assert raised.status == 200
+    elsewhere = await house.call("POST", f"/v1/campaigns/{OTHER_CAMPAIGN}/members", {**whom, "role": "admin"})
+    assert elsewhere.status == 409
+    assert (await house.call("GET", f"/v1/campaigns/{OTHER_CAMPAIGN}/members", key=theirs)).status == 404
+
+
 async def test_the_audit_log_names_who_let_whom_in(house: House) -> None:
     token, admin_id = await somebody(house, "admin")
     new = await house.call("POST", MEMBERS, {"email": "bo@example.org", "name": "Bo"}, key=token)

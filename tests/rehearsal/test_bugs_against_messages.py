@@ -109,9 +109,10 @@ def every_tenth_request_is_dropped(patch: Patch) -> None:
         rows: list[messages.Admission],
         ask_at: float,
         *more: object,
+        **named: object,
     ) -> set[int]:
         kept = [row for row in rows if row.message_id % 10]
-        await admit(connection, key, scope, kept, ask_at, *more)
+        await admit(connection, key, scope, kept, ask_at, *more, **named)
         return {row.message_id for row in rows}
 
     patch.setattr(messages, "admit", dropping)
@@ -257,7 +258,7 @@ def test_a_request_that_is_gone_has_a_story(rehearse: Rehearse, monkeypatch: Pat
 
 
 def test_a_press_that_ends_in_an_error_is_told(rehearse: Rehearse, monkeypatch: Patch) -> None:
-    async def broken_admission(*_: object) -> set[int]:
+    async def broken_admission(*_: object, **__: object) -> set[int]:
         raise RuntimeError("the disk is on fire")
 
     monkeypatch.setattr(messages, "admit", broken_admission)

@@ -16,6 +16,7 @@ from gateway.pipeline.dispatch import Dispatch
 from gateway.pipeline.hand_over import HandOver
 from gateway.pipeline.lease import Held
 from gateway.pipeline.road import CampaignRoad
+from gateway.pipeline.second_look import SecondLook
 from gateway.store import claims, conversations, messages
 from gateway.upkeep.inbound_poll import InboundPoll
 from simulator.model.faults import Brownout, FaultParameters, Window
@@ -116,8 +117,8 @@ def it_is_always_open(patch: Patch) -> None:
 
 
 def nobody_looks_at_the_clock_again(patch: Patch) -> None:
-    async def no_sweep(_road: CampaignRoad, _now: float) -> None:
-        pass
+    async def no_sweep(*_: object) -> bool:
+        return False
 
     call = HandOver._call
 
@@ -126,7 +127,7 @@ def nobody_looks_at_the_clock_again(patch: Patch) -> None:
         call(hand_over, held)
 
     patch.setattr(CampaignRoad, "_in_time", lambda *_: True)
-    patch.setattr(CampaignRoad, "_sweep", no_sweep)
+    patch.setattr(SecondLook, "sweep", no_sweep)
     patch.setattr(HandOver, "_call", two_hours_later)
     rewrite(patch, claims, "_CLAIM", r"m\.not_after <= ", "'infinity' <= ")
 

@@ -4,11 +4,11 @@ import pytest
 from msgspec.structs import replace
 
 from gateway import metrics
+from gateway.core.bank import billing
 from gateway.core.rules.registration import Limits
 from gateway.core.text import segments
 from gateway.core.text.segments import PRICES
 from gateway.metrics import Metrics
-from gateway.p2p import story
 from gateway.store import receipts, stories
 from simulator.model.faults import FaultParameters
 from tests.rehearsal.conftest import Rehearse
@@ -34,17 +34,17 @@ def prices_of_january(patch: Patch) -> None:
     """A table that was true before the carriers raised their fees."""
     january = segments.PRICES_BY_MONTH["2026-01"]
     told = segments.cost_usd
-    patch.setattr(story, "cost_usd", lambda *a, **k: told(*a, january, **k))
+    patch.setattr(billing, "cost_usd", lambda *a, **k: told(*a, january, **k))
 
 
 def texts_are_counted_not_segments(patch: Patch) -> None:
     told = segments.cost_usd
-    patch.setattr(story, "cost_usd", lambda _segments, *a, **k: told(1, *a, **k))
+    patch.setattr(billing, "cost_usd", lambda _segments, *a, **k: told(1, *a, **k))
 
 
 def a_filtered_text_is_free(patch: Patch) -> None:
-    billed = story.billed
-    patch.setattr(story, "billed", lambda code, status: billed(code, "blocked" if code else status))
+    billed = billing.billed
+    patch.setattr(billing, "billed", lambda code, status: billed(code, "blocked" if code else status))
 
 
 def attempts_before_are_forgotten(patch: Patch) -> None:
