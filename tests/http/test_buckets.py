@@ -200,7 +200,7 @@ async def test_kept_people_are_for_their_own_volunteer(house: House) -> None:
 
 
 async def test_one_press_one_text(house: House, ann: Phone) -> None:
-    """F060: a double press is 1304; after a lost answer the same key has the first one's outcome."""
+    """F060: a double press is 1304; after a lost answer the same key has the first one's outcome. F088."""
     row = (await ann.take(size=1))["rows"][0]
     first = await ann.press(row, Idempotency_Key="a")
     again = [await ann.press(row, Idempotency_Key="a") for _ in range(3)]

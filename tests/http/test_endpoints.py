@@ -203,6 +203,7 @@ async def test_only_admins_see_what_is_told(house: House) -> None:
 
 
 async def test_van_has_credentials_that_nobody_reads_again(house: House) -> None:
+    """F116."""
     body = {"url": "https://api.securevan.com/v4", "topics": ["tagged"], "kind": "van"}
     bad = await house.call("POST", PATH, body | {"credentials": "key"})
     assert (bad.status, [each["field"] for each in bad.body["errors"]]) == (422, ["credentials"])

@@ -70,6 +70,7 @@ async def bodies(house: House, contact_id: int = 1) -> list[str]:
 
 
 async def test_the_answer_to_a_text_can_be_read(house: House) -> None:
+    """F204: with its activity."""
     await texted(house, 1, 2)
     assert await listed(house) == []
     await wrote(house, 1)
@@ -83,6 +84,7 @@ async def test_the_answer_to_a_text_can_be_read(house: House) -> None:
 
 
 async def test_filters_and_their_counts(house: House) -> None:
+    """F200, F201, F202."""
     await talk(house, 1, 2, 3, 4)
     await act(house, "archive", await seen(house, 1), 1)
     await act(house, "read", await seen(house, 2), 2)
@@ -228,6 +230,7 @@ async def test_an_answer_goes_and_closes_what_waited(house: House) -> None:
 
 
 async def test_a_response_is_sent_by_its_name(house: House) -> None:
+    """F111."""
     await talk(house, 1)
     offered = await house.call("GET", f"{INBOX}/1/responses")
     assert [(each["name"], each["text"]) for each in offered.body["responses"]] == [
@@ -243,7 +246,7 @@ async def test_a_response_is_sent_by_its_name(house: House) -> None:
 
 
 async def test_where_own_words_are_not_allowed_a_response_is(house: House) -> None:
-    """F119: the switch is the campaign's, and holds for everybody."""
+    """F119: the switch is the campaign's, and holds for everybody. F213."""
     await talk(house, 1)
     settings = CampaignSettings(custom_replies=False)
     changed = await house.call("PATCH", f"/v1/campaigns/{CAMPAIGN}", {"settings": settings})
@@ -348,6 +351,7 @@ async def test_a_report_may_archive(house: House) -> None:
 
 
 async def test_an_opt_out_by_hand_holds_at_its_answer(house: House) -> None:
+    """F123."""
     await talk(house, 1)
     noted = await act(house, "opt-out", {"noted_by": VOLUNTEER})
     assert (noted.status, noted.body["opted_out"], noted.body["attention_at"]) == (200, True, None)
@@ -375,6 +379,7 @@ async def test_a_conversation_is_handed_over(house: House) -> None:
 
 
 async def test_the_list_of_opt_outs_and_its_two_counters(house: House) -> None:
+    """F127 (C11)."""
     await talk(house, 1, 2, 3)
     await wrote(house, 1, "STOP")
     await wrote(house, 2, "Stop")

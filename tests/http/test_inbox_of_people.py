@@ -58,6 +58,7 @@ async def test_a_volunteer_has_their_own(party: Party) -> None:
 
 
 async def test_a_volunteer_sees_no_phones(party: Party) -> None:
+    """F024."""
     for who, shown in (("ann", None), ("sue", phone(1))):
         thread = await party.call(who, "GET", f"{INBOX}/1")
         assert thread.body["conversation"]["phone"] == shown

@@ -58,6 +58,7 @@ async def test_order_is_of_the_catalogue(house: House) -> None:
 
 
 async def test_a_choice_has_its_options_and_slug_and_kind_are_for_good(house: House) -> None:
+    """F102."""
     ward = await make_field(house, "ward", kind="choice", options=["First", "Second"], default_value="First")
     path = f"{FIELDS}/{ward['field_id']}"
     changed = await house.call("PATCH", path, {"options": ["First", "Third"], "default_value": ""})
