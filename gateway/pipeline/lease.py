@@ -98,7 +98,7 @@ def outbound(message: Queued, campaign_id: int, number_phone: str) -> OutboundTe
         message.body,
         message.segments,
         0.0,
-        message.media,
+        None if message.media is None else tuple(message.media),
         message.kind == Kind.CONFIRMATION,
     )
 

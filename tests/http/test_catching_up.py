@@ -97,7 +97,7 @@ async def a_scene(dsn: str, catch_up: CatchUp) -> AsyncIterator[Scene]:
 
 async def until(done: Callable[[], "asyncio.Future[bool] | object"]) -> None:
     """Asks until the market has done it in its own time; each question is a round trip."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(3 * PATIENCE_S):  # its chores take their turns with everybody's
         while not await done():  # type: ignore[misc]
             pass
 

@@ -270,8 +270,9 @@ PLANTS = {
         _MOVES,
         frozenset({"nothing_idles", "books_balance"}),
     ),
+    # whose answer it was waits on the screen of one who has the contact no more
     "a bucket is given away after five minutes": Plant(
-        a_bucket_is_given_away_after_five_minutes, "a day", _VOLUNTEER
+        a_bucket_is_given_away_after_five_minutes, "a day", _VOLUNTEER, frozenset({"replies_shown"})
     ),
     "every tenth contact is everybody's": Plant(every_tenth_contact_is_everybodys, "a day", _VOLUNTEER),
     "a neighbour's bucket is free": Plant(a_neighbours_bucket_is_free, "a day", _VOLUNTEER),
