@@ -20,10 +20,10 @@ help: ## list the targets
 rehearse: $(MADE) ## run a whole text bank in virtual time: make rehearse ARGS="--contacts 1000 --seed 7"
 	@$(BIN)/textbank rehearse $(ARGS)
 
-# Towns of several processes want the machine for themselves: their tests come one after the other.
+# Towns of several processes mostly wait: their tests come after the others, two towns at a time.
 test: $(MADE) prometheus ## run the tests: make test ARGS="tests/core -k hours"
 	$(BIN)/python -m pytest -q $(TEST_ARGS) $(or $(ARGS),--ignore tests/end_to_end)
-	$(if $(ARGS),,$(BIN)/python -m pytest -q tests/end_to_end)
+	$(if $(ARGS),,$(BIN)/python -m pytest -q -n 2 --dist load tests/end_to_end)
 	@$(BIN)/python -m dashboards.programs --tell
 
 test-nightly: $(MADE) ## kills at every step, 200 over HTTP, the database's faults, freezes (about 80 minutes): ARGS="-k kills"
