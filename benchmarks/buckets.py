@@ -12,18 +12,15 @@ Figures are kept in benchmarks/results/buckets.json.
 
 import asyncio
 import json
-import os
-import platform
 import random
-import subprocess
 import sys
 import time
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.kept import keep
 from gateway.core.rules.campaign import CampaignKey, CampaignSettings
 from gateway.p2p.bank import CLAIMS_AT_ONCE
 from gateway.p2p.publishing import publish_whole
@@ -134,22 +131,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--connections", type=int, default=40)
     asked = parser.parse_args(arguments)
     rows = asyncio.run(measure(asked.volunteers, asked.size, asked.connections))
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    kept = {
-        "machine": {
-            "python": platform.python_version(),
-            "system": platform.platform(),
-            "cores": os.cpu_count(),
-            "load": os.getloadavg()[0],
-        },
-        "commit": commit,
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "connections": asked.connections,
-        "rows": rows,
-    }
-    KEPT.write_text(json.dumps(kept, indent=2) + "\n")
+    keep(KEPT, connections=asked.connections, rows=rows)
 
 
 if __name__ == "__main__":

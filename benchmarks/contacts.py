@@ -7,19 +7,15 @@ benchmarks/results/contacts.json.
 """
 
 import asyncio
-import json
-import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
 from argparse import ArgumentParser
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.kept import keep
 from gateway.core.rules.campaign import CampaignKey, CampaignSettings
 from gateway.p2p.contacts import ContactLists, Contacts, HowToImport
 from gateway.pipeline.campaigns import Campaigns
@@ -173,18 +169,7 @@ def main(arguments: Sequence[str]) -> None:
         path = Path(folder) / "list.csv"
         write_list(path, asked.contacts)
         found = asyncio.run(measure(asked.contacts, path))
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    machine = {
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "cores": os.cpu_count(),
-        "load": os.getloadavg()[0],
-    }
-    at = datetime.now(UTC).isoformat(timespec="seconds")
-    kept = {"machine": machine, "commit": commit, "at": at, "contacts": asked.contacts, **found}
-    KEPT.write_text(json.dumps(kept, indent=2) + "\n")
+    keep(KEPT, contacts=asked.contacts, **found)
 
 
 if __name__ == "__main__":

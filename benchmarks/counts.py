@@ -8,17 +8,14 @@ benchmarks/results/counts.json.
 
 import asyncio
 import json
-import os
-import platform
-import subprocess
 import sys
 import time
 from argparse import ArgumentParser
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.kept import keep
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.months import first_id, month_of
 from gateway.store import campaigns, counts, months
@@ -120,21 +117,7 @@ def main(arguments: Sequence[str]) -> None:
     asked = parser.parse_args(arguments)
     figures = asyncio.run(measure(asked.texts, asked.volunteers))
     sys.stdout.write(json.dumps(figures, indent=2) + "\n")
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    kept = {
-        "machine": {
-            "python": platform.python_version(),
-            "system": platform.platform(),
-            "cores": os.cpu_count(),
-            "load": os.getloadavg()[0],
-        },
-        "commit": commit,
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        **figures,
-    }
-    KEPT.write_text(json.dumps(kept, indent=2) + "\n")
+    keep(KEPT, **figures)
 
 
 if __name__ == "__main__":

@@ -8,18 +8,16 @@ benchmarks/results/exports.json.
 
 import asyncio
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
 import time
 from argparse import ArgumentParser
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.kept import keep
 from gateway.core.bank.exports import Form, Subject
 from gateway.core.bank.results import FigureName
 from gateway.core.rules.campaign import CampaignKey, CampaignSettings
@@ -190,22 +188,7 @@ def main(arguments: Sequence[str]) -> None:
     for row in rows:
         told = ", ".join(f"{name} {value}" for name, value in row.items() if name != "what")
         sys.stdout.write(f"{row['what']:24} {told}\n")
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    kept = {
-        "machine": {
-            "python": platform.python_version(),
-            "system": platform.platform(),
-            "cores": os.cpu_count(),
-            "load": os.getloadavg()[0],
-        },
-        "commit": commit,
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "messages": asked.messages,
-        "rows": rows,
-    }
-    KEPT.write_text(json.dumps(kept, indent=2) + "\n")
+    keep(KEPT, messages=asked.messages, rows=rows)
 
 
 if __name__ == "__main__":

@@ -8,18 +8,14 @@ benchmarks/results/inbox.json.
 
 import asyncio
 import itertools
-import json
-import os
-import platform
-import subprocess
 import sys
 import time
 from argparse import ArgumentParser
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.kept import keep
 from gateway.core.bank.inbox import Filter, Order
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.months import first_id, month_of
@@ -137,24 +133,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--volunteers", type=int, default=500)
     asked = parser.parse_args(arguments)
     rows = asyncio.run(measure(asked.conversations, asked.volunteers))
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    kept = {
-        "machine": {
-            "python": platform.python_version(),
-            "system": platform.platform(),
-            "cores": os.cpu_count(),
-            "load": os.getloadavg()[0],
-        },
-        "commit": commit,
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "conversations": asked.conversations,
-        "volunteers": asked.volunteers,
-        "rows_a_page": LIMIT,
-        "rows": rows,
-    }
-    KEPT.write_text(json.dumps(kept, indent=2) + "\n")
+    keep(KEPT, conversations=asked.conversations, volunteers=asked.volunteers, rows_a_page=LIMIT, rows=rows)
 
 
 if __name__ == "__main__":

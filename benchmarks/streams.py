@@ -11,20 +11,18 @@ import asyncio
 import itertools
 import json
 import os
-import platform
 import re
-import subprocess
 import sys
 import time
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.http.house import House, house
+from benchmarks.kept import keep
 from gateway.core.rules.campaign import CampaignKey
 from gateway.http.live import MOST_OF_ONE
 from gateway.p2p.keys import RANDOM_BYTES, ApiKeys
@@ -168,21 +166,7 @@ def main(arguments: Sequence[str]) -> None:
     asked = parser.parse_args(arguments)
     figures = asyncio.run(measure(asked.streams, asked.texts, asked.seconds))
     sys.stdout.write(json.dumps(figures) + "\n")
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    kept = {
-        "machine": {
-            "python": platform.python_version(),
-            "system": platform.platform(),
-            "cores": os.cpu_count(),
-            "load": os.getloadavg()[0],
-        },
-        "commit": commit,
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        **figures,
-    }
-    KEPT.write_text(json.dumps(kept, indent=2) + "\n")
+    keep(KEPT, **figures)
 
 
 if __name__ == "__main__":
