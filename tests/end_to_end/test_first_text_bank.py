@@ -3,31 +3,20 @@
 import asyncio
 import json
 import os
-import re
 import shlex
-import shutil
 import sys
 from pathlib import Path
 from typing import Final
 
-import pytest
-
 from docs.generate import DOCS
+from tests.documented import NEEDS_CURL, commands, is_within
 from tests.end_to_end.processes import PATIENCE_S, free_port
 from tests.end_to_end.town import SHIFT_S
-from tests.http.test_documented_replies import is_within
 
 PAGE: Final = DOCS / "tutorial" / "your-first-text-bank.md"
 GATEWAY, CARRIER = "127.0.0.1:8800", "127.0.0.1:8900"
 LOOKS_S: Final = 60.0
 _SERVERS: Final = {"carrier": CARRIER, "serve": GATEWAY}
-
-
-def commands() -> list[tuple[str, str]]:
-    """(command, what the page says it prints), in their order."""
-    text = PAGE.read_text(encoding="utf-8")
-    blocks = re.findall(r"^```console\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    return re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", "".join(blocks), re.MULTILINE)
 
 
 class Reader:
@@ -129,12 +118,12 @@ def is_told(expected: str, printed: str) -> bool:
         return False
 
 
-@pytest.mark.skipif(shutil.which("curl") is None or shutil.which("bash") is None, reason="no curl here")
+@NEEDS_CURL
 async def test_the_commands_of_the_page(tmp_path: Path, dsn: str) -> None:
     reader, compared = Reader(tmp_path, dsn), 0
     loop_time = asyncio.get_running_loop().time
     try:
-        for command, expected in commands():
+        for command, expected in commands(PAGE):
             printed = await reader.types(command, expected)
             if not expected or shlex.split(command)[:1] == ["cat"] or command.startswith("textbank carrier"):
                 continue

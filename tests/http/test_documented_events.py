@@ -4,8 +4,6 @@ import asyncio
 import json
 import os
 import re
-import shutil
-import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,22 +15,13 @@ from docs.generate import DOCS
 from gateway.config import Webhooks
 from gateway.core.bank.permissions import Role
 from gateway.upkeep import webhooks
+from tests.documented import ADDRESS, KEY, NEEDS_CURL, blocks, commands, is_within, run
+from tests.end_to_end.processes import free_port
 from tests.http.house import SETTINGS, House, a_house
-from tests.http.test_documented_replies import ADDRESS, KEY, is_within, run
 
 PAGE = DOCS / "how-to" / "send-events-to-your-crm.md"
 TOLD = msgspec.structs.replace(SETTINGS, webhooks=Webhooks(allowed_networks="127.0.0.0/8"))
 PATIENCE_S = 30.0
-
-
-def blocks(language: str) -> list[str]:
-    text = PAGE.read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-
-
-def commands() -> list[tuple[str, str]]:
-    """(command, what the page says it prints), in their order."""
-    return re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", "".join(blocks("console")), re.MULTILINE)
 
 
 @pytest.fixture
@@ -44,16 +33,9 @@ async def house(dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hous
         yield opened
 
 
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
-
-
 async def receiver(folder: Path, port: int, secret: str) -> asyncio.subprocess.Process:
     script = folder / "receive.py"
-    text = blocks("python")[0].replace(
+    text = blocks(PAGE, "python")[0].replace(
         "abs(time.time() - int(at)) < 300", "True"
     )  # the house has a time of its own
     script.write_text(text, encoding="utf-8")
@@ -75,12 +57,12 @@ async def receiver(folder: Path, port: int, secret: str) -> asyncio.subprocess.P
             return started
 
 
-@pytest.mark.skipif(shutil.which("curl") is None or shutil.which("bash") is None, reason="no curl here")
+@NEEDS_CURL
 async def test_the_commands_of_the_page(house: House, tmp_path: Path) -> None:
     port, exports, compared = free_port(), [], 0
     started = None
     try:
-        for command, printed in commands():
+        for command, printed in commands(PAGE):
             own = command.replace(ADDRESS, house.worker.url).replace(KEY, house.keys[Role.KEY_ADMIN])
             own = own.replace("127.0.0.1:9000", f"127.0.0.1:{port}")
             if own.startswith("export "):

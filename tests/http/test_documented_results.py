@@ -1,9 +1,6 @@
 """The commands of "Read the results and export them" do what the page says: run against a worker, in the page's order."""
 
 import csv
-import json
-import re
-import shutil
 import zipfile
 from pathlib import Path
 
@@ -11,18 +8,11 @@ import pytest
 
 from docs.generate import DOCS
 from gateway.core.bank.permissions import Role
+from tests.documented import ADDRESS, KEY, NEEDS_CURL, commands, compared_one_by_one
 from tests.http.house import House
-from tests.http.test_documented_replies import ADDRESS, KEY, is_within, run
 from tests.http.test_results import initial, published
 
 PAGE = DOCS / "how-to" / "read-the-results-and-export-them.md"
-
-
-def commands() -> list[tuple[str, str]]:
-    """(command, what the page says it prints), in their order."""
-    text = PAGE.read_text(encoding="utf-8")
-    blocks = re.findall(r"^```console\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    return re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", "".join(blocks), re.MULTILINE)
 
 
 async def bank(house: House) -> None:
@@ -48,23 +38,16 @@ def codes(path: Path) -> list[str]:
         return [row["error_code"] for row in csv.DictReader(file)]
 
 
-@pytest.mark.skipif(shutil.which("curl") is None or shutil.which("bash") is None, reason="no curl here")
+@NEEDS_CURL
 async def test_the_commands_of_the_page(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     await bank(house)
-    exports: list[str] = []
-    compared = 0
-    for command, printed in commands():
-        own = command.replace(ADDRESS, house.worker.url).replace(KEY, house.keys[Role.KEY_SENDER])
-        if own.startswith("export "):
-            exports.append(own)
-            continue
-        answer = await run("; ".join([*exports, own]))
-        if printed:
-            assert is_within(json.loads(printed), json.loads(answer)), (command, answer)
-            compared += 1
-    assert compared == 5
+
+    def mine(command: str) -> str:
+        return command.replace(ADDRESS, house.worker.url).replace(KEY, house.keys[Role.KEY_SENDER])
+
+    assert await compared_one_by_one(commands(PAGE), mine) == 5
     assert codes(Path("messages.csv")) == ["", "", "30007", "1202"]
     assert zipfile.ZipFile("evidence.zip").testzip() is None
