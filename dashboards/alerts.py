@@ -4,51 +4,14 @@ An alert is a list of conditions that hold at once; their values have data while
 Each leads to a panel and to a runbook.
 """
 
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
+from dashboards.alert import Alert, more
 from dashboards.queries import quantile, rate, share, total
-from dashboards.resources import FORECAST, RATIO, WATCHED
+from dashboards.resources import RATIO
+from dashboards.worker_alerts import OF_WORKERS
 
-Severity = Literal["page", "ticket", "none"]
 _HOUR_S = 3600
-
-
-@dataclass(frozen=True, kw_only=True)
-class Condition:
-    """A value and the limit that it passes."""
-
-    value: str
-    limit: float
-    passes: Literal[">", "<"] = ">"
-
-    def expression(self) -> str:
-        return f"{self.value} {self.passes} {self.limit:g}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Alert:
-    """The first condition's labels are the alert's; the others hold in the same environment (`on` names more)."""
-
-    name: str
-    severity: Severity
-    conditions: tuple[Condition, ...]
-    for_: str
-    summary: str
-    means: str
-    board: str
-    panel: str
-    runbook: str
-    on: str = "environment"
-    labels: dict[str, str] = field(default_factory=dict)
-
-    def expression(self) -> str:
-        first, *others = (each.expression() for each in self.conditions)
-        return " ".join((first, *(f"and on ({self.on}) {each}" for each in others)))
-
-
-def _more(value: str, limit: float) -> Condition:
-    return Condition(value=value, limit=limit)
 
 
 _FINALS, _FILTERED, _BOUND = (
@@ -67,7 +30,7 @@ ALERTS: Final = (
         name="BooksDisagree",
         severity="page",
         conditions=(
-            _more(total("increase(p2p_reconciliation_differences_total[15m])", "environment, difference"), 0),
+            more(total("increase(p2p_reconciliation_differences_total[15m])", "environment, difference"), 0),
         ),
         for_="0m",
         summary="The provider's list and our books differ about a text",
@@ -79,7 +42,7 @@ ALERTS: Final = (
     Alert(
         name="StopIsSlow",
         severity="page",
-        conditions=(_more(quantile(0.99, "p2p_optout_apply_seconds", "5m", "environment"), 1),),
+        conditions=(more(quantile(0.99, "p2p_optout_apply_seconds", "5m", "environment"), 1),),
         for_="5m",
         summary="A STOP takes more than a second to be in force",
         means="Until it is in force, a person who left may be texted once more by a text already claimed.",
@@ -90,7 +53,7 @@ ALERTS: Final = (
     Alert(
         name="RepliesMayBeLost",
         severity="page",
-        conditions=(_more("max by (environment) (p2p_inbound_gap_seconds)", 120),),
+        conditions=(more("max by (environment) (p2p_inbound_gap_seconds)", 120),),
         for_="1m",
         summary="Sending waits for people's texts that may have been lost",
         means="Nothing goes out until the provider's list of inbound texts has been read: a STOP may be among them.",
@@ -101,7 +64,7 @@ ALERTS: Final = (
     Alert(
         name="MessagesStuck",
         severity="ticket",
-        conditions=(_more("sum by (environment, state) (p2p_stuck_messages)", 0),),
+        conditions=(more("sum by (environment, state) (p2p_stuck_messages)", 0),),
         for_="10m",
         summary="Messages have not left a state that they should have left",
         means="Nobody knows yet whether they went out; recovery asks the provider about them.",
@@ -113,7 +76,7 @@ ALERTS: Final = (
     Alert(
         name="ReplyLaneStarved",
         severity="page",
-        conditions=(_more('max by (environment) (p2p_queue_oldest_age_seconds{lane="reply"})', 30),),
+        conditions=(more('max by (environment) (p2p_queue_oldest_age_seconds{lane="reply"})', 30),),
         for_="2m",
         summary="An answer to a person has waited for more than 30 s",
         means="Replies go before first texts: this is no backlog, something stands still.",
@@ -124,7 +87,7 @@ ALERTS: Final = (
     Alert(
         name="QueueWillExpire",
         severity="page",
-        conditions=(_more("max by (environment) (p2p_queue_drain_eta_seconds)", 4 * _HOUR_S),),
+        conditions=(more("max by (environment) (p2p_queue_drain_eta_seconds)", 4 * _HOUR_S),),
         for_="10m",
         summary="What waits needs more than four hours",
         means="What has not gone when the hours end is blocked with 1202.",
@@ -136,8 +99,8 @@ ALERTS: Final = (
         name="DailyCapForecast",
         severity="ticket",
         conditions=(
-            _more(f'predict_linear({RATIO}{{resource="tmobile_day"}}[1h], {4 * _HOUR_S})', 1),
-            _more(f'{RATIO}{{resource="tmobile_day"}}', 0.5),
+            more(f'predict_linear({RATIO}{{resource="tmobile_day"}}[1h], {4 * _HOUR_S})', 1),
+            more(f'{RATIO}{{resource="tmobile_day"}}', 0.5),
         ),
         for_="15m",
         summary="T-Mobile's day will be used up within four hours",
@@ -150,7 +113,7 @@ ALERTS: Final = (
         name="NoNumber",
         severity="page",
         conditions=(
-            _more(total('increase(p2p_number_selection_total{outcome="none"}[5m])', "environment"), 0),
+            more(total('increase(p2p_number_selection_total{outcome="none"}[5m])', "environment"), 0),
         ),
         for_="1m",
         summary="Texts find no number to go out from",
@@ -162,7 +125,7 @@ ALERTS: Final = (
     Alert(
         name="CarriersDoNotKnowUs",
         severity="page",
-        conditions=(_more(total("increase(p2p_numbers_refused_total[15m])", "environment, code"), 10),),
+        conditions=(more(total("increase(p2p_numbers_refused_total[15m])", "environment, code"), 10),),
         for_="1m",
         summary="Carriers refuse our numbers as unregistered",
         means="30034: the campaign is not registered; 30035: a number is not in it. Every further text costs a fee.",
@@ -174,7 +137,7 @@ ALERTS: Final = (
         name="SpendRunaway",
         severity="ticket",
         conditions=(
-            _more(
+            more(
                 "environment:cost_dollars:per_hour / on () group_left () (plan:cost_dollars:per_hour > 0)",
                 1.5,
             ),
@@ -190,7 +153,7 @@ ALERTS: Final = (
     Alert(
         name="CarrierFilters",
         severity="ticket",
-        conditions=(_more(_BOUND, 0.02), _more(_FINALS, 200)),
+        conditions=(more(_BOUND, 0.02), more(_FINALS, 200)),
         for_="5m",
         on="environment, carrier",
         summary="A carrier filters more than 2 % of our texts",
@@ -202,7 +165,7 @@ ALERTS: Final = (
     Alert(
         name="CarrierFiltersMuch",
         severity="page",
-        conditions=(_more(_BOUND, 0.05), _more(_FINALS, 200)),
+        conditions=(more(_BOUND, 0.05), more(_FINALS, 200)),
         for_="5m",
         on="environment, carrier",
         summary="A carrier filters more than 5 % of our texts",
@@ -214,7 +177,7 @@ ALERTS: Final = (
     Alert(
         name="CarrierFails",
         severity="ticket",
-        conditions=(_more("carrier:failed:lower_bound30m", 0.15), _more(_FINALS, 100)),
+        conditions=(more("carrier:failed:lower_bound30m", 0.15), more(_FINALS, 100)),
         for_="2m",
         on="environment, carrier",
         summary="A carrier fails more than 15 % of our texts",
@@ -226,7 +189,7 @@ ALERTS: Final = (
     Alert(
         name="ManyLeave",
         severity="ticket",
-        conditions=(_more(_LEFT_BOUND, 0.02), _more("environment:delivered:increase1h", 200)),
+        conditions=(more(_LEFT_BOUND, 0.02), more("environment:delivered:increase1h", 200)),
         for_="5m",
         summary="More than 2 % of the people texted leave",
         means="At least that share, 97.5 times in 100.",
@@ -237,7 +200,7 @@ ALERTS: Final = (
     Alert(
         name="VeryManyLeave",
         severity="page",
-        conditions=(_more(_LEFT_BOUND, 0.04), _more("environment:delivered:increase1h", 200)),
+        conditions=(more(_LEFT_BOUND, 0.04), more("environment:delivered:increase1h", 200)),
         for_="5m",
         summary="More than 4 % of the people texted leave",
         means="Carriers suspend campaigns for that.",
@@ -249,8 +212,8 @@ ALERTS: Final = (
         name="ReceiptsMissing",
         severity="ticket",
         conditions=(
-            _more("environment:unsettled:ratio30m", 0.2),
-            _more("environment:taken:increase30m", 100),
+            more("environment:unsettled:ratio30m", 0.2),
+            more("environment:taken:increase30m", 100),
         ),
         for_="5m",
         summary="A fifth of the texts of 30 minutes has no last word",
@@ -264,8 +227,8 @@ ALERTS: Final = (
         name="ProviderDegraded",
         severity="page",
         conditions=(
-            _more(share(_BAD_CALLS, rate("p2p_provider_requests_total", "5m", "environment")), 0.05),
-            _more(_CALLS, 50),
+            more(share(_BAD_CALLS, rate("p2p_provider_requests_total", "5m", "environment")), 0.05),
+            more(_CALLS, 50),
         ),
         for_="5m",
         summary="More than 5 % of the calls to the provider fail",
@@ -277,7 +240,7 @@ ALERTS: Final = (
     Alert(
         name="WebhooksForged",
         severity="page",
-        conditions=(_more(rate('p2p_webhooks_total{result="bad_signature"}', "5m", "environment"), 0.1),),
+        conditions=(more(rate('p2p_webhooks_total{result="bad_signature"}', "5m", "environment"), 0.1),),
         for_="5m",
         summary="Webhooks come with a bad signature",
         means="Our public address or token is not what the provider signs with, or somebody tries.",
@@ -289,8 +252,8 @@ ALERTS: Final = (
         name="WebhooksUnknown",
         severity="ticket",
         conditions=(
-            _more(share(rate('p2p_webhooks_total{result="unknown"}', "5m", "environment"), _WEBHOOKS), 0.01),
-            _more(total("increase(p2p_webhooks_total[5m])", "environment"), 50),
+            more(share(rate('p2p_webhooks_total{result="unknown"}', "5m", "environment"), _WEBHOOKS), 0.01),
+            more(total("increase(p2p_webhooks_total[5m])", "environment"), 50),
         ),
         for_="10m",
         summary="More than 1 % of the webhooks are about nothing of ours",
@@ -299,166 +262,5 @@ ALERTS: Final = (
         panel="What becomes of webhooks?",
         runbook="webhooks-refused",
     ),
-    # ------------------------------------------------------------ the workers
-    Alert(
-        name="GatewayDown",
-        severity="page",
-        conditions=(
-            Condition(value='min by (environment, instance) (up{job="textbank"})', limit=1, passes="<"),
-        ),
-        for_="1m",
-        summary="A worker does not answer Prometheus",
-        means="Another one takes its campaigns within seconds; if none is left, nothing goes out and nobody can leave.",
-        board="runtime",
-        panel="Which workers are there?",
-        runbook="gateway-down",
-    ),
-    Alert(
-        name="NoGateway",
-        severity="page",
-        conditions=(Condition(value='(count(up{job="textbank"}) or vector(0))', limit=1, passes="<"),),
-        for_="2m",
-        summary="Prometheus knows no worker at all",
-        means="It looks in the wrong place, or there is none.",
-        board="runtime",
-        panel="Which workers are there?",
-        runbook="gateway-down",
-    ),
-    Alert(
-        name="CampaignWithoutWorker",
-        severity="page",
-        conditions=(_more("sum by (environment) (p2p_campaigns_waiting)", 0),),
-        for_="5m",
-        summary="A campaign could not be taken up",
-        means="Its texts wait; the worker's log says why.",
-        board="runtime",
-        panel="Has every campaign its worker?",
-        runbook="campaign-without-worker",
-    ),
-    Alert(
-        name="DatabaseAway",
-        severity="page",
-        conditions=(_more("max by (environment) (p2p_database_away_seconds)", 15),),
-        for_="0m",
-        summary="The database does not answer a worker",
-        means="Nothing is accepted, nothing goes out; the provider keeps its webhooks for us for a while.",
-        board="runtime",
-        panel="Is the database there?",
-        runbook="database-away",
-    ),
-    Alert(
-        name="DatabaseSlow",
-        severity="ticket",
-        conditions=(_more(quantile(0.99, "p2p_db_pool_wait_seconds", "5m", "environment"), 0.1),),
-        for_="10m",
-        summary="Statements wait for more than 100 ms for a connection",
-        means="The database is slow, or has too few connections for a worker.",
-        board="runtime",
-        panel="How long is a connection waited for?",
-        runbook="database-slow",
-    ),
-    Alert(
-        name="WritesLag",
-        severity="page",
-        conditions=(_more("max by (environment) (p2p_outbox_lag_seconds)", 5),),
-        for_="2m",
-        summary="A row has waited to be written for more than 5 s",
-        means="Whoever waits for it has no answer: a volunteer's text, or the provider's webhook.",
-        board="runtime",
-        panel="How old is the oldest row that is not written?",
-        runbook="database-slow",
-    ),
-    Alert(
-        name="EventLoopLag",
-        severity="ticket",
-        conditions=(_more(quantile(0.99, "p2p_event_loop_lag_seconds", "5m", "environment"), 0.1),),
-        for_="10m",
-        summary="A worker is too busy: its loop wakes more than 100 ms late",
-        means="Everything that it does is late by that.",
-        board="runtime",
-        panel="How late does the event loop wake?",
-        runbook="worker-overloaded",
-    ),
-    Alert(
-        name="ResourceFull",
-        severity="ticket",
-        conditions=(_more(f'{RATIO}{{resource=~"{WATCHED}"}}', 0.9),),
-        for_="10m",
-        summary="Something that there is a limited amount of is more than 90 % full",
-        means="What happens when it is full stands beside it on the board.",
-        board="queues",
-        panel="How full is everything?",
-        runbook="resource-full",
-    ),
-    Alert(
-        name="ResourceWillBeFull",
-        severity="ticket",
-        conditions=(
-            _more(f'{FORECAST}{{resource=~"{WATCHED}"}}', 1),
-            _more(f'{RATIO}{{resource=~"{WATCHED}"}}', 0.5),
-        ),
-        for_="15m",
-        on="environment, resource",
-        summary="Something will be full within the hour",
-        means="As it has filled in the last half hour, it goes on.",
-        board="queues",
-        panel="What will be full in an hour?",
-        runbook="resource-full",
-    ),
-    Alert(
-        name="ClockIsWrong",
-        severity="page",
-        conditions=(_more("max by (environment, whose) (abs(p2p_clock_skew_seconds))", 2),),
-        for_="2m",
-        summary="A worker's clock differs by more than 2 s",
-        means="Hours, leases and receipts are judged by it.",
-        board="runtime",
-        panel="Whose clock is wrong?",
-        runbook="clock-is-wrong",
-    ),
-    Alert(
-        name="ChoreFails",
-        severity="ticket",
-        conditions=(_more(total('increase(p2p_chores_total{result="error"}[1h])', "environment, chore"), 3),),
-        for_="5m",
-        summary="A chore fails again and again",
-        means="What lost webhooks did not tell is not fetched, or what is too old is not deleted.",
-        board="runtime",
-        panel="Do the chores come through?",
-        runbook="chore-fails",
-    ),
-    Alert(
-        name="WorkersDiffer",
-        severity="ticket",
-        conditions=(_more("count by (environment) (count by (environment, hash) (p2p_config_info))", 1),),
-        for_="15m",
-        summary="Workers run with different settings",
-        means="A restart was forgotten, or a file was changed on one machine only.",
-        board="runtime",
-        panel="What runs?",
-        runbook="workers-differ",
-    ),
-    # ------------------------------------------------------------ who watches the watchers
-    Alert(
-        name="RulesFail",
-        severity="page",
-        conditions=(_more("sum(increase(prometheus_rule_evaluation_failures_total[15m]))", 0),),
-        for_="5m",
-        summary="Prometheus can't evaluate some of these rules",
-        means="An alert that can't be evaluated tells nobody anything.",
-        board="runtime",
-        panel="Do the rules come through?",
-        runbook="rules-fail",
-    ),
-    Alert(
-        name="Watchdog",
-        severity="none",
-        conditions=(_more("vector(1)", 0),),
-        for_="0m",
-        summary="Always on: whoever receives it raises the alarm when it stops",
-        means="The way from Prometheus to the person on duty works.",
-        board="runtime",
-        panel="Do the rules come through?",
-        runbook="watchdog",
-    ),
+    *OF_WORKERS,
 )

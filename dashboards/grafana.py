@@ -22,7 +22,7 @@ from grafana_foundation_sdk.models import prometheus as prometheus_models
 from grafana_foundation_sdk.models import text as text_models
 
 from dashboards.addresses import Addresses, uid
-from dashboards.alerts import Alert
+from dashboards.alert import Alert
 from dashboards.panels import WIDTH, Annotation, Board, Panel, Query
 
 SOURCE: Final = common_models.DataSourceRef(type_val="prometheus", uid="${source}")

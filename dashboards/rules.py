@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from dashboards.addresses import Addresses
-from dashboards.alerts import ALERTS, Alert, Condition
+from dashboards.alert import Alert, Condition
+from dashboards.alerts import ALERTS
 from dashboards.queries import lower_bound, rate, share, total
 from dashboards.resources import FORECAST, RATIO, RESOURCES
 from dashboards.slos import BANK_BURNS, BURNS, LONG_WINDOWS, SLOS, WINDOWS, Burn, Slo

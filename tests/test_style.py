@@ -11,14 +11,14 @@ import pytest
 from tests.import_table import rows
 
 ROOT = Path(__file__).resolve().parent.parent
-CODE = ("gateway", "simulator", "loadtests", "benchmarks", "tests", "docs")
+CODE = ("gateway", "simulator", "loadtests", "dashboards", "benchmarks", "tests", "docs")
 WAIT_FOR_A_SERVER = {  # a real PostgreSQL that is away or coming back, and nobody tells when
     "tests/http/test_database_away.py",
     "tests/loadtests/generators.py",  # a process of its own, whose users keep a pace
     "tests/store/test_database_limits.py",
     "tests/store/test_failover.py",
 }
-ROOMS = ("gateway", "simulator", "loadtests")
+ROOMS = ("gateway", "simulator", "loadtests", "dashboards")
 MOST_LINES = 450
 EMPTY_NAMES = re.compile(r"(utils?|helpers?|common|managers?|misc|tools?)")
 NOT_OURS = {".benchmarks", ".git", ".hypothesis", ".venv", "build", "dist", "reports"}
