@@ -4,7 +4,6 @@ Lawful hours and validity hang on it, and a worker can't know by itself that its
 set, or a difference that begins or ends, is told in the log; a large difference makes the worker not ready.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -15,7 +14,7 @@ from gateway.core.rules.errors import TextbankError
 from gateway.metrics import Metrics
 from gateway.store import server_clock
 from gateway.store.database import Database
-from gateway.store.troubles import DatabaseAway
+from gateway.upkeep.periodic import repeatedly
 
 _log = structlog.get_logger("textbank.clock")
 _LOOK_S: Final = 1.0
@@ -61,14 +60,7 @@ class ClockWatch:
 
     async def run(self) -> None:
         """For ever; whatever goes wrong, it is tried again."""
-        while True:
-            try:
-                await self.run_once()
-            except DatabaseAway:
-                pass
-            except Exception:  # noqa: BLE001 - a defect must not end it for good
-                _log.exception("comparing the clocks met a defect")
-            await asyncio.sleep(_LOOK_S)
+        await repeatedly(self.run_once, lambda _took_s: _LOOK_S, "comparing the clocks")
 
     async def run_once(self) -> None:
         """Raises DatabaseAway."""

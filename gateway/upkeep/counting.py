@@ -10,16 +10,13 @@ import contextlib
 from collections.abc import Callable, Iterable
 from typing import Final
 
-import structlog
-
 from gateway.clock import Clock
 from gateway.core.rules.campaign import CampaignKey
 from gateway.pipeline.campaigns import Campaigns
 from gateway.store import counts
 from gateway.store.database import Database
-from gateway.store.troubles import DatabaseAway
+from gateway.upkeep.periodic import tried
 
-_log = structlog.get_logger("textbank.counting")
 _EVERY_S: Final = 1.0
 _LOOK_EVERY_S: Final = 60.0
 
@@ -50,12 +47,7 @@ class Counting:
     async def run(self) -> None:
         """For ever; what goes wrong is tried again."""
         while True:
-            try:
-                await self.run_once()
-            except DatabaseAway:
-                pass
-            except Exception:  # noqa: BLE001 - a defect must not end it for good
-                _log.exception("counting failed")
+            await tried(self.run_once, "counting")
             await self._rest()
 
     async def _rest(self) -> None:

@@ -10,20 +10,25 @@ from gateway.store.troubles import DatabaseAway
 _log = structlog.get_logger("textbank.periodic")
 
 
-async def repeatedly(
-    once: Callable[[], Awaitable[object]], rest_s: Callable[[float], float], what: str
-) -> None:
-    """Does it, and rests for `rest_s(seconds it took)`; what goes wrong is tried again.
+async def tried(once: Callable[[], Awaitable[object]], what: str) -> None:
+    """Does it; a defect is told in the log, and is not the end of who does it again.
 
     That the database is away is nothing to tell of: whoever waits for it does.
     """
+    try:
+        await once()
+    except DatabaseAway:
+        pass
+    except Exception:  # noqa: BLE001 - a defect must not end it for good
+        _log.exception("periodic work met a defect", work=what)
+
+
+async def repeatedly(
+    once: Callable[[], Awaitable[object]], rest_s: Callable[[float], float], what: str
+) -> None:
+    """Does it, and rests for `rest_s(seconds it took)`; what goes wrong is tried again."""
     time = asyncio.get_running_loop().time
     while True:
         began_at = time()
-        try:
-            await once()
-        except DatabaseAway:
-            pass
-        except Exception:  # noqa: BLE001 - a defect must not end it for good
-            _log.exception("periodic work met a defect", work=what)
+        await tried(once, what)
         await asyncio.sleep(rest_s(time() - began_at))
