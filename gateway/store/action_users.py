@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database
-from gateway.store.users import RECEIVED
+from gateway.store.users import received
 
 Did = Literal["seen", "started", "completed"]
 
@@ -19,7 +19,7 @@ WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3 AND a.p
   AND ($7 OR EXISTS (
       SELECT FROM memberships m JOIN users u ON u.organisation_id = $1 AND u.user_id = m.user_id
       WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.user_id = $4 AND m.deactivated_at IS NULL
-        AND EXISTS ({RECEIVED.replace("$11", "$3")})))
+        AND EXISTS ({received("$3")})))
 ON CONFLICT (organisation_id, campaign_id, action_id, user_id) DO UPDATE SET
     seen_at = coalesce(w.seen_at, excluded.seen_at),
     started_at = coalesce(w.started_at, excluded.started_at),

@@ -8,7 +8,7 @@ import msgspec
 from gateway.core.bank.results import STORED, FigureName
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database
-from gateway.store.users import RECEIVED
+from gateway.store.users import received
 
 
 class ListedRow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -132,7 +132,7 @@ SELECT m.user_id, extract(epoch FROM m.joined_at)::float8, NULL::bigint, NULL, N
        NULL::int, NULL, NULL, NULL
 FROM memberships m JOIN users u ON u.organisation_id = $1 AND u.user_id = m.user_id
 WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.user_id > $3 AND m.deactivated_at IS NULL
-  AND EXISTS ({RECEIVED.replace("$11", "$5")})
+  AND EXISTS ({received("$5")})
 ORDER BY m.user_id LIMIT $4
 """  # noqa: S608 - fixed texts
 _PEOPLE = """

@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database
-from gateway.store.users import RECEIVED
+from gateway.store.users import received
 
 
 class Beside(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +29,7 @@ class Beside(msgspec.Struct, frozen=True, kw_only=True):
 _SENT_TO = f"""
 (SELECT count(*) FROM memberships m JOIN users u ON u.organisation_id = $1 AND u.user_id = m.user_id
  WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.deactivated_at IS NULL
-   AND EXISTS ({RECEIVED.replace("$11", "$3")}))
+   AND EXISTS ({received("$3")}))
 """  # noqa: S608 - fixed texts
 _BESIDE: Final = f"""
 SELECT a.title, extract(epoch FROM a.published_at)::float8, {_SENT_TO}, w.seen, w.started, w.completed, w.performs,
