@@ -1,6 +1,7 @@
 """What I may do about my own sign-in: an authenticator app, a proven address, and a password that I forgot."""
 
 import asyncio
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -93,8 +94,16 @@ _reset = msgspec.json.Decoder(ResetAnswer)
 _OWN: Final = (400, 413, 415, 422, 429, 503)
 
 
-def _of_mine(
-    path: str, handler: str, summary: str, takes: type, status: int, gives: type | None
+def _operation(
+    path: str,
+    handler: str,
+    summary: str,
+    takes: type,
+    status: int,
+    gives: type | None,
+    *,
+    signed_in: bool,
+    refuses: tuple[int, ...] = (),
 ) -> Operation:
     return Operation(
         method="POST",
@@ -102,29 +111,16 @@ def _of_mine(
         handler=f"second_factor.{handler}",
         summary=summary,
         act=None,
-        signed_in=True,
+        signed_in=signed_in,
         tag="people",
         takes=takes,
         gives={status: gives},
-        refuses=(*_OWN, 409) if handler == "begin" else _OWN,
+        refuses=(*_OWN, *refuses),
     )
 
 
-def _of_anybody(
-    path: str, handler: str, summary: str, takes: type, status: int, gives: type | None
-) -> Operation:
-    return Operation(
-        method="POST",
-        path=path,
-        handler=f"second_factor.{handler}",
-        summary=summary,
-        act=None,
-        tag="people",
-        takes=takes,
-        gives={status: gives},
-        refuses=(*_OWN, 404) if handler == "reset" else _OWN,
-    )
-
+_of_mine = partial(_operation, signed_in=True)
+_of_anybody = partial(_operation, signed_in=False)
 
 OPERATIONS: Final = (
     _of_mine(
@@ -134,6 +130,7 @@ OPERATIONS: Final = (
         OwnPassword,
         HTTPStatus.CREATED,
         NewAuthenticator,
+        refuses=(409,),
     ),
     _of_mine(
         "/v1/me/second-factor/confirm",
@@ -182,6 +179,7 @@ OPERATIONS: Final = (
         ResetAnswer,
         HTTPStatus.NO_CONTENT,
         None,
+        refuses=(404,),
     ),
 )
 

@@ -1,10 +1,11 @@
 """What can be watched while it changes, and what has changed of it between two looks."""
 
 from collections.abc import Iterable, Mapping
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
+from gateway.core.bank.results import Counted
 from gateway.core.rules.errors import BadInput
 
 MOST_TOPICS: Final = 20
@@ -53,22 +54,7 @@ def _topic(word: str, user_id: int | None) -> Topic:
     raise BadInput("there is no such topic", "topics", "give inbox, inbox:all or action:<id>")
 
 
-class Line(Protocol):
-    """A line of the counts."""
-
-    @property
-    def what(self) -> str: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def code(self) -> int: ...
-    @property
-    def number(self) -> int: ...
-    @property
-    def segments(self) -> int: ...
-
-
-def numbers_of(lines: Iterable[Line]) -> dict[str, int]:
+def numbers_of(lines: Iterable[Counted]) -> dict[str, int]:
     """Counts by name: `initial.delivered`, `reply.failed.30003`, `response.reply`; and the segments of what went out."""
     numbers = {"segments": 0}
     for line in lines:
