@@ -3,14 +3,13 @@
 from typing import Final
 
 from gateway.clock import Clock
-from gateway.core.bank.people import check_new_password, clean_email
-from gateway.core.rules.errors import BadInput
+from gateway.core.bank.people import check_new_password
 from gateway.p2p import tokens
 from gateway.p2p.passwords import Passwords
-from gateway.p2p.sign_in import Random
+from gateway.p2p.sign_in import Random, of_address
 from gateway.p2p.sign_in_codes import Mail, Post
 from gateway.p2p.tokens import RESET, TOKEN_BYTES
-from gateway.store import password_resets, users
+from gateway.store import password_resets
 from gateway.store.database import Database
 
 RESET_S: Final = 3600.0
@@ -47,10 +46,7 @@ class PasswordResets:
 
         It takes longer for an address that is known: no answer may wait for it.
         """
-        try:
-            user = await users.by_email(self._database, organisation_id, clean_email(email))
-        except BadInput:
-            return
+        user = await of_address(self._database, organisation_id, email)
         if user is None:
             return
         text = tokens.made(RESET, organisation_id, self._random(TOKEN_BYTES))

@@ -72,11 +72,7 @@ class SignIn:
     ) -> Opened | None:
         """None when address and password don't belong together, whichever of them is wrong: that takes as long; or when
         `second`, the code of an authenticator, is wrong. Raises SecondFactorNeeded when it is missing."""
-        try:
-            asked = clean_email(email)
-        except BadInput:
-            asked = ""  # nobody's
-        user = await users.by_email(self._database, organisation_id, asked)
+        user = await of_address(self._database, organisation_id, email)
         stored = None if user is None else user.password_hash
         fits = await self._passwords.match(stored, password[: LONGEST_PASSWORD + 1])
         if not fits or user is None or stored is None:
@@ -209,6 +205,15 @@ class SignIn:
         if user_id is not None and confirms:
             await users.confirm_address(self._database, token.organisation_id, user_id, now)
         return None if user_id is None else (token.organisation_id, user_id, new_hash)
+
+
+async def of_address(database: Database, organisation_id: int, email: str) -> UserRow | None:
+    """Who has an address as somebody typed it; what is none is nobody's."""
+    try:
+        asked = clean_email(email)
+    except BadInput:
+        asked = ""
+    return await users.by_email(database, organisation_id, asked)
 
 
 def _person(row: SessionRow) -> Person:

@@ -6,11 +6,10 @@ from typing import Final
 import msgspec
 
 from gateway.clock import Clock
-from gateway.core.bank.people import clean_email, join_code
-from gateway.core.rules.errors import BadInput
+from gateway.core.bank.people import join_code
 from gateway.p2p.passwords import Passwords
 from gateway.p2p.second_factor import SecondFactorNeeded
-from gateway.p2p.sign_in import Opened, Random, SignIn
+from gateway.p2p.sign_in import Opened, Random, SignIn, of_address
 from gateway.store import sign_in_codes, users
 from gateway.store.database import Database
 from gateway.store.users import UserRow
@@ -63,10 +62,7 @@ class SignInCodes:
 
         It takes longer for an address that is known: no answer may wait for it.
         """
-        try:
-            user = await users.by_email(self._database, organisation_id, clean_email(email))
-        except BadInput:
-            return
+        user = await of_address(self._database, organisation_id, email)
         if user is None:
             return
         code = join_code(int.from_bytes(self._random(8)))
@@ -86,10 +82,7 @@ class SignInCodes:
         It proves the address. Whoever signed up with it and never did may have been somebody else: their password is
         good no more, and their sessions end.
         """
-        try:
-            user = await users.by_email(self._database, organisation_id, clean_email(email))
-        except BadInput:
-            user = None
+        user = await of_address(self._database, organisation_id, email)
         code_hash = await self._tried(organisation_id, user, code)
         if user is None or code_hash is None:
             return None
