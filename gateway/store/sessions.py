@@ -49,7 +49,7 @@ _OPEN = """
 INSERT INTO sessions (organisation_id, session_id, user_id, token_hash, created_at, seen_at, ends_at, second_factor)
 SELECT $1, $2, $3, $4, to_timestamp($5), to_timestamp($5), to_timestamp($6), $8
 FROM users u WHERE u.organisation_id = $1 AND u.user_id = $3 AND u.password_hash IS NOT DISTINCT FROM $7
-FOR SHARE
+FOR NO KEY UPDATE
 RETURNING session_id
 """
 

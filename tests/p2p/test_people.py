@@ -1,6 +1,7 @@
 """A campaign's people: codes, joining, invitations, roles (F208), over a real PostgreSQL."""
 
 import asyncio
+import os
 
 import pytest
 
@@ -145,6 +146,17 @@ async def test_two_newcomers_with_one_address_are_one_person(desk: Desk, other: 
         row.user_id for row in await members(desk)
     }
     assert await desk.database.fetch_value("SELECT count(*) FROM users") == 1
+
+
+async def test_one_person_signs_in_many_times_at_once(desk: Desk, other: Database) -> None:
+    """From several devices, or by a button pressed twice: nobody waits for each other in a circle."""
+    await desk.people.sign_up(await desk.invited(), newcomer())
+    elsewhere = furnished(other)
+    elsewhere.sign_in._random = os.urandom  # not the same tokens as here
+    opened = await asyncio.gather(
+        *(each.sign_in.by_password(1, EMAIL, PASSWORD) for _ in range(10) for each in (desk, elsewhere))
+    )
+    assert all(isinstance(each, Opened) for each in opened)
 
 
 async def test_fifty_join_at_once(desk: Desk) -> None:
