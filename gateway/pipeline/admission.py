@@ -316,6 +316,7 @@ class Admission:
                     if each.row.seen_revision != item.asked_at_revision
                 ],
                 needs_report=campaign.settings.require_report,
+                token=next((each.straight.token for each in tries if each.straight is not None), None),
             )
         except DatabaseGone:
             for item, each in zip(items, tries, strict=True):
@@ -375,7 +376,7 @@ class Admission:
             assignee_only=item.assignee_only,
         )
         straight = None
-        if decision.blocked is None:
+        if decision.blocked is None and not item.conflicts:  # the road itself may be another worker's by now
             straight = self._road.straight_on(campaign.campaign_id, decision.queued)
         if straight is None:
             return Try(decision, row_of(decision, item.script))

@@ -12,6 +12,7 @@ from gateway.pipeline.idempotency import KeyReused, Use
 from gateway.store.idempotency import Answered
 from gateway.store.messages import Admission as Row
 from gateway.store.messages import Entered, Keyed
+from gateway.store.ownership import FencingToken
 from gateway.store.recipients import Recipient
 
 _SAME_INSTANT_S = 1e-5  # the store keeps microseconds; two tries lie further apart
@@ -47,6 +48,7 @@ class StraightOn(msgspec.Struct, frozen=True, gc=False):
     slot_at: float
     decided_at: float  # seconds of Clock.steady: its lease and its look begin then
     seen_until: float  # of the same: how long that look is good
+    token: FencingToken  # of the road it goes on
 
 
 class Try(msgspec.Struct, gc=False):

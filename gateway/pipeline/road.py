@@ -114,7 +114,7 @@ class CampaignRoad:
         decided_at = self._station.clock.steady()
         self._promised[message.message_id] = decided_at + self._lease_s
         seen_until = self._station.hand_over.look_validity.until(decided_at)
-        return StraightOn(chosen.number.number_id, chosen.slot, decided_at, seen_until)
+        return StraightOn(chosen.number.number_id, chosen.slot, decided_at, seen_until, self.token)
 
     def _room(self) -> Room:
         """For how many there will be a free call within the horizon; a tenth of all calls is kept for replies."""
@@ -367,7 +367,7 @@ class CampaignRoad:
                 continue
             message.attempt = attempt
             self._station.metrics.transition(State.QUEUED, State.SENDING)
-            self.go(message, StraightOn(claim.number_id, claim.slot_at, decided_at, seen_until))
+            self.go(message, StraightOn(claim.number_id, claim.slot_at, decided_at, seen_until, self.token))
         if stopped:
             await self._second_look.why(self.campaign, stopped)
 

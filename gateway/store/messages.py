@@ -9,6 +9,7 @@ from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.lifecycle import MOVES
 from gateway.store.database import Database, Statements
 from gateway.store.journal import ADMITTED
+from gateway.store.ownership import FencingToken
 from gateway.store.rows import as_rows
 
 LEGAL_MOVES = sorted(f"{before}>{after}" for before, afters in MOVES.items() for after in afters)
@@ -77,6 +78,8 @@ WITH decided AS (
                AND o.phone = d.phone) IS NULL)
       AND message_id NOT IN (SELECT message_id FROM repeated)
       AND NOT (SELECT paused FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2)
+      AND (state <> 'sending' OR (SELECT owner_id = $9 AND owner_epoch = $10 FROM campaigns
+                                  WHERE organisation_id = $1 AND campaign_id = $2))
       AND (kind = 'initial' AND action_id = ANY (
            (SELECT paused_actions FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2)::bigint[])) IS NOT TRUE
     ORDER BY contact_id
@@ -147,17 +150,20 @@ async def admit(
     unseen: Sequence[int] = (),
     *,
     needs_report: bool = False,
+    token: FencingToken | None = None,
 ) -> set[int]:
     """Writes decided requests; the ids not returned met a newer revision (or a used key) and stand unwritten.
 
     A text of ours answers what its person wrote; of the contacts in `unseen` something may have come that whoever asked
     for it had not seen, and that still waits for an answer. `needs_report`: it waits on until a report is filed as well.
-    `ask_at`: from when the provider is asked about those that go straight on, should nobody tell what became of them.
+    `ask_at`: from when the provider is asked about those that go straight on, should nobody tell what became of them;
+    `token`: of the road they go on, and without it, or when another worker has taken it over, they stand unwritten.
     Where another worker has just taken one of the keys, nothing is written.
     """
+    owner = (None, None) if token is None else token
     try:
         written = await statements.fetch(
-            _ADMIT, *key, opt_out_scope, as_rows(rows), ask_at, as_rows(keyed), unseen, needs_report
+            _ADMIT, *key, opt_out_scope, as_rows(rows), ask_at, as_rows(keyed), unseen, needs_report, *owner
         )
     except asyncpg.UniqueViolationError as error:
         if error.constraint_name != _KEY_TAKEN:

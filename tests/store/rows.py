@@ -68,9 +68,11 @@ def admission(message_id: int, contact_id: int | None = None, **changes: object)
     return msgspec.structs.replace(plain, **changes)
 
 
-async def admit(database: Database, *rows: Admission, keyed: Sequence[Keyed] = ()) -> set[int]:
+async def admit(
+    database: Database, *rows: Admission, keyed: Sequence[Keyed] = (), token: FencingToken | None = None
+) -> set[int]:
     async with database.connection() as connection:
-        return await messages.admit(connection, KEY, SCOPE, rows, ASK_AT, keyed)
+        return await messages.admit(connection, KEY, SCOPE, rows, ASK_AT, keyed, token=token)
 
 
 def keyed(row: Admission, word: str, owner: str = "key:a", request_hash: int = 1) -> Keyed:
@@ -91,11 +93,16 @@ def claiming(message_id: int, contact_id: int | None = None, number_id: int = NU
     return Claim(message_id, contact_id, number_id, NOW + 1)
 
 
-async def claim(database: Database, *rows: Claim) -> dict[int, int]:
-    """As the campaign's owner."""
+async def owned(database: Database) -> None:
+    """The campaign is the owner's."""
     await database.execute(
         "UPDATE campaigns SET owner_id = $1, owner_epoch = $2 WHERE campaign_id = $3", *OWNER, CAMPAIGN
     )
+
+
+async def claim(database: Database, *rows: Claim) -> dict[int, int]:
+    """As the campaign's owner."""
+    await owned(database)
     async with database.connection() as connection:
         return await claims.claim(connection, KEY, SCOPE, rows, now=NOW, ask_at=ASK_AT, token=OWNER)
 

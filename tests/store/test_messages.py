@@ -7,14 +7,17 @@ import pytest
 from gateway.store import messages
 from gateway.store.database import Database
 from gateway.store.messages import Entered
+from gateway.store.ownership import FencingToken
 from tests.store.rows import (
     KEY,
     NOW,
+    OWNER,
     admission,
     admit,
     conversation,
     message,
     opt_out,
+    owned,
     people,
     queue,
     states,
@@ -36,7 +39,12 @@ async def test_a_queued_message_waits_and_opens_the_conversation(database: Datab
 
 async def test_a_message_whose_number_and_slot_are_known_is_sending_at_once(database: Database):
     await people(database)
-    assert await admit(database, admission(1, state="sending", number_id=4, slot_at=NOW + 1)) == {1}
+    await owned(database)
+    going = admission(1, state="sending", number_id=4, slot_at=NOW + 1)
+    for token in (None, FencingToken(OWNER.worker_id, OWNER.epoch - 1)):
+        assert await admit(database, going, token=token) == set()  # the road is somebody else's
+    assert await conversation(database, 1) is None
+    assert await admit(database, going, token=OWNER) == {1}
     row = await message(database, 1)
     assert (row["state"], row["number_id"], row["attempt"], row["spent"]) == ("sending", 4, 1, 1)
     assert row["slot_at"].timestamp() == NOW + 1

@@ -117,6 +117,21 @@ def test_a_token_that_is_out_of_date_ends_its_road_alone_and_a_new_one_follows(a
     alone(story, campaign=ONE_PER_S)
 
 
+def test_nothing_goes_straight_on_along_a_road_that_is_another_workers_by_now(alone):
+    """Taken over after the road had chosen a number and a slot: the text waits for its owner, as any other."""
+
+    async def story(world: World) -> None:
+        await world.store.execute("UPDATE campaigns SET owner_epoch = owner_epoch + 1 WHERE campaign_id = 1")
+        [outcome] = await world.send_all(range(1, 2))
+        assert outcome.state == "queued"
+        assert await world.state(outcome.message_id) == "queued"
+        await world.wait(30)
+        assert await world.state(outcome.message_id) == "sent"
+        world.nobody_got_a_text_twice()
+
+    alone(story)
+
+
 # ---------------------------------------------------------------- a campaign that can't be taken up
 
 BROKEN = {
