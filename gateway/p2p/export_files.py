@@ -24,7 +24,7 @@ MEDIA_TYPES: Final = {Form.CSV: "text/csv", Form.PARQUET: "application/vnd.apach
 class ExportFile(Protocol):
     """A file that grows. `ready` and `end` return the bytes that are ready, perhaps none."""
 
-    def add(self, row: Row) -> None: ...
+    def add(self, rows: Sequence[Row]) -> None: ...
 
     async def ready(self) -> bytes: ...
 
@@ -48,16 +48,17 @@ class CsvFile:
             self._text.write(BOM)
             self._writer.writerow([each.name for each in columns])
 
-    def add(self, row: Row) -> None:
-        cells = list(row)
+    def add(self, rows: Sequence[Row]) -> None:
+        columns = list(zip(*rows, strict=True))  # column by column: a third of the time of row by row
         for place in self._texts:
-            text = cells[place]
-            if text and text[0] in MAY_RUN:  # of almost no cell more needs to be looked at
-                cells[place] = escaped(text)
+            columns[place] = tuple(
+                [  # of almost no cell more than the first letter needs to be looked at
+                    escaped(text) if text and text[0] in MAY_RUN else text for text in columns[place]
+                ]
+            )
         for place, written in self._others:
-            if cells[place] is not None:
-                cells[place] = written(cells[place])
-        self._writer.writerow(cells)
+            columns[place] = tuple([None if cell is None else written(cell) for cell in columns[place]])
+        self._writer.writerows(zip(*columns, strict=True))
 
     async def ready(self) -> bytes:
         return self._taken()
@@ -96,8 +97,8 @@ class ParquetFile:
         self._writer = self._pyarrow.parquet.ParquetWriter(self._buffer, self._schema, compression="zstd")
         self._rows: list[Row] = []
 
-    def add(self, row: Row) -> None:
-        self._rows.append(row)
+    def add(self, rows: Sequence[Row]) -> None:
+        self._rows += rows
 
     async def ready(self) -> bytes:
         if len(self._rows) < _ROWS_OF_A_GROUP:

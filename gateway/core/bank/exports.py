@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from gateway.core.bank.billing import HandedOver, attempts_of, bill
+from gateway.core.bank.billing import Billed, HandedOver, attempts_of, bill
 from gateway.core.bank.wording import STATE_WORDS
 from gateway.core.rules.errors import SubReason, consequence
 from gateway.core.rules.lifecycle import State
@@ -220,21 +220,48 @@ def _means(code: int, reason: str | None) -> tuple[str, str]:
     return means.title, means.what_to_do
 
 
+class _Outcome(NamedTuple):
+    """What became of a message: of a bank's texts there are few different ones."""
+
+    billed: Billed
+    said: str | None
+    words: str
+    cure: str | None
+
+
+@lru_cache(maxsize=4096)
+def _outcome(
+    now: HandedOver,
+    reason: str | None,
+    past: str | None,
+    attempt: int,
+    segments: int,
+    carrier: str | None,
+    is_mms: bool,
+    pays_no_fee: bool,
+) -> _Outcome:
+    before = _past.decode(past) if past is not None else []
+    billed = bill(
+        attempts_of(before, attempt, now), segments, carrier, is_mms=is_mms, pays_no_fee=pays_no_fee
+    )
+    words, cure = (STATE_WORDS[State(now.state)], None) if now.code is None else _means(now.code, reason)
+    said = next((each.state for each in reversed([*before, now]) if each.state in _SAID), None)
+    return _Outcome(billed, said, words, cure)
+
+
 def message_cells(row: MessageRow, limits: Limits, story: str) -> Sequence[object]:
     """A message's cells, in the order of its columns. `story`: the address under which messages' stories are read."""
     is_mms = bool(row.media)
-    now = HandedOver(row.state, row.code, row.provider_sid is not None)
-    past = _past.decode(row.past) if row.past is not None else []
-    attempts = attempts_of(past, row.attempt, now)
-    billed = bill(
-        attempts,
+    billed, said, words, cure = _outcome(
+        HandedOver(row.state, row.code, row.provider_sid is not None),
+        row.reason,
+        row.past,
+        row.attempt,
         row.segments,
         row.carrier,
-        is_mms=is_mms,
-        pays_no_fee=limits.pays_no_fee(row.carrier),
+        is_mms,
+        limits.pays_no_fee(row.carrier),
     )
-    words, cure = (STATE_WORDS[State(row.state)], None) if row.code is None else _means(row.code, row.reason)
-    said = next((each.state for each in reversed([*past, now]) if each.state in _SAID), None)
     return (
         row.message_id,
         row.requested_at,
