@@ -7,6 +7,8 @@ from typing import Final, Self
 FREE_S: Final = 0.001
 TURN_S: Final = 0.003
 REST_S: Final = 0.001
+_LOOKS: Final = 3
+_NOBODY_S: Final = 0.0002
 
 
 class Floor:
@@ -46,10 +48,18 @@ class Turns:
     async def rest(self) -> None:
         """Lets everybody else have the loop, and the next one the floor; then it is ours for a turn."""
         self._leave()
-        await asyncio.sleep(REST_S)
+        if await self._somebody_works():
+            await asyncio.sleep(REST_S)
         await self._lock.acquire()
         self._has_floor = True
         self._ends_at = self._now() + TURN_S
+
+    async def _somebody_works(self) -> bool:
+        """Whether others had anything to do while the loop went round for them."""
+        began_at = self._now()
+        for _ in range(_LOOKS):
+            await asyncio.sleep(0)
+        return self._now() - began_at > _NOBODY_S
 
     def _leave(self) -> None:
         if self._has_floor:

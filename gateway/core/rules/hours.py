@@ -161,6 +161,7 @@ def zones_of(group: str) -> list[str]:
     return [zone for zone in group.partition("@")[2].split("+") if zone]
 
 
+@lru_cache(maxsize=4096)  # neighbours stand together in lists; a list may hold any text
 def zone_of_zip(zip_code: str) -> tuple[str, tuple[str, ...]] | None:
     """State and possible zones of a ZIP or ZIP+4, None when unknown; a lost leading zero is put back."""
     digits = zip_code.strip().partition("-")[0]
