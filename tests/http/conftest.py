@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import aiohttp
 import msgspec
 import pytest
+import pytest_asyncio
 
 from gateway.config import Dispatch
 from gateway.serve import running, webhook_doors
@@ -33,6 +34,19 @@ def dsn(cluster: Cluster) -> str:
 @pytest.fixture
 async def house(dsn: str) -> AsyncIterator[House]:
     async with a_house(dsn) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def kept_dsn(cluster: Cluster) -> Iterator[str]:
+    with cluster.fresh() as dsn:
+        yield dsn
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def kept_house(kept_dsn: str) -> AsyncIterator[House]:
+    """One house for all tests of a file that ask for it, in a database of its own: each leaves it as the next may find it."""
+    async with a_house(kept_dsn) as opened:
         yield opened
 
 

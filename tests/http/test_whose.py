@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import msgspec
 import pytest
+import pytest_asyncio
 
 from gateway.core.bank.permissions import KEY_ROLES, Actor, Role
 from gateway.http.operations import Operation
@@ -171,28 +172,39 @@ def test_the_operations_of_campaigns_are_found() -> None:
     assert {"sending.one", "reading.story", "campaigns.change"} <= {each.handler for each in ABOUT_A_CAMPAIGN}
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def anothers(kept_house: House) -> tuple[int, dict[Role, str]]:
+    """The text of the furnished campaign, and the other campaign's keys: asking with them changes nothing."""
+    keys = {role: await kept_house.key(role, OTHER_CAMPAIGN) for role in KEY_ROLES.values()}
+    return await furnished(kept_house), keys
+
+
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("operation", ABOUT_A_CAMPAIGN, ids=lambda each: each.handler)
-async def test_anothers_campaign_is_as_if_it_were_not_there(house: House, operation: Operation) -> None:
-    message_id = await furnished(house)
+async def test_anothers_campaign_is_as_if_it_were_not_there(
+    kept_house: House, anothers: tuple[int, dict[Role, str]], operation: Operation
+) -> None:
+    house, (message_id, keys) = kept_house, anothers
     before = await house.store.fetch("SELECT * FROM campaigns ORDER BY campaign_id")
-    for role in KEY_ROLES.values():
-        key = await house.key(role, OTHER_CAMPAIGN)
-        anothers = await ask(house, operation, CAMPAIGN, key, message_id)
+    for role, key in keys.items():
+        theirs = await ask(house, operation, CAMPAIGN, key, message_id)
         nobodys = await ask(house, operation, NOT_THERE, key, message_id)
         assert operation.act is not None
-        assert anothers.status == nobodys.status == (404 if Actor(role).may(operation.act) else 403)
-        told = msgspec.json.encode(anothers.body).decode()
+        assert theirs.status == nobodys.status == (404 if Actor(role).may(operation.act) else 403)
+        told = msgspec.json.encode(theirs.body).decode()
         assert told == msgspec.json.encode(nobodys.body).decode().replace(str(NOT_THERE), str(CAMPAIGN))
         assert WORDS not in told
     assert await house.count("messages") == 1
     assert await house.store.fetch("SELECT * FROM campaigns ORDER BY campaign_id") == before
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("operation", ABOUT_ONE_THING, ids=lambda each: each.handler)
-async def test_anothers_things_are_not_in_ones_own_campaign(house: House, operation: Operation) -> None:
-    message_id = await furnished(house)
-    for role in KEY_ROLES.values():
-        key = await house.key(role, OTHER_CAMPAIGN)
+async def test_anothers_things_are_not_in_ones_own_campaign(
+    kept_house: House, anothers: tuple[int, dict[Role, str]], operation: Operation
+) -> None:
+    house, (message_id, keys) = kept_house, anothers
+    for role, key in keys.items():
         answer = await ask(house, operation, OTHER_CAMPAIGN, key, message_id)
         assert operation.act is not None
         assert answer.status == (404 if Actor(role).may(operation.act) else 403)
