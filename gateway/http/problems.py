@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import msgspec
 import structlog
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
 
 from gateway.core.rules.errors import BadFields, BadInput, NotNow
 from gateway.p2p.second_factor import SecondFactorNeeded
@@ -109,7 +109,7 @@ async def explained(request: web.Request, handler: Handler) -> web.StreamRespons
         return await handler(request)
     except Refusal as refusal:
         return refusal.response()
-    except ClientGone:
+    except (ClientGone, ClientConnectionResetError):  # the latter: nobody takes an answer that just begins
         return web.Response(status=CLIENT_GONE, reason="Client Closed Request")
     except web.HTTPException as error:
         return _of_aiohttp(error)

@@ -237,7 +237,7 @@ async def test_few_at_once_and_who_hangs_up_makes_room(house: House, monkeypatch
     tasks = [asyncio.create_task(each) for each in opened]
     for _ in tasks:
         reading.release()
-    responses = await asyncio.wait_for(asyncio.gather(*tasks), 10)
+    responses = await asyncio.wait_for(asyncio.gather(*tasks), 60)
     refused = await export(house, "messages")
     assert (refused.status, refused.headers["Retry-After"]) == (503, "2")
     for response in responses:
@@ -247,6 +247,28 @@ async def test_few_at_once_and_who_hangs_up_makes_room(house: House, monkeypatch
     monkeypatch.setattr(stored, "page", read)
     await done(house)
     assert len(rows_of(await export(house, "messages"))) == 20
+
+
+async def test_who_leaves_before_the_first_byte_meets_no_defect(
+    house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked, goes_on, read = asyncio.Event(), asyncio.Event(), stored.page
+
+    async def slowly(*arguments: Any) -> stored.Page:
+        asked.set()
+        await goes_on.wait()
+        return await read(*arguments)
+
+    monkeypatch.setattr(stored, "page", slowly)
+    headers = {"Authorization": f"Bearer {house.keys[Role.KEY_READER]}"}
+    leaving = asyncio.create_task(house.session.get(f"{house.worker.url}{PATH}/messages", headers=headers))
+    await asyncio.wait_for(asked.wait(), 10)
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    await asyncio.sleep(0.05)  # until the door has seen it
+    goes_on.set()
+    await done(house)
+    assert "defect" not in capsys.readouterr().out
 
 
 async def done(house: House) -> None:
