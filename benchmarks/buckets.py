@@ -4,9 +4,9 @@
 
 Twice: all at one instant, when each waits for all before, and within ten seconds, as people come. Each contact must have
 one volunteer, and no bucket be short while anybody is free. The contacts are of as many groups of hours as in a
-nationwide list. Half of the volunteers are at one worker, half at another; as in the gateway a worker has two claims of
-an action under way, and its volunteers wait for their turn. What is measured is the claim and what is known of its
-people; the texts are not rendered.
+nationwide list. Half of the volunteers are at one worker, half at another; as in the gateway a worker takes those together
+who wait. What is measured is the claim, and the claim with what is known of its people; the texts are not rendered. Over
+HTTP, texts rendered: `python -m benchmarks.http --only volunteers`.
 Figures are kept in benchmarks/results/buckets.json.
 """
 
@@ -22,10 +22,10 @@ from typing import Any
 
 from benchmarks.kept import keep
 from gateway.core.rules.campaign import CampaignKey, CampaignSettings
-from gateway.p2p.bank import CLAIMS_AT_ONCE
 from gateway.p2p.publishing import publish_whole
+from gateway.p2p.shared_claims import SharedClaims, Where
 from gateway.store import buckets, campaigns, contacts, months
-from gateway.store.buckets import Fronts
+from gateway.store.buckets import Claimed, Fronts, Wanted
 from gateway.store.campaign_actions import ActionRecord
 from gateway.store.campaigns import CampaignRow
 from gateway.store.database import Database
@@ -64,28 +64,35 @@ class Claims:
         self._doors = doors
         self._groups = groups
         self._size = size
-        self._fronts = [Fronts() for _ in range(_WORKERS)]
-        self._turns = [asyncio.Semaphore(CLAIMS_AT_ONCE) for _ in range(_WORKERS)]
+        self._workers = [self._worker(nth) for nth in range(_WORKERS)]
+        self.claim_ms: list[float] = []
         self.took_ms: list[float] = []
         self.given: list[list[int]] = []
 
-    async def one(self, volunteer: int, at_s: float) -> None:
-        await asyncio.sleep(at_s)
-        door, began_at = self._doors[volunteer % len(self._doors)], time.perf_counter()
-        worker = volunteer % _WORKERS
-        async with self._turns[worker]:
-            claimed = await buckets.claim(
+    def _worker(self, nth: int) -> SharedClaims:
+        door, fronts = self._doors[nth], Fronts()
+
+        async def write(_where: Where, wanted: list[Wanted]) -> list[Claimed]:
+            return await buckets.claim(
                 door,
                 KEY,
                 ACTION,
-                volunteer,
-                known=None,
+                wanted,
                 open_groups=self._groups,
-                size=self._size,
                 now=NOON,
                 look_at=NOON + 3600,
-                fronts=self._fronts[worker],
+                fronts=fronts,
             )
+
+        return SharedClaims(write)
+
+    async def one(self, volunteer: int, at_s: float) -> None:
+        await asyncio.sleep(at_s)
+        others = self._doors[_WORKERS:]
+        door, began_at = others[volunteer % len(others)], time.perf_counter()
+        worker = self._workers[volunteer % _WORKERS]
+        claimed = await worker.claim((KEY.campaign_id, ACTION), Wanted(volunteer, None, self._size))
+        self.claim_ms.append((time.perf_counter() - began_at) * 1e3)
         about = await buckets.about(
             door, KEY, ACTION, claimed.contact_ids, opt_out_scope=SCOPE, texts_since=0, given_to=volunteer
         )
@@ -94,16 +101,23 @@ class Claims:
 
     def row(self, what: str) -> dict[str, Any]:
         everybody = [contact_id for bucket in self.given for contact_id in bucket]
-        took = sorted(self.took_ms)
         return {
             "what": what,
-            "claims": len(took),
-            "p50_ms": round(took[len(took) // 2], 1),
-            "p99_ms": round(took[len(took) * 99 // 100], 1),
-            "longest_ms": round(took[-1], 1),
+            "claims": len(self.given),
+            "claim": _told(self.claim_ms),
+            "with_its_people": _told(self.took_ms),
             "given_twice": len(everybody) - len(set(everybody)),
             "short": sum(len(bucket) < self._size for bucket in self.given),
         }
+
+
+def _told(took_ms: Sequence[float]) -> dict[str, float]:
+    took = sorted(took_ms)
+    return {
+        "p50_ms": round(took[len(took) // 2], 1),
+        "p99_ms": round(took[len(took) * 99 // 100], 1),
+        "longest_ms": round(took[-1], 1),
+    }
 
 
 async def measure(volunteers: int, size: int, connections: int) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Runs the parts, prints a table, keeps the figures in benchmarks/results/http.json.
 
-python -m benchmarks.http [--only whole-life,bare,batches,accept,stops,overload,restart,carrier,memory] [--scale 1.0]
+python -m benchmarks.http [--only whole-life,bare,batches,accept,stops,overload,restart,carrier,memory,volunteers] [--scale 1.0]
 """
 
 import argparse
@@ -25,15 +25,28 @@ from benchmarks.http.memory import memory
 from benchmarks.http.overload import overload
 from benchmarks.http.restart import restart
 from benchmarks.http.stops import stops
+from benchmarks.http.volunteers import volunteers
 from benchmarks.http.whole_life import Lives, live
 
 KEPT = Path(__file__).parents[1] / "results" / "http.json"
-PARTS = ("whole-life", "bare", "batches", "accept", "stops", "overload", "restart", "carrier", "memory")
+PARTS = (
+    "whole-life",
+    "bare",
+    "batches",
+    "accept",
+    "stops",
+    "overload",
+    "restart",
+    "carrier",
+    "memory",
+    "volunteers",
+)
 _CONCURRENCY = 100  # creates under way: `dispatch.concurrency` and Twilio's usual limit
 _BARE_ROUNDS = 3
 _CREATE_ROUNDS = 3
 _OFFERED_PER_S = (300.0, 1000.0, 2000.0, 4000.0)
 _OVERLOAD_S = 10.0  # each
+_VOLUNTEERS, _BUCKET, _PACE_S = 500, 100, 40.0
 
 LEAST_LIVES_PER_S, LEAST_SHARE, AIMED_SHARE = 1500.0, 0.6, 0.75
 LEAST_BATCHED_PER_S, MOST_ACCEPT_P99_MS = 8000.0, 50.0
@@ -42,6 +55,7 @@ MOST_STOP_P99_MS = 1000.0
 MOST_ACCEPTED_P99_MS = 1000.0
 MOST_RESTART_S = 5.0
 MOST_GROWTH = 0.05
+MOST_VOLUNTEER_P99_MS = 100.0
 
 Row = tuple[str, str, str, bool | None]  # what, measured, target, reached
 
@@ -70,6 +84,7 @@ class Run:
             "restart": self._restart,
             "carrier": self._carrier,
             "memory": self._memory,
+            "volunteers": self._volunteers,
         }
         for name in (
             "bare",
@@ -82,6 +97,7 @@ class Run:
             "overload",
             "restart",
             "memory",
+            "volunteers",
         ):
             if name in self.parts:
                 sys.stderr.write(f"{name} …\n")
@@ -216,6 +232,23 @@ class Run:
             measured = f"{megabytes:g} MB, {growth:+.1%}, {found.bytes_a_message[name]:g} bytes a message"
             what = f"memory of the {name}, {found.messages:,} messages"
             self._row(what, measured, "flat (5 %) after a fifth", growth <= MOST_GROWTH)
+
+    async def _volunteers(self) -> None:
+        count = max(10, round(_VOLUNTEERS * self.scale))
+        async with house() as built:
+            storm, pace = await volunteers(built, count, _BUCKET, max(5.0, _PACE_S * self.scale))
+        self.figures["volunteers"] = {"storm": storm, "pace": pace}
+        wanted = f"p99 at most {MOST_VOLUNTEER_P99_MS:g} ms"
+        named = {f"claims of {_BUCKET} at one instant": storm.claims}
+        named |= {f"{name} at {pace.sends_per_s:g} sends/s": pace.took[name] for name in pace.took}
+        for what, took in named.items():
+            measured = (
+                f"p99 {took.p99_ms:g} ms, p50 {took.p50_ms:g}, most {took.most_ms:g} of {took.requests}"
+            )
+            self._row(f"{count} volunteers: {what}", measured, wanted, took.p99_ms <= MOST_VOLUNTEER_P99_MS)
+        self._row("  refused, to be repeated (503)", str(pace.refused), "0", pace.refused == 0)
+        self._row("  CPU a claim, ms", _shown(storm.cpu_ms), "", None)
+        self._row("  share of a core at their pace", _shown(pace.cpu_share), "", None)
 
     def _row(self, what: str, measured: str, target: str, reached: bool | None) -> None:
         self.rows.append((what, measured, target, reached))

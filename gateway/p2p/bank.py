@@ -28,7 +28,7 @@ from gateway.store.ids import Ids
 from gateway.store.scripts import ScriptRow
 
 _ON_SCREENS = 20_000  # conversations that this worker remembers
-CLAIMS_AT_ONCE = 2  # of an action: they take turns in the database, and must not fill all its connections
+_COUNTS_AT_ONCE = 2  # of those whom an action has left: they must not fill all connections
 
 
 class Scripts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,7 +70,7 @@ class Action(msgspec.Struct):
     texts: Compiled
     hours_groups: list[str]
     fronts: Fronts
-    claiming: asyncio.Semaphore
+    counting: asyncio.Semaphore
 
 
 class OnScreen(msgspec.Struct, frozen=True, gc=False):
@@ -150,7 +150,7 @@ class TextBank:
             texts,
             await contacts.hours_groups(self._database, self._campaigns[campaign_id].key),
             fronts=Fronts(),
-            claiming=asyncio.Semaphore(CLAIMS_AT_ONCE),
+            counting=asyncio.Semaphore(_COUNTS_AT_ONCE),
         )
 
     async def action(self, campaign_id: int, action_id: int) -> Action:

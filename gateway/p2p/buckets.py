@@ -22,10 +22,11 @@ from gateway.core.rules.safeguards import Kind, Request
 from gateway.core.text.scripts import draw
 from gateway.p2p.bank import Action, TextBank, variables_of
 from gateway.p2p.compiled import Compiled, ReadyScript
+from gateway.p2p.shared_claims import SharedClaims, Where
 from gateway.pipeline.admission import Admission, Outcome
 from gateway.pipeline.campaigns import Campaign, Campaigns
 from gateway.store import buckets
-from gateway.store.buckets import Assigned
+from gateway.store.buckets import NOBODY, Assigned, Claimed, Wanted
 from gateway.store.database import Database
 
 _SHOWN: Final = 50_000  # texts that this worker put on screens, and remembers
@@ -128,9 +129,11 @@ class Buckets:
         self._bank = bank
         self._shown: OrderedDict[tuple[int, int, int], _Shown] = OrderedDict()
         self._anew: set[asyncio.Task[Outcome]] = set()
+        self._claims = SharedClaims(self._claim)
 
     def close(self) -> None:
-        """Stops at once: presses that are still being looked at were not acknowledged."""
+        """Stops at once: presses that are still being looked at were not acknowledged, and claims not answered."""
+        self._claims.close()
         for task in self._anew:
             task.cancel()
 
@@ -183,29 +186,33 @@ class Buckets:
         what the action says, or else the campaign (F180).
         """
         campaign, action = self._campaigns[campaign_id], await self._bank.action(campaign_id, action_id)
-        now = self._clock.now()
-        open_groups = self._bank.open_groups(campaign_id, action_id, now, "initial")
-        if not open_groups:
-            return Bucket(None, [])
-        async with action.claiming:
-            claimed = await buckets.claim(
-                self._database,
-                campaign.key,
-                action_id,
-                volunteer.volunteer_id,
-                known=known,
-                open_groups=open_groups,
-                size=size or action.texts.settings.bucket_size or campaign.settings.bucket_size,
-                now=now,
-                look_at=now + campaign.settings.idle_bucket_s,
-                fronts=action.fronts,
-            )
+        size = size or action.texts.settings.bucket_size or campaign.settings.bucket_size
+        claimed = await self._claims.claim(
+            (campaign_id, action_id), Wanted(volunteer.volunteer_id, known, size)
+        )
         people = await self._about(
             campaign, action_id, claimed.contact_ids, volunteer.volunteer_id if claimed.is_new else None
         )
         if not claimed.is_new:
             people = [each for each in people if _is_on(each, volunteer)]
         return Bucket(claimed.bucket_id, self._show(action, volunteer, people, luck))
+
+    async def _claim(self, where: Where, wanted: list[Wanted]) -> list[Claimed]:
+        campaign, action = self._campaigns[where[0]], await self._bank.action(*where)
+        now = self._clock.now()
+        open_groups = self._bank.open_groups(*where, now, "initial")
+        if not open_groups:
+            return [NOBODY] * len(wanted)
+        return await buckets.claim(
+            self._database,
+            campaign.key,
+            action.action_id,
+            wanted,
+            open_groups=open_groups,
+            now=now,
+            look_at=now + campaign.settings.idle_bucket_s,
+            fronts=action.fronts,
+        )
 
     async def done(
         self,
@@ -239,7 +246,7 @@ class Buckets:
         """Whom there is still for a volunteer (F162, F184)."""
         campaign, action = self._campaigns[campaign_id], await self._bank.action(campaign_id, action_id)
         now, who = self._clock.now(), (campaign.key, action_id, volunteer_id)
-        async with action.claiming:  # counted in turns as well: on a long list that takes a while
+        async with action.counting:  # in turns: on a long list it takes a while
             free = await buckets.free(self._database, *who)
             held = await buckets.held(self._database, *who)
         verdicts = {group: verdict(now, campaign.settings.hours, group) for group in free}

@@ -5,18 +5,19 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
-from gateway.store.database import Database
+from gateway.store.database import Database, Record
 from gateway.store.journal import RELEASED, assigned
 from gateway.store.recipients import ABOUT, FACTS, PERSON, Recipient, since
 
 _FIRST_TURN, _LAST_TURN = -(2**63), 2**63 - 1
-_AMPLE = 2  # a look goes as far beyond the front as this many buckets before it have gone
+_AMPLE = 2  # a look goes so many times as far beyond the front as the people that it wants have lately lain
 
 
 class Fronts:
     """Where an action's free contacts begin: a hint, which may be wrong.
 
-    By group of recipients the turn before which nobody was free when last looked, and how many turns a bucket took.
+    By group of recipients the turn before which nobody was free when last looked, and how many turns lay between two
+    contacts that were taken.
     """
 
     def __init__(self) -> None:
@@ -26,21 +27,31 @@ class Fronts:
     def of(self, groups: Iterable[str]) -> list[int]:
         return [self._turns.get(group, _FIRST_TURN) for group in groups]
 
-    def reach(self, begin: Sequence[int]) -> int:
-        """Up to which turn there should be people enough."""
-        return min(_LAST_TURN, min(begin, default=_FIRST_TURN) + _AMPLE * self._span)
+    def reach(self, begin: Sequence[int], wanted: int) -> int:
+        """Up to which turn there should be so many people."""
+        return min(_LAST_TURN, min(begin, default=_FIRST_TURN) + _AMPLE * self._span * wanted)
 
-    def taken_up_to(self, turn: int, groups: Iterable[str], begin: Sequence[int]) -> None:
-        """Of these groups nobody is free before the turn any more. Whoever is kept for somebody has any turn: one that
-        lies before where the look began says nothing."""
+    def taken_up_to(self, turn: int, taken: int, groups: Iterable[str], begin: Sequence[int]) -> None:
+        """So many were taken, and of these groups nobody is free before the turn any more: as far as anybody knew, since
+        of a turn before the look's own beginning they lay behind the front."""
         if turn < min(begin):
+            self.clear()
             return
-        self._span = turn - min(begin)
+        self._span = (turn - min(begin)) // taken
         self._turns.update(dict.fromkeys(groups, turn))
 
     def clear(self) -> None:
         """Somebody may be free anywhere."""
         self._turns.clear()
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A volunteer wants a bucket of `size`. `known`: the newest that they have, as far as whoever asks knows; a newer one
+    is given again instead."""
+
+    volunteer_id: int
+    known: int | None
+    size: int
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -51,14 +62,16 @@ class Claimed(msgspec.Struct, frozen=True):
     is_new: bool
 
 
+NOBODY = Claimed(None, [], is_new=True)
+
 # Whoever was claimed leaves a dead entry in the index until it is vacuumed: without a front each claim walks past all
 # of them.
 _CLAIM = f"""
 WITH claimed AS MATERIALIZED (
-    SELECT bucket_id, contact_id, hours_group, turn
-    FROM claim_bucket($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, to_timestamp($11), to_timestamp($12))
-), {assigned("claimed WHERE hours_group IS NOT NULL", action="$3::bigint", to="$4::bigint", at="to_timestamp($11)")}
-SELECT bucket_id, contact_id, hours_group, turn FROM claimed
+    SELECT volunteer_id, bucket_id, contact_id, hours_group, turn
+    FROM claim_buckets($1, $2, $3, $4, $5, $6, $7, $8, $9, to_timestamp($10), to_timestamp($11))
+), {assigned("claimed WHERE hours_group IS NOT NULL", action="$3::bigint", to="volunteer_id", at="to_timestamp($10)")}
+SELECT volunteer_id, bucket_id, contact_id, hours_group, turn FROM claimed
 """  # noqa: S608 - fixed texts
 
 
@@ -66,53 +79,51 @@ async def claim(
     database: Database,
     key: CampaignKey,
     action_id: int,
-    volunteer_id: int,
+    wanted: Sequence[Wanted],
     *,
-    known: int | None,
     open_groups: Sequence[str],
-    size: int,
     now: float,
     look_at: float,
     fronts: Fronts,
-) -> Claimed:
-    """Gives the volunteer the next `size` contacts whose lawful window is open (F178, F183), first those that are kept
-    for this volunteer (F184); fewer only when nobody else is free. Claims of one action take turns, whichever worker they
-    come from.
+) -> list[Claimed]:
+    """Gives each of these volunteers, none of whom may be there twice, the next contacts whose lawful window is open
+    (F178, F183), first those that are kept for this volunteer (F184); fewer only when nobody else is free. Claims of one
+    action take turns, whichever worker they come from; those of one call are as good as one after the other.
 
-    `known`: the volunteer's newest bucket, as far as whoever asks knows; a newer one is given again instead. The bucket
-    is looked at again at `look_at`. Looks behind the `fronts` only when there are too few beyond them, and keeps them up
-    to date.
+    The buckets are looked at again at `look_at`. Looks behind the `fronts` only when there are too few beyond them, and
+    keeps them up to date.
     """
-    taken: list[int] = []
-    bucket_id = None
-    while len(taken) < size:
-        begin = fronts.of(open_groups)
-        wanted = size - len(taken)
-        rows = await database.fetch(
-            _CLAIM,
-            *key,
-            action_id,
-            volunteer_id,
-            bucket_id or known,
-            bucket_id is not None,
-            wanted,
-            open_groups,
-            begin,
-            fronts.reach(begin),
-            now,
-            look_at,
-        )
-        if rows and rows[0][2] is None:
-            return Claimed(rows[0][0], [row[1] for row in rows], is_new=False)
-        taken += [row[1] for row in rows]
-        bucket_id = rows[0][0] if rows else bucket_id
-        if not rows and max(begin, default=_FIRST_TURN) == _FIRST_TURN:
-            break
-        if len(rows) == wanted:
-            fronts.taken_up_to(max(row[3] for row in rows), open_groups, begin)
-        else:
-            fronts.clear()
-    return Claimed(bucket_id, taken, is_new=True)
+    begin, most = fronts.of(open_groups), sum(each.size for each in wanted)
+    rows = await database.fetch(
+        _CLAIM,
+        *key,
+        action_id,
+        [each.volunteer_id for each in wanted],
+        [each.known for each in wanted],
+        [each.size for each in wanted],
+        open_groups,
+        begin,
+        fronts.reach(begin, most),
+        now,
+        look_at,
+    )
+    given: dict[int, list[Record]] = {each.volunteer_id: [] for each in wanted}
+    for row in rows:
+        given[row[0]].append(row)
+    claimed = [_claimed(given[each.volunteer_id]) for each in wanted]
+    if any(
+        mine.is_new and len(mine.contact_ids) < each.size for mine, each in zip(claimed, wanted, strict=True)
+    ):
+        fronts.clear()
+    elif turns := [row[4] for row in rows if row[4] is not None]:
+        fronts.taken_up_to(max(turns), len(turns), open_groups, begin)
+    return claimed
+
+
+def _claimed(rows: Sequence[Record]) -> Claimed:
+    if not rows:
+        return NOBODY
+    return Claimed(rows[0][1], [row[2] for row in rows], is_new=rows[0][3] is not None)
 
 
 class Assigned(msgspec.Struct, frozen=True, gc=False):

@@ -93,23 +93,27 @@ def rewrite(
 
 
 _CLAIM_THOSE = """
-WITH given_too AS (SELECT $5::bigint, $6::boolean, $10::bigint, $12::float8), next AS (
-    SELECT a.contact_id FROM unnest($8::text[], $9::bigint[]) AS open (hours_group, front)
+WITH given_too AS (SELECT $5::bigint[], $9::bigint, $11::float8), next AS (
+    SELECT asked.volunteer_id, a.contact_id
+    FROM unnest($4::bigint[], $6::integer[]) WITH ORDINALITY AS asked (volunteer_id, size, place)
     CROSS JOIN LATERAL (
-        SELECT contact_id FROM assignments a
-        WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3
-          AND a.hours_group = open.hours_group AND {free}
-        ORDER BY a.turn LIMIT $7) a
-    LIMIT $7
+        SELECT a.contact_id FROM unnest($7::text[], $8::bigint[]) AS open (hours_group, front)
+        CROSS JOIN LATERAL (
+            SELECT contact_id FROM assignments a
+            WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3
+              AND a.hours_group = open.hours_group AND {free}
+            ORDER BY a.turn LIMIT asked.size) a
+        LIMIT asked.size) a
 )
-UPDATE assignments a SET volunteer_id = $4, assigned_at = to_timestamp($11) FROM next
+UPDATE assignments a SET volunteer_id = next.volunteer_id, assigned_at = to_timestamp($10) FROM next
 WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3 AND a.contact_id = next.contact_id
-RETURNING 1::bigint, a.contact_id, a.hours_group, a.turn
+RETURNING a.volunteer_id, 1::bigint, a.contact_id, a.hours_group, a.turn
 """
 
 
 def claims_of(monkeypatch: pytest.MonkeyPatch, free: str) -> None:
-    """Whoever claims is given contacts `a` for whom this holds, whoever has them; $4 is the volunteer, $11 the time."""
+    """Whoever claims is given contacts `a` for whom this holds, whoever has them; the volunteer is asked.volunteer_id, the
+    time $10."""
     monkeypatch.setattr(buckets, "_CLAIM", _CLAIM_THOSE.format(free=free))
 
 

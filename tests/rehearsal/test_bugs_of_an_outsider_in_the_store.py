@@ -107,14 +107,14 @@ def lost_receipts_are_never_fetched(patch: Patch) -> None:
 def the_last_of_a_bucket_is_not_assigned(patch: Patch) -> None:
     claim = buckets.claim
 
-    async def but_one(database, key, action_id, volunteer_id, **rest):
-        claimed = await claim(database, key, action_id, volunteer_id, **rest)
+    async def but_one(database, key, action_id, wanted, **rest):
+        claimed = await claim(database, key, action_id, wanted, **rest)
         await database.execute(
             "UPDATE assignments SET volunteer_id = NULL WHERE organisation_id = $1 AND campaign_id = $2"
             " AND action_id = $3 AND contact_id = ANY ($4::bigint[])",
             *key,
             action_id,
-            claimed.contact_ids[-1:],
+            [contact_id for each in claimed for contact_id in each.contact_ids[-1:]],
         )
         return claimed
 

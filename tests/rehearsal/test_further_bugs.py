@@ -211,7 +211,7 @@ def what_is_unknown_stays_so(patch: Patch) -> None:
 
 
 def a_bucket_is_given_away_after_five_minutes(patch: Patch) -> None:
-    idle = "NOT a.texted AND a.assigned_at < to_timestamp($11) - interval '5 minutes'"
+    idle = "NOT a.texted AND a.assigned_at < to_timestamp($10) - interval '5 minutes'"
     claims_of(patch, f"(a.volunteer_id IS NULL OR {idle})")
 
 
@@ -220,7 +220,7 @@ def every_tenth_contact_is_everybodys(patch: Patch) -> None:
 
 
 def a_neighbours_bucket_is_free(patch: Patch) -> None:
-    claims_of(patch, "(a.volunteer_id IS NULL OR a.volunteer_id = $4 - 1)")
+    claims_of(patch, "(a.volunteer_id IS NULL OR a.volunteer_id = asked.volunteer_id - 1)")
 
 
 _OPT_OUT, _HOURS, _TWICE, _BOOKS = "no_text_after_opt_out", "lawful_hours", "accepted_once", "books_balance"

@@ -2,11 +2,12 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 
 import pytest
 
 from gateway.store import buckets, contacts, recipients
-from gateway.store.buckets import Assigned, Fronts
+from gateway.store.buckets import NOBODY, Assigned, Claimed, Fronts, Wanted
 from gateway.store.contacts import ContactRow
 from gateway.store.database import Database
 from tests.store.rows import (
@@ -38,19 +39,30 @@ async def claim(
 ) -> list[int]:
     """The next bucket of a volunteer who knows of all that they had; of `known` alone where that is given."""
     newest = known or (await buckets.mine(database, KEY, ACTION, volunteer_id))[0]
-    claimed = await buckets.claim(
+    [claimed] = await claims(database, [Wanted(volunteer_id, newest, size)], groups, fronts)
+    return claimed.contact_ids
+
+
+async def claims(
+    database: Database,
+    wanted: list[Wanted],
+    groups: Sequence[str] = (GROUP,),
+    fronts: Fronts | None = None,
+    *,
+    action_id: int = ACTION,
+    now: float = NOW,
+) -> list[Claimed]:
+    """Claims of several volunteers in one statement."""
+    return await buckets.claim(
         database,
         KEY,
-        ACTION,
-        volunteer_id,
-        known=newest,
+        action_id,
+        wanted,
         open_groups=groups,
-        size=size,
-        now=NOW,
-        look_at=NOW + 3600,
+        now=now,
+        look_at=now + 3600,
         fronts=Fronts() if fronts is None else fronts,
     )
-    return claimed.contact_ids
 
 
 async def test_a_bucket_brings_the_person_with_it(database: Database):
@@ -233,18 +245,8 @@ async def test_what_fronts_remember_changes_nobodys_bucket(database: Database, s
     for volunteer in range(1, 31):
         groups, size = luck.choice([(GROUP,), (WEST,), (GROUP, WEST)]), luck.randint(1, 15)
         for action_id, fronts in ((ACTION, kept), (other, Fronts())):
-            claimed = await buckets.claim(
-                database,
-                KEY,
-                action_id,
-                volunteer,
-                known=None,
-                open_groups=groups,
-                size=size,
-                now=NOW,
-                look_at=NOW,
-                fronts=fronts,
-            )
+            wanted = [Wanted(volunteer, None, size)]
+            [claimed] = await claims(database, wanted, groups, fronts, action_id=action_id)
             had[action_id] = tuple(claimed.contact_ids)
         assert had[ACTION] == had[other]
         if luck.random() < 0.3:
@@ -270,22 +272,9 @@ async def test_start_pressed_on_two_devices_at_once_gives_one_bucket(dsn: str, d
     await published(database, 30)
     doors = [Database(dsn, connections=1) for _ in range(4)]
     mine = await asyncio.gather(
-        *(
-            buckets.claim(
-                door,
-                KEY,
-                ACTION,
-                7,
-                known=None,
-                open_groups=[GROUP],
-                size=5,
-                now=NOW + nth,
-                look_at=NOW,
-                fronts=Fronts(),
-            )
-            for nth, door in enumerate(doors)
-        )
+        *(claims(door, [Wanted(7, None, 5)], now=NOW + nth) for nth, door in enumerate(doors))
     )
+    mine = [each for [each] in mine]
     assert len({each.bucket_id for each in mine}) == 1
     assert [each.is_new for each in mine].count(True) == 1
     assert all(each.contact_ids == mine[0].contact_ids for each in mine)
@@ -393,11 +382,77 @@ async def test_a_text_of_another_action_does_not_hold_a_contact(database: Databa
     assert await buckets.release(database, KEY, ACTION, 7, [1], NOW) == [1]
 
 
-def test_who_is_kept_for_somebody_moves_no_front() -> None:
-    """They have any turn: a look that begins behind them must not reach back, beyond what a turn can be."""
-    fronts, groups = Fronts(), ["PA"]
-    fronts.taken_up_to(9 * 10**18, groups, [-(2**63)])
-    fronts.taken_up_to(-9 * 10**18, groups, fronts.of(groups))
-    begin = fronts.of(groups)
-    assert begin == [9 * 10**18]
-    assert begin[0] <= fronts.reach(begin) < 2**63
+async def test_who_is_kept_for_somebody_moves_no_front(database: Database):
+    """They have any turn: where others are free nobody learns from it."""
+    await published(database, 10)
+    await database.execute(
+        "UPDATE assignments SET kept_for = 7 WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id <= 4",
+        *KEY,
+    )
+    fronts = Fronts()
+    assert len(await claim(database, 8, 3, fronts=fronts)) == 3
+    begin = fronts.of([GROUP])
+    assert begin[0] > -(2**63)
+    assert len(await claim(database, 7, 4, fronts=fronts)) == 4
+    assert fronts.of([GROUP]) == begin
+    assert begin[0] <= fronts.reach(begin, 500) < 2**63
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_claims_taken_together_are_those_taken_one_after_the_other(database: Database, seed: int):
+    """Two actions of one order: the same volunteers, some with people kept for them, some who repeat a claim, come one by
+    one and all at once, people given back in between; whoever comes last may find nobody."""
+    luck = random.Random(seed)
+    await people(database, 90)
+    await contacts.add(database, KEY, [ContactRow(each, phone(each), WEST) for each in range(91, 121)])
+    alone, together = ACTION, ACTION + 1
+    for action_id in (alone, together):
+        await publish(database, action_id, seed)
+    for contact_id in luck.sample(range(1, 121), 12):
+        await database.execute(
+            "UPDATE assignments SET kept_for = $3 WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $4",
+            *KEY,
+            luck.randint(1, 12),
+            contact_id,
+        )
+    fronts, newest = Fronts(), dict.fromkeys(range(1, 13))
+    for nth in range(4):
+        groups = luck.choice([(GROUP,), (WEST,), (GROUP, WEST), (GROUP, WEST)])
+        wanted = [
+            Wanted(each, None if luck.random() < 0.2 else newest[each], luck.randint(1, 9))
+            for each in luck.sample(range(1, 13), luck.randint(1, 12))
+        ]
+        one_by_one = [
+            (await claims(database, [each], groups, action_id=alone, now=NOW + nth))[0] for each in wanted
+        ]
+        at_once = await claims(database, wanted, groups, fronts, action_id=together, now=NOW + nth)
+        assert at_once == one_by_one
+        newest.update(
+            (each.volunteer_id, mine.bucket_id or newest[each.volunteer_id])
+            for each, mine in zip(wanted, at_once, strict=True)
+        )
+        given = [each for mine in at_once if mine.is_new for each in mine.contact_ids]
+        assert len(given) == len(set(given))
+        if luck.random() < 0.5 and given:
+            volunteer = next(
+                each.volunteer_id
+                for each, mine in zip(wanted, at_once, strict=True)
+                if mine.is_new and mine.contact_ids
+            )
+            back = [each for mine in at_once for each in mine.contact_ids][: luck.randint(1, 9)]
+            for action_id in (alone, together):
+                await buckets.release(database, KEY, action_id, volunteer, back, NOW)
+            fronts.clear()
+
+
+async def test_a_claim_is_in_the_journal_once(database: Database):
+    await published(database, 10)
+    await claims(database, [Wanted(7, None, 4), Wanted(8, None, 4), Wanted(9, None, 4)])
+    await claims(database, [Wanted(7, None, 4)])  # a repeat
+    noted = await database.fetch("SELECT user_ids, action_ids FROM events WHERE kind = 'assigned'")
+    assert [tuple(row) for row in noted] == [([7] * 4 + [8] * 4 + [9] * 2, [ACTION] * 10)]
+
+
+async def test_nobody_is_claimed_where_no_window_is_open(database: Database):
+    await published(database, 4)
+    assert await claims(database, [Wanted(7, None, 4)], ()) == [NOBODY]

@@ -29,7 +29,7 @@ NOT_WITHIN = {  # indexes that are unique over all organisations, or need not be
     "conversations_release_before": "what workers of the release before name in ON CONFLICT",
     "inbound_texts_release_before": "what workers of the release before name in ON CONFLICT",
 }
-OF_THE_RELEASE_BEFORE = {"claim_contacts"}  # functions that only its workers call
+OF_THE_RELEASE_BEFORE = {"claim_contacts", "claim_bucket"}  # functions that only its workers call
 ACROSS = {  # statements about distributed tables that name no organisation
     "announcements._TAKE": "every ten seconds: the mails that are due, whichever campaign's, each row by its whole key",
     "numbers.campaigns_of": "whose number is it? asked once about each number, then remembered",
