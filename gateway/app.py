@@ -158,7 +158,7 @@ class Gateway:
             on_the_wire_s=options.on_the_wire_s,
             ask_every_s=min(_ASK_EVERY_S, 2 * dispatch.submit_timeout_s),
         )
-        self.bank, self.buckets, self.inbox = text_bank(
+        self.bank, self.buckets, self.inbox, self.reports = text_bank(
             database,
             self.campaigns,
             self.admission,

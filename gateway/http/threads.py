@@ -262,8 +262,12 @@ class ThreadDesk:
     async def opt_out(self, request: web.Request, grant: Grant) -> web.Response:
         campaign_id, contact_id = await self._where(request, grant)
         asked = decoded(_opt_out, await json_body(request))
-        done = self._inbox.opt_out(grant.actor, campaign_id, contact_id, asked.noted_by)
-        return await self._done(grant, campaign_id, contact_id, done)
+
+        async def opted_out() -> Conversation:
+            await self._inbox.opt_out(grant.actor, campaign_id, contact_id, asked.noted_by)
+            return await self._inbox.now(campaign_id, contact_id)
+
+        return await self._done(grant, campaign_id, contact_id, opted_out())
 
     async def hand_back(self, request: web.Request, grant: Grant) -> web.Response:
         campaign_id, contact_id = await self._where(request, grant)

@@ -19,7 +19,7 @@ from gateway.p2p.quiet_inboxes import Nothing, QuietInboxes
 from gateway.pipeline.admission import Admission
 from gateway.pipeline.campaigns import Campaign, Campaigns
 from gateway.pipeline.settling import Settling
-from gateway.store import buckets, contacts, conversations
+from gateway.store import buckets, contacts, conversations, opt_outs
 from gateway.store.buckets import Assigned, Fronts
 from gateway.store.campaign_actions import ActionRecord
 from gateway.store.conversations import Attention
@@ -312,15 +312,18 @@ class TextBank:
     async def opt_out(self, campaign_id: int, contact_id: int, volunteer_id: int | None = None) -> bool:
         """The volunteer's opt-out of a person who asked in other words (F123); in force at its answer."""
         campaign = self._campaigns[campaign_id]
-        phone = await conversations.opt_out(
-            self._database,
-            campaign.key,
-            campaign.opt_out_scope,
-            contact_id,
-            "manual",
-            self._clock.now(),
-            volunteer_id,
-        )
+        who = campaign.key, campaign.opt_out_scope, contact_id, "manual", self._clock.now(), volunteer_id
+        return await self._in_force(await opt_outs.opt_out(self._database, *who))
+
+    async def opt_out_own(self, campaign_id: int, contact_id: int, volunteer_id: int) -> bool | None:
+        """The same of a person whose conversation is the volunteer's; None: it is not."""
+        campaign = self._campaigns[campaign_id]
+        who = campaign.key, campaign.opt_out_scope, contact_id, "manual", self._clock.now(), volunteer_id
+        done = await opt_outs.opt_out_own(self._database, *who)
+        return await self._in_force(done.phone) if done.is_theirs else None
+
+    async def _in_force(self, phone: str | None) -> bool:
+        """Whether somebody has opted out now; no call for them begins from here on."""
         if phone is not None:
             self._opted_out()
             await self._settling.settle()

@@ -20,8 +20,8 @@ from gateway.store import (
     contact_records,
     contact_search,
     contacts,
-    conversations,
     labels,
+    opt_outs,
     users,
 )
 from gateway.store.contact_lists import ContactList, Import
@@ -223,7 +223,7 @@ class ContactBook:
         key, scope = campaign.key, campaign.opt_out_scope
         await self._one(campaign, contact_id)
         now = self._clock.now()
-        if await conversations.opt_out(self._database, key, scope, contact_id, ERASURE, now, actor.user_id):
+        if await opt_outs.opt_out(self._database, key, scope, contact_id, ERASURE, now, actor.user_id):
             await self._settle()
         async with self._database.transaction() as transaction:
             stands = await contact_records.locked(transaction, key, contact_id)

@@ -57,6 +57,7 @@ class Page(msgspec.Struct, frozen=True):
 class Thread(msgspec.Struct, frozen=True):
     """A conversation, its texts in order, and the cursor of those before them."""
 
+    campaign_id: int
     conversation: Conversation
     texts: list[Text]
     earlier: str | None
@@ -152,10 +153,10 @@ class Inbox:
             self._database, campaign, actor, Act.READ_CONVERSATIONS, contact_id, begin, limit + 1
         )
         if len(texts) <= limit:
-            return Thread(conversation, list(texts), None)
+            return Thread(campaign_id, conversation, list(texts), None)
         first = texts[-limit]
         earlier = cursor_of(_TextPlace(contact_id, first.at, first.is_ours, first.text_id))
-        return Thread(conversation, list(texts[-limit:]), earlier)
+        return Thread(campaign_id, conversation, list(texts[-limit:]), earlier)
 
     async def responses(self, actor: Actor, campaign_id: int, contact_id: int) -> list[Prepared]:
         """The responses of the conversation's action as they would read to this person (F110)."""
@@ -283,12 +284,22 @@ class Inbox:
 
     async def opt_out(
         self, actor: Actor, campaign_id: int, contact_id: int, noted_by: int | None = None
-    ) -> Conversation:
-        """The opt-out of a person who asked in other words (F123), whatever has changed; in force at its answer."""
-        campaign = self._campaigns[campaign_id]
-        await whose.own(self._database, campaign, actor, Act.REPORT, contact_id)
-        await self._bank.opt_out(campaign_id, contact_id, actor.user_id or noted_by)
-        return await whose.now(self._database, campaign, contact_id)
+    ) -> bool:
+        """The opt-out of a person who asked in other words (F123), whatever has changed; in force at its answer.
+
+        Returns whether they had not opted out before. Raises NoConversation.
+        """
+        if actor.user_id is not None and actor.reach(Act.REPORT) is Reach.OWN:
+            is_new = await self._bank.opt_out_own(campaign_id, contact_id, actor.user_id)
+            if is_new is None:
+                raise NoConversation(contact_id)
+            return is_new
+        await whose.own(self._database, self._campaigns[campaign_id], actor, Act.REPORT, contact_id)
+        return await self._bank.opt_out(campaign_id, contact_id, actor.user_id or noted_by)
+
+    async def now(self, campaign_id: int, contact_id: int) -> Conversation:
+        """The conversation as it stands after an act of whoever asks."""
+        return await whose.now(self._database, self._campaigns[campaign_id], contact_id)
 
     async def hand_over(
         self, actor: Actor, campaign_id: int, contact_id: int, revision: int, volunteer_id: int

@@ -24,9 +24,9 @@ def text_bank(
     opted_out: Callable[[], None],
     settling: Settling,
     quiet: QuietInboxes,
-) -> tuple[TextBank, Buckets, Inbox]:
-    """The bank, its buckets and its inbox, which share what they know."""
+) -> tuple[TextBank, Buckets, Inbox, Reports]:
+    """The bank, its buckets, its inbox and its reports, which share what they know."""
     stands_on = database, campaigns, admission, clock
     bank = TextBank(*stands_on, opted_out=opted_out, settling=settling, quiet=quiet)
     reports = Reports(database, campaigns, clock, Labels(database, campaigns, clock))
-    return bank, Buckets(*stands_on, bank), Inbox(*stands_on, bank, reports)
+    return bank, Buckets(*stands_on, bank), Inbox(*stands_on, bank, reports), reports

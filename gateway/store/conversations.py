@@ -168,57 +168,6 @@ async def leave_everybody(database: Database, nobodys: CampaignKey, stops: Seque
     await database.fetch(_LEFT_EVERYBODY, *nobodys, as_rows(stops))
 
 
-_OPTED_OUT = noted(
-    EventKind.OPTED_OUT,
-    "stopped LEFT JOIN about ON true",
-    at="to_timestamp($6)",
-    columns={
-        "contact_ids": "$4::bigint",
-        "action_ids": "about.action_id",
-        "user_ids": "coalesce($7, about.volunteer_id)",
-        "states": "$5::text",
-    },
-)
-_OPT_OUT = f"""
-WITH stopped AS (
-    INSERT INTO opt_outs (organisation_id, scope, phone, source, opted_out_at, volunteer_id)
-    SELECT $1, $3, phone, $5, to_timestamp($6), $7 FROM contacts
-    WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $4
-    ON CONFLICT DO NOTHING RETURNING phone
-), about AS (
-    SELECT action_id, volunteer_id FROM conversations
-    WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $4
-), talk AS (
-    UPDATE conversations SET revision = revision + 1, attention_at = NULL,
-           last_report_at = to_timestamp($6)
-    WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $4
-), {_OPTED_OUT}
-SELECT phone FROM stopped
-"""  # noqa: S608 - fixed texts
-
-
-async def opt_out(
-    database: Database,
-    key: CampaignKey,
-    opt_out_scope: int,
-    contact_id: int,
-    source: str,
-    now: float,
-    volunteer_id: int | None = None,
-) -> str | None:
-    """A volunteer's or an admin's opt-out of a contact (F123): the phone, None when it had opted out already."""
-    rows = await database.fetch(
-        _OPT_OUT,
-        *key,
-        opt_out_scope,
-        contact_id,
-        source,
-        now,
-        volunteer_id,
-    )
-    return rows[0][0] if rows else None
-
-
 async def report(
     statements: Statements,
     key: CampaignKey,

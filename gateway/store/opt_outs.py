@@ -1,12 +1,14 @@
-"""The list of opt-outs as people read it: who left, when, how, in which words (C5, C11)."""
+"""Opt-outs: the list as people read it, who left, when, how, in which words (C5, C11), and those that volunteers mark."""
 
 from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
+from gateway.core.bank.events import EventKind
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database, Statements
+from gateway.store.journal import noted
 
 
 class OptOut(msgspec.Struct, frozen=True, gc=False):
@@ -82,3 +84,85 @@ async def counts(database: Database, organisation_id: int, opt_out_scope: int) -
         opt_out_scope,
     )
     return dict.fromkeys(SOURCES, 0) | {row[0]: row[1] for row in rows}
+
+
+# ---------------------------------------------------------------- what a volunteer marks
+
+_OPTED_OUT = noted(
+    EventKind.OPTED_OUT,
+    "stopped LEFT JOIN about ON true",
+    at="to_timestamp($6)",
+    columns={
+        "contact_ids": "$4::bigint",
+        "action_ids": "about.action_id",
+        "user_ids": "coalesce($7, about.volunteer_id)",
+        "states": "$5::text",
+    },
+)
+
+
+def _opting_out(whom: str) -> str:
+    """The parts of both statements' WITH; `whom` is a further condition."""
+    return f"""
+about AS (
+    SELECT action_id, volunteer_id FROM conversations
+    WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $4
+), stopped AS (
+    INSERT INTO opt_outs (organisation_id, scope, phone, source, opted_out_at, volunteer_id)
+    SELECT $1, $3, phone, $5, to_timestamp($6), $7 FROM contacts
+    WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $4 AND {whom}
+    ON CONFLICT DO NOTHING RETURNING phone
+), talk AS (
+    UPDATE conversations SET revision = revision + 1, attention_at = NULL,
+           last_report_at = to_timestamp($6)
+    WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $4 AND {whom}
+), {_OPTED_OUT}
+"""  # noqa: S608 - fixed texts
+
+
+_THEIRS = "EXISTS (SELECT FROM about WHERE about.volunteer_id = $7)"
+_OPT_OUT = f"WITH {_opting_out('true')} SELECT phone FROM stopped"  # noqa: S608 - fixed texts
+_OPT_OUT_OWN = f"WITH {_opting_out(_THEIRS)} SELECT {_THEIRS}, (SELECT phone FROM stopped)"  # noqa: S608 - fixed texts
+
+
+async def opt_out(
+    database: Database,
+    key: CampaignKey,
+    opt_out_scope: int,
+    contact_id: int,
+    source: str,
+    now: float,
+    volunteer_id: int | None = None,
+) -> str | None:
+    """A volunteer's or an admin's opt-out of a contact (F123): the phone, None when it had opted out already."""
+    rows = await database.fetch(
+        _OPT_OUT,
+        *key,
+        opt_out_scope,
+        contact_id,
+        source,
+        now,
+        volunteer_id,
+    )
+    return rows[0][0] if rows else None
+
+
+class OwnOptOut(msgspec.Struct, frozen=True):
+    """Whether the conversation is the volunteer's; if so the phone that has opted out now, None: it had already."""
+
+    is_theirs: bool
+    phone: str | None
+
+
+async def opt_out_own(
+    database: Database,
+    key: CampaignKey,
+    opt_out_scope: int,
+    contact_id: int,
+    source: str,
+    now: float,
+    volunteer_id: int,
+) -> OwnOptOut:
+    """The same by a volunteer, of a person whose conversation is theirs, and else of nobody; looked at and done in one."""
+    [row] = await database.fetch(_OPT_OUT_OWN, *key, opt_out_scope, contact_id, source, now, volunteer_id)
+    return OwnOptOut(*row)

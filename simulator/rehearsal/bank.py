@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar
 import simpy
 
 from gateway.app import Gateway
+from gateway.core.bank.labels import Marks
 from gateway.core.bank.permissions import Actor, Role
 from gateway.core.rules.lifecycle import State
 from gateway.p2p.buckets import Item, Press, ScriptChanged, Volunteer
@@ -346,19 +347,34 @@ class BankOfVolunteers:
             self._loop.time(), volunteer, contact_id, outcome, pressed_at=pressed_at, response=response
         )
         if outcome.code == _SAME_TEXT:  # the answer was given before: nothing more to say
-            await _answered(self._gateway().bank.report(self._campaign_id, contact_id))
-            return True
+            return await self._report(volunteer, waiting)
         return outcome.admitted
 
-    def opt_out(self, volunteer: int, waiting: Waiting) -> simpy.Event:
-        return self._loop.event_of(self._opt_out(_contact_of(waiting)))
+    async def _report(self, volunteer: int, waiting: Waiting) -> bool:
+        """There is nothing more to say: it is reported, which closes what was to be answered (C9).
 
-    async def _opt_out(self, contact_id: int) -> bool:
-        asked_at = self._loop.time()
+        The thread is read once more for it, as a phone does after an answer.
+        """
+        where = Actor(Role.VOLUNTEER, user_id=volunteer), self._campaign_id, _contact_of(waiting)
+        try:
+            thread = await _answered(self._gateway().inbox.thread(*where, None, 1))
+            revision = thread.conversation.revision
+            await _answered(self._gateway().reports.file(*where, Marks(), revision=revision))
+        except (ConversationChanged, NoConversation):  # there is more to read, or it is another's
+            return False
+        return True
+
+    def opt_out(self, volunteer: int, waiting: Waiting) -> simpy.Event:
+        return self._loop.event_of(self._opt_out(volunteer, _contact_of(waiting)))
+
+    async def _opt_out(self, volunteer: int, contact_id: int) -> bool:
+        asked_at, actor = self._loop.time(), Actor(Role.VOLUNTEER, user_id=volunteer)
         try:
             self.opt_outs_manual += await _answered(
-                self._gateway().bank.opt_out(self._campaign_id, contact_id)
+                self._gateway().inbox.opt_out(actor, self._campaign_id, contact_id)
             )
+        except NoConversation:  # another's by now: whoever has it does it
+            return False
         except _Dropped:  # still in the inbox: whoever looks next does it
             self.client_log.marked(asked_at, inf, contact_id)
             return False

@@ -22,10 +22,11 @@ from gateway.pipeline.admission import Admission
 from gateway.pipeline.prefetch import Prefetch
 from gateway.pipeline.road import CampaignRoad
 from gateway.providers.base import OutboundText
-from gateway.store import conversations, messages
+from gateway.store import conversations, messages, opt_outs
 from gateway.store.conversations import Inbox
 from gateway.store.database import Database
 from gateway.store.messages import Queued
+from gateway.store.opt_outs import OwnOptOut
 from simulator.model.faults import FaultParameters
 from tests.rehearsal.conftest import Rehearse
 from tests.rehearsal.planted_bugs import (
@@ -102,12 +103,12 @@ def what_volunteers_mark_is_only_closed(patch: Patch) -> None:
         contact_id: int,
         _source: str,
         now: float,
-        _by: int | None,
-    ) -> str:
+        _by: int,
+    ) -> OwnOptOut:
         await conversations.report(database, key, contact_id, now)
-        return "+12155550100"
+        return OwnOptOut(True, "+12155550100")
 
-    patch.setattr(conversations, "opt_out", closed)
+    patch.setattr(opt_outs, "opt_out_own", closed)
 
 
 def start_lifts_nothing(patch: Patch) -> None:

@@ -5,7 +5,8 @@ from msgspec.structs import replace
 
 import gateway.pipeline.inbound
 from gateway.core.text import consent
-from gateway.store import buckets, conversations, publishing, receipts
+from gateway.store import buckets, conversations, opt_outs, publishing, receipts
+from gateway.store.opt_outs import OwnOptOut
 from gateway.upkeep.inbound_poll import InboundPoll
 from gateway.upkeep.reconciliation import Reconciliation
 from simulator.model import replies
@@ -65,12 +66,11 @@ def help_is_taken_for_stop(patch: Patch) -> None:
 
 
 def a_mark_opts_out_the_next_contact(patch: Patch) -> None:
-    opt_out = conversations.opt_out
-
     async def of_another(database, key, scope, contact_id, *rest):
-        return await opt_out(database, key, scope, contact_id + 1, *rest)
+        phone = await opt_outs.opt_out(database, key, scope, contact_id + 1, *rest)
+        return OwnOptOut(True, phone)
 
-    patch.setattr(conversations, "opt_out", of_another)
+    patch.setattr(opt_outs, "opt_out_own", of_another)
 
 
 def an_opt_out_is_dated_an_hour_late(patch: Patch) -> None:

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from gateway.store import buckets, conversations, recipients
+from gateway.store import buckets, conversations, opt_outs, recipients
 from gateway.store.conversations import Attention, Heard, Inbox, Stored
 from gateway.store.database import Database
 from tests.store.rows import (
@@ -228,7 +228,7 @@ async def test_a_volunteers_opt_out(database: Database):
     await hear(database, heard(1, 1))
 
     async def manual(contact_id: int) -> str | None:
-        return await conversations.opt_out(database, KEY, SCOPE, contact_id, "manual", NOW + 90)
+        return await opt_outs.opt_out(database, KEY, SCOPE, contact_id, "manual", NOW + 90)
 
     assert await manual(1) == phone(1)
     assert await manual(1) is None

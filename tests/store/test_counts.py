@@ -11,7 +11,7 @@ import pytest
 
 from gateway.core.bank.labels import Marks
 from gateway.core.rules.campaign import CampaignKey
-from gateway.store import claims, conversations, counts, messages, receipts, reports, threads
+from gateway.store import claims, conversations, counts, messages, opt_outs, receipts, reports, threads
 from gateway.store.claims import Claim, Refusal
 from gateway.store.counts import Count
 from gateway.store.database import Database
@@ -96,7 +96,7 @@ async def test_responses_belong_to_the_action_its_script_and_its_volunteer(datab
         database, KEY, SCOPE, [heard(1, 1), heard(2, 1), heard(3, 2, "STOP", intent="stop")]
     )
     await conversations.hear(database, KEY, SCOPE, [heard(4, 2, "STOP", intent="stop"), heard(5, 3)])
-    await conversations.opt_out(database, KEY, SCOPE, 1, "manual", NOW, 7)
+    await opt_outs.opt_out(database, KEY, SCOPE, 1, "manual", NOW, 7)
     await fold_all(database)
     assert numbers(await of(database)) == {
         "initial under_way": 2,
@@ -268,7 +268,7 @@ class Bank:
         await conversations.hear(connection, KEY, SCOPE, texts)
 
     async def opt_out(self, connection: Database) -> None:
-        await conversations.opt_out(connection, KEY, SCOPE, self.drawn.randint(1, CONTACTS), "manual", NOW, 7)
+        await opt_outs.opt_out(connection, KEY, SCOPE, self.drawn.randint(1, CONTACTS), "manual", NOW, 7)
 
     async def hand_over(self, connection: Database) -> None:
         await threads.hand_over(connection, KEY, self.drawn.randint(1, CONTACTS), 1, 8, NOW)

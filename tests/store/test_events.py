@@ -5,7 +5,7 @@ import random
 from collections.abc import Sequence
 
 from gateway.core.bank.events import EventKind
-from gateway.store import claims, conversations, events, messages, receipts, threads
+from gateway.store import claims, conversations, events, messages, opt_outs, receipts, threads
 from gateway.store.claims import Refusal
 from gateway.store.database import Database
 from gateway.store.events import FIRST, Event, EventPlace, Item
@@ -145,7 +145,7 @@ async def test_an_opt_out_by_hand_is_noted_once_with_who_noted_it(database: Data
     await admit(database, admission(1))
     before = await journal(database)
     for _ in range(2):
-        await conversations.opt_out(database, KEY, SCOPE, 1, "manual", NOW, 9)
+        await opt_outs.opt_out(database, KEY, SCOPE, 1, "manual", NOW, 9)
     [event] = await since(database, before)
     assert event.kind is EventKind.OPTED_OUT
     assert list(event.items()) == [item(contact_id=1, action_id=ACTION, user_id=9, state="manual")]

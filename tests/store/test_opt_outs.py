@@ -10,7 +10,7 @@ async def some(database: Database) -> None:
     """1 wrote STOP, 2 was noted by volunteer 7, 3 came with a list, and so did somebody who is no contact."""
     await people(database, 3)
     await hear(database, heard(1, 1, "Stop it", intent="stop"))
-    await conversations.opt_out(database, KEY, SCOPE, 2, "manual", NOW + 90, 7)
+    await opt_outs.opt_out(database, KEY, SCOPE, 2, "manual", NOW + 90, 7)
     await conversations.import_opt_outs(database, 1, SCOPE, [phone(3), "+19995550100"], NOW)
     await conversations.import_opt_outs(database, 1, SCOPE + 1, [phone(9)], NOW)
 
@@ -50,3 +50,23 @@ async def test_automatic_and_manual_ones_are_counted_apart(database: Database) -
         "import": 2,
         "erasure": 0,
     }
+
+
+async def test_a_volunteer_marks_only_who_is_theirs(database: Database) -> None:
+    """Looked at and done by one statement: whose a conversation is may change at any time."""
+    await people(database, 3)
+    await hear(database, heard(1, 1, "Leave me alone"), heard(2, 2, "Me too"))
+    await database.execute("UPDATE conversations SET volunteer_id = 6 + contact_id")
+
+    async def mark(contact_id: int) -> opt_outs.OwnOptOut:
+        return await opt_outs.opt_out_own(database, KEY, SCOPE, contact_id, "manual", NOW + 90, 7)
+
+    assert await mark(1) == opt_outs.OwnOptOut(True, phone(1))
+    assert await mark(1) == opt_outs.OwnOptOut(True, None)
+    for contact_id in (2, 3):  # another's; nobody's yet
+        assert await mark(contact_id) == opt_outs.OwnOptOut(False, None)
+        assert await opt_outs.look_up(database, KEY, SCOPE, phone(contact_id)) is None
+    waiting = await database.fetch(
+        "SELECT contact_id, attention_at IS NOT NULL FROM conversations ORDER BY contact_id"
+    )
+    assert [tuple(row) for row in waiting] == [(1, False), (2, True)]

@@ -20,6 +20,7 @@ from gateway.store import (
     deliveries,
     endpoints,
     events,
+    opt_outs,
     reports,
     user_notices,
 )
@@ -136,7 +137,7 @@ async def test_delivered_replied_and_opted_out_are_told(stage: Stage) -> None:
     await deliver(stage, 1, 2)
     await write(stage, 71, 1, "Yes I will")
     await write(stage, 72, 2, "STOP", intent="stop")
-    assert await conversations.opt_out(stage.database, KEY, SCOPE, 3, "manual", NOW, 7)
+    assert await opt_outs.opt_out(stage.database, KEY, SCOPE, 3, "manual", NOW, 7)
     await stage.round()
     told = [(each["type"], each["data"]["contact"]["contact_id"]) for each in stage.receiver.taken]
     assert sorted(told) == [
