@@ -1,63 +1,258 @@
-"""`textbank load`: a load test over HTTP. What is heavy is imported when it is needed, gevent in Locust's processes only."""
+"""`textbank load`: load tests over HTTP. What is heavy is imported when it is needed, gevent in Locust's processes only."""
 
 import os
 import shlex
 import sys
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from loadtests.shapes import COMMANDS, Shape
+
+if TYPE_CHECKING:
+    from loadtests.run import Town
+
 _KEY = "LOADTEST_KEY"
+_TIMES_AS_LONG: Final = 10.0
+"""As many --seconds a run may take that ends when everybody is texted."""
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def load() -> None:
+    """Load a gateway as a text bank does, and judge its texts by the carrier's ledger.
+
+    Each command is one load test. Volunteers join, text, answer and report; integrators send batches; an admin watches.
+    Only this machine is loaded, and hosts that --allow names; a provider's never.
+    """
+
+
+def where(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say what is loaded."""
+    for option in reversed(_WHERE):
+        command = option(command)
+    return command
+
+
+_WHERE: Final = (
+    click.option(
+        "--host",
+        metavar="URL",
+        help="The gateway's address; without it one is started here, with its carrier.",
+    ),
+    click.option(
+        "--carrier",
+        metavar="URL",
+        help="The address of the `textbank carrier` behind it, whose ledger judges.",
+    ),
+    click.option(
+        "--metrics", metavar="URL", help="Where it tells its metrics: says what is full, and what waits."
+    ),
+    click.option(
+        "--allow", multiple=True, metavar="HOST", help="A host that may be loaded besides this machine."
+    ),
+)
+
+
+def _command(shape: Shape) -> click.Command:
+    """The command of one shape: its options' defaults are the shape's."""
+
+    def run_it(
+        host: str | None,
+        carrier: str | None,
+        metrics: str | None,
+        allow: tuple[str, ...],
+        folder: Path,
+        at_most_s: float | None,
+        **size: Any,
+    ) -> int:
+        needs_load()
+        from loadtests.plan import Size
+        from loadtests.report import written
+        from loadtests.run import run
+
+        most_s = _TIMES_AS_LONG * size["seconds"] if at_most_s is None else at_most_s
+        wanted = Size(shape=shape.name, at_most_s=most_s, **size)
+        wanted.possible()
+        with town(host, carrier, metrics, allow, wanted.seed) as place:
+            command = shlex.join(("textbank", *sys.argv[1:]))
+            report = run(place, size=wanted, command=command, say=say)
+        written(report, folder)
+        say(f"{report.verdict}: {report.why} {folder / 'load.html'}")
+        return report.exit_status
+
+    return click.Command(
+        shape.name,
+        callback=run_it,
+        params=_parameters(shape),
+        help=f"{shape.title}. {shape.question}\n\n{_STATUSES}",
+        short_help=shape.question,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+_STATUSES: Final = """\
+The exit status is 0 when every text was right, 1 when one was lost, sent twice, after STOP or outside lawful hours, 2 on
+bad input, and 3 when the run was invalid, so that its figures mean nothing. A gateway that runs elsewhere is asked with
+the admin's key in LOADTEST_KEY."""
+
+
+def _parameters(shape: Shape) -> list[click.Parameter]:
+    @click.command
+    @where
+    @click.option(
+        "--contacts",
+        type=click.IntRange(20, 250_000),
+        default=shape.contacts,
+        show_default=True,
+        help="People to text.",
+    )
+    @click.option(
+        "--volunteers",
+        type=click.IntRange(1, 5000),
+        default=shape.volunteers,
+        show_default=True,
+        help="Who text those whom integrators don't.",
+    )
+    @click.option(
+        "--integrated",
+        "integrated_share",
+        type=click.FloatRange(0, 1),
+        default=shape.integrated_share,
+        show_default=True,
+        help="Share of the people whom integrators text, in batches.",
+    )
+    @click.option(
+        "--seconds",
+        type=click.FloatRange(5, 86_400),
+        default=shape.seconds,
+        show_default=True,
+        help="Over how long batches and volunteers come.",
+    )
+    @click.option(
+        "--think",
+        "think_s",
+        type=click.FloatRange(0.01, 600),
+        default=shape.think_s,
+        show_default=True,
+        help="Seconds between a volunteer's clicks, on average.",
+    )
+    @click.option(
+        "--at-most",
+        "at_most_s",
+        type=click.FloatRange(10, 864_000),
+        help="Seconds after which the run is ended, and invalid.  [default: ten times --seconds]",
+    )
+    @click.option(
+        "--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Processes that ask."
+    )
+    @click.option(
+        "--seed",
+        type=click.IntRange(0, 2**63 - 1),
+        default=1,
+        show_default=True,
+        help="Of arrivals and people.",
+    )
+    @click.option(
+        "--report",
+        "folder",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path("reports/load"),
+        show_default=True,
+        help="Where load.html and load.json go.",
+    )
+    def options() -> None:
+        """Only for its parameters."""
+
+    return options.params
+
+
+def needs_load() -> None:
+    """Raises UsageError without the extra `load`."""
+    if missing := [name for name in ("hdrh", "locust") if find_spec(name) is None]:
+        raise click.UsageError(f"{' and '.join(missing)} is not installed: pip install 'textbank[load]'.")
+
+
+@contextmanager
+def town(
+    host: str | None, carrier: str | None, metrics: str | None, allow: tuple[str, ...], seed: int
+) -> Iterator["Town"]:
+    """What the options of `where` name; without a host, one that is started here. Raises UsageError, Refused, Unanswered."""
+    from loadtests.house import opened
+    from loadtests.run import Town
+    from loadtests.targets import target
+
+    if (host is None) != (carrier is None):
+        raise click.UsageError("--host and --carrier go together: the carrier's ledger is what judges.")
+    if host is None or carrier is None:
+        with opened(seed=seed) as house:
+            yield Town(
+                gateway=target(house.gateway),
+                carrier=target(house.carrier),
+                metrics=target(house.metrics),
+                key=house.key,
+            )
+        return
+    key = os.environ.get(_KEY, "")
+    if not key:
+        raise click.UsageError(f"give an admin's key of {host} as {_KEY}.")
+    yield Town(
+        gateway=target(host, allow),
+        carrier=target(carrier, allow),
+        metrics=None if metrics is None else target(metrics, allow),
+        key=key,
+    )
+
+
+def say(text: str) -> None:
+    """To the person at the keyboard."""
+    click.echo(text, err=True)
+
+
+for _each in COMMANDS:
+    load.add_command(_command(_each))
+
+
+@load.command
+@where
 @click.option(
-    "--host", metavar="URL", help="The gateway's address; without it one is started here, with its carrier."
+    "--from",
+    "first",
+    type=click.FloatRange(1, 10_000),
+    default=100.0,
+    show_default=True,
+    help="Texts a second to begin with.",
 )
 @click.option(
-    "--carrier", metavar="URL", help="The address of the `textbank carrier` behind it, whose ledger judges."
+    "--step-seconds",
+    "step_s",
+    type=click.FloatRange(5, 3600),
+    default=20.0,
+    show_default=True,
+    help="How long each rate is offered.",
 )
 @click.option(
-    "--allow", multiple=True, metavar="HOST", help="A host that may be loaded besides this machine."
+    "--repeats",
+    type=click.IntRange(1, 9),
+    default=3,
+    show_default=True,
+    help="Tries of a rate; most of them decide.",
 )
 @click.option(
-    "--contacts", type=click.IntRange(20, 250_000), default=2000, show_default=True, help="People to text."
-)
-@click.option(
-    "--volunteers", type=click.IntRange(1, 5000), default=20, show_default=True, help="Who text them."
+    "--precision",
+    type=click.FloatRange(1.01, 2),
+    default=1.1,
+    show_default=True,
+    help="The lowest rate that fails over the highest that holds, at the end.",
 )
 @click.option(
     "--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Processes that ask."
 )
 @click.option(
-    "--think",
-    "think_s",
-    type=click.FloatRange(0.01, 600),
-    default=0.5,
-    show_default=True,
-    help="Seconds between a volunteer's clicks, on average.",
-)
-@click.option(
-    "--batches",
-    "batches_per_s",
-    type=click.FloatRange(0.1, 1000),
-    default=5.0,
-    show_default=True,
-    help="Integrators' batches of ten texts a second.",
-)
-@click.option(
-    "--at-most",
-    "at_most_s",
-    type=click.FloatRange(10, 86_400),
-    default=300.0,
-    show_default=True,
-    help="Seconds after which the run is ended, and invalid.",
-)
-@click.option(
-    "--seed", type=click.IntRange(0, 2**63 - 1), default=1, show_default=True, help="Of arrivals and people."
+    "--seed", type=click.IntRange(0, 2**31), default=1, show_default=True, help="Of arrivals and people."
 )
 @click.option(
     "--report",
@@ -65,42 +260,29 @@ _KEY = "LOADTEST_KEY"
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("reports/load"),
     show_default=True,
-    help="Where load.html and load.json go.",
+    help="Where capacity.json goes.",
 )
-def load(host: str | None, carrier: str | None, allow: tuple[str, ...], folder: Path, **size: Any) -> int:
-    """Load a gateway as a text bank does, and judge its texts by the carrier's ledger.
+def capacity(
+    host: str | None,
+    carrier: str | None,
+    metrics: str | None,
+    allow: tuple[str, ...],
+    folder: Path,
+    **terms: Any,
+) -> int:
+    """The highest rate of texts that holds, with its interval, and what is full first.
 
-    Volunteers join, text, answer and report; integrators send batches; an admin watches. Only this machine is loaded,
-    and hosts that --allow names; a provider's never. A gateway that runs elsewhere is asked with the admin's key in
-    LOADTEST_KEY. The exit status is 0 when every text was right, 1 when one was lost, sent twice, after STOP or
-    outside lawful hours, 2 on bad input, and 3 when the run was invalid, so that its figures mean nothing.
+    Integrators offer one rate after the other: doubled until one fails, then between. A rate holds when most of its tries
+    do: 99 in 100 batches accepted within 250 ms, at most one in 1,000 failed, and no queue that grows. The exit status is 0
+    when it was found, 1 when a text was lost, sent twice, after STOP or outside lawful hours, 2 on bad input, and 3 when
+    no rate holds or the runs were invalid.
     """
-    if missing := [name for name in ("hdrh", "locust") if find_spec(name) is None]:
-        raise click.UsageError(f"{' and '.join(missing)} is not installed: pip install 'textbank[load]'.")
-    from loadtests.house import opened
-    from loadtests.plan import Size
-    from loadtests.report import written
-    from loadtests.run import run
-    from loadtests.targets import target
+    needs_load()
+    from loadtests.capacity import Terms, measured, written
 
-    if (host is None) != (carrier is None):
-        raise click.UsageError("--host and --carrier go together: the carrier's ledger is what judges.")
-    key = os.environ.get(_KEY, "")
-    if host is not None and not key:
-        raise click.UsageError(f"give an admin's key of {host} as {_KEY}.")
-    wanted = Size(**size)
-    with ExitStack() as stack:
-        if host is None or carrier is None:
-            house = stack.enter_context(opened(seed=wanted.seed))
-            host, carrier, key = house.gateway, house.carrier, house.key
-        report = run(
-            target(host, allow),
-            target(carrier, allow),
-            key=key,
-            size=wanted,
-            command=shlex.join(("textbank", *sys.argv[1:])),
-            say=lambda text: click.echo(text, err=True),
-        )
-    written(report, folder)
-    click.echo(f"{report.verdict}: {report.why} {folder / 'load.html'}", err=True)
-    return report.exit_status
+    wanted = Terms(**terms)
+    with town(host, carrier, metrics, allow, wanted.seed) as place:
+        found = measured(place, wanted, shlex.join(("textbank", *sys.argv[1:])), say)
+    file = written(found, folder)
+    say(f"{found.verdict}: {found.why} {file}")
+    return found.exit_status

@@ -7,6 +7,7 @@ that the carrier never saw is the gateway asked what became of it. What each of 
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from math import inf
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -61,12 +62,17 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return not (self.lost or self.twice or self.after_stop or self.outside_hours)
 
 
+def opened_at(state: dict[str, Any]) -> float:
+    """The Unix second at which the market opened, by its `/twin/state`."""
+    return datetime.fromisoformat(state["time"]).timestamp() - float(state["now_s"])
+
+
 def fetched(carrier: Door) -> Ledger:
     """All tables as of one answer of `/twin/ledger`; raises Unanswered."""
-    state, told = carrier.call("GET", "/twin/state"), carrier.call("GET", "/twin/ledger")
-    opened_at = datetime.fromisoformat(state["time"]).timestamp() - state["now_s"]
+    start_at = opened_at(carrier.call("GET", "/twin/state"))
+    told = carrier.call("GET", "/twin/ledger")
     tables = {name: _table(carrier, name, told["rows"][name]) for name in _TABLES}
-    return Ledger(start_at=opened_at, cost_usd=told["counts"]["cost_usd"], **tables)
+    return Ledger(start_at=start_at, cost_usd=told["counts"]["cost_usd"], **tables)
 
 
 def _table(carrier: Door, name: str, upto: int) -> Rows:
@@ -80,13 +86,19 @@ def _table(carrier: Door, name: str, upto: int) -> Rows:
 
 
 def judged(
-    ledger: Ledger, campaign_id: int, acknowledged: Iterable[int], state_of: Callable[[int], str]
+    ledger: Ledger,
+    campaign_id: int,
+    acknowledged: Iterable[int],
+    state_of: Callable[[int], str],
+    *,
+    shuts_at: float = inf,
 ) -> Verdict:
     """The verdict on one campaign's texts.
 
     Lost: the API acknowledged it, the carrier never saw it, and the gateway says neither that it ended unsent nor that it
     waits (`state_of` a message, "" when the gateway has none). Twice: one message that reached a phone more than once. After STOP: it came to the carrier more than
-    ON_THE_WIRE_S after the gateway had acknowledged the person's STOP. Outside hours: by the clock where the person is.
+    ON_THE_WIRE_S after the gateway had acknowledged the person's STOP. Outside hours: by the clock where the person is, and
+    when the campaign's own hours ended, `shuts_at` in Unix seconds.
     """
     taken = {row["n"]: row for row in ledger.submissions if row["campaign_id"] == campaign_id}
     shown = Counter(taken[row["n"]]["message_id"] for row in ledger.arrivals if row["n"] in taken)
@@ -106,7 +118,7 @@ def judged(
         lost=len(missing) - unsent - waiting,
         twice=sum(count > 1 for count in shown.values()),
         after_stop=sum(_after_stop(row, left) for row in taken.values()),
-        outside_hours=sum(_outside_hours(row, ledger.start_at) for row in taken.values()),
+        outside_hours=sum(_outside_hours(row, ledger.start_at, shuts_at) for row in taken.values()),
     )
 
 
@@ -119,7 +131,7 @@ def _left(ledger: Ledger) -> dict[int, list[tuple[float, float]]]:
     for n, row in enumerate(ledger.inbound):
         word, of_person = row["text"].strip().upper(), spans.get(row["person"], [])
         if word in STOP_WORDS and n in heard_at:
-            spans.setdefault(row["person"], []).append((heard_at[n], float("inf")))
+            spans.setdefault(row["person"], []).append((heard_at[n], inf))
         elif word in START_WORDS and of_person:
             of_person[-1] = (of_person[-1][0], row["at"])
     return spans
@@ -132,10 +144,10 @@ def _after_stop(row: dict[str, Any], left: dict[int, list[tuple[float, float]]])
     )
 
 
-def _outside_hours(row: dict[str, Any], start_at: float) -> bool:
+def _outside_hours(row: dict[str, Any], start_at: float, shuts_at: float) -> bool:
     zone = zone_of(row["to"])
-    if zone is None:
-        return True  # nobody of this test
+    if zone is None or start_at + row["arrived_at"] >= shuts_at:
+        return True  # nobody of this test, or too late
     return (
         not FIRST_HOUR
         <= datetime.fromtimestamp(start_at + row["arrived_at"], ZoneInfo(zone)).hour

@@ -1,8 +1,12 @@
 """What Locust's master writes at the end of a run, for whoever judges it."""
 
+from typing import Any
+
 import msgspec
 
+from loadtests.gauges import Sample
 from loadtests.recording import Handed, invalid_because
+from loadtests.timeline import Step
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,8 +18,32 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     seconds: dict[str, float]
 
 
+class PhaseFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """The batches that were meant from `from_s` to before `to_s`: `Recording.figures()`."""
+
+    name: str
+    from_s: float
+    to_s: float
+    open: dict[str, Any]
+
+
+class Happened(msgspec.Struct, frozen=True, kw_only=True):
+    """What the carrier was told to do, and when; `refused`: why it did not, "" when it did."""
+
+    kind: str
+    at_s: float
+    lasts_s: float
+    refused: str = ""
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """`acknowledged`: the ids of all texts that the API took. `stopped_because`: "" when everybody was texted."""
+    """`acknowledged`: the ids of all texts that the API took. `stopped_because`: "" when everybody was texted.
+
+    Instants count from the first at which anybody was to arrive, which is second `market_s` of the carrier's ledger.
+    `parts` and `steps` are the integrators' batches, `joins` the volunteers' coming; `turned_away` of them could not join.
+    `samples`: the gateway's own metrics; `gateway`: its version, commit and hash of settings. `streamed`: events that an
+    admin's stream told. `answer`: to the question of the shape. `unmet`: what else makes the run invalid.
+    """
 
     parts: list[Handed]
     acknowledged: list[int]
@@ -23,8 +51,22 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     lasted_s: float
     routes: list[Route]
     errors: dict[str, int]
+    joins: list[Handed] = []
+    turned_away: int = 0
+    phases: list[PhaseFigures] = []
+    steps: list[Step] = []
+    events: list[Happened] = []
+    samples: list[Sample] = []
+    gateway: dict[str, str] = {}
+    streamed: int = 0
+    market_s: float = 0.0
+    answer: str = ""
+    unmet: list[str] = []
 
     def invalid(self, workers: int) -> list[str]:
         """Why the run's figures mean nothing; empty when they hold."""
         ended_early = [self.stopped_because] if self.stopped_because else []
-        return ended_early + invalid_because(self.parts, workers)
+        joins = [] if self.joins == [] else invalid_because(self.joins, len(self.joins))
+        away = [f"{self.turned_away:,} volunteers could not join"] if self.turned_away else []
+        came = [f"volunteers: {each}" for each in joins]
+        return ended_early + away + invalid_because(self.parts, workers) + came + self.unmet

@@ -11,8 +11,11 @@ import gevent
 from gevent.event import Event
 
 from loadtests.recording import Handed, Recording
+from loadtests.timeline import Timeline
 
 _ARRIVALS_A_TURN = 50
+_LEAST_S = 1.0
+"""A share of the CPU of less time says nothing."""
 
 
 class Failed(Exception):
@@ -31,10 +34,10 @@ class Pacer:
         instants: Iterable[float],
         ask: Callable[[], float],
         *,
-        recording: Recording | None = None,
+        timeline: Timeline | None = None,
         most_in_flight: int = 2000,
     ) -> None:
-        self.recording = recording or Recording()
+        self.timeline = timeline or Timeline()
         self.whole = False
         self._instants = instants
         self._ask = ask
@@ -49,17 +52,27 @@ class Pacer:
         self._cpu_before_s = time.process_time()
         for nth, instant in enumerate(self._instants):
             self._until(self._began_at + instant, must_yield=nth % _ARRIVALS_A_TURN == 0)
-            self._arrive(self._began_at + instant)
+            self._arrive(instant)
         if self._in_flight:
             self._all_ended.clear()
             self._all_ended.wait()
         self.whole = True
 
+    @property
+    def recording(self) -> Recording:
+        """All of it so far."""
+        return self.timeline.whole()
+
     def handed(self) -> Handed:
         """The record so far, with the process's CPU since the start."""
+        return self.recording.handed(cpu=self.cpu(), whole=self.whole)
+
+    def cpu(self) -> float:
+        """The share of a core that this process has used since the start."""
         elapsed_s = time.perf_counter() - self._began_at
-        cpu = (time.process_time() - self._cpu_before_s) / elapsed_s if elapsed_s > 0 else 0.0
-        return self.recording.handed(cpu=round(cpu, 4), whole=self.whole)
+        return (
+            round((time.process_time() - self._cpu_before_s) / elapsed_s, 4) if elapsed_s > _LEAST_S else 0.0
+        )
 
     @staticmethod
     def _until(at: float, *, must_yield: bool) -> None:
@@ -70,16 +83,16 @@ class Pacer:
         elif must_yield:
             gevent.sleep(0)
 
-    def _arrive(self, intended: float) -> None:
+    def _arrive(self, instant: float) -> None:
         if self._in_flight >= self._most:
-            self.recording.dropped()
+            self.timeline.dropped(instant)
             return
         self._in_flight += 1
-        gevent.spawn(self._asked, intended)
+        gevent.spawn(self._asked, instant)
 
-    def _asked(self, intended: float) -> None:
-        actual = time.perf_counter()
-        self.recording.started(actual - intended)
+    def _asked(self, instant: float) -> None:
+        intended, actual = self._began_at + instant, time.perf_counter()
+        self.timeline.started(instant, actual - intended)
         ok, blocked_s = True, 0.0
         try:
             blocked_s = self._ask()
@@ -87,8 +100,12 @@ class Pacer:
             ok = False
         finally:
             ended = time.perf_counter()
-            self.recording.ended(
-                since_intended_s=ended - intended, since_actual_s=ended - actual, blocked_s=blocked_s, ok=ok
+            self.timeline.ended(
+                instant,
+                since_intended_s=ended - intended,
+                since_actual_s=ended - actual,
+                blocked_s=blocked_s,
+                ok=ok,
             )
             self._in_flight -= 1
             if not self._in_flight:

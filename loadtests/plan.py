@@ -1,22 +1,31 @@
 """What a load test does, and the campaign that it makes for it over the public API, as the tutorial does with curl."""
 
+import math
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from loadtests.door import Door
-from loadtests.people import contacts
+from loadtests.people import EASTERN, contacts
+from loadtests.shapes import BY_NAME, Shape
+from loadtests.timeline import MOST_STEPS
 
 VARIABLE: Final = "LOADTEST_PLAN"
 """Environment of Locust's processes: the plan's file, which holds a key and a join code."""
 
-INTEGRATED_SHARE: Final = 0.2
 _ROWS_AT_ONCE: Final = 2000
 _WIDE_PER_S: Final = 100_000.0
 
+_FIRST_MINUTE, _LAST_MINUTE = 540, 1260
+_CAME_S: Final = 10.0
+"""Longer than it takes to bring ten thousand people in."""
+_CLICKS_A_TEXT: Final = 1.4
+"""A look into the inbox each five clicks, and what answering takes."""
+
 SETTINGS: Final[dict[str, Any]] = {
-    "hours": {"start_minute": 540, "end_minute": 1260, "zone": "America/New_York"},
     "registration": {
         "total_per_s": _WIDE_PER_S,
         "number_per_s": _WIDE_PER_S,
@@ -38,30 +47,70 @@ _SCRIPTS: Final = [
 ]
 
 
-class Size(msgspec.Struct, frozen=True, kw_only=True):
-    """How much, how many at once, and for how long at most.
+class TooFew(Exception):
+    """Nobody could do what was asked for; the message says what would do."""
 
-    `think_s`: mean time between a volunteer's clicks. `batches_per_s`: arrivals of the integrators' batches, an open
-    Poisson process; each batch is of `batch_size` texts. `at_most_s`: beyond it the run is ended, and invalid.
+    textbank_exit_status = 2
+
+
+class Size(msgspec.Struct, frozen=True, kw_only=True):
+    """Which test, how much, how many at once, and for how long.
+
+    `seconds`: over them all arrivals are spread; `at_most_s`: then the run is ended, and invalid. `think_s`: mean time
+    between a volunteer's clicks. A batch is of `batch_size` texts. `integrated_share`: of the contacts, those whom
+    integrators text; None: as the shape has it.
     """
 
+    shape: str = "election-day"
     contacts: int = 2000
     volunteers: int = 20
     workers: int = 2
     think_s: float = 0.5
-    batches_per_s: float = 5.0
     batch_size: int = 10
-    at_most_s: float = 300.0
+    seconds: float = 60.0
+    at_most_s: float = 600.0
     seed: int = 1
+    integrated_share: float | None = None
+
+    @property
+    def form(self) -> Shape:
+        return BY_NAME[self.shape]
 
     @property
     def integrated(self) -> int:
         """How many are texted by integrators; all others by volunteers."""
-        return max(self.batch_size, int(self.contacts * INTEGRATED_SHARE))
+        share = self.form.integrated_share if self.integrated_share is None else self.integrated_share
+        return min(max(self.batch_size, int(self.contacts * share)), self.contacts - self.batch_size)
+
+    @property
+    def lead_s(self) -> float:
+        """From Locust's start to the first instant: by then all greenlets are there, whose start must delay no arrival."""
+        return 2.0 + self.volunteers / 250
+
+    @property
+    def step_s(self) -> float:
+        """How long a step of the timeline is."""
+        return max(1.0, self.seconds / MOST_STEPS)
+
+    def possible(self) -> None:
+        """Raises TooFew when so many volunteers can't press Send as often as is wanted, however quick the gateway is."""
+        texts = self.contacts - self.integrated
+        can = int(self.volunteers * (self.at_most_s - self.lead_s) / (self.think_s * _CLICKS_A_TEXT))
+        if self.form.ends == "texted" and can < texts:
+            least = math.ceil(self.volunteers * texts / max(can, 1))
+            raise TooFew(
+                f"{self.volunteers:,} volunteers who click each {self.think_s:g} s text {can:,} within {self.at_most_s:g} s,"
+                f" not {texts:,}: take {least:,} volunteers, or more --seconds"
+            )
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """All that Locust's processes have to know. `outcome`: the file into which the master writes what came of it."""
+    """All that Locust's processes have to know.
+
+    `outcome`: the file into which the master writes what came of it. `metrics`: the gateway's, "" when nobody said where.
+    `opened_at`: the Unix second at which the market opened. `shuts_at`: that at which the campaign's hours end, when the
+    test is about that.
+    """
 
     url: str
     key: str
@@ -72,11 +121,31 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     integrated_ids: list[int]
     size: Size
     outcome: str
+    carrier: str = ""
+    metrics: str = ""
+    opened_at: float = 0.0
+    shuts_at: float | None = None
+
+    def shuts_s(self, market_s: float) -> float:
+        """The same, in seconds after the first instant, which was second `market_s` of the market."""
+        return math.inf if self.shuts_at is None else self.shuts_at - self.opened_at - market_s
 
 
-def prepared(door: Door, *, url: str, key: str, size: Size, outcome: Path) -> Plan:
+class Market(msgspec.Struct, frozen=True, kw_only=True):
+    """The carrier server: where it is, when it opened and what time it is there, in Unix seconds."""
+
+    url: str
+    opened_at: float
+    now: float
+
+
+def prepared(
+    door: Door, *, url: str, key: str, size: Size, outcome: Path, market: Market, metrics: str = ""
+) -> Plan:
     """A new campaign, its people, a published action, and a code to join by; raises Unanswered."""
-    made = door.call("POST", "/v1/campaigns", {"name": "A load test", "settings": SETTINGS})
+    end_minute, shuts_at = _hours_end(size, market.now)
+    settings = _settings(size, end_minute)
+    made = door.call("POST", "/v1/campaigns", {"name": f"A load test: {size.shape}", "settings": settings})
     campaign = f"/v1/campaigns/{made['campaign_id']}"
     rows = list(contacts(size.contacts))
     integrated = _bring(door, campaign, "Integrators", rows[: size.integrated])
@@ -102,7 +171,30 @@ def prepared(door: Door, *, url: str, key: str, size: Size, outcome: Path) -> Pl
         integrated_ids=integrated,
         size=size,
         outcome=str(outcome),
+        carrier=market.url,
+        metrics=metrics,
+        opened_at=market.opened_at,
+        shuts_at=shuts_at,
     )
+
+
+def _hours_end(size: Size, now: float) -> tuple[int, float | None]:
+    """The minute of the day in New York at which the hours end, and when that is if it is during the run."""
+    if size.form.shuts is None:
+        return _LAST_MINUTE, None
+    wanted = now + _CAME_S + size.contacts / 1000 + size.lead_s + size.form.shuts * size.seconds
+    shuts_at = math.ceil(wanted / 60) * 60.0
+    local = datetime.fromtimestamp(shuts_at, ZoneInfo(EASTERN))
+    return min(_LAST_MINUTE, local.hour * 60 + local.minute), shuts_at
+
+
+def _settings(size: Size, end_minute: int) -> dict[str, Any]:
+    hours = {"start_minute": _FIRST_MINUTE, "end_minute": end_minute, "zone": EASTERN}
+    settings = {**SETTINGS, "hours": hours}
+    if size.form.pace is not None:
+        per_s = size.form.pace * size.contacts / size.seconds
+        settings["registration"] = {**SETTINGS["registration"], "total_per_s": per_s}
+    return settings
 
 
 def _bring(door: Door, campaign: str, name: str, rows: list[dict[str, str]]) -> list[int]:

@@ -7,14 +7,16 @@ import tempfile
 import time
 from collections.abc import Callable
 from http import HTTPStatus
+from math import inf
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from loadtests import answers
 from loadtests import plan as plans
 from loadtests.door import Door, Unanswered
-from loadtests.ledger import Verdict, fetched, judged
+from loadtests.ledger import Ledger, Verdict, fetched, judged, opened_at
 from loadtests.outcome import Outcome
 from loadtests.report import Report, reported
 from loadtests.targets import Target
@@ -25,22 +27,53 @@ _LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
 _NOTHING: Final = Outcome(parts=[], acknowledged=[], stopped_because="", lasted_s=0.001, routes=[], errors={})
 
 
-def run(
-    gateway: Target, carrier: Target, *, key: str, size: plans.Size, command: str, say: Callable[[str], None]
-) -> Report:
+class Town(msgspec.Struct, frozen=True, kw_only=True):
+    """What is loaded: the gateway with an admin's key, the carrier behind it, and where the gateway tells its metrics."""
+
+    gateway: Target
+    carrier: Target
+    key: str
+    metrics: Target | None = None
+
+
+def run(town: Town, *, size: plans.Size, command: str, say: Callable[[str], None]) -> Report:
     """Loads the gateway and judges by the carrier's ledger; raises Unanswered where one of them isn't there."""
-    with Door(gateway, key) as door, Door(carrier) as market, tempfile.TemporaryDirectory() as folder:
-        market.call("GET", "/twin/ledger")
-        file = Path(folder) / "outcome.json"
-        plan = plans.prepared(door, url=gateway.url, key=key, size=size, outcome=file)
+    size.possible()
+    with Door(town.gateway, town.key) as door, Door(town.carrier) as market:
+        plan, outcome = loaded(town, door, market, size, say)
+        settled(market)
+        verdict = verdict_of(door, fetched(market), plan, outcome)
+        found = msgspec.structs.replace(
+            outcome,
+            answer=answers.answer(plan, outcome, verdict),
+            unmet=[*outcome.unmet, *answers.unmet(size.form, outcome, verdict)],
+        )
+        return reported(found, verdict, size, command)
+
+
+def loaded(
+    town: Town, door: Door, market: Door, size: plans.Size, say: Callable[[str], None]
+) -> tuple[plans.Plan, Outcome]:
+    """A new campaign, and what came of loading it."""
+    state = market.call("GET", "/twin/state")
+    opened = opened_at(state)
+    with tempfile.TemporaryDirectory() as folder:
+        plan = plans.prepared(
+            door,
+            url=town.gateway.url,
+            key=town.key,
+            size=size,
+            outcome=Path(folder) / "outcome.json",
+            market=plans.Market(url=town.carrier.url, opened_at=opened, now=opened + state["now_s"]),
+            metrics=town.metrics.url if town.metrics else "",
+        )
         say(f"{size.contacts:,} contacts, {size.volunteers:,} volunteers, campaign {plan.campaign_id}")
-        outcome = _generated(plan, Path(folder) / "plan.json")
-        say(f"asked for {outcome.lasted_s:,.1f} s; the ledger is read")
-        _settled(market)
-        return reported(outcome, _verdict(door, market, plan, outcome), size, command)
+        outcome = generated(plan, Path(folder) / "plan.json")
+    say(f"asked for {outcome.lasted_s:,.1f} s; the ledger is read")
+    return plan, outcome
 
 
-def _generated(plan: plans.Plan, file: Path) -> Outcome:
+def generated(plan: plans.Plan, file: Path) -> Outcome:
     """What Locust's processes came to; without their word an outcome that is invalid."""
     file.touch(0o600)
     file.write_bytes(msgspec.json.encode(plan))
@@ -56,7 +89,7 @@ def _generated(plan: plans.Plan, file: Path) -> Outcome:
         plan.url,
     ]
     words += ["--processes", str(size.workers), "--users", str(size.volunteers + 1)]
-    words += ["--spawn-rate", str(max(1, size.volunteers // 2)), "--only-summary", "--loglevel", "WARNING"]
+    words += ["--spawn-rate", str(size.volunteers + 1), "--only-summary", "--loglevel", "WARNING"]
     environment = {**os.environ, plans.VARIABLE: str(file)}
     try:
         done = subprocess.run(
@@ -79,7 +112,7 @@ def _generated(plan: plans.Plan, file: Path) -> Outcome:
         )
 
 
-def _settled(market: Door) -> None:
+def settled(market: Door) -> None:
     """Waits until nothing is on its way any more, for a while: what is lost by then is lost."""
     ends_at, before = time.monotonic() + _SETTLES_WITHIN_S, None
     while time.monotonic() < ends_at:
@@ -91,7 +124,9 @@ def _settled(market: Door) -> None:
         time.sleep(1.0)
 
 
-def _verdict(door: Door, market: Door, plan: plans.Plan, outcome: Outcome) -> Verdict:
+def verdict_of(door: Door, ledger: Ledger, plan: plans.Plan, outcome: Outcome) -> Verdict:
+    """The ledger's, on one run's texts; raises Unanswered when the gateway can't be asked what became of one."""
+
     def state_of(message_id: int) -> str:
         try:
             return str(door.call("GET", f"/v1/messages/{plan.campaign_id}/{message_id}")["state"])
@@ -100,4 +135,5 @@ def _verdict(door: Door, market: Door, plan: plans.Plan, outcome: Outcome) -> Ve
                 raise  # who can't be asked has lost nothing yet
             return ""
 
-    return judged(fetched(market), plan.campaign_id, outcome.acknowledged, state_of)
+    shuts_at = inf if plan.shuts_at is None else plan.shuts_at
+    return judged(ledger, plan.campaign_id, outcome.acknowledged, state_of, shuts_at=shuts_at)

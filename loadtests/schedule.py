@@ -9,8 +9,12 @@ from itertools import islice
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
+
+from loadtests.shapes import Curve
 
 _DRAWN_AT_ONCE = 4096
+Floats = NDArray[np.float64]
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -37,6 +41,37 @@ def poisson(rate_per_s: float, for_s: float, seed: int, share: Share | None = No
             if at >= for_s:
                 return
             yield at
+
+
+def shaped(count: int, curve: Curve, for_s: float, luck: np.random.Generator) -> list[float]:
+    """So many instants of a Poisson process whose rate follows `curve` over `for_s` seconds, in order."""
+    instants: list[float] = (np.sort(_quantiles(curve, luck.random(count))) * for_s).tolist()
+    return instants
+
+
+def _areas(curve: Curve) -> Floats:
+    """What lies under each of its pieces; raises ValueError for what is no curve from 0 to 1."""
+    at, rate = np.array(curve, dtype=float).T
+    if at[0] != 0 or at[-1] != 1 or (np.diff(at) < 0).any() or (rate < 0).any() or not rate.any():
+        raise ValueError(f"{curve} is no curve: begin at 0, end at 1, and let some rate be above 0")
+    areas: Floats = np.diff(at) * (rate[1:] + rate[:-1]) / 2
+    return areas
+
+
+def _quantiles(curve: Curve, shares: Floats) -> Floats:
+    """Where in the run so much of all has arrived."""
+    at, rate = np.array(curve, dtype=float).T
+    areas = _areas(curve)
+    upto = np.concatenate(([0.0], np.cumsum(areas)))
+    piece = np.clip(np.searchsorted(upto, shares * upto[-1], side="right") - 1, 0, len(areas) - 1)
+    rest = shares * upto[-1] - upto[piece]
+    width = np.diff(at)[piece]
+    slope = np.divide(np.diff(rate)[piece], width, out=np.zeros_like(rest), where=width > 0)
+    root = np.sqrt(np.maximum(rate[piece] ** 2 + 2 * slope * rest, 0.0))
+    below = rate[piece] + root
+    into = np.divide(2 * rest, below, out=np.zeros_like(rest), where=below > 0)
+    found: Floats = at[piece] + np.minimum(into, width)
+    return found
 
 
 def trace(instants: Iterable[float], share: Share | None = None) -> Iterator[float]:

@@ -1,28 +1,40 @@
 """Who uses the gateway: volunteers who think between their clicks, and an admin who watches. Closed, as people are.
 
-Volunteers do what the tutorial does: join by the code, start, send each text by its hash, look into the inbox, answer by
+When a volunteer comes is open: the instant is drawn before the run, and nobody waits for those before. Volunteers do what the tutorial does: join by the code, start, send each text by its hash, look into the inbox, answer by
 the prepared response, report, and text the next bucket. Requests are named by their route, ids left out.
 """
 
+import contextlib
 from typing import Any, Final
 
+import gevent
+from geventhttpclient import HTTPClient
 from locust import FastHttpUser, poisson, task
 from locust.exception import StopUser
 
+from loadtests.arrivals import Arrivals
 from loadtests.plan import Plan
 
 _LOOKS_EVERY: Final = 5
 _PASSWORD: Final = "another long one"  # noqa: S105 - of people who exist for a minute
 _GOOD: Final = range(200, 300)
 _CHANGED: Final = 409
+_NOT_NOW: Final = 503
+_QUIET_S: Final = 60.0
+"""A stream says each quarter of a minute that it lives."""
 
 
 class Tally:
-    """Of one process: whose texts were acknowledged, and which volunteers have nothing left to do."""
+    """Of one process: whose texts were acknowledged, who could not join, and who has nothing left to do.
+
+    `streamed`: events that the admin's stream told.
+    """
 
     def __init__(self) -> None:
         self.acknowledged: list[int] = []
         self.idle: set[int] = set()
+        self.turned_away = 0
+        self.streamed = 0
 
     def acknowledge(self, result: Any) -> None:
         """A result of the API: what is blocked was never to be sent."""
@@ -31,18 +43,20 @@ class Tally:
 
 
 class Caller(FastHttpUser):
-    """One person's requests; `plan` and `tally` are set before Locust starts anybody."""
+    """One person's requests; `plan`, `tally` and `arrivals` are set before Locust starts anybody."""
 
     abstract = True
     max_redirects = 0
     plan: Plan
     tally: Tally
+    arrivals: Arrivals
 
     def on_start(self) -> None:
         self.client.client.redirect_response_codes = frozenset()  # type: ignore[misc]
         self.campaign = f"/v1/campaigns/{self.plan.campaign_id}"
         self.action = f"{self.campaign}/actions/{self.plan.action_id}"
         self.token = ""
+        self.status = 0
 
     def ask(
         self,
@@ -54,13 +68,14 @@ class Caller(FastHttpUser):
         key: str = "",
         fine: tuple[int, ...] = (),
     ) -> Any:
-        """The answer's JSON; None for what is not 2xx. What is `fine` is no failure either."""
+        """The answer's JSON; None for what is not 2xx, whose status is kept. What is `fine` is no failure either."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         if key:
             headers["Idempotency-Key"] = key
         with self.client.request(
             method, path, name=f"{method} {name}", json=body, headers=headers, catch_response=True
         ) as answer:
+            self.status = answer.status_code
             if answer.status_code in _GOOD:
                 return answer.json()
             if answer.status_code in fine:
@@ -84,9 +99,12 @@ class Volunteer(Caller):
         self.bucket_id: int | None = None
         self.clicks = 0
         self.nobody = False
-        self._join()
+        self.arrivals.arrive(self._join)
+        if not self.token:
+            self.tally.turned_away += 1
+            raise StopUser
 
-    def _join(self) -> None:
+    def _join(self) -> bool:
         Volunteer.joined += 1
         word = f"{id(self.environment.runner):x}-{Volunteer.joined}-{self.environment.runner.client_id[-12:]}"
         new = {
@@ -97,10 +115,10 @@ class Volunteer(Caller):
         }
         done = self.ask("POST", "/v1/join", "/v1/join", {"code": self.plan.code, "sign_up": new})
         if done is None:
-            raise StopUser
+            return False
         self.me: int = done["user_id"]
         self.token = done["session"]["token"]
-        self.ask("GET", f"{self.campaign}/actions", "actions")
+        return self.ask("GET", f"{self.campaign}/actions", "actions") is not None
 
     @task
     def click(self) -> None:
@@ -127,6 +145,8 @@ class Volunteer(Caller):
         press = {name: row[name] for name in ("contact_id", "variant", "hash")}
         key = f"press-{row['contact_id']}"
         self._acknowledged(self.ask("POST", f"{self.action}/sends", "sends", press, key=key))
+        if self.status in (0, _NOT_NOW):
+            self.rows.append(row)  # pressed again later; the key says that it is the same press
 
     def _look(self) -> None:
         page = self.ask(
@@ -154,7 +174,7 @@ class Volunteer(Caller):
 
 
 class Admin(Caller):
-    """Watches the results and how the inbox stands."""
+    """Watches the results and how the inbox stands, and the stream that tells when they change."""
 
     wait_time = poisson(0.5)
     fixed_count = 1
@@ -162,6 +182,10 @@ class Admin(Caller):
     def on_start(self) -> None:
         super().on_start()
         self.token = self.plan.key
+        self._watching = gevent.spawn(self._watch)
+
+    def on_stop(self) -> None:
+        self._watching.kill(block=False)
 
     @task
     def results(self) -> None:
@@ -170,3 +194,16 @@ class Admin(Caller):
     @task
     def inbox(self) -> None:
         self.ask("GET", f"{self.campaign}/conversations:count", "conversations:count")
+
+    def _watch(self) -> None:
+        """Reads on after each break, as a browser does."""
+        path = f"{self.campaign}/events?topics=inbox:all,action:{self.plan.action_id}"
+        headers = {"Authorization": f"Bearer {self.token}"}
+        while True:
+            with (
+                contextlib.suppress(OSError, ValueError, RuntimeError),
+                contextlib.closing(HTTPClient.from_url(self.plan.url, network_timeout=_QUIET_S)) as client,
+            ):
+                for chunk in client.request("GET", path, headers=headers):
+                    self.tally.streamed += bytes(chunk).count(b"data:")
+            gevent.sleep(3.0)

@@ -10,7 +10,7 @@ from loadtests.cli import load
 from loadtests.door import Unanswered
 from loadtests.ledger import Verdict
 from loadtests.outcome import Outcome
-from loadtests.plan import Size
+from loadtests.plan import Size, TooFew
 from loadtests.recording import Recording
 from loadtests.report import Report, page, reported
 from loadtests.targets import Refused
@@ -26,8 +26,8 @@ def command(*words: object) -> int:
 
 def test_a_small_bank_is_loaded_and_judged(tmp_path: Path) -> None:
     """Some 570 texts: everybody once, answers to those who wrote, and every one of them accounted for."""
-    size = ("--contacts", CONTACTS, "--volunteers", VOLUNTEERS, "--think", 0.1, "--at-most", 120)
-    status = command(*size, "--report", tmp_path)
+    size = ("--contacts", CONTACTS, "--volunteers", VOLUNTEERS, "--think", 0.1, "--seconds", 12)
+    status = command("election-day", *size, "--report", tmp_path)
     report = msgspec.json.decode((tmp_path / "load.json").read_bytes(), type=Report)
     ledger, routes = report.ledger, {route.name: route for route in report.routes}
     assert status == report.exit_status
@@ -46,25 +46,26 @@ def test_a_small_bank_is_loaded_and_judged(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--host", "https://api.twilio.com", "--carrier", "http://127.0.0.1:1"), "is a provider's"),
-        (("--host", "http://127.0.0.1:1", "--carrier", "http://api.twilio.com"), "is a provider's"),
-        (("--host", "http://192.0.2.1", "--carrier", "http://127.0.0.1:1"), "--allow 192.0.2.1"),
-        (("--host", "http://127.0.0.1:1", "--carrier", "http://127.0.0.1:1"), "does not answer"),
-        (("--host", "http://127.0.0.1:1"), "go together"),
+        (("smoke", "--host", "https://api.twilio.com", "--carrier", "http://127.0.0.1:1"), "is a provider's"),
+        (("smoke", "--host", "http://127.0.0.1:1", "--carrier", "http://api.twilio.com"), "is a provider's"),
+        (("smoke", "--host", "http://192.0.2.1", "--carrier", "http://127.0.0.1:1"), "--allow 192.0.2.1"),
+        (("smoke", "--host", "http://127.0.0.1:1", "--carrier", "http://127.0.0.1:1"), "does not answer"),
+        (("smoke", "--host", "http://127.0.0.1:1"), "go together"),
+        (("election-day", "--contacts", 20_000, "--volunteers", 1), "take 10 volunteers"),
     ],
 )
 def test_what_may_not_or_cannot_be_loaded_is_told(
-    words: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
+    words: tuple[object, ...], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOADTEST_KEY", "tb_none")
-    with pytest.raises((Refused, Unanswered, click.UsageError), match=said):
+    with pytest.raises((Refused, TooFew, Unanswered, click.UsageError), match=said):
         command(*words)
 
 
 def test_a_gateway_elsewhere_wants_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LOADTEST_KEY", raising=False)
     with pytest.raises(click.UsageError, match="LOADTEST_KEY"):
-        command("--host", "http://127.0.0.1:1", "--carrier", "http://127.0.0.1:1")
+        command("smoke", "--host", "http://127.0.0.1:1", "--carrier", "http://127.0.0.1:1")
 
 
 # ---------------------------------------------------------------- the exit status
