@@ -22,6 +22,9 @@ _STAYS_IDLE_S: Final = 12.0
 """Longer than any person of the town takes to answer, and than Locust's workers between two reports."""
 _STAYS_DONE_S: Final = 3.0
 """The same for a run that ends by time."""
+_ASKS_EVERY_S: Final = 2.0
+_SILENT_TIMES: Final = 3
+"""So often in a row nobody took a connection: the gateway is gone."""
 _HANDS_OVER_WITHIN_S: Final = 15.0
 
 
@@ -38,6 +41,7 @@ class Master:
         self._stopped_because = "it was interrupted"
         self._began_at = time.perf_counter()
         self._market_s = 0.0
+        self._silent = 0
         self._carrier = _asker(plan.carrier)
         self._gauges = Gauges(_asker(plan.metrics))
 
@@ -63,6 +67,7 @@ class Master:
         for event in size.form.events:
             gevent.spawn_later(size.lead_s + event.at * size.seconds, self._start, event, speed)
         gevent.spawn(self._gauges.read, self._began_at)
+        gevent.spawn(self._look_whether_it_is_there)
         idle_since = time.perf_counter()
         while not self._stopped(idle_since):
             gevent.sleep(TELLS_EVERY_S)
@@ -70,6 +75,16 @@ class Master:
                 idle_since = time.perf_counter()
         self._ask_for_all()
         self._environment.runner.quit()
+
+    def _look_whether_it_is_there(self) -> None:
+        gateway = Asker(Target(url=self._plan.url, named=self._plan.url, is_here=False), most_in_flight=1)
+        while True:
+            gevent.sleep(_ASKS_EVERY_S)
+            try:
+                gateway.ask("GET", "/")  # whatever it answers
+                self._silent = 0
+            except Failed:
+                self._silent += 1
 
     def _market(self) -> float:
         """Its speed; and notes which second of the market the first instant is."""
@@ -111,6 +126,8 @@ class Master:
         now = time.perf_counter()
         if self._environment.runner.clients.missing:
             self._stopped_because = "a worker was lost"
+        elif self._silent >= _SILENT_TIMES:
+            self._stopped_because = f"{self._plan.url} does not answer any more"
         elif now - idle_since >= (_STAYS_DONE_S if self._plan.size.form.ends == "time" else _STAYS_IDLE_S):
             self._stopped_because = ""
         elif now - self._began_at >= self._plan.size.at_most_s:

@@ -17,6 +17,8 @@ VARIABLE: Final = "LOADTEST_PLAN"
 """Environment of Locust's processes: the plan's file, which holds a key and a join code."""
 
 _ROWS_AT_ONCE: Final = 2000
+_BUCKET: Final = 25
+"""Contacts a volunteer gets at once: few, so that all have some until the end."""
 _WIDE_PER_S: Final = 100_000.0
 
 _FIRST_MINUTE, _LAST_MINUTE = 540, 1260
@@ -157,7 +159,7 @@ def prepared(
     action = {
         "title": "Will you vote?",
         "scripts": _SCRIPTS,
-        "settings": {"audience": {"contact_list_ids": audience}},
+        "settings": {"audience": {"contact_list_ids": audience}, "bucket_size": _BUCKET},
     }
     action_id = door.call("POST", f"{campaign}/actions", action)["action_id"]
     door.call("POST", f"{campaign}/actions/{action_id}/publish", {"to": "public"})

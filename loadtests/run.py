@@ -125,15 +125,13 @@ def settled(market: Door) -> None:
 
 
 def verdict_of(door: Door, ledger: Ledger, plan: plans.Plan, outcome: Outcome) -> Verdict:
-    """The ledger's, on one run's texts; raises Unanswered when the gateway can't be asked what became of one."""
+    """The ledger's, on one run's texts. Of a gateway that can't be asked nothing is known to be lost: its texts wait."""
 
     def state_of(message_id: int) -> str:
         try:
             return str(door.call("GET", f"/v1/messages/{plan.campaign_id}/{message_id}")["state"])
         except Unanswered as error:
-            if error.status != HTTPStatus.NOT_FOUND:
-                raise  # who can't be asked has lost nothing yet
-            return ""
+            return "" if error.status == HTTPStatus.NOT_FOUND else "unknown"
 
     shuts_at = inf if plan.shuts_at is None else plan.shuts_at
     return judged(ledger, plan.campaign_id, outcome.acknowledged, state_of, shuts_at=shuts_at)

@@ -16,6 +16,8 @@ from loadtests.arrivals import Arrivals
 from loadtests.plan import Plan
 
 _LOOKS_EVERY: Final = 5
+_STARTS_AGAIN_AFTER: Final = 10
+"""Clicks, for whom nobody was left who is not on somebody's screen: they may be given back."""
 _PASSWORD: Final = "another long one"  # noqa: S105 - of people who exist for a minute
 _GOOD: Final = range(200, 300)
 _CHANGED: Final = 409
@@ -97,7 +99,7 @@ class Volunteer(Caller):
         super().on_start()
         self.rows: list[Any] = []
         self.bucket_id: int | None = None
-        self.clicks = 0
+        self.clicks = self.starts_at = 0
         self.nobody = False
         self.arrivals.arrive(self._join)
         if not self.token:
@@ -123,19 +125,23 @@ class Volunteer(Caller):
     @task
     def click(self) -> None:
         self.clicks += 1
-        if self.clicks % _LOOKS_EVERY == 0 or self.nobody or not (self.rows or self._start()):
+        if self.clicks % _LOOKS_EVERY == 0 or not (self.rows or self._start()):
             self._look()
         else:
             self._send(self.rows.pop(0))
 
     def _start(self) -> bool:
         """The first bucket, or the next (text again)."""
+        if self.nobody or self.clicks < self.starts_at:
+            return False
         body = {} if self.bucket_id is None else {"after": self.bucket_id}
         bucket = self.ask("POST", f"{self.action}/buckets", "buckets", body)
         if bucket is None:
             return False
         self.bucket_id = bucket["bucket_id"] or self.bucket_id
         self.rows = bucket["rows"]
+        if not self.rows:
+            self.starts_at = self.clicks + _STARTS_AGAIN_AFTER
         if not self.rows and bucket["left"] and bucket["left"]["nobody"]:
             self.nobody = True
             self.tally.idle.add(self.me)

@@ -25,11 +25,12 @@ class StandIn:
     def __init__(self, *, joins: bool = True) -> None:
         self._joins = joins
         self.batches = 0
+        self.is_gone = False
         self.asked_for_a_batch = asyncio.Event()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
+            while (head := await reader.readuntil(b"\r\n\r\n")) and not self.is_gone:
                 length = re.search(rb"content-length: (\d+)", head.lower())
                 await reader.readexactly(int(length[1]) if length else 0)
                 status, body = self._answer(head.split()[1].decode())
@@ -38,7 +39,8 @@ class StandIn:
                     f"HTTP/1.1 {status} OK\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content
                 )
         except (asyncio.CancelledError, asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
+            pass
+        writer.close()
 
     def _answer(self, path: str) -> tuple[int, object]:
         if path == "/v1/messages:batch":
@@ -104,3 +106,15 @@ async def test_two_workers_share_the_load_and_who_could_not_join_is_told(tmp_pat
     assert sum(step.started for step in outcome.steps) == 20
     assert outcome.turned_away == VOLUNTEERS
     assert "2 volunteers could not join" in outcome.invalid(size.workers)
+
+
+async def test_a_gateway_that_goes_away_ends_the_run(tmp_path: Path) -> None:
+    stand_in = StandIn()
+    size = Size(shape="smoke", contacts=220, volunteers=VOLUNTEERS, seconds=30.0, at_most_s=60.0)
+    async with standing_in(stand_in, tmp_path, size) as plan:
+        running = asyncio.create_task(asyncio.to_thread(generated, plan, tmp_path / "plan.json"))
+        await asyncio.wait_for(stand_in.asked_for_a_batch.wait(), 60)
+        stand_in.is_gone = True
+        outcome = await running
+    assert outcome.stopped_because == f"{plan.url} does not answer any more"
+    assert outcome.lasted_s < size.seconds
