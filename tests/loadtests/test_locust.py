@@ -49,6 +49,8 @@ class StandIn:
             return 202, {"results": [{"message_id": self.batches, "state": "queued"}]}
         if path == "/v1/join":
             return (200, JOINED) if self._joins else (403, {})
+        if "/events?" in path:
+            return 200, "data: 1"
         return 200, NOBODY if path.endswith("/buckets") else {"conversations": []}
 
 
@@ -104,6 +106,7 @@ async def test_two_workers_share_the_load_and_who_could_not_join_is_told(tmp_pat
     assert [each.counts["started"] for each in outcome.parts] == [10, 10]
     assert sorted(outcome.acknowledged) == list(range(1, 21)) == list(range(1, stand_in.batches + 1))
     assert sum(step.started for step in outcome.steps) == 20
+    assert outcome.streamed > 0
     assert outcome.turned_away == VOLUNTEERS
     assert "2 volunteers could not join" in outcome.invalid(size.workers)
 
