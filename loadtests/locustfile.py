@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import gevent
 from locust import events
-from locust.runners import MasterRunner, WorkerRunner
+from locust.runners import STATE_RUNNING, STATE_SPAWNING, MasterRunner, WorkerRunner
 
 from loadtests import plan as plans
 from loadtests.master import Master
@@ -29,7 +29,10 @@ def _begin(environment: Any, **_: Any) -> None:
     if isinstance(runner, WorkerRunner):
         worker = Worker(runner, PLAN, TALLY)
         runner.register_message("hand over", worker.hand_over)
-        environment.events.test_start.add_listener(lambda **_: worker.begin())
+        if runner.worker_state in (STATE_SPAWNING, STATE_RUNNING):  # it was started while it still connected
+            worker.begin()
+        else:
+            environment.events.test_start.add_listener(lambda **_: worker.begin())
     elif isinstance(runner, MasterRunner):
         master = Master(environment, PLAN)
         runner.register_message("standing", master.standing)

@@ -91,24 +91,26 @@ def generated(plan: plans.Plan, file: Path) -> Outcome:
     words += ["--processes", str(size.workers), "--users", str(size.volunteers + 1)]
     words += ["--spawn-rate", str(size.volunteers + 1), "--only-summary", "--loglevel", "WARNING"]
     environment = {**os.environ, plans.VARIABLE: str(file)}
-    try:
-        done = subprocess.run(
-            words,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=size.at_most_s + _OVERTIME_S,
-            cwd=Path(__file__).parents[1],
-        )
-        said = done.stderr
-    except subprocess.TimeoutExpired:
-        said = "it did not end by itself"
+    log = file.with_suffix(".log")
+    with log.open("wb") as output:
+        try:
+            subprocess.run(
+                words,
+                env=environment,
+                stdout=output,
+                stderr=output,
+                check=False,
+                timeout=size.at_most_s + _OVERTIME_S,
+                cwd=Path(__file__).parents[1],
+            )
+        except subprocess.TimeoutExpired:
+            output.write(b"it did not end by itself\n")
     try:
         return msgspec.json.decode(Path(plan.outcome).read_bytes(), type=Outcome)
     except OSError:
+        last = (log.read_text(errors="replace").strip().splitlines() or ["nothing"])[-1]
         return msgspec.structs.replace(
-            _NOTHING, stopped_because=f"the generator ended without a word: {said[-500:]}"
+            _NOTHING, stopped_because=f"the generator ended without a word; its last was: {last[-300:]}"
         )
 
 

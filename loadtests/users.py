@@ -8,6 +8,7 @@ import contextlib
 from typing import Any, Final
 
 import gevent
+from gevent.event import Event
 from geventhttpclient import HTTPClient
 from locust import FastHttpUser, poisson, task
 from locust.exception import StopUser
@@ -45,13 +46,14 @@ class Tally:
 
 
 class Caller(FastHttpUser):
-    """One person's requests; `plan`, `tally` and `arrivals` are set before Locust starts anybody."""
+    """One person's requests. `plan` and `tally` are set before Locust starts anybody, `arrivals` when `drawn` is set."""
 
     abstract = True
     max_redirects = 0
     plan: Plan
     tally: Tally
     arrivals: Arrivals
+    drawn = Event()
 
     def on_start(self) -> None:
         self.client.client.redirect_response_codes = frozenset()  # type: ignore[misc]
@@ -101,6 +103,7 @@ class Volunteer(Caller):
         self.bucket_id: int | None = None
         self.clicks = self.starts_at = 0
         self.nobody = False
+        self.drawn.wait()
         self.arrivals.arrive(self._join)
         if not self.token:
             self.tally.turned_away += 1

@@ -68,6 +68,7 @@ class Worker:
         self._pacer = Pacer(instants, self._batch, timeline=Timeline(phases, size.step_s))
         began_at = time.perf_counter() + size.lead_s
         Caller.arrivals = self._arrivals = Arrivals(shape.comes, size.seconds, size.seed, share, began_at)
+        Caller.drawn.set()
         gevent.spawn(self._pacer.run, began_at)
         gevent.spawn(self._tell)
 
