@@ -138,8 +138,9 @@ class Master:
 
     def _ask_for_all(self) -> None:
         self._environment.runner.send_message("hand over")
+        living = len(self._standings) - len(self._environment.runner.clients.missing)
         ends_at = time.perf_counter() + _HANDS_OVER_WITHIN_S
-        while len(self._records) < len(self._standings) and time.perf_counter() < ends_at:
+        while len(self._records) < living and time.perf_counter() < ends_at:
             gevent.sleep(0.1)
 
     # ---------------------------------------------------------------- what came of it
