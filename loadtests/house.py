@@ -43,7 +43,7 @@ def opened(dsn: str = "", seed: int = 1) -> Iterator[House]:
         folder = Path(tempfile.mkdtemp(prefix="textbank-load-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         folder.chmod(0o755)  # root's PostgreSQL is run by another account, which must get in
-        carrier_port, port, internal_port = (_free_port() for _ in range(3))
+        carrier_port, port, internal_port = (free_port() for _ in range(3))
         options = ("--contacts", "0", "--instant-answers", "--concurrency", "1000", "--seed", str(seed))
         carrier = (*moved, "carrier", str(TOWN), "--port", str(carrier_port), *options)
         settings = {
@@ -112,7 +112,8 @@ def _root() -> Path:
     return Path(__file__).parents[1]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One of this machine's that nobody listens at."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

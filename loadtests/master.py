@@ -22,7 +22,7 @@ _STAYS_IDLE_S: Final = 12.0
 """Longer than any person of the town takes to answer, and than Locust's workers between two reports."""
 _STAYS_DONE_S: Final = 3.0
 """The same for a run that ends by time."""
-_ASKS_EVERY_S: Final = 2.0
+_ASKS_EVERY_S: Final = 1.0
 _SILENT_TIMES: Final = 3
 """So often in a row nobody took a connection: the gateway is gone."""
 _HANDS_OVER_WITHIN_S: Final = 15.0

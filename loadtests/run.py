@@ -16,6 +16,7 @@ import msgspec
 from loadtests import answers
 from loadtests import plan as plans
 from loadtests.door import Door, Unanswered
+from loadtests.house import HOST, free_port
 from loadtests.ledger import Ledger, Verdict, fetched, judged, opened_at
 from loadtests.outcome import Outcome
 from loadtests.report import Report, reported
@@ -90,6 +91,8 @@ def generated(plan: plans.Plan, file: Path) -> Outcome:
     ]
     words += ["--processes", str(size.workers), "--users", str(size.volunteers + 1)]
     words += ["--spawn-rate", str(size.volunteers + 1), "--only-summary", "--loglevel", "WARNING"]
+    port = str(free_port())  # of its own: two load tests on one machine are two masters
+    words += ["--master-bind-host", HOST, "--master-bind-port", port, "--master-port", port]
     environment = {**os.environ, plans.VARIABLE: str(file)}
     log = file.with_suffix(".log")
     with log.open("wb") as output:

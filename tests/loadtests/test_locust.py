@@ -83,7 +83,7 @@ def workers() -> list[int]:
 
 async def test_a_worker_that_dies_makes_the_run_invalid(tmp_path: Path) -> None:
     stand_in = StandIn()
-    size = Size(shape="smoke", contacts=220, volunteers=VOLUNTEERS, seconds=20.0, at_most_s=60.0)
+    size = Size(shape="step", contacts=220, volunteers=VOLUNTEERS, seconds=20.0, at_most_s=60.0)
     async with standing_in(stand_in, tmp_path, size) as plan:
         running = asyncio.create_task(asyncio.to_thread(generated, plan, tmp_path / "plan.json"))
         await asyncio.wait_for(stand_in.asked_for_a_batch.wait(), 60)
@@ -99,7 +99,7 @@ async def test_a_worker_that_dies_makes_the_run_invalid(tmp_path: Path) -> None:
 
 async def test_two_workers_share_the_load_and_who_could_not_join_is_told(tmp_path: Path) -> None:
     stand_in = StandIn(joins=False)
-    size = Size(shape="smoke", contacts=220, volunteers=VOLUNTEERS, seconds=1.0, at_most_s=60.0)
+    size = Size(shape="step", contacts=220, volunteers=VOLUNTEERS, seconds=1.0, at_most_s=60.0)
     async with standing_in(stand_in, tmp_path, size) as plan:
         outcome = await asyncio.to_thread(generated, plan, tmp_path / "plan.json")
     assert (len(outcome.parts), outcome.stopped_because) == (2, "")
@@ -113,7 +113,7 @@ async def test_two_workers_share_the_load_and_who_could_not_join_is_told(tmp_pat
 
 async def test_a_gateway_that_goes_away_ends_the_run(tmp_path: Path) -> None:
     stand_in = StandIn()
-    size = Size(shape="smoke", contacts=220, volunteers=VOLUNTEERS, seconds=30.0, at_most_s=90.0)
+    size = Size(shape="step", contacts=220, volunteers=VOLUNTEERS, seconds=30.0, at_most_s=90.0)
     async with standing_in(stand_in, tmp_path, size) as plan:
         running = asyncio.create_task(asyncio.to_thread(generated, plan, tmp_path / "plan.json"))
         await asyncio.wait_for(stand_in.asked_for_a_batch.wait(), 60)
