@@ -39,7 +39,9 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
 @contextmanager
 def opened(dsn: str = "", seed: int = 1) -> Iterator[House]:
     """A new house; with `dsn` the gateway uses that database, else a PostgreSQL of its own. Raises Unanswered."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # or else all that is started here would live on
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # or else all that is started here would live on
     moved = (*_BEHIND, sys.executable, "-m", "loadtests.at_noon", repr(shift_s()))
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="textbank-load-"))
