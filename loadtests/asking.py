@@ -6,10 +6,13 @@ from typing import Any, Final
 
 import gevent
 from geventhttpclient import HTTPClient
+from geventhttpclient.response import HTTPParseError
 
 from loadtests.pacer import Failed
 from loadtests.targets import Target
 
+BROKEN: Final = (OSError, ValueError, RuntimeError, HTTPParseError)
+"""No connection, no HTTP, or it broke off."""
 _ANSWERS_WITHIN_S: Final = 60.0
 
 
@@ -36,8 +39,8 @@ class Asker:
         try:
             answer = self._client.request(method, path, body, dict(headers or {}))
             return int(answer.status_code), bytes(answer.read()), float(asker.blocked_s)
-        except (OSError, ValueError, RuntimeError) as error:  # no connection, no HTTP, or it broke off
-            raise Failed(str(error)) from error
+        except BROKEN as error:
+            raise Failed(str(error) or type(error).__name__) from error
 
     def _timed(self) -> Any:
         began = time.perf_counter()

@@ -14,6 +14,7 @@ from locust import FastHttpUser, poisson, task
 from locust.exception import StopUser
 
 from loadtests.arrivals import Arrivals
+from loadtests.asking import BROKEN
 from loadtests.plan import Plan
 
 _LOOKS_EVERY: Final = 5
@@ -210,7 +211,7 @@ class Admin(Caller):
         headers = {"Authorization": f"Bearer {self.token}"}
         while True:
             with (
-                contextlib.suppress(OSError, ValueError, RuntimeError),
+                contextlib.suppress(*BROKEN),
                 contextlib.closing(HTTPClient.from_url(self.plan.url, network_timeout=_QUIET_S)) as client,
             ):
                 for chunk in client.request("GET", path, headers=headers):
