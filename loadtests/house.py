@@ -39,11 +39,11 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
 @contextmanager
 def opened(dsn: str = "", seed: int = 1) -> Iterator[House]:
     """A new house; with `dsn` the gateway uses that database, else a PostgreSQL of its own. Raises Unanswered."""
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # or else all that is started here would live on
+    # Told to stop, a load test must not leave what it has started.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     moved = (*_BEHIND, sys.executable, "-m", "loadtests.at_noon", repr(shift_s()))
     with ExitStack() as stack:
+        stack.callback(signal.signal, signal.SIGTERM, before)
         folder = Path(tempfile.mkdtemp(prefix="textbank-load-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         folder.chmod(0o755)  # root's PostgreSQL is run by another account, which must get in
