@@ -21,7 +21,8 @@ from loadtests.users import Caller, Tally
 TELLS_EVERY_S: Final = 1.0
 _NOT_NOW: Final = 503
 _AGAIN_AFTER_S: Final = 2.0
-_MOST_TIMES: Final = 100
+_AGAIN_AT_MOST_AFTER_S: Final = 60.0
+"""Twice as long each time: who asks again and again at one pace keeps a full gateway full."""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,11 +90,12 @@ class Worker:
     def _again(self, batch: list[int]) -> None:
         """What was refused for now is asked again, as integrators do; it counts as failed all the same."""
         self._refused += 1
-        for _ in range(_MOST_TIMES):
-            gevent.sleep(_AGAIN_AFTER_S)
+        after_s, status = _AGAIN_AFTER_S, _NOT_NOW
+        while status == _NOT_NOW:
+            gevent.sleep(after_s)
+            after_s = min(2 * after_s, _AGAIN_AT_MOST_AFTER_S)
             with contextlib.suppress(Failed):
-                if self._sent(batch)[0] != _NOT_NOW:
-                    break
+                status, _ = self._sent(batch)
         self._refused -= 1
 
     def _sent(self, batch: list[int]) -> tuple[int, float]:
