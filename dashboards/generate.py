@@ -25,7 +25,7 @@ def files(addresses: Addresses = Addresses()) -> dict[str, str]:  # noqa: B008 -
     return {
         **{f"grafana/dashboards/{name}": text for name, text in boards.items()},
         "grafana/provisioning/dashboards/textbank.yaml": _yaml(_PROVIDER),
-        "grafana/provisioning/datasources/prometheus.yaml": _yaml(_SOURCE),
+        "grafana/provisioning/datasources/prometheus.yaml": _yaml(_source(addresses)),
         **{f"prometheus/rules/{name}.yaml": rules_text(found) for name, found in rules.items()},
         "prometheus/prometheus.yaml": _yaml(prometheus_settings()),
         "alertmanager/alertmanager.yaml": _yaml(alertmanager()),
@@ -71,26 +71,17 @@ _PROVIDER: Final = {
         }
     ],
 }
-_SOURCE: Final = {
-    "apiVersion": 1,
-    "datasources": [
-        {
-            "name": "Prometheus",
-            "uid": "textbank-prometheus",
-            "type": "prometheus",
-            "access": "proxy",
-            "url": "http://prometheus:9090",
-            "isDefault": True,
-            "jsonData": {
-                "timeInterval": "15s",
-                "exemplarTraceIdDestinations": [
-                    {
-                        "name": "message_id",
-                        "url": "http://gateway.example/v1/messages/${__data.fields.campaign_id}/${__value.raw}/story",
-                        "urlDisplayLabel": "The message's story",
-                    }
-                ],
-            },
-        }
-    ],
-}
+
+
+def _source(addresses: Addresses) -> dict[str, Any]:
+    story = {"name": "message_id", "url": addresses.story(), "urlDisplayLabel": "The message's story"}
+    prometheus = {
+        "name": "Prometheus",
+        "uid": "textbank-prometheus",
+        "type": "prometheus",
+        "access": "proxy",
+        "url": "http://prometheus:9090",
+        "isDefault": True,
+        "jsonData": {"timeInterval": "15s", "exemplarTraceIdDestinations": [story]},
+    }
+    return {"apiVersion": 1, "datasources": [prometheus]}

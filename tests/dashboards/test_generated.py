@@ -16,6 +16,7 @@ from dashboards.resources import RESOURCES
 from dashboards.scraping import alertmanager
 from dashboards.slos import BANK_BURNS, BURNS, SLOS, WINDOWS
 from gateway.metric_families import CARRIERS, FAMILIES, RESOURCE
+from gateway.routes import ROUTES
 from tests.dashboards.expressions import EVERY_ALERT, PANEL_IDS, RULES
 
 ROOT = Path(__file__).parents[2]
@@ -53,13 +54,33 @@ def test_the_folder_is_what_the_tables_say() -> None:
 def test_an_operators_own_addresses_are_in_a_copy_of_ones_own(tmp_path: Path) -> None:
     keep = tmp_path / "mine.txt"
     keep.write_text("not generated", encoding="utf-8")
-    main(["--grafana", "https://g.example/", "--runbooks", "https://r.example", "--out", str(tmp_path)])
+    words = [
+        "--grafana",
+        "https://g.example/",
+        "--gateway",
+        "https://t.example/",
+        "--runbooks",
+        "https://r.example",
+    ]
+    main([*words, "--out", str(tmp_path)])
     rules = (tmp_path / "prometheus/rules/alerts.yaml").read_text(encoding="utf-8")
     assert "https://g.example/d/textbank-" in rules
     assert "https://r.example/" in rules
     assert "grafana.example" not in rules
+    source = yaml.safe_load(
+        (tmp_path / "grafana/provisioning/datasources/prometheus.yaml").read_text("utf-8")
+    )
+    (story,) = source["datasources"][0]["jsonData"]["exemplarTraceIdDestinations"]
+    assert story["url"].startswith("https://t.example/v1/messages/${__data.fields.campaign_id}/")
+    route = (
+        story["url"]
+        .removeprefix("https://t.example")
+        .replace("${__data.fields.campaign_id}", "{campaign_id}")
+    )
+    assert route.replace("${__value.raw}", "{message_id}") in ROUTES
     assert keep.exists()
-    assert write(tmp_path, Addresses(grafana="https://g.example", runbooks="https://r.example")) == []
+    own = Addresses(grafana="https://g.example", gateway="https://t.example", runbooks="https://r.example")
+    assert write(tmp_path, own) == []
 
 
 # ---------------------------------------------------------------- links
