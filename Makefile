@@ -52,7 +52,7 @@ bench-correctness: $(MADE) ## numbers bought, duplicates, losses, judged by the 
 loadtest: $(MADE) ## 20,000 texts over HTTP on this machine, judged by the ledger (two minutes when it is quiet): ARGS="--contacts 2000"
 	$(BIN)/textbank load election-day $(ARGS)
 
-judge-alerts: $(MADE) prometheus ## the alerts on rehearsed days, healthy and not (hours): ARGS="--healthy 20 --each-fault 2"
+judge-alerts: $(MADE) prometheus ## the alerts on rehearsed days, healthy and not (an hour or two; goes on where it was): ARGS="--minutes 30 --jobs 2"
 	$(BIN)/python -m benchmarks.alert_days $(ARGS)
 
 observe: $(MADE) prometheus ## a real Prometheus with our rules: ARGS="--gateway 127.0.0.1:18800 --carrier 127.0.0.1:8900"

@@ -1,111 +1,50 @@
-"""Which alerts come on rehearsed days: healthy ones, and ones on which a fault of the model begins after 50 minutes.
+"""Which alerts come on rehearsed days: healthy ones, and ones on which a fault of the model begins.
 
     python -m benchmarks.alert_days --healthy 200 --each-fault 20
 
-A day is a bank of two hours and 3,000 people, its luck drawn anew; the committed rules are judged by promtool over the
-metrics that the gateway told. Days are kept in benchmarks/results/alert_days.json, which docs/reference/alerts.md is made
-from; those that are there are not run again, and go when the rules change.
+A day is a bank of some 40 minutes, its people, carriers and luck drawn anew (benchmarks/alert_worlds.py). It is rehearsed
+once, and its metrics are kept beside the results; promtool judges the committed rules over them, all days anew whenever a
+rule has changed. A run that is broken off goes on where it was. Results are JSON, a day a line, in
+benchmarks/results/alert_days.jsonl, from which docs/reference/alerts.md is made.
 """
 
 import argparse
 import hashlib
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
-from tempfile import TemporaryDirectory
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
-from msgspec.structs import replace
 
+from benchmarks.alert_worlds import HEALTHY, world
+from benchmarks.recorded_days import FOLDER, path_of, record_some, wanted
 from dashboards.generate import GENERATED
-from dashboards.judging import NOT_JUDGED, alerts_of
-from gateway.config import Log
-from gateway.logs import configure_ours
-from simulator.model.faults import (
-    Brownout,
-    CarrierFailure,
-    FaultParameters,
-    StopWave,
-    WebhookBacklog,
-    Window,
-)
-from simulator.model.scenario import Scenario, load
-from simulator.model.volunteers import Shift
-from simulator.rehearsal.run import rehearse, rehearse_on
-from simulator.report.result import Plan
+from dashboards.judging import NOT_JUDGED, Recorded, judge
 
-KEPT: Final = Path(__file__).parent / "results" / "alert_days.json"
-HOURS: Final = 2.0
-PEOPLE: Final = 3000
-VOLUNTEERS: Final = 4
-BEGINS_S: Final = 3000.0
-LASTS_S: Final = 2400.0
-HEALTHY: Final = "healthy"
-
-
-class Fault(NamedTuple):
-    """What goes wrong, and which alerts should say so: one of them is enough."""
-
-    what: str
-    parameters: FaultParameters
-    alerts: tuple[str, ...]
-
-
-_WINDOW: Final = {"from_s": BEGINS_S, "for_s": LASTS_S}
-FAULTS: Final = {
-    "outage": Fault(
-        "the provider refuses connections",
-        FaultParameters(outages=(Window(**_WINDOW),)),
-        ("ProviderDegraded", "RepliesMayBeLost"),
-    ),
-    "receipt_storm": Fault(
-        "receipts are held back and come together",
-        FaultParameters(receipt_storms=(Window(**_WINDOW),)),
-        ("ReceiptsMissing",),
-    ),
-    "stop_wave": Fault(
-        "a further 30 % of those who are texted answer STOP",
-        FaultParameters(stop_waves=(StopWave(**_WINDOW, share=0.3),)),
-        ("ManyLeave", "VeryManyLeave"),
-    ),
-    "carrier_failure": Fault(
-        "T-Mobile fails every text that it took",
-        FaultParameters(carrier_failures=(CarrierFailure(**_WINDOW, carrier="tmobile"),)),
-        ("CarrierFails",),
-    ),
-    "brownout": Fault(
-        "Verizon takes twenty times as long",
-        FaultParameters(brownouts=(Brownout(**_WINDOW, carrier="verizon", slow_factor=20.0),)),
-        ("ReceiptsMissing", "QueueWillExpire"),
-    ),
-    "webhook_backlog": Fault(
-        "the provider brings one webhook in ten seconds",
-        FaultParameters(webhook_backlogs=(WebhookBacklog(**_WINDOW, per_s=0.1),)),
-        ("ReceiptsMissing",),
-    ),
-    "gateway_crash": Fault(
-        "the worker is killed and comes back after 20 s",
-        FaultParameters(gateway_crashes_at_s=(BEGINS_S,)),
-        ("GatewayDown",),
-    ),
-}
+KEPT: Final = Path(__file__).parent / "results" / "alert_days.jsonl"
+_AT_ONCE: Final = 10
+"""Days that promtool judges together."""
 
 
 class Day(msgspec.Struct, frozen=True):
-    """A judged day: what went wrong, and when each alert came first, in seconds since the bank began."""
+    """A judged day: when its fault began, and when each alert came first, in seconds since the bank began."""
 
     fault: str
     seed: int
+    began_s: float
     alerts: dict[str, float]
+    highest: dict[str, float] = {}  # what each alert compares with its limit
 
 
-class Judged(msgspec.Struct):
-    """All days under one set of rules."""
+class Rules(msgspec.Struct, frozen=True):
+    """By which rules the days were judged, and when."""
 
     rules: str
-    days: list[Day]
+    judged: str
 
 
 def rules_hash() -> str:
@@ -113,94 +52,84 @@ def rules_hash() -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 
-def kept() -> Judged:
-    """The days of the last runs."""
-    if not KEPT.exists():
-        return Judged(rules_hash(), [])
-    found = msgspec.json.decode(KEPT.read_bytes(), type=Judged)
-    found.days = [replace(day, alerts=_judged_only(day.alerts)) for day in found.days]
-    return found
+def kept(path: Path = KEPT) -> tuple[Rules, list[Day]]:
+    """The days of the last runs, and which rules judged them."""
+    if not path.exists():
+        return Rules(rules_hash(), ""), []
+    head, *lines = path.read_bytes().splitlines()
+    days = [msgspec.json.decode(line, type=Day) for line in lines]
+    return msgspec.json.decode(head, type=Rules), [_judged_only(day) for day in days]
 
 
-def _judged_only(alerts: dict[str, float]) -> dict[str, float]:
+def keep(days: Iterable[Day], path: Path = KEPT) -> None:
+    """Writes them anew, in their order."""
+    rules = Rules(rules_hash(), datetime.now(UTC).date().isoformat())
+    ordered = sorted(days, key=lambda day: (day.fault != HEALTHY, day.fault, day.seed))
+    half = path.with_suffix(".half")
+    half.write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in (rules, *ordered)))
+    half.rename(path)
+
+
+def _judged_only(day: Day) -> Day:
     """What a rehearsal says nothing about counts no more, whenever it was found out."""
-    return {name: at_s for name, at_s in alerts.items() if not NOT_JUDGED.fullmatch(name)}
+    alerts = {name: at_s for name, at_s in day.alerts.items() if not NOT_JUDGED.fullmatch(name)}
+    return msgspec.structs.replace(day, alerts=alerts)
 
 
-def world(fault: str, *, hours: float = HOURS, volunteers: int = VOLUNTEERS) -> Scenario:
-    """An election day's people and carriers in two hours."""
-    day = load("election-day")
-    shifts = (Shift(0.0, 0.95 * hours, 1.0),)
-    staff = replace(day.volunteers, count=volunteers, desk_until_h=hours, late_at_most_s=60.0, shifts=shifts)
-    faults = FAULTS[fault].parameters if fault != HEALTHY else FaultParameters()
-    return replace(day, duration_s=hours * 3600, volunteers=staff, faults=faults)
+def judged(some: Sequence[tuple[str, int]], folder: Path = FOLDER) -> Iterator[Day]:
+    """Those days, which are recorded. Raises NotHere without promtool."""
+    began_s = {each: world(*each).began_s for each in some}
+    records = {
+        f"{fault}-{seed}": Recorded(path_of(fault, seed, folder), began_s[fault, seed])
+        for fault, seed in some
+    }
+    found = judge(records)
+    for fault, seed in some:
+        told = found[f"{fault}-{seed}"]
+        highest = {name: round(value, 4) for name, value in sorted(told.highest.items())}
+        yield Day(fault, seed, round(began_s[fault, seed], 1), dict(sorted(told.alerts.items())), highest)
 
 
-def judged(scenario: Scenario, people: int, seed: int, dsn: str | None = None) -> dict[str, float]:
-    """The alerts of one rehearsed day, over an empty database if one is given. Raises NotHere without promtool."""
-    with TemporaryDirectory() as folder:
-        metrics = Path(folder) / "day.om"
-        plan = Plan(scenario, contacts=people, seed=seed, metrics=metrics)
-        rehearse(plan) if dsn is None else rehearse_on(dsn, plan)
-        return alerts_of(metrics)
+def _record(todo: list[tuple[str, int]], jobs: int, ends_at: float) -> None:
+    """In so many processes, each with a PostgreSQL of its own."""
+    with ProcessPoolExecutor(jobs) as pool:
+        parts = [pool.submit(record_some, todo[nth::jobs], ends_at) for nth in range(jobs)]
+        for part in as_completed(parts):
+            sys.stdout.write(f"recorded {part.result()} days\n")
+            sys.stdout.flush()
 
 
-def wanted(healthy: int, each_fault: int) -> Iterator[tuple[str, int]]:
-    """In turns, so that a run that is broken off has some of each."""
-    for nth in range(max(healthy, each_fault)):
-        if nth < healthy:
-            yield HEALTHY, nth + 1
-        if nth < each_fault:
-            yield from ((fault, nth + 1) for fault in FAULTS)
-
-
-# ---------------------------------------------------------------- what came of it
-
-
-def by_fault(days: list[Day]) -> Iterator[tuple[str, int, int, float | None, dict[str, int]]]:
-    """Fault, days, days on which it was told, the median delay in seconds, and what else was told how often."""
-    for name, fault in FAULTS.items():
-        own = [day for day in days if day.fault == name]
-        delays = [
-            min(late)
-            for day in own
-            if (late := [day.alerts[each] - BEGINS_S for each in fault.alerts if each in day.alerts])
-        ]
-        others: dict[str, int] = {}
-        for day in own:
-            for alert in set(day.alerts) - set(fault.alerts):
-                others[alert] = others.get(alert, 0) + 1
-        yield name, len(own), len(delays), median(delays) if delays else None, others
-
-
-def false_alarms(days: list[Day]) -> tuple[int, dict[str, int]]:
-    """How many healthy days there were, and on how many each alert came."""
-    healthy = [day for day in days if day.fault == HEALTHY]
-    names = sorted({alert for day in healthy for alert in day.alerts})
-    return len(healthy), {name: sum(name in day.alerts for day in healthy) for name in names}
+def _judge(todo: list[tuple[str, int]], done: dict[tuple[str, int], Day], ends_at: float) -> None:
+    """Batch after batch, each kept as it is done."""
+    for nth in range(0, len(todo), _AT_ONCE):
+        if time.monotonic() > ends_at:
+            return
+        for day in judged(todo[nth : nth + _AT_ONCE]):
+            done[day.fault, day.seed] = day
+            sys.stdout.write(f"{day.fault} {day.seed}: {day.alerts or 'nothing'}\n")
+        keep(done.values())
+        sys.stdout.flush()
 
 
 def main() -> None:
-    """Judges what is not judged yet, and keeps each day as it is done."""
+    """Records what is not recorded yet, and judges what is not judged by these rules."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--healthy", type=int, default=200)
     parser.add_argument("--each-fault", type=int, default=20)
+    parser.add_argument("--jobs", type=int, default=1, help="processes that rehearse days")
+    parser.add_argument("--minutes", type=float, default=1e6, help="begin no further day after these")
+    parser.add_argument("--only-judge", action="store_true", help="the days that are recorded, and no more")
     given = parser.parse_args()
-    configure_ours(Log(level="error"))
-    all_days = kept()
-    if all_days.rules != rules_hash():
-        all_days = Judged(rules_hash(), [])
-    done = {(day.fault, day.seed) for day in all_days.days}
-    for fault, seed in wanted(given.healthy, given.each_fault):
-        if (fault, seed) in done:
-            continue
-        alerts = judged(world(fault), PEOPLE, seed)
-        all_days.days.append(Day(fault, seed, dict(sorted(alerts.items()))))
-        KEPT.write_bytes(msgspec.json.format(msgspec.json.encode(all_days)) + b"\n")
-        sys.stdout.write(f"{fault} {seed}: {alerts or 'nothing'}\n")
-        sys.stdout.flush()
+    ends_at = time.monotonic() + 60 * given.minutes
+    every = list(wanted(given.healthy, given.each_fault))
+    if not given.only_judge:
+        _record([each for each in every if not path_of(*each).exists()], given.jobs, ends_at)
+    rules, days = kept()
+    done = {(day.fault, day.seed): day for day in days} if rules.rules == rules_hash() else {}
+    there = [each for each in every if path_of(*each).exists() and each not in done]
+    _judge(there, done, ends_at)
 
 
 if __name__ == "__main__":

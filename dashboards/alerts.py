@@ -14,14 +14,7 @@ from dashboards.worker_alerts import OF_WORKERS
 _HOUR_S = 3600
 
 
-_FINALS, _FILTERED, _BOUND = (
-    "carrier:finals:increase30m",
-    "carrier:filtered:ratio30m",
-    "carrier:filtered:lower_bound30m",
-)
-_LEFT, _LEFT_BOUND = "environment:optouts:ratio1h", "environment:optouts:lower_bound1h"
-_CALLS = total("increase(p2p_provider_requests_total[5m])", "environment")
-_BAD_CALLS = rate('p2p_provider_requests_total{outcome=~"throttled|error|timeout"}', "5m", "environment")
+_LEFT_BOUND = "environment:optouts:lower_bound"
 _WEBHOOKS = rate("p2p_webhooks_total", "5m", "environment")
 
 ALERTS: Final = (
@@ -53,8 +46,8 @@ ALERTS: Final = (
     Alert(
         name="RepliesMayBeLost",
         severity="page",
-        conditions=(more("max by (environment) (p2p_inbound_gap_seconds)", 120),),
-        for_="1m",
+        conditions=(more("max by (environment) (p2p_inbound_gap_seconds)", 60),),
+        for_="0m",
         summary="Sending waits for people's texts that may have been lost",
         means="Nothing goes out until the provider's list of inbound texts has been read: a STOP may be among them.",
         board="runtime",
@@ -123,6 +116,17 @@ ALERTS: Final = (
         runbook="no-number",
     ),
     Alert(
+        name="NumberQuarantined",
+        severity="ticket",
+        conditions=(more('sum by (environment) (p2p_numbers{state="quarantined"})', 0),),
+        for_="0m",
+        summary="A number is set aside, as carriers filter or refuse its texts",
+        means="It begins no conversation for four hours; another one is bought for it.",
+        board="numbers",
+        panel="What state are the numbers in?",
+        runbook="number-quarantined",
+    ),
+    Alert(
         name="CarriersDoNotKnowUs",
         severity="page",
         conditions=(more(total("increase(p2p_numbers_refused_total[15m])", "environment, code"), 10),),
@@ -153,11 +157,10 @@ ALERTS: Final = (
     Alert(
         name="CarrierFilters",
         severity="ticket",
-        conditions=(more(_BOUND, 0.02), more(_FINALS, 200)),
-        for_="5m",
-        on="environment, carrier",
+        conditions=(more("carrier:filtered:lower_bound", 0.02),),
+        for_="0m",
         summary="A carrier filters more than 2 % of our texts",
-        means="At least that share, 97.5 times in 100.",
+        means="At least that share, 998 times in 1,000.",
         board="carriers",
         panel="Which carrier filters us?",
         runbook="carrier-filtering",
@@ -165,9 +168,8 @@ ALERTS: Final = (
     Alert(
         name="CarrierFiltersMuch",
         severity="page",
-        conditions=(more(_BOUND, 0.05), more(_FINALS, 200)),
-        for_="5m",
-        on="environment, carrier",
+        conditions=(more("carrier:filtered:lower_bound", 0.05),),
+        for_="0m",
         summary="A carrier filters more than 5 % of our texts",
         means="Every further text makes it worse: stop that script.",
         board="carriers",
@@ -177,9 +179,8 @@ ALERTS: Final = (
     Alert(
         name="CarrierFails",
         severity="ticket",
-        conditions=(more("carrier:failed:lower_bound30m", 0.15), more(_FINALS, 100)),
-        for_="2m",
-        on="environment, carrier",
+        conditions=(more("carrier:failed:lower_bound", 0.15),),
+        for_="0m",
         summary="A carrier fails more than 15 % of our texts",
         means="Neither filtered nor a wrong number: the carrier is ill, or does not take us.",
         board="carriers",
@@ -187,12 +188,23 @@ ALERTS: Final = (
         runbook="carrier-fails",
     ),
     Alert(
+        name="CarrierSlow",
+        severity="ticket",
+        conditions=(more("carrier:slow:lower_bound", 0.3),),
+        for_="0m",
+        summary="Three of ten receipts of a carrier take more than 30 s",
+        means="The carrier is slow, or the provider is in bringing its receipts: texts come late, none is lost.",
+        board="carriers",
+        panel="Which carrier is slow?",
+        runbook="carrier-slow",
+    ),
+    Alert(
         name="ManyLeave",
         severity="ticket",
-        conditions=(more(_LEFT_BOUND, 0.02), more("environment:delivered:increase1h", 200)),
-        for_="5m",
-        summary="More than 2 % of the people texted leave",
-        means="At least that share, 97.5 times in 100.",
+        conditions=(more(_LEFT_BOUND, 0.03),),
+        for_="0m",
+        summary="More than 3 % of the people texted leave",
+        means="At least that share, 998 times in 1,000.",
         board="bank-day",
         panel="How many people leave?",
         runbook="opt-outs-high",
@@ -200,10 +212,10 @@ ALERTS: Final = (
     Alert(
         name="VeryManyLeave",
         severity="page",
-        conditions=(more(_LEFT_BOUND, 0.04), more("environment:delivered:increase1h", 200)),
-        for_="5m",
-        summary="More than 4 % of the people texted leave",
-        means="Carriers suspend campaigns for that.",
+        conditions=(more(_LEFT_BOUND, 0.05),),
+        for_="0m",
+        summary="More than 5 % of the people texted leave",
+        means="Carriers filter a campaign for that, and suspend it at 10 %.",
         board="bank-day",
         panel="How many people leave?",
         runbook="opt-outs-high",
@@ -211,12 +223,9 @@ ALERTS: Final = (
     Alert(
         name="ReceiptsMissing",
         severity="ticket",
-        conditions=(
-            more("environment:unsettled:ratio30m", 0.2),
-            more("environment:taken:increase30m", 100),
-        ),
-        for_="5m",
-        summary="A fifth of the texts of 30 minutes has no last word",
+        conditions=(more("environment:unsettled:lower_bound", 0.3),),
+        for_="0m",
+        summary="Three of ten texts have no last word",
         means="A carrier holds its receipts back, or our webhooks do not come through.",
         board="carriers",
         panel="How many texts have no last word?",
@@ -226,11 +235,8 @@ ALERTS: Final = (
     Alert(
         name="ProviderDegraded",
         severity="page",
-        conditions=(
-            more(share(_BAD_CALLS, rate("p2p_provider_requests_total", "5m", "environment")), 0.05),
-            more(_CALLS, 50),
-        ),
-        for_="5m",
+        conditions=(more("environment:bad_calls:lower_bound", 0.05),),
+        for_="0m",
         summary="More than 5 % of the calls to the provider fail",
         means="Throttled, an error or no answer; each is tried again or asked about, none is lost.",
         board="red",

@@ -18,9 +18,11 @@ BY_CARRIER: Final = frozenset(
         "p2p_cost_dollars_total",
         "carrier:finals:increase30m",
         "carrier:filtered:ratio30m",
-        "carrier:filtered:lower_bound30m",
+        "carrier:filtered:lower_bound",
         "carrier:failed:ratio30m",
-        "carrier:failed:lower_bound30m",
+        "carrier:failed:lower_bound",
+        "carrier:slow:ratio30m",
+        "carrier:slow:lower_bound",
         "p2psim_accepted_total",
         "p2psim_queue_messages",
     }
@@ -54,8 +56,8 @@ def quantile(q: float, histogram: str, window: str = "$__rate_interval", by: str
     return f"histogram_quantile({q:g}, {rate(f'{name}_bucket{brace}{matchers}', window, labels)})"
 
 
-def lower_bound(ratio: str, count: str, z: float = 1.96) -> str:
-    """Wilson's lower bound of a share: what it is at least, 97.5 times in 100."""
+def lower_bound(ratio: str, count: str, z: float = 3.0) -> str:
+    """Wilson's lower bound of a share: what it is at least, 998 times in 1,000. Rules look every half minute."""
     z2 = z * z
     spread = f"sqrt({ratio} * (1 - {ratio}) / ({count} > 0) + {z2 / 4:g} / ({count} > 0) ^ 2)"
     middle = f"{ratio} + {z2 / 2:g} / ({count} > 0)"

@@ -22,6 +22,21 @@ OF_WORKERS: Final = (
         runbook="gateway-down",
     ),
     Alert(
+        name="WorkerRestarted",
+        severity="ticket",
+        conditions=(
+            more(
+                'max by (environment, instance) (changes(process_start_time_seconds{job="textbank"}[10m]))', 0
+            ),
+        ),
+        for_="0m",
+        summary="A worker ended, and was started again",
+        means="If nobody meant it, its log says why; what was under way is settled before it sends.",
+        board="runtime",
+        panel="Which workers are there?",
+        runbook="gateway-down",
+    ),
+    Alert(
         name="NoGateway",
         severity="page",
         conditions=(Condition(value='(count(up{job="textbank"}) or vector(0))', limit=1, passes="<"),),

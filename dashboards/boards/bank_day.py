@@ -93,10 +93,10 @@ BOARD = Board(
         Panel(
             question="How many people leave?",
             unit="percentunit",
-            limit=0.02,
+            limit=0.03,
             queries=(
                 Query("environment:optouts:ratio1h", "leave"),
-                Query("environment:optouts:lower_bound1h", "at least"),
+                Query("environment:optouts:lower_bound", "at least"),
             ),
             means="Opt-outs by keyword and by the provider's word, of the texts delivered in an hour.",
         ),

@@ -41,7 +41,7 @@ BOARD = Board(
             limit=0.05,
             queries=(
                 Query("carrier:filtered:ratio30m", SERIES_OF_A_CARRIER),
-                Query("carrier:filtered:lower_bound30m", "{{carrier}}, at least"),
+                Query("carrier:filtered:lower_bound", "{{carrier}}, at least"),
             ),
             means="Of what ended in 30 minutes. Alerts look at what it is at least.",
         ),
@@ -68,12 +68,23 @@ BOARD = Board(
         Panel(
             question="How long does delivery take?",
             unit="s",
-            width=24,
+            width=12,
             exemplars=True,
             queries=(
                 Query(quantile(0.95, "p2p_delivery_duration_seconds", by="carrier"), SERIES_OF_A_CARRIER),
             ),
             means="The 95th percentile from hand-over to receipt. A dot is a message: its story tells more.",
+        ),
+        Panel(
+            question="Which carrier is slow?",
+            unit="percentunit",
+            width=12,
+            limit=0.3,
+            queries=(
+                Query("carrier:slow:ratio30m", SERIES_OF_A_CARRIER),
+                Query("carrier:slow:lower_bound", "{{carrier}}, at least"),
+            ),
+            means="Receipts that took more than 30 s from the hand-over, of those of 30 minutes. Alerts look at what it is at least.",
         ),
         Panel(
             question="How are delivery times spread?",
@@ -87,8 +98,11 @@ BOARD = Board(
             question="How many texts have no last word?",
             unit="percentunit",
             width=12,
-            limit=0.2,
-            queries=(Query("environment:unsettled:ratio30m", "without a last word"),),
+            limit=0.3,
+            queries=(
+                Query("environment:unsettled:ratio30m", "without a last word"),
+                Query("environment:unsettled:lower_bound", "at least"),
+            ),
             means="Of those taken in 30 minutes, the newest among them. Some carriers send no receipts.",
         ),
         Panel(

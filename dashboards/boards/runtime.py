@@ -108,7 +108,7 @@ BOARD = Board(
         Panel(
             question="Does sending wait for texts that may be lost?",
             unit="s",
-            limit=120,
+            limit=60,
             queries=(Query("max(p2p_inbound_gap_seconds)", "waits for"),),
             means="0: it does not. After a start or an outage the provider's list is read first.",
         ),

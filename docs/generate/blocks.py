@@ -305,6 +305,10 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "resources": watching.resources,
     "judged-faults": watching.judged_faults,
     "judged-healthy": watching.judged_healthy,
+    "judged-limits": watching.judged_limits,
+    "judged-pages": watching.judged_pages,
+    "judged-recall": watching.judged_recall,
+    "judged-when": watching.judged_when,
 }
 """Name of a part -> what it says."""
 

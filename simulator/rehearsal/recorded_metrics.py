@@ -1,28 +1,52 @@
-"""The gateway's metrics over a rehearsed day, as a Prometheus that looks every minute would have them.
+"""The gateway's metrics over a rehearsed day, as a Prometheus that looks every 15 seconds would have them.
 
 Written as OpenMetrics with virtual time stamps: `promtool tsdb create-blocks-from openmetrics` makes blocks of them, and
 what judges alerts reads them. A rehearsal has no door, so nothing is told of HTTP; a gateway that crashed tells nothing
-while it is away, and `up` is 0.
+while it is away, and `up` is 0. Between two looks few series move: only what moved is kept.
 """
 
 import asyncio
 import re
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from math import isnan, nan
 from pathlib import Path
 from typing import Final
 
 from gateway.app import Gateway
 from gateway.upkeep.headcount import Headcount
 
-EVERY_S: Final = 60.0
+EVERY_S: Final = 15.0
+"""As the Prometheus of dashboards/scraping.py looks."""
 _COUNTED_EVERY: Final = (
-    5  # looks: what only the database knows; each of its answers takes seconds in a rehearsal
+    20  # looks: what only the database knows; each of its answers takes seconds in a rehearsal
 )
 UP: Final = "up"
+BEGAN: Final = "process_start_time_seconds"
 _LE: Final = re.compile(r'le="[^"]*",?')
 _LABELS: Final = 'environment="rehearsal",instance="rehearsal",job="textbank"'
+
+
+class Steps:
+    """A series that stays as it is until it is put anew: at which looks that was, and to what."""
+
+    __slots__ = ("looks", "values")
+
+    def __init__(self) -> None:
+        self.looks = array("L")
+        self.values = array("d")
+
+    def put(self, nth: int, value: float) -> None:
+        if not self.values or self.values[-1] != value:
+            self.looks.append(nth)
+            self.values.append(value)
+
+    def over(self, looks: int) -> Iterator[float | None]:
+        """The value at each look; None before the first."""
+        value, at = None, 0
+        for nth in range(looks):
+            if at < len(self.looks) and self.looks[at] == nth:
+                value, at = self.values[at], at + 1
+            yield value
 
 
 class RecordedMetrics:
@@ -35,8 +59,12 @@ class RecordedMetrics:
         self._path = path
         self._start_at = start_at
         self._times: list[float] = []  # Unix seconds
-        self._series: dict[str, array[float]] = {UP: array("d")}  # nan: it was not told
-        self._types: dict[str, str] = {UP: "gauge"}
+        self._away: set[int] = set()  # looks that met no gateway
+        self._series: dict[str, Steps] = {UP: Steps(), BEGAN: Steps()}
+        self._types: dict[str, str] = {UP: "gauge", BEGAN: "gauge"}
+        self._told: list[str] = []
+        self._last: Gateway | None = None
+        self._began_at = 0.0
 
     def start(self, loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[None]]:
         """Begins, if anybody wants to have them."""
@@ -51,12 +79,17 @@ class RecordedMetrics:
             await asyncio.sleep(EVERY_S - asyncio.get_running_loop().time() % EVERY_S)
 
     def _look(self) -> None:
-        gateway = self._living()
-        told: list[str] = []
-        if gateway is not None:
-            gateway.look()
-            told = gateway.metrics.exposition().decode().splitlines()
-        self._note(told, is_up=gateway is not None)
+        nth, gateway = len(self._times), self._living()
+        self._times.append(self._start_at + asyncio.get_running_loop().time())
+        self._series[UP].put(nth, float(gateway is not None))
+        if gateway is None:
+            self._away.add(nth)
+            return
+        if gateway is not self._last:
+            self._last, self._began_at = gateway, self._times[-1]
+        self._series[BEGAN].put(nth, self._began_at)
+        gateway.look()
+        self._note(gateway.metrics.exposition().decode().splitlines(), nth)
 
     async def _count(self) -> None:
         """What only the database knows; a gateway that crashes meanwhile is counted next time."""
@@ -68,22 +101,19 @@ class RecordedMetrics:
         await gateway.workload.run_once()
         await people.run_once(keys)
 
-    def _note(self, told: list[str], *, is_up: bool) -> None:
-        nth = len(self._times)
-        self._times.append(self._start_at + asyncio.get_running_loop().time())
-        self._put(UP, nth, float(is_up))
-        for line in told:
+    def _note(self, told: list[str], nth: int) -> None:
+        """What was not told just so by the look before."""
+        before = self._told if len(self._told) == len(told) else [""] * len(told)
+        self._told = told
+        for line, was in zip(told, before, strict=True):
+            if line == was:
+                continue
             if line.startswith("# TYPE "):
                 _, _, name, kind = line.split(" ")
                 self._types.setdefault(name, kind)
             elif not line.startswith("#"):
                 series, _, value = line.rpartition(" ")
-                self._put(series, nth, float(value))
-
-    def _put(self, series: str, nth: int, value: float) -> None:
-        values = self._series.setdefault(series, array("d"))
-        values.extend([nan] * (nth - len(values)))
-        values.append(value)
+                self._series.setdefault(series, Steps()).put(nth, float(value))
 
     def write(self) -> None:
         """OpenMetrics with time stamps, if anybody wants to have them. Raises OSError."""
@@ -94,7 +124,7 @@ class RecordedMetrics:
     def _lines(self) -> Iterator[str]:
         families: dict[str, dict[str, list[str]]] = {name: {} for name in self._types}
         for series, values in self._series.items():
-            if series == UP or any(value and not isnan(value) for value in values):
+            if series == UP or any(values.values):
                 name, _, labels = series.rstrip("}").partition("{")
                 groups = families[self._family(name)]
                 groups.setdefault(_LE.sub("", labels).strip(","), []).append(series)
@@ -113,11 +143,11 @@ class RecordedMetrics:
     def _samples(self, group: Sequence[str]) -> Iterator[str]:
         """The series of one set of labels, a histogram's buckets together, one instant after the other."""
         labelled = [_labelled(series) for series in group]
-        for nth, at in enumerate(self._times):
-            for series, name in zip(group, labelled, strict=True):
-                values = self._series[series]
-                if nth < len(values) and not isnan(values[nth]):
-                    yield f"{name} {values[nth]:.15g} {at:.3f}"
+        told = [self._series[series].over(len(self._times)) for series in group]
+        for nth, (at, *values) in enumerate(zip(self._times, *told, strict=True)):
+            for series, name, value in zip(group, labelled, values, strict=True):
+                if value is not None and (nth not in self._away or series == UP):
+                    yield f"{name} {value:.15g} {at:.3f}"
 
 
 def _labelled(series: str) -> str:

@@ -60,6 +60,15 @@ def _leaving(a_minute: int) -> dict[str, str]:
     }
 
 
+def _late(share: int) -> dict[str, str]:
+    """`share` of a hundred receipts a minute take more than 30 s."""
+    base = "p2p_delivery_duration_seconds"
+    return {
+        f'{base}_bucket{{{E},carrier="att",le="30.0"}}': f"0+{100 - share}x90",
+        f'{base}_count{{{E},carrier="att"}}': "0+100x90",
+    }
+
+
 def _provider(bad: int, good: int) -> dict[str, str]:
     base = f'p2p_provider_requests_total{{{E},provider="twilio"'
     return {f'{base},outcome="error"}}': f"0+{bad}x90", f'{base},outcome="ok"}}': f"0+{good}x90"}
@@ -93,7 +102,7 @@ ALARMS = (
         _buckets("p2p_optout_apply_seconds", True, _STOPS),
         _buckets("p2p_optout_apply_seconds", False, _STOPS),
     ),
-    Alarm("RepliesMayBeLost", *_gauge(f"p2p_inbound_gap_seconds{{{JOB}}}", 121, 119)),
+    Alarm("RepliesMayBeLost", *_gauge(f"p2p_inbound_gap_seconds{{{JOB}}}", 61, 59)),
     Alarm("MessagesStuck", *_gauge(f'p2p_stuck_messages{{{E},state="unknown"}}', 1, 0), {"state": "unknown"}),
     Alarm(
         "ReplyLaneStarved", *_gauge(f'p2p_queue_oldest_age_seconds{{{E},lane="reply",carrier="att"}}', 31, 29)
@@ -109,6 +118,7 @@ ALARMS = (
         {"resource": "tmobile_day"},
     ),
     Alarm("NoNumber", *({f'p2p_number_selection_total{{{E},outcome="none"}}': f"0+{n}x90"} for n in (1, 0))),
+    Alarm("NumberQuarantined", *_gauge(f'p2p_numbers{{{E},state="quarantined"}}', 1, 0)),
     Alarm(
         "CarriersDoNotKnowUs",
         {f'p2p_numbers_refused_total{{{E},code="30034"}}': "0+1x90"},
@@ -122,19 +132,26 @@ ALARMS = (
     ),
     Alarm("CarrierFilters", _finals(4), _finals(1), {"carrier": "att"}),
     Alarm("CarrierFiltersMuch", _finals(8), _finals(5), {"carrier": "att"}),
+    Alarm("CarrierSlow", _late(40), _late(20), {"carrier": "att"}),
     Alarm(
         "CarrierFails",
         _finals(25, reason="unreachable"),
         _finals(10, reason="unreachable"),
         {"carrier": "att"},
     ),
-    Alarm("ManyLeave", _leaving(4), _leaving(1)),
-    Alarm("VeryManyLeave", _leaving(7), _leaving(4)),
-    Alarm("ReceiptsMissing", _receipts(70), _receipts(95)),
+    Alarm("ManyLeave", _leaving(5), _leaving(3)),
+    Alarm("VeryManyLeave", _leaving(8), _leaving(5)),
+    Alarm("ReceiptsMissing", _receipts(60), _receipts(75)),
     Alarm("ProviderDegraded", _provider(10, 90), _provider(4, 96)),
     Alarm("WebhooksForged", _webhooks("bad_signature", 7), _webhooks("bad_signature", 5)),
     Alarm("WebhooksUnknown", _webhooks("unknown", 5), _webhooks("unknown", 1)),
     Alarm("GatewayDown", *_gauge(f"up{{{JOB}}}", 0, 1), {"instance": "gateway-1"}),
+    Alarm(
+        "WorkerRestarted",
+        {f"process_start_time_seconds{{{JOB}}}": "1000x55 5000x40"},
+        {f"process_start_time_seconds{{{JOB}}}": "1000x40 5000x90"},
+        {"instance": "gateway-1"},
+    ),
     Alarm("NoGateway", {'up{job="prometheus"}': "1x90"}, {f"up{{{JOB}}}": "0x90"}, has_environment=False),
     Alarm("CampaignWithoutWorker", *_gauge(f"p2p_campaigns_waiting{{{JOB}}}", 1, 0)),
     Alarm("DatabaseAway", *_gauge(f"p2p_database_away_seconds{{{JOB}}}", 16, 14)),
