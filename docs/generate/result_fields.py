@@ -71,6 +71,7 @@ MEANINGS: Mapping[str, str] = {
     "ground_truth.complaints": "reports of junk",
     "ground_truth.webhooks_lost": "the provider's callbacks that never came",
     **_OF_WAITS,
+    "texted_s": "by time zone: seconds from the first text of all to the last first text of somebody there",
     "answer": "the answer to the scenario's question, in one sentence",
     "verdict": '"GO", "GO with limits" or "NO-GO"',
     "verdict_reasons": "the reasons in plain words, the gravest first, of them the largest",

@@ -7,6 +7,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.model.ledger import Ledger
+
 _ZONES = {
     "America/New_York": "Eastern",
     "America/Detroit": "Eastern",
@@ -27,6 +29,22 @@ def places_of(phones: NDArray[np.int64]) -> tuple[list[str], NDArray[np.int64]]:
     names = sorted(set(told))
     place = np.array([names.index(name) for name in told], np.int64)
     return names, place[whose] if len(phones) else np.empty(0, np.int64)
+
+
+def texted_s(ledger: Ledger) -> dict[str, float]:
+    """By time zone: seconds from the first text of all to the last first text of somebody there."""
+    asked = ledger.submissions.columns()
+    people, first = np.unique(asked["to"], return_index=True)
+    if not len(people):
+        return {}
+    at = asked["handed_at"][first]
+    names, place = places_of(people)
+    last: dict[str, float] = {}
+    for nth, name in enumerate(names):
+        zone = name.partition(", ")[2] or _UNKNOWN
+        latest = round(float(at[place == nth].max() - at.min()), 3)
+        last[zone] = max(latest, last.get(zone, 0.0))
+    return dict(sorted(last.items()))
 
 
 def place_of(area_code: int) -> str:

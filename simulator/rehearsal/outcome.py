@@ -10,6 +10,7 @@ from gateway.p2p.list_columns import Meaning
 from gateway.p2p.lists import ListSummary
 from simulator.audit.figures import Facts
 from simulator.audit.ground_truth import WorldKnows
+from simulator.audit.places import texted_s
 from simulator.audit.records import STATES, Audit, Books
 from simulator.model.ledger import Ledger
 from simulator.rehearsal.rehearsed_settings import not_rehearsed
@@ -58,6 +59,7 @@ def result_of(
         chances=judged.chances,
         ground_truth=ground_truth,
         waits=facts.waits,
+        texted_s=texted_s(ledger),
         verdict="NO-GO",
         cpu_seconds=round(watch.cpu_s(), 3),
         setup_seconds=round(setup_s, 3),

@@ -94,6 +94,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     chances: Counts = {}
     ground_truth: WorldKnows = WorldKnows()
     waits: Waits = Waits()
+    texted_s: Mapping[str, float] = {}
     answer: str = ""  # to the scenario's question
     verdict: Verdict = "NO-GO"  # until judged (simulator/report/verdict.py)
     verdict_reasons: tuple[str, ...] = ()
