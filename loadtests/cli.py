@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from loadtests.reading.compare_command import compare
 from loadtests.shapes import COMMANDS, Shape
 
 if TYPE_CHECKING:
@@ -67,11 +68,13 @@ def _command(shape: Shape) -> click.Command:
         allow: tuple[str, ...],
         folder: Path,
         at_most_s: float | None,
+        predict: bool,
+        owner: str,
         **size: Any,
     ) -> int:
         needs_load()
         from loadtests.plan import Size
-        from loadtests.report import written
+        from loadtests.reading.page import written
         from loadtests.run import run
 
         most_s = _TIMES_AS_LONG * size["seconds"] if at_most_s is None else at_most_s
@@ -79,9 +82,9 @@ def _command(shape: Shape) -> click.Command:
         wanted.possible()
         with town(host, carrier, metrics, allow, wanted.seed) as place:
             command = shlex.join(("textbank", *sys.argv[1:]))
-            report = run(place, size=wanted, command=command, say=say)
+            report = run(place, size=wanted, command=command, say=say, predict=predict, owner=owner)
         written(report, folder)
-        say(f"{report.verdict}: {report.why} {folder / 'load.html'}")
+        say(f"{report.decision}: {report.why} {folder / 'load.html'}")
         return report.exit_status
 
     return click.Command(
@@ -162,8 +165,15 @@ def _parameters(shape: Shape) -> list[click.Parameter]:
         type=click.Path(file_okay=False, path_type=Path),
         default=Path("reports/load"),
         show_default=True,
-        help="Where load.html and load.json go.",
+        help="Where load.html, load.json and load.junit.xml go.",
     )
+    @click.option(
+        "--predict/--no-predict",
+        default=shape.name == "election-day",
+        show_default=True,
+        help="Let the twin rehearse the plan before, and print prediction beside measurement; election-day does by itself.",
+    )
+    @click.option("--owner", default="", metavar="NAME", help="Who decides by the report.")
     def options() -> None:
         """Only for its parameters."""
 
@@ -194,6 +204,7 @@ def town(
                 carrier=target(house.carrier),
                 metrics=target(house.metrics),
                 key=house.key,
+                processes=house.processes,
             )
         return
     key = os.environ.get(_KEY, "")
@@ -214,6 +225,7 @@ def say(text: str) -> None:
 
 for _each in COMMANDS:
     load.add_command(_command(_each))
+load.add_command(compare)
 
 
 @load.command

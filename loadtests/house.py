@@ -28,12 +28,13 @@ _BEHIND: Final = ("nice", "-n", "10")
 
 
 class House(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the two are, where the gateway tells its metrics, and an admin's key."""
+    """Where the two are, where the gateway tells its metrics, an admin's key, and processes beside the gateway by name."""
 
     gateway: str
     carrier: str
     metrics: str
     key: str
+    processes: dict[str, int]
 
 
 @contextmanager
@@ -59,25 +60,29 @@ def opened(dsn: str = "", seed: int = 1) -> Iterator[House]:
             "time.tolerance_s": "0",  # it believes in another day than its database
         }
         flags = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-        stack.enter_context(_running("carrier", carrier, folder, carrier_port))
+        processes = {"carrier": stack.enter_context(_running("carrier", carrier, folder, carrier_port))}
         stack.enter_context(_running("gateway", (*moved, "serve", *flags), folder, port))
+        for file in (folder / "data").rglob("postmaster.pid"):
+            processes["PostgreSQL"] = int(file.read_text().split()[0])
         key = _said((*moved, "keys", "create", "load", "--role", "admin", *flags))
         yield House(
             gateway=f"http://{HOST}:{port}",
             carrier=f"http://{HOST}:{carrier_port}",
             metrics=f"http://{HOST}:{internal_port}",
             key=key,
+            processes=processes,
         )
 
 
 @contextmanager
-def _running(name: str, words: Sequence[str], folder: Path, port: int) -> Iterator[None]:
+def _running(name: str, words: Sequence[str], folder: Path, port: int) -> Iterator[int]:
+    """Its process's number."""
     log = folder / f"{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(words, stdout=output, stderr=output, env=_environment(), cwd=_root())
     try:
         _listens(name, process, port, log)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         try:

@@ -5,7 +5,7 @@ that the carrier never saw is the gateway asked what became of it. What each of 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from datetime import datetime
 from math import inf
 from typing import Any, Final
@@ -24,6 +24,7 @@ ON_THE_WIRE_S: Final = 1.0
 FIRST_HOUR, LAST_HOUR = 9, 21
 _TABLES: Final = ("submissions", "arrivals", "inbound", "inbound_acknowledged", "finals")
 _ROWS_AT_ONCE: Final = 50_000
+_MOST_POINTS: Final = 80
 _UNSENT: Final = frozenset({"blocked", "failed"})
 _WAITING: Final = frozenset({"queued", "sending", "unknown"})
 
@@ -65,6 +66,26 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 def opened_at(state: dict[str, Any]) -> float:
     """The Unix second at which the market opened, by its `/twin/state`."""
     return datetime.fromisoformat(state["time"]).timestamp() - float(state["now_s"])
+
+
+class Zone(msgspec.Struct, frozen=True, kw_only=True):
+    """Who was texted where: `finished_s` from the campaign's first text to the last first text of the zone.
+
+    `curve`: seconds, and how many had had their first text by then.
+    """
+
+    zone: str
+    people: int
+    finished_s: float
+    curve: list[tuple[float, int]]
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What the carrier saw of one campaign: its people by zone; `began_at`, in Unix seconds by its clock: the first text."""
+
+    began_at: float
+    zones: list[Zone]
+    finished_s: float
 
 
 def fetched(carrier: Door) -> Ledger:
@@ -120,6 +141,32 @@ def judged(
         after_stop=sum(_after_stop(row, left) for row in taken.values()),
         outside_hours=sum(_outside_hours(row, ledger.start_at, shuts_at) for row in taken.values()),
     )
+
+
+def seen(ledger: Ledger, campaign_id: int, among: Container[int] | None = None) -> Seen | None:
+    """Who had their first text when, of those `among` whom it is asked; None when nobody had one."""
+    firsts: dict[int, float] = {}
+    for row in ledger.submissions:
+        person, at = row["to"], row["arrived_at"]
+        if row["campaign_id"] == campaign_id and (among is None or person in among):
+            firsts[person] = min(at, firsts.get(person, at))
+    if not firsts:
+        return None
+    began = min(firsts.values())
+    by_zone: dict[str, list[float]] = {}
+    for person, at in firsts.items():
+        by_zone.setdefault(zone_of(person) or "elsewhere", []).append(at - began)
+    zones = [_zone(name, sorted(times)) for name, times in sorted(by_zone.items())]
+    return Seen(
+        began_at=ledger.start_at + began, zones=zones, finished_s=max(zone.finished_s for zone in zones)
+    )
+
+
+def _zone(name: str, times: list[float]) -> Zone:
+    last = len(times) - 1
+    nths = sorted({round(nth * last / _MOST_POINTS) for nth in range(_MOST_POINTS + 1)})
+    curve = [(round(times[nth], 3), nth + 1) for nth in nths]
+    return Zone(zone=name, people=len(times), finished_s=round(times[-1], 3), curve=curve)
 
 
 def _left(ledger: Ledger) -> dict[int, list[tuple[float, float]]]:

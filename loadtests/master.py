@@ -208,4 +208,10 @@ def _route(entry: Any) -> Route:
     seconds = {
         f"p{share * 100:g}": entry.get_response_time_percentile(share) / 1000 for share in (0.5, 0.95, 0.99)
     }
-    return Route(name=entry.name, requests=entry.num_requests, failures=entry.num_failures, seconds=seconds)
+    return Route(
+        name=entry.name,
+        requests=entry.num_requests,
+        failures=entry.num_failures,
+        seconds=seconds,
+        milliseconds={str(took): count for took, count in sorted(entry.response_times.items())},
+    )

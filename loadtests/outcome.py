@@ -10,12 +10,16 @@ from loadtests.timeline import Step
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """What people asked of one route, seconds by percentile: closed, from the request to the answer."""
+    """What people asked of one route, seconds by percentile: closed, from the request to the answer.
+
+    `milliseconds`: how many answers took so long, as Locust rounds it (two digits above 100 ms).
+    """
 
     name: str
     requests: int
     failures: int
     seconds: dict[str, float]
+    milliseconds: dict[str, int] = {}
 
 
 class PhaseFigures(msgspec.Struct, frozen=True, kw_only=True):

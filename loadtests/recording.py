@@ -75,6 +75,10 @@ class Recording:
         """Seconds, upper end of the histogram's step; 0 when nothing has ended."""
         return float(self._histograms[duration].get_value_at_percentile(percent)) / 1e6
 
+    def curve(self, duration: Duration, percents: Sequence[float]) -> list[tuple[float, float]]:
+        """(percent, seconds), ending with the longest."""
+        return [(each, round(self.percentile_s(duration, each), 6)) for each in (*percents, 100.0)]
+
     def total(self, duration: Duration) -> int:
         return int(self._histograms[duration].get_total_count())
 

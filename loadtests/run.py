@@ -16,11 +16,15 @@ import msgspec
 from loadtests import answers
 from loadtests import plan as plans
 from loadtests.door import Door, Unanswered
+from loadtests.forecast import forecasts
 from loadtests.house import HOST, free_port
-from loadtests.ledger import Ledger, Verdict, fetched, judged, opened_at
+from loadtests.ledger import Ledger, Verdict, fetched, judged, opened_at, seen
+from loadtests.machine import machine
 from loadtests.outcome import Outcome
+from loadtests.predicting import foretold, volunteers_phones
 from loadtests.report import Report, reported
 from loadtests.targets import Target
+from loadtests.watching import Watch
 
 _SETTLES_WITHIN_S: Final = 60.0
 _OVERTIME_S: Final = 120.0
@@ -29,27 +33,64 @@ _NOTHING: Final = Outcome(parts=[], acknowledged=[], stopped_because="", lasted_
 
 
 class Town(msgspec.Struct, frozen=True, kw_only=True):
-    """What is loaded: the gateway with an admin's key, the carrier behind it, and where the gateway tells its metrics."""
+    """What is loaded: the gateway with an admin's key, the carrier behind it, and where the gateway tells its metrics.
+
+    `processes`: those beside the gateway on this machine, by name.
+    """
 
     gateway: Target
     carrier: Target
     key: str
     metrics: Target | None = None
+    processes: dict[str, int] = {}
 
 
-def run(town: Town, *, size: plans.Size, command: str, say: Callable[[str], None]) -> Report:
+def run(
+    town: Town,
+    *,
+    size: plans.Size,
+    command: str,
+    say: Callable[[str], None],
+    predict: bool = False,
+    owner: str = "",
+) -> Report:
     """Loads the gateway and judges by the carrier's ledger; raises Unanswered where one of them isn't there."""
     size.possible()
     with Door(town.gateway, town.key) as door, Door(town.carrier) as market:
-        plan, outcome = loaded(town, door, market, size, say)
-        settled(market)
-        verdict = verdict_of(door, fetched(market), plan, outcome)
+        said = (
+            foretold(size, lambda step: _calibrated(town, door, market, step, say), say) if predict else None
+        )
+        with Watch([town.metrics.url] if town.metrics else [], town.processes) as watch:
+            plan, outcome = loaded(town, door, market, size, say)
+            settled(market)
+        ledger = fetched(market)
+        verdict = verdict_of(door, ledger, plan, outcome)
         found = msgspec.structs.replace(
             outcome,
             answer=answers.answer(plan, outcome, verdict),
             unmet=[*outcome.unmet, *answers.unmet(size.form, outcome, verdict)],
         )
-        return reported(found, verdict, size, command)
+        texted = seen(ledger, plan.campaign_id)
+        by_volunteers = seen(ledger, plan.campaign_id, frozenset(volunteers_phones(size)))
+        return reported(
+            found,
+            verdict,
+            size,
+            command,
+            seen=texted,
+            gateway=watch.watched(),
+            forecasts=forecasts(said, found, seen=texted, of_volunteers=by_volunteers) if said else (),
+            machine=machine(),
+            owner=owner,
+        )
+
+
+def _calibrated(
+    town: Town, door: Door, market: Door, size: plans.Size, say: Callable[[str], None]
+) -> Outcome:
+    _, outcome = loaded(town, door, market, size, say)
+    settled(market)
+    return outcome
 
 
 def loaded(

@@ -25,6 +25,8 @@ ARGUMENTS: Mapping[str, str] = {
     "scenario": "a name or the path of a TOML file",
     "keys create name": "what the key is for, in your own words",
     "keys revoke key_id": "the key's id, or the key itself",
+    "load compare a": "the runs before: folders with `load.json` in them or below, joined by commas",
+    "load compare b": "the runs after",
     "organisations create name": "what people call it",
     "users create email": "their address, by which they sign in",
 }

@@ -6,6 +6,7 @@ further thought: a few users, each of which asks, waits for the answer, and asks
 
 import sys
 import time
+from collections import Counter
 
 import gevent
 import msgspec
@@ -22,11 +23,13 @@ CLOSED_USERS = 10
 def open_model(asker: Asker, rate_per_s: float, for_s: float) -> dict[str, object]:
     pacer = Pacer(poisson(rate_per_s, for_s, seed=1), lambda: asker.good("GET", "/"))
     pacer.run(time.perf_counter() + 0.1)
-    return {**pacer.recording.figures(), "invalid": invalid_because([pacer.handed()], 1)}
+    part = pacer.handed()
+    return {**pacer.recording.figures(), "invalid": invalid_because([part], 1), "part": part}
 
 
 def closed_model(asker: Asker, rate_per_s: float, for_s: float) -> dict[str, object]:
     recording, ends_at = Recording(), time.perf_counter() + for_s
+    milliseconds: Counter[int] = Counter()
 
     def user() -> None:
         while (began := time.perf_counter()) < ends_at:
@@ -34,10 +37,11 @@ def closed_model(asker: Asker, rate_per_s: float, for_s: float) -> dict[str, obj
             asker.good("GET", "/")
             took_s = time.perf_counter() - began
             recording.ended(since_intended_s=took_s, since_actual_s=took_s, blocked_s=0.0, ok=True)
+            milliseconds[round(took_s * 1000)] += 1
             gevent.sleep(max(0.0, CLOSED_USERS / rate_per_s - took_s))
 
     gevent.joinall([gevent.spawn(user) for _ in range(CLOSED_USERS)], raise_error=True)
-    return recording.figures()
+    return {**recording.figures(), "milliseconds": {str(ms): milliseconds[ms] for ms in sorted(milliseconds)}}
 
 
 if __name__ == "__main__":

@@ -11,6 +11,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from loadtests.outcome import Route
+from loadtests.reading.page import page
+from loadtests.reading.plots import quantiles, seconds
+from loadtests.recording import Handed, Recording
+from loadtests.report import Report
+from tests.loadtests.sample_run import RUN, report
+
 STALL_S = 3.0
 RATE_PER_S = 200
 
@@ -73,6 +80,24 @@ async def test_a_stall_shows_in_the_open_model_and_hides_in_the_closed_one(for_s
     assert (
         closed["started"] < 0.95 * opened["started"]
     )  # and what it should have asked meanwhile it never asks
+    run = told(opened, closed)
+    assert dict(run.curves["since_intended"])[99.0] == pytest.approx(felt_s, rel=0.002)
+    assert f"99 of 100 batches were answered within {seconds(felt_s)}" in page(run)
+    took_s = next(took for percent, took in quantiles(closed["milliseconds"]) if percent >= 99)
+    assert took_s < felt_s / 4
+
+
+def told(opened: dict[str, Any], closed: dict[str, Any]) -> Report:
+    """The report of a run that recorded these."""
+    sends = Route(
+        name="POST sends",
+        requests=closed["started"],
+        failures=0,
+        seconds={},
+        milliseconds=closed["milliseconds"],
+    )
+    parts = [msgspec.convert(opened["part"], Handed), Recording().handed(cpu=0.1, whole=True)]
+    return report(outcome=msgspec.structs.replace(RUN, parts=parts, routes=[sends]))
 
 
 async def test_a_redirect_is_a_failure_and_is_not_followed() -> None:
