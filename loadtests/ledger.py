@@ -127,7 +127,7 @@ def judged(
     missing = promised - {row["message_id"] for row in taken.values()}
     states = Counter(map(state_of, sorted(missing)))
     unsent, waiting = (sum(states[each] for each in kind) for kind in (_UNSENT, _WAITING))
-    left = _left(ledger)
+    left = _left(ledger, {row["sender"] for row in taken.values()})
     return Verdict(
         acknowledged=len(promised),
         handed_over=len(taken),
@@ -169,13 +169,18 @@ def _zone(name: str, times: list[float]) -> Zone:
     return Zone(zone=name, people=len(times), finished_s=round(times[-1], 3), curve=curve)
 
 
-def _left(ledger: Ledger) -> dict[int, list[tuple[float, float]]]:
-    """By person: the spans, in the market's seconds, in which their STOP was in force."""
+def _left(ledger: Ledger, numbers: Container[int]) -> dict[int, list[tuple[float, float]]]:
+    """By person: the spans, in the market's seconds, in which a STOP to one of these numbers was in force.
+
+    What they said to another campaign, as to that of a calibration just before, is none of this one's.
+    """
     heard_at: dict[int, float] = {}
     for row in ledger.inbound_acknowledged:
         heard_at.setdefault(row["n"], row["at"])
     spans: dict[int, list[tuple[float, float]]] = {}
     for n, row in enumerate(ledger.inbound):
+        if row["number"] not in numbers:
+            continue
         word, of_person = row["text"].strip().upper(), spans.get(row["person"], [])
         if word in STOP_WORDS and n in heard_at:
             spans.setdefault(row["person"], []).append((heard_at[n], inf))

@@ -11,13 +11,20 @@ from loadtests.people import MOST, ZONES, contacts, zone_of
 
 NOON = datetime(2026, 11, 3, 12, tzinfo=ZoneInfo("America/New_York")).timestamp()
 MARIA, BOB = 17175550101, 13125550102  # in Pennsylvania and in Chicago
-CAMPAIGN = 1000
+CAMPAIGN, OURS, THEIRS = 1000, 12155550199, 12155550198
 
 
 def text(
     n: int, message_id: int, *, to: int = MARIA, at: float = 10.0, campaign_id: int = CAMPAIGN
 ) -> dict[str, Any]:
-    return {"n": n, "to": to, "arrived_at": at, "message_id": message_id, "campaign_id": campaign_id}
+    return {
+        "n": n,
+        "to": to,
+        "arrived_at": at,
+        "message_id": message_id,
+        "campaign_id": campaign_id,
+        "sender": OURS,
+    }
 
 
 def verdict(
@@ -27,6 +34,7 @@ def verdict(
     start_at: float = NOON,
     acknowledged: tuple[int, ...] = (),
     states: dict[int, str] | None = None,
+    to: int = OURS,
 ) -> Verdict:
     """`shown`: the n of texts on a phone. `said`: (person, words, when, when acknowledged)."""
     ledger = Ledger(
@@ -34,7 +42,7 @@ def verdict(
         cost_usd=0.5,
         submissions=list(texts),
         arrivals=[{"n": n, "at": 11.0, "shown": 1} for n in shown],
-        inbound=[{"person": who, "text": words, "at": at} for who, words, at, _ in said],
+        inbound=[{"person": who, "text": words, "at": at, "number": to} for who, words, at, _ in said],
         inbound_acknowledged=[{"n": n, "at": at} for n, (*_, at) in enumerate(said) if at is not None],
         finals=[],
     )
@@ -71,6 +79,12 @@ def test_a_text_that_came_on_a_phone_twice_is_seen() -> None:
 )
 def test_a_text_after_a_stop_is_seen(said: list[tuple[int, str, float, float | None]], wrong: int) -> None:
     assert verdict(text(0, 1), said=tuple(said), acknowledged=(1,)).after_stop == wrong
+
+
+def test_a_stop_to_another_campaign_is_none_of_ours() -> None:
+    """A calibration just before texts the same people."""
+    theirs = verdict(text(0, 1), said=((MARIA, "STOP", 1.0, 5.0),), acknowledged=(1,), to=THEIRS)
+    assert (theirs.after_stop, theirs.opt_outs) == (0, 0)
 
 
 @pytest.mark.parametrize(
