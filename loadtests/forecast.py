@@ -73,7 +73,7 @@ def forecasts(
             "texts waiting at most",
             "",
             None,
-            None,
+            max((sample.queued for sample in outcome.samples), default=None),
             "nobody",
             "no rate limits this plan: only the machine makes texts wait",
         ),
