@@ -9,7 +9,7 @@ from simulator.report.result import INVARIANTS, ContactList, Messages
 from tests.simulator.sample_rehearsal import result
 
 FIELDS = """scenario seed contacts virtual_seconds wall_seconds peak_rss_bytes trace_hash messages segments cost_usd
-replies opt_outs numbers list invariants chances ground_truth waits answer verdict verdict_reasons cpu_seconds setup_seconds not_rehearsed""".split()  # noqa: SIM905
+replies opt_outs numbers list invariants chances ground_truth waits texted_s answer verdict verdict_reasons cpu_seconds setup_seconds not_rehearsed""".split()  # noqa: SIM905
 
 
 def test_json_has_the_documented_fields_in_order_on_one_line() -> None:
