@@ -33,6 +33,25 @@ ALERTS: Final = (
         runbook="books-disagree",
     ),
     Alert(
+        name="PromiseBroken",
+        severity="page",
+        conditions=(
+            more(
+                total(
+                    'increase(p2p_invariant_violations_total{invariant!="ledger"}[15m])',
+                    "environment, invariant",
+                ),
+                0,
+            ),
+        ),
+        for_="0m",
+        summary="A promise to a person was broken in front of our eyes",
+        means="Somebody was texted after they had left, outside lawful hours, or twice; or a message moved as none may.",
+        board="bank-day",
+        panel="Is a promise broken?",
+        runbook="promise-broken",
+    ),
+    Alert(
         name="StopIsSlow",
         severity="page",
         conditions=(more(quantile(0.99, "p2p_optout_apply_seconds", "5m", "environment"), 1),),

@@ -2,7 +2,7 @@
 
 import asyncio
 import functools
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, NamedTuple, assert_never
 
 from gateway.clock import Clock
@@ -40,6 +40,8 @@ from gateway.upkeep.idle_conversations import IdleConversations
 from gateway.upkeep.inbound_poll import InboundPoll
 from gateway.upkeep.limit_watch import LimitWatch
 from gateway.upkeep.ownership import Ownership
+from gateway.upkeep.promises import EVERY_S as PROMISES_S
+from gateway.upkeep.promises import PromiseWatch
 from gateway.upkeep.reconciliation import Reconciliation
 from gateway.upkeep.recovery import Recovery
 from gateway.upkeep.retention import Retention
@@ -79,6 +81,7 @@ class Gateway:
         provider: Provider,
         clock: Clock,
         session: Database | None = None,
+        admission: Callable[..., Admission] = Admission,
     ) -> None:
         self.database = database
         self.clock = clock
@@ -118,7 +121,7 @@ class Gateway:
             options,
         )
         self.delivery.listen(self.dispatch)
-        self.admission = Admission(
+        self.admission = admission(
             database,
             self.campaigns,
             clock,
@@ -432,6 +435,8 @@ def chores_of(settings: Settings, gateway: Gateway) -> list[Chore]:
     works["idle_conversations"] = _IDLE_S, idle.run
     buckets = IdleBuckets(gateway.database, gateway.campaigns, gateway.clock, gateway.buckets.given_back)
     works["idle_buckets"] = _IDLE_BUCKETS_S, buckets.run
+    watch = PromiseWatch(gateway.database, gateway.campaigns, gateway.clock, gateway.metrics)
+    works["promises"] = PROMISES_S, watch.run
     sweep = DeliverySweep(gateway.database, gateway.campaigns, gateway.clock)
     works["webhook_deliveries"] = _SWEEP_S, sweep.run
     works["retention"] = settings.retention.every_s, retention_of(gateway, settings.retention).run

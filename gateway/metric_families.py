@@ -59,6 +59,9 @@ NO_PURCHASE = Label("reason", ("pool_is_full", "unregistered", "budget"))
 SELECTION = Label("outcome", ("sticky", "local", "fallback", "none"))
 WEBHOOK = Label("type", ("status", "inbound"))
 WEBHOOK_RESULT = Label("result", ("ok", "duplicate", "stale", "bad_signature", "unknown", "error"))
+INVARIANT = Label(
+    "invariant", ("send_after_optout", "quiet_hours", "duplicate_send", "illegal_transition", "ledger")
+)
 RECOVERED = Label("what", ("inbound", "receipt"))
 DIFFERENCE = Label("difference", ("unknown", "missing", "disagrees"))
 CHORE = Label(
@@ -73,6 +76,8 @@ CHORE = Label(
         "idle_buckets",
         "scheduled_actions",
         "webhook_deliveries",
+        "mails",
+        "promises",
     ),
 )
 LIMIT = Label("limit", tuple(Limit))
@@ -80,6 +85,7 @@ LIMIT_LEVEL = Label("level", ("warned", "reached"))
 TOPIC = Label("topic", (*TOPICS, "test"))
 TOLD = Label("result", ("delivered", "failed"))
 CHORE_RESULT = Label("result", ("ok", "error"))
+SPAN_RESULT = Label("result", ("sent", "failed", "dropped"))
 WHOSE = Label("whose", ("database", "provider"))
 OTHER = "other"
 METHOD = Label("method", ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "other"), "other")
@@ -101,6 +107,7 @@ _MOVES = tuple(
 SHORT_WAITS_S = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 CALLS_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
 ANSWERS_S = (15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14_400.0, 86_400.0)
+WEBHOOK_LAGS_S = (0.01, 0.05, 0.25, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
 LATENESS_S = (0.05, 0.25, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
 QUEUE_WAITS_S = (0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 36_000.0)
 DELIVERIES_S = (
@@ -198,6 +205,11 @@ FAMILIES: tuple[Family, ...] = (
         "Use of the tightest limit of a scope, 0 to 1; account: calls to the provider under way",
         LIMIT_SCOPE,
     ),
+    _counter(
+        "p2p_rate_limit_waits_total",
+        "Texts that a limit gave a later slot, by the tightest one; account: all calls were under way",
+        LIMIT_SCOPE,
+    ),
     _gauge(
         "p2p_saturation_ratio",
         "How full what this worker has a limited amount of is, 0 to 1; of several, the fullest",
@@ -222,6 +234,15 @@ FAMILIES: tuple[Family, ...] = (
         "may count as ok as well; a stale one told us nothing new",
         WEBHOOK,
         WEBHOOK_RESULT,
+    ),
+    _histogram(
+        "p2p_webhook_duration_seconds", "From a callback's request to our answer", SHORT_WAITS_S, WEBHOOK
+    ),
+    _histogram(
+        "p2p_webhook_lag_seconds",
+        "From a callback's request to its being in the books; beyond 10 s it is only known to be longer",
+        WEBHOOK_LAGS_S,
+        WEBHOOK,
     ),
     _counter("p2p_recovered_total", "What a lost callback told nobody, fetched later", RECOVERED),
     _counter(
@@ -273,6 +294,7 @@ FAMILIES: tuple[Family, ...] = (
         Label("to", tuple(dict.fromkeys(there for _, there in _MOVES))),
         only=_MOVES,
     ),
+    _counter("p2p_invariant_violations_total", "Broken promises; must stay at 0", INVARIANT),
     _gauge(
         "p2p_stuck_messages",
         "Messages that should have left their state: queued 3 min after their window's end, sending 5 min after "
@@ -288,6 +310,11 @@ FAMILIES: tuple[Family, ...] = (
     _gauge("p2p_campaigns_owned", "Campaigns that this worker dispatches"),
     _gauge("p2p_campaigns_waiting", "Campaigns that this worker could not take up, and tries again"),
     _counter("p2p_adoptions_total", "Campaigns taken up, or tried in vain", ADOPTION),
+    _counter(
+        "p2p_spans_total",
+        "Spans of traces: sent, given up since the collector did not take them (failed), too many at once (dropped)",
+        SPAN_RESULT,
+    ),
     _histogram("p2p_event_loop_lag_seconds", "How late the event loop wakes", SHORT_WAITS_S),
     _counter(
         "p2p_cost_dollars_total",

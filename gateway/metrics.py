@@ -70,7 +70,15 @@ class Metrics:
 
     def transition(self, source: str, target: str, n: int = 1) -> None:
         """A move of the table of states; another one is a KeyError, and a defect."""
-        self._inc("p2p_state_transitions_total", (source, target), n)
+        try:
+            self._inc("p2p_state_transitions_total", (source, target), n)
+        except KeyError:
+            self.violated("illegal_transition", n)
+            raise
+
+    def violated(self, promise: str, n: int = 1) -> None:
+        """A promise was broken: this must stay at 0."""
+        self._inc("p2p_invariant_violations_total", (promise,), n)
 
     def final(self, carrier: str | None, status: State, reason: str | None = None, n: int = 1) -> None:
         """`reason` is the catalogue's class, None when delivered."""
@@ -122,6 +130,10 @@ class Metrics:
         for resource, how_full in self._asked.items():
             self.saturation(resource, how_full())
 
+    def rate_limit_waits(self, scope: str, n: int = 1) -> None:
+        """Texts that a limit made wait."""
+        self._inc("p2p_rate_limit_waits_total", (scope,), n)
+
     def daily_cap(self, carrier: str, used_segments: int, limit_segments: int) -> None:
         self._put("p2p_daily_cap_used_segments", (carrier,), used_segments)
         self._put("p2p_daily_cap_limit_segments", (carrier,), limit_segments)
@@ -146,11 +158,19 @@ class Metrics:
     def webhooks(self, type_: str, result: str, n: int = 1) -> None:
         self._inc("p2p_webhooks_total", (type_, result), n)
 
+    def webhook_answered(self, type_: str, duration_s: float) -> None:
+        self._observe("p2p_webhook_duration_seconds", (type_,), duration_s)
+
+    def webhook_kept(self, type_: str, lag_s: float) -> None:
+        self._observe("p2p_webhook_lag_seconds", (type_,), lag_s)
+
     def recovered(self, what: str, n: int = 1) -> None:
         self._inc("p2p_recovered_total", (what,), n)
 
     def difference(self, difference: str, n: int = 1) -> None:
         self._inc("p2p_reconciliation_differences_total", (difference,), n)
+        if difference != "unknown":  # that may be another system's text
+            self.violated("ledger", n)
 
     def limit_used(self, limit: str, share: float) -> None:
         self._put("p2p_limit_used_ratio", (limit,), share)
@@ -160,6 +180,10 @@ class Metrics:
 
     def webhook_sent(self, topic: str, result: str) -> None:
         self._inc("p2p_webhooks_sent_total", (topic, result))
+
+    def spans(self, result: str, total: int) -> None:
+        """Of traces, since the start; counted by who sends them."""
+        self._put("p2p_spans_total", (result,), total)
 
     def chore(self, chore: str, result: str) -> None:
         self._inc("p2p_chores_total", (chore, result))

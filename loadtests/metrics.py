@@ -1,54 +1,91 @@
 """What a load generator tells Prometheus: how much was meant, how much was asked, how late, and how long it took.
 
 The two bases of a duration: `intended` counts from the instant that the plan named, as a person feels it; `actual` from
-the request, as a server likes it. A stall shows in the first and hides in the second.
+the request, as a server likes it. A stall shows in the first and hides in the second. All is read from what the workers
+have recorded, at each scrape.
 """
 
-from collections.abc import Iterable
-from typing import Final, Literal
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from loadtests.recording import Recording
 
 Basis = Literal["intended", "actual"]
-BASES: Final[tuple[Basis, ...]] = ("intended", "actual")
+BASES: Final[tuple[Basis, ...]] = get_args(Basis)
+_DURATIONS: Final[Mapping[Basis, Literal["since_intended", "since_actual"]]] = {
+    "intended": "since_intended",
+    "actual": "since_actual",
+}
 LATE_S: Final = 0.01
 """A start is late when it comes later than this after its instant."""
 BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+PORT: Final = "LOADTEST_METRICS_PORT"
+"""Environment of Locust's processes: where the master tells its metrics; without it nowhere."""
+
+Recorded = Callable[[], "Mapping[str, Recording]"]
+"""What has been recorded by now, by scenario; every scenario from the start."""
 
 
-class LoadMetrics:
-    """p2pload_*, of scenarios that are named at the start: every series exists before its first event."""
+class LoadMetrics(Collector):
+    """p2pload_*, of the scenarios that are recorded."""
 
-    def __init__(self, scenarios: Iterable[str], registry: CollectorRegistry | None = None) -> None:
-        self.registry = registry or CollectorRegistry()
-        self._intended = self._counter("p2pload_intended_total", "Arrivals that the plan named")
-        self._started = self._counter("p2pload_started_total", "Arrivals that were asked")
-        self._late = self._counter("p2pload_late_total", "Arrivals asked more than 10 ms late")
-        self._duration = Histogram(
-            "p2pload_duration_seconds",
-            "From the instant meant, or from the request, to the answer",
-            ("scenario", "basis"),
-            registry=self.registry,
-            buckets=BUCKETS_S,
+    def __init__(self, recorded: Recorded) -> None:
+        self._recorded = recorded
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+
+    def serve(self, port: int) -> tuple[object, object]:
+        """At /metrics of this machine's own address; returns what the client has of it: the server and its thread."""
+        return start_http_server(port, "127.0.0.1", registry=self.registry)
+
+    def collect(self) -> Iterator[Metric]:
+        recorded = self._recorded()
+        counts = {scenario: each.counts for scenario, each in recorded.items()}
+        yield _counter(
+            "intended", "Arrivals that the plan named", {name: each.intended for name, each in counts.items()}
         )
-        for scenario in scenarios:
-            for counter in (self._intended, self._started, self._late):
-                counter.labels(scenario)
-            for basis in BASES:
-                self._duration.labels(scenario, basis)
+        yield _counter(
+            "started", "Arrivals that were asked", {name: each.started for name, each in counts.items()}
+        )
+        yield _counter(
+            "late",
+            "Arrivals asked more than 10 ms late",
+            {name: each.late for name, each in counts.items()},
+        )
+        yield _durations(recorded)
 
-    def _counter(self, name: str, meaning: str) -> Counter:
-        return Counter(name, meaning, ("scenario",), registry=self.registry)
 
-    def meant(self, scenario: str, n: int = 1) -> None:
-        self._intended.labels(scenario).inc(n)
+def served(recorded: Recorded) -> LoadMetrics | None:
+    """Metrics at the port that the environment names; None when it names none."""
+    if not (port := os.environ.get(PORT)):
+        return None
+    metrics = LoadMetrics(recorded)
+    metrics.serve(int(port))
+    return metrics
 
-    def started(self, scenario: str, late_s: float) -> None:
-        """`late_s` after its instant."""
-        self._started.labels(scenario).inc()
-        if late_s > LATE_S:
-            self._late.labels(scenario).inc()
 
-    def ended(self, scenario: str, *, since_intended_s: float, since_actual_s: float) -> None:
-        self._duration.labels(scenario, "intended").observe(since_intended_s)
-        self._duration.labels(scenario, "actual").observe(since_actual_s)
+def _counter(name: str, meaning: str, values: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(f"p2pload_{name}", meaning, labels=["scenario"])
+    for scenario, value in values.items():
+        family.add_metric([scenario], value)
+    return family
+
+
+def _durations(recorded: "Mapping[str, Recording]") -> Metric:
+    family = HistogramMetricFamily(
+        "p2pload_duration_seconds",
+        "From the instant meant, or from the request, to the answer",
+        labels=["scenario", "basis"],
+    )
+    for scenario, recording in recorded.items():
+        for basis in BASES:
+            buckets, total_s = recording.buckets(_DURATIONS[basis], BUCKETS_S)
+            bounds = [*(str(bound) for bound in BUCKETS_S), "+Inf"]
+            family.add_metric([scenario, basis], list(zip(bounds, buckets, strict=True)), total_s)
+    return family

@@ -5,6 +5,7 @@ Three durations of each arrival, in HdrHistograms of 1 µs to 1 h at three digit
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any, Final, Literal, Self, get_args
 
 import msgspec
@@ -81,6 +82,17 @@ class Recording:
 
     def total(self, duration: Duration) -> int:
         return int(self._histograms[duration].get_total_count())
+
+    def buckets(self, duration: Duration, bounds_s: Sequence[float]) -> tuple[list[float], float]:
+        """How many lasted up to each bound, and all of them; and their sum, to the histogram's three digits."""
+        counts, total_s, place = [0.0] * (len(bounds_s) + 1), 0.0, 0
+        for step in self._histograms[duration].get_recorded_iterator():
+            value_s = step.value_iterated_to / 1e6
+            while place < len(bounds_s) and value_s > bounds_s[place]:
+                place += 1
+            counts[place] += step.count_added_in_this_iter_step
+            total_s += step.count_added_in_this_iter_step * value_s
+        return list(accumulate(counts)), total_s
 
     def handed(self, *, cpu: float, whole: bool) -> Handed:
         """A copy for the master; about 7 KB for each histogram."""

@@ -133,6 +133,18 @@ BOARD = Board(
             means="The plan is a rule of its own: plan.yaml.",
         ),
         Panel(
+            question="Is a promise broken?",
+            unit="short",
+            width=24,
+            height=4,
+            kind="stat",
+            limit=1,
+            queries=(
+                Query(total("increase(p2p_invariant_violations_total[1d])", "invariant"), "{{invariant}}"),
+            ),
+            means="Texts and moves of a day that must never be; each one pages.",
+        ),
+        Panel(
             question="Which alerts are on?",
             unit="short",
             kind="table",

@@ -46,6 +46,13 @@ BOARD = Board(
             means="The 99th percentile. Pacing is meant, so it is judged against the slot.",
         ),
         Panel(
+            question="Which limit makes texts wait?",
+            unit="cps",
+            stacked=True,
+            queries=(Query(rate("p2p_rate_limit_waits_total", by="scope"), "{{scope}}"),),
+            means="Texts a second whose slot a limit put off, by the tightest; account: all calls were under way.",
+        ),
+        Panel(
             question="Is anything stuck?",
             unit="short",
             limit=1,

@@ -96,12 +96,10 @@ BOARD = Board(
             unit="s",
             limit=1.0,
             queries=(
-                Query(
-                    quantile(0.99, 'p2p_http_request_duration_seconds{route=~"/webhooks/.*"}', by="route"),
-                    "{{route}}",
-                ),
+                Query(quantile(0.99, "p2p_webhook_duration_seconds", by="type"), "{{type}} answered"),
+                Query(quantile(0.99, "p2p_webhook_lag_seconds", by="type"), "{{type}} in the books"),
             ),
-            means="The 99th percentile: it is answered when it is durable.",
+            means="The 99th percentile: it is answered when it is durable, and with 503 after 10 s.",
         ),
         Panel(
             question="What becomes of the webhooks that we send?",

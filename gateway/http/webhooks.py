@@ -17,7 +17,7 @@ from gateway.core.text.phone import masked
 from gateway.http.intake import Intake
 from gateway.http.known_campaigns import KnownCampaigns
 from gateway.http.parts import Parts, WebhookDoor
-from gateway.http.problems import RETRY_AFTER_S, Refusal
+from gateway.http.problems import RETRY_AFTER_S, Handler, Refusal
 from gateway.turns import Floor
 
 MOST_BYTES: Final = 64 * 1024
@@ -44,7 +44,35 @@ class Webhooks:
 
     def routes(self) -> list[web.RouteDef]:
         path = f"/webhooks/{self._door.name}"
-        return [web.post(f"{path}/status", self.status), web.post(f"{path}/inbound", self.inbound)]
+        return [
+            web.post(f"{path}/status", self._timed("status", self.status)),
+            web.post(f"{path}/inbound", self._timed("inbound", self.inbound)),
+        ]
+
+    def _timed(self, type_: Type, handler: Handler) -> Handler:
+        """Counts how long an answer takes, whatever it says."""
+
+        async def timed(request: web.Request) -> web.StreamResponse:
+            time = asyncio.get_running_loop().time
+            began_at = time()
+            try:
+                return await handler(request)
+            finally:
+                self._parts.metrics.webhook_answered(type_, time() - began_at)
+
+        return timed
+
+    async def _kept(self, type_: Type, written: "asyncio.Future[None]") -> None:
+        """Until it is in the books; whatever takes longer than we wait counts with that."""
+        time = asyncio.get_running_loop().time
+        came_at = time()
+
+        def count(done: "asyncio.Future[None]") -> None:
+            if done.cancelled() or done.exception() is None:
+                self._parts.metrics.webhook_kept(type_, time() - came_at)
+
+        written.add_done_callback(count)
+        await _durable(written)
 
     async def status(self, request: web.Request) -> web.Response:
         """204 once the report is durable; also for one that is about nothing of ours, or it would come again."""
@@ -54,7 +82,7 @@ class Webhooks:
         except BadInput as error:
             return self._none_of_ours("status", error)
         await self._known_campaigns.knows(report.campaign_id)  # delivery leaves alone what is none of ours
-        await _durable(self._parts.sink.status(report))
+        await self._kept("status", self._parts.sink.status(report))
         self._parts.metrics.webhooks("status", "ok")
         _log.debug(
             "receipt",
@@ -72,7 +100,7 @@ class Webhooks:
             text = self._door.inbound_text(form, at=self._parts.clock.now())
         except BadInput as error:
             return self._none_of_ours("inbound", error)
-        await _durable(self._parts.sink.inbound(text))
+        await self._kept("inbound", self._parts.sink.inbound(text))
         self._parts.metrics.webhooks("inbound", "ok")
         _log.info("inbound", provider_sid=text.provider_sid, phone=masked(text.phone))
         if not self._door.inbound_answer:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 
 from gateway.clock import Clock
 from gateway.core.rules.errors import Reason, consequence
@@ -31,6 +32,7 @@ from gateway.store.windows import CampaignWindows
 if TYPE_CHECKING:
     from gateway.pipeline.dispatch import Dispatch
 
+_log = structlog.get_logger("gateway.delivery")
 _FOREVER = float("inf")
 _MOST_WAITING = 50_000  # words, of all campaigns; answers to our own requests are taken all the same
 
@@ -137,6 +139,8 @@ class Delivery:
         second_chances: list[News] = []
         for news in _by_attempt(items):
             last = _last_word(news)
+            if _are_two_texts(news):
+                self._sent_twice(last)
             if last.ended is not None and self._may_follow(campaign, last):
                 second_chances.append(last)
             else:
@@ -157,6 +161,9 @@ class Delivery:
 
     def _learn(self, campaign: Campaign, moved: Sequence[Moved]) -> None:
         self._count(campaign.campaign_id, moved)
+        for each in moved:
+            if each.is_another:
+                self._sent_twice(each)
         if self._listener is not None:
             self._listener.moved(campaign.campaign_id, moved)
 
@@ -178,6 +185,11 @@ class Delivery:
             if each.after in _RECEIPTS and each.before != each.after and each.slot_at is not None:
                 took_s = max(0.0, now - each.slot_at)
                 self._metrics.delivery_duration(each.carrier, took_s, campaign_id, each.message_id, now)
+
+    def _sent_twice(self, what: News | Moved) -> None:
+        """The provider speaks of two texts of one attempt: somebody was texted twice."""
+        self._metrics.violated("duplicate_send")
+        _log.error("an attempt was sent twice", message_id=what.message_id, attempt=what.attempt)
 
     def _may_follow(self, campaign: Campaign, news: News) -> bool:
         """Whether the catalogue allows another attempt at all; most failures end here."""
@@ -252,6 +264,10 @@ def _by_attempt(items: Iterable[News]) -> list[list[News]]:
     for news in items:
         attempts.setdefault((news.message_id, news.attempt), []).append(news)
     return list(attempts.values())
+
+
+def _are_two_texts(news: Sequence[News]) -> bool:
+    return len(news) > 1 and len({each.provider_sid for each in news if each.provider_sid}) > 1
 
 
 def _last_word(news: Sequence[News]) -> News:

@@ -15,11 +15,10 @@ import structlog
 
 from gateway.clock import Clock
 from gateway.core.rules.retry import Ended
-from gateway.core.sending.waiting import Lane
-from gateway.core.text.segments import Encoding, measure
 from gateway.metrics import Metrics
 from gateway.pipeline import answers
 from gateway.pipeline.call_line import CallLine
+from gateway.pipeline.call_record import CallRecord
 from gateway.pipeline.delivery import Delivery, News
 from gateway.pipeline.lease import LOOK_VALID_S, Held, Key, LookValidity, Place
 from gateway.pipeline.written_answers import WrittenAnswers
@@ -31,8 +30,6 @@ SHORTEST_VALIDITY_S = 6.0  # Twilio advises against 5 and less
 _SPARE_S = 0.05  # of a look's validity: for a slot that is used a little late
 _OVERDUE_S = 5.0
 _OF_LATE = 0.05  # the share of one call in the average
-_GSM7 = Encoding.GSM7
-_LANES = tuple(lane.name.lower() for lane in Lane)
 
 
 Look = Callable[[int, Sequence[OutboundText]], Awaitable[set[int]]]
@@ -61,7 +58,7 @@ class HandOver:
     ) -> None:
         self._provider = provider
         self._clock = clock
-        self._metrics = metrics
+        self.record = CallRecord(provider.name, metrics)
         self._look = look
         self._freed = freed
         self._concurrency = concurrency
@@ -189,6 +186,7 @@ class HandOver:
         if self._free > 0 and not self._line:
             self._call(held)
         else:
+            self.record.lined_up()
             self._line.enter(held)
             self._after(max(0.0, held.deadline - self._clock.steady()), held)
             self._serve_line()
@@ -334,10 +332,7 @@ class HandOver:
             outcome, news = asked
             took_s = self._age_s(held)
             self._call_s += (took_s - self._call_s) * (_OF_LATE if self._call_s else 1.0)
-            lane = _LANES[held.lane]
-            self._metrics.queue_wait(lane, max(0.0, now - held.due_at))
-            self._metrics.handed_over(lane, max(0.0, now - held.slot_at))
-            self._metrics.provider_request(self._provider.name, outcome, took_s)
+            self.record.ended(text, held, outcome, now, took_s)
             self._answers.tell(news)
         self._serve_line()
         self._freed()
@@ -363,7 +358,6 @@ class HandOver:
         except Exception:  # noqa: BLE001 - whatever it is, the text may be on its way
             _log.exception("the provider failed in a way nobody foresaw", message_id=text.message_id)
             return "error", answers.lost(text, self._clock.now())
-        self._count(text, held)
         return "ok", answers.accepted(text, answer.provider_sid, self._clock.now())
 
     def end_what_hangs(self) -> None:
@@ -441,9 +435,3 @@ class HandOver:
         del self._held[held.key]
         held.pacer.give_back(held.slot_at, held.carrier, held.number_id, held.text.segments)
         self._answers.tell(answers.recalled(held.text, self._clock.now()))
-
-    def _count(self, text: OutboundText, held: Held) -> None:
-        channel = "mms" if text.media else "sms"
-        encoding = "GSM-7" if measure(text.body).encoding is _GSM7 else "UCS-2"
-        pays_no_fee = held.pacer.limits.pays_no_fee(held.carrier)
-        self._metrics.segments(held.carrier, encoding, text.segments, channel, pays_no_fee=pays_no_fee)

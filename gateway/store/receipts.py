@@ -46,6 +46,7 @@ class Moved(msgspec.Struct, gc=False):
     kind: str
     script: str | None
     slot_at: float | None = None  # of this attempt's hand-over
+    is_another: bool = False  # the word is about a text that the books don't have: the attempt was sent twice
 
 
 _TELL = f"""
@@ -72,7 +73,7 @@ WITH told AS (
     RETURNING m.message_id, m.attempt, OLD.state AS before, NEW.state AS after, t.code, m.contact_id,
               m.number_id, m.segments, m.kind, m.script, m.action_id, m.sender_id,
               extract(epoch FROM m.slot_at)::float8 AS slot_at, t.memory_until, t.permanent,
-              t.opts_out
+              t.opts_out, coalesce(m.provider_sid <> t.provider_sid, false) AS is_another
 ), known AS (
     SELECT moved.*, c.phone, c.carrier FROM moved
     LEFT JOIN LATERAL (SELECT phone, carrier FROM contacts c
@@ -94,7 +95,7 @@ WITH told AS (
     ON CONFLICT DO NOTHING
 ), {moved("moved WHERE before <> after", "to_timestamp($6)")}
 SELECT message_id, attempt, before, after, code, contact_id, number_id, carrier, segments, kind, script,
-       slot_at
+       slot_at, is_another
 FROM known ORDER BY message_id
 """  # noqa: S608 - fixed texts
 

@@ -65,6 +65,9 @@ class Workload:
         pools = [road.pool for road in roads]
         fullest = max((len(pool.numbers) / max(1, pool.max_numbers) for pool in pools), default=0.0)
         self._metrics.saturation("numbers", fullest)
+        for road in roads:
+            for scope, waits in road.pacer.take_waits().items():
+                self._metrics.rate_limit_waits(scope, waits)
         self._daily_caps(roads)
         for pool, database in self._databases.items():
             self._metrics.pool_in_use(database.in_use, pool)

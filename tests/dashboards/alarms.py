@@ -98,6 +98,15 @@ ALARMS = (
         {"difference": "unknown"},
     ),
     Alarm(
+        "PromiseBroken",
+        {f'p2p_invariant_violations_total{{{E},invariant="quiet_hours"}}': "0x55 1x30"},
+        {
+            f'p2p_invariant_violations_total{{{E},invariant="quiet_hours"}}': "1x90",
+            f'p2p_invariant_violations_total{{{E},invariant="ledger"}}': "0x55 1x30",
+        },
+        {"invariant": "quiet_hours"},
+    ),
+    Alarm(
         "StopIsSlow",
         _buckets("p2p_optout_apply_seconds", True, _STOPS),
         _buckets("p2p_optout_apply_seconds", False, _STOPS),

@@ -16,7 +16,6 @@ from typing import Any
 import aiohttp
 import pytest
 import yaml
-from prometheus_client import start_http_server
 
 from dashboards.alerts import ALERTS
 from dashboards.generate import GENERATED
@@ -25,6 +24,7 @@ from dashboards.programs import NotHere, find
 from dashboards.rules import slo_alerts
 from gateway.metric_families import SERIES_BUDGET
 from loadtests.metrics import LoadMetrics
+from loadtests.recording import Recording
 from tests.end_to_end.processes import PATIENCE_S, free_port
 from tests.end_to_end.town import CAMPAIGN, Town, open_town, until
 
@@ -160,7 +160,7 @@ def declared_otherwise(where: str, found: Series, legend: str, unit: str) -> Ite
 class Bank:
     """First texts, receipts, questions, answers and STOPs, a few each second; the sender counts as a load generator does."""
 
-    def __init__(self, town: Town, load: LoadMetrics) -> None:
+    def __init__(self, town: Town, load: Recording) -> None:
         self.town = town
         self.load = load
         self.people = list(town.contact_ids)
@@ -180,13 +180,12 @@ class Bank:
         """A batch, and one by itself."""
         now = asyncio.get_running_loop().time
         intended = now()
-        self.load.meant(SCENARIO)
-        self.load.started(SCENARIO, 0.0)
+        self.load.started(0.0)
         await self.town.send(some[1:])
         row = {"contact_id": self.town.contact_ids[some[0]], "body": "Hello. Reply STOP to opt out"}
         await self.town.call("POST", "/v1/messages", {"campaign_id": CAMPAIGN, **row})
         took_s = now() - intended
-        self.load.ended(SCENARIO, since_intended_s=took_s, since_actual_s=took_s)
+        self.load.ended(since_intended_s=took_s, since_actual_s=took_s, blocked_s=0.0, ok=True)
 
     async def questions(self, some: list[str]) -> None:
         """Of people who were texted some seconds ago: one leaves, one asks and is answered."""
@@ -212,9 +211,8 @@ def programs() -> None:
 
 
 async def test_every_panel_and_every_rule_has_data(programs: None, dsn: str, folder: Path) -> None:
-    load = LoadMetrics([SCENARIO])
-    load_port = free_port()
-    server, thread = start_http_server(load_port, "127.0.0.1", registry=load.registry)
+    load, load_port = Recording(), free_port()
+    server, thread = LoadMetrics(lambda: {SCENARIO: load}).serve(load_port)
     try:
         async with open_town(dsn, contacts=PEOPLE, registration=REGISTRATION) as town:
             targets = {

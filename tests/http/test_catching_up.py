@@ -11,10 +11,11 @@ import pytest
 
 from gateway.app import chores_of, reconciliation_of
 from gateway.clock import Clock
-from gateway.config import CatchUp, Settings
+from gateway.config import CatchUp, Mail, Settings
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.safeguards import Kind, Request
 from gateway.core.sending.numbers import Number
+from gateway.metric_families import CHORE
 from gateway.providers.base import BoughtNumber, InboundText, OutboundText
 from gateway.providers.twilio.account import Account
 from gateway.providers.twilio.provider import TwilioProvider
@@ -216,6 +217,7 @@ async def test_a_provider_without_history_has_no_chores(dsn: str) -> None:
             "months",
             "idle_conversations",
             "idle_buckets",
+            "promises",
             "webhook_deliveries",
             "retention",
         ]
@@ -225,6 +227,15 @@ async def test_a_provider_without_history_has_no_chores(dsn: str) -> None:
             "months",
             "idle_conversations",
             "idle_buckets",
+            "promises",
             "webhook_deliveries",
             "retention",
         ]
+
+
+async def test_every_chore_has_its_series(dsn: str) -> None:
+    async with a_scene(dsn, CatchUp()) as scene:
+        settings = msgspec.structs.replace(SETTINGS, mail=Mail(url="smtp://127.0.0.1:1"))
+        chores = {each.name for each in chores_of(settings, scene.worker.gateway)}
+        assert chores <= set(CHORE.values)
+        assert {"mails", "inbound_poll"} <= chores

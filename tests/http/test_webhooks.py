@@ -133,3 +133,22 @@ async def test_our_own_number_is_the_conversations(house: House) -> None:
     await house.writes(2, "hello")
     row = await house.store.fetch_row("SELECT campaign_id, contact_id, number_phone FROM inbound")
     assert tuple(row) == (1, 2, NUMBER)
+
+
+async def test_how_long_a_callback_takes_and_until_it_is_in_the_books(house: House) -> None:
+    await house.send(1)
+    text = await house.provider.next_text()
+
+    async def counts(name: str) -> list[float]:
+        return [
+            await house.metric(f'p2p_webhook_{name}_seconds_count{{type="{type_}"}}')
+            for type_ in ("status", "inbound")
+        ]
+
+    await house.says(text, "delivered")
+    await house.writes(1, "Who is this?")
+    assert (await counts("duration"), await counts("lag")) == ([1, 1], [1, 1])
+    await house.webhook(INBOUND, inbound_form(SID, phone(1), "Hello"), given="x")
+    assert (await counts("duration"), await counts("lag")) == ([1, 2], [1, 1])
+    lag_s = await house.metric('p2p_webhook_lag_seconds_sum{type="inbound"}')
+    assert 0 < lag_s <= await house.metric('p2p_webhook_duration_seconds_sum{type="inbound"}')

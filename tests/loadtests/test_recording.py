@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadtests.metrics import LoadMetrics
 from loadtests.recording import DURATIONS, Handed, Recording, invalid_because
 
 ARRIVALS = st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100), st.booleans()), max_size=30)
@@ -30,6 +31,27 @@ def test_a_duration_comes_back_to_three_digits(took_s: float) -> None:
     kept_s = min(max(took_s, 1e-6), 3600.0)
     assert recording.percentile_s("since_actual", 100) == pytest.approx(kept_s, rel=2e-3, abs=2e-6)
     assert [recording.total(name) for name in DURATIONS] == [1, 1, 1]
+
+
+def test_a_scrape_finds_what_was_recorded_by_now() -> None:
+    merged = recorded([(0.0, 0.004, True), (0.02, 0.3, True), (0.0, 90.0, False)])
+    merged.dropped()
+    told = LoadMetrics(lambda: {"integrators": merged}).registry.get_sample_value
+    here = {"scenario": "integrators"}
+    counts = [told(f"p2pload_{name}_total", here) for name in ("intended", "started", "late")]
+    assert counts == [4, 3, 1]
+    for basis, longest_s in (("actual", 0.3), ("intended", 0.32)):
+        labels = {**here, "basis": basis}
+        for bound, count in (("0.005", 1), ("0.25", 1), ("0.5", 2), ("60.0", 2), ("+Inf", 3)):
+            assert told("p2pload_duration_seconds_bucket", {**labels, "le": bound}) == count
+        assert told("p2pload_duration_seconds_count", labels) == 3
+        assert told("p2pload_duration_seconds_sum", labels) == pytest.approx(90.004 + longest_s, rel=2e-3)
+
+
+def test_a_scenario_has_its_series_before_its_first_event() -> None:
+    told = LoadMetrics(lambda: {"integrators": Recording()}).registry.get_sample_value
+    assert told("p2pload_late_total", {"scenario": "integrators"}) == 0
+    assert told("p2pload_duration_seconds_count", {"scenario": "integrators", "basis": "actual"}) == 0
 
 
 def handed(

@@ -1,5 +1,6 @@
 """What the metrics say of a message's life, from its wait to its receipt, and of opt-outs."""
 
+import msgspec
 import pytest
 
 from gateway.core.rules.campaign import CampaignSettings
@@ -7,7 +8,7 @@ from gateway.core.rules.registration import Registration
 from gateway.core.rules.safeguards import Kind
 from gateway.core.text.segments import PRICES
 from gateway.providers.base import InboundText, NotSent
-from tests.pipeline.world import CAMPAIGN, SETTLED_S, World, number_phone
+from tests.pipeline.world import CAMPAIGN, SETTINGS, SETTLED_S, World, number_phone
 
 WINDOW_S = 0.05
 
@@ -64,6 +65,52 @@ def test_each_wait_is_counted_in_its_lane(play):
         assert value(world, "p2p_queue_wait_seconds_count", lane="retry") == 0
 
     play(story, campaign=CampaignSettings(registration=Registration(total_per_s=1)))
+
+
+@pytest.mark.parametrize(
+    ("registration", "scope", "waited"),
+    [
+        (Registration(total_per_s=1, number_per_s=2), "campaign", 4),
+        (Registration(total_per_s=4, carrier_per_s={"att": 1}), "carrier", 4),
+        (Registration(total_per_s=8, carrier_per_s={"att": 8}, number_per_s=1), "number", 4),
+    ],
+)
+def test_a_text_that_a_limit_makes_wait_is_counted_by_the_tightest(
+    play, registration: Registration, scope: str, waited: int
+):
+    """Of five that come together one goes at once, and so does who comes alone."""
+
+    async def story(world: World) -> None:
+        await carriers(world, **{f"c{each}": "att" for each in range(1, 6)})
+        await world.submit(6)
+        await world.wait(10)
+        await world.send_all(range(1, 6))
+        await world.wait(60)
+        assert len(world.handed) == 6
+        for _ in range(2):  # a second look adds nothing
+            world.gateway.look()
+        counted = {
+            each: value(world, "p2p_rate_limit_waits_total", scope=each)
+            for each in ("number", "campaign", "carrier", "account")
+        }
+        assert counted == dict.fromkeys(counted, 0) | {scope: waited}
+
+    play(story, campaign=CampaignSettings(registration=registration))
+
+
+def test_a_text_whose_slot_comes_while_all_calls_are_under_way_waits_for_the_account(play):
+    settings = msgspec.structs.replace(
+        SETTINGS, dispatch=msgspec.structs.replace(SETTINGS.dispatch, concurrency=1)
+    )
+
+    async def story(world: World) -> None:
+        world.provider.takes_s = 1.0
+        await world.send_all(range(1, 4))
+        await world.wait(20)
+        assert len(world.handed) == 3
+        assert value(world, "p2p_rate_limit_waits_total", scope="account") >= 1
+
+    play(story, settings=settings)
 
 
 def test_an_attempt_more_waits_in_its_own_lane(play):

@@ -8,6 +8,7 @@ No clock: `now` and slots are Unix seconds, sizes are SMS segments.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -117,6 +118,7 @@ class Pacer:
         self._throttle = Throttle()
         self._carrier_throttle: dict[str, Throttle] = {}
         self._slowed: dict[str | None, Throttle] = {}
+        self._waits: Counter[str] = Counter()
         self._apply(limits)
 
     def change(self, limits: Limits) -> None:
@@ -176,6 +178,8 @@ class Pacer:
     def occupy(self, slot: float, carrier: str | None, number: int, segments: int) -> None:
         """Reserve a slot that `earliest` gave for the same message."""
         second = int(slot)
+        if (tight := self._tight(slot, carrier, number)) is not None:
+            self._waits[tight] += 1
         self._total_free_at = slot + segments * self._total_segment_s
         self._throttle.give(second)
         for metered in self._carriers_metered.get(carrier, ()):
@@ -186,6 +190,23 @@ class Pacer:
             meter[number] = slot + segments * self._small_segment_s
         if self.cap is not None and (carrier is None or carrier == "tmobile"):
             self.cap.add(slot, segments)
+
+    def _tight(self, slot: float, carrier: str | None, number: int) -> str | None:
+        """Which scope's meter is what a text with this slot waits for; None: none, or a carrier's day."""
+        if slot == self._total_free_at:
+            return "campaign"
+        for metered in self._carriers_metered.get(carrier, ()):
+            if slot == self._carrier_free_at[metered]:
+                return "carrier"
+        if slot == self._number_free_at.get(number):
+            return "number"
+        meter = self._small_meter(carrier)
+        return "number" if meter is not None and slot == meter.get(number) else None
+
+    def take_waits(self) -> Mapping[str, int]:
+        """By scope, how many texts took a slot that they waited for, since the last time this was asked."""
+        waits, self._waits = self._waits, Counter()
+        return waits
 
     def give_back(self, slot: float, carrier: str | None, number: int, segments: int) -> None:
         """A reserved message was never handed over: its share of the day is free again, and so is its slot on every
