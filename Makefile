@@ -76,5 +76,5 @@ $(BIN)/python:
 
 # Brought up to date whenever the requirements or the pins change.
 $(MADE): pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,load,parquet]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,load,parquet,traces]'
 	@touch $@

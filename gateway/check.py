@@ -18,6 +18,7 @@ from gateway.serve import (
 from gateway.store.database import Database
 from gateway.store.migrate import would_apply
 from gateway.store.troubles import DatabaseAway
+from gateway.tracing.worker import require_extra
 
 
 class Findings(NamedTuple):
@@ -32,6 +33,7 @@ async def findings(settings: Settings) -> Findings:
     checks: tuple[Callable[[Settings], Awaitable[str | None]], ...] = (
         _check_provider,
         _check_public_url,
+        _check_traces,
         _check_port,
         _check_database,
     )
@@ -60,6 +62,11 @@ async def _check_public_url(settings: Settings) -> None:
     if settings.http.public_url is None:
         do = "give the address under which the provider reaches us: https://texts.example.org"
         raise BadInput("callbacks can't come: no public address", "http.public_url", do)
+
+
+async def _check_traces(settings: Settings) -> None:
+    if settings.tracing.url is not None:
+        require_extra()
 
 
 async def _check_port(settings: Settings) -> None:

@@ -266,6 +266,18 @@ class Log(Section, frozen=True):
     access: Annotated[bool, Meta(description="one line a request at the public door")] = True
 
 
+class Tracing(Section, frozen=True):
+    url: Annotated[
+        str | None, Meta(description="the OTLP/HTTP collector of spans, http://host:4318; default: no traces")
+    ] = None
+    sampled_share: Annotated[
+        float, Meta(ge=0, le=1, description="which share of messages and of requests is traced")
+    ] = 0.01
+    service: Annotated[
+        str, Meta(min_length=1, description="as what traces know this system; the same on all its workers")
+    ] = "textbank"
+
+
 class Settings(Section, frozen=True):
     """Every setting of the gateway, validated."""
 
@@ -282,6 +294,7 @@ class Settings(Section, frozen=True):
     mail: Mail = field(default_factory=Mail)
     webhooks: Webhooks = field(default_factory=Webhooks)
     log: Log = field(default_factory=Log)
+    tracing: Tracing = field(default_factory=Tracing)
 
 
 SECTIONS: dict[str, type[Section]] = {item.name: item.type for item in msgspec.structs.fields(Settings)}
@@ -406,6 +419,7 @@ def _check_together(settings: Settings) -> None:
     check_address("database.dsn", settings.database.dsn, ("postgresql", "postgres"))
     check_address("mail.url", settings.mail.url, ("smtp", "smtps"))
     check_address("http.public_url", settings.http.public_url, ("https", "http"))
+    check_address("tracing.url", settings.tracing.url, ("http", "https"))
     networks(settings.webhooks.allowed_networks)
 
 

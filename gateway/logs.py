@@ -60,6 +60,7 @@ def configure(settings: Log) -> None:
             foreign_pre_chain=_shared(),
         )
     )
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # a collector's outage is told by us, once
     logging.basicConfig(handlers=[handler], level=max(_LEVELS[settings.level], logging.WARNING), force=True)
 
 

@@ -19,6 +19,7 @@ from gateway.commit import commit_of_this_code
 from gateway.config import Settings, fingerprint, internal_port
 from gateway.core.rules.errors import BadInput, Kind, consequence
 from gateway.couriers import Couriers
+from gateway.entropy import secret
 from gateway.http.access_log import FORMS, AccessLog
 from gateway.http.library_log import library_log
 from gateway.http.parts import WebhookDoor
@@ -28,6 +29,7 @@ from gateway.http.shedding import BACKLOG, SHEDDING, Connection, Site
 from gateway.logs import unhandled
 from gateway.own_database import which_database
 from gateway.parts import ask_provider, door_parts
+from gateway.pipeline.admission import Admission
 from gateway.providers.base import History, NotSent, Provider, ProviderError, Refused
 from gateway.providers.twilio import webhooks as twilio_webhooks
 from gateway.store import months, restored
@@ -37,6 +39,7 @@ from gateway.store.limits import PROBE, within
 from gateway.store.migrate import MigrationFailed, migrate
 from gateway.store.probe import DatabaseProbe
 from gateway.store.troubles import DatabaseAway
+from gateway.tracing.worker import traces
 from gateway.upkeep.reconciliation import Differences
 
 PROVIDERS: Final = "textbank.providers"
@@ -136,7 +139,9 @@ class Worker:
             self._session = Database(
                 dsn, _SESSION_CONNECTIONS, limits=PROBE, succession=succession, name="session"
             )
-        self.gateway = Gateway(settings, self.database, provider, clock, self._session)
+        self._traces = traces(settings.tracing, version("textbank"), clock.now, secret)
+        admission = Admission if self._traces is None else self._traces.admission
+        self.gateway = Gateway(settings, self.database, provider, clock, self._session, admission)
         self._couriers = Couriers(settings, clock.now)
         self._parts = door_parts(
             self.gateway,
@@ -149,6 +154,9 @@ class Worker:
         )
         self._access_log = AccessLog(clock.now, FORMS[settings.log.format]) if settings.log.access else None
         app = application(self._parts, doors, version("textbank"), self._access_log)
+        if self._traces is not None:
+            self._traces.attach(self.gateway, self._parts)
+            app.middlewares.insert(0, self._traces.around_requests())
         self._public = _runner(app)
         self._internal = _runner(internal_application(self._parts))
         self._tending: list[asyncio.Task[None]] = []
@@ -253,6 +261,8 @@ class Worker:
             self._access_log.flush()
         await self.provider.close()
         await self._couriers.close()
+        if self._traces is not None:
+            await self._traces.close()
         with contextlib.suppress(OSError):  # its connections may be broken
             await self.probe.close()
         for database in (self.database, *([] if self._session is None else [self._session])):

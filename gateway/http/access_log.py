@@ -9,7 +9,7 @@ import contextlib
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 from aiohttp import web
@@ -21,8 +21,20 @@ MOST_LINES: Final = 500
 _encoder = msgspec.json.Encoder()
 
 
+class Traced(Protocol):
+    """A request's trace; None: it isn't kept."""
+
+    @property
+    def trace_id(self) -> str | None: ...
+
+
+TRACED: Final = web.RequestKey("traced", Traced)
+"""Set where traces are on."""
+
+
 class Line(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One request; `bytes` are the answer's, `duration_s` is from the request's head to its answer."""
+    """One request; `bytes` are the answer's, `duration_s` is from the request's head to its answer, `trace_id` of a kept
+    trace."""
 
     method: str
     route: str
@@ -31,6 +43,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     bytes: int
     key_id: str | None
     remote: str | None
+    trace_id: str | None = None
     event: str = "request"
     level: str = "info"
     timestamp: str
@@ -42,6 +55,8 @@ def as_json(line: Line) -> str:
 
 def for_people(line: Line) -> str:
     told = " ".join(f"{name}={getattr(line, name)}" for name in _FIELDS)
+    if line.trace_id is not None:
+        told += f" trace_id={line.trace_id}"
     return f"{line.timestamp} [{line.level:<9}] {line.event:<30} {told}\n"
 
 
@@ -62,7 +77,7 @@ class AccessLog:
         self, request: web.Request, route: str, response: web.StreamResponse, duration_s: float
     ) -> None:
         """A request that was answered, or given up by its client (499)."""
-        granted = request.get(GRANTED)
+        granted, traced = request.get(GRANTED), request.get(TRACED)
         line = Line(
             method=request.method,
             route=route,
@@ -71,6 +86,7 @@ class AccessLog:
             bytes=response.content_length or 0,
             key_id=None if granted is None else granted.actor.key_id,
             remote=request.remote,
+            trace_id=None if traced is None else traced.trace_id,
             timestamp=datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="microseconds"),
         )
         self._lines.append(self._form(line))
