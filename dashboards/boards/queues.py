@@ -46,13 +46,6 @@ BOARD = Board(
             means="The 99th percentile. Pacing is meant, so it is judged against the slot.",
         ),
         Panel(
-            question="Which limit makes texts wait?",
-            unit="cps",
-            stacked=True,
-            queries=(Query(rate("p2p_rate_limit_waits_total", by="scope"), "{{scope}}"),),
-            means="Texts a second whose slot a limit put off, by the tightest; account: all calls were under way.",
-        ),
-        Panel(
             question="Is anything stuck?",
             unit="short",
             limit=1,
@@ -129,6 +122,13 @@ BOARD = Board(
             queries=(Query("max by (scope) (p2p_rate_limit_utilization_ratio)", "{{scope}}"),),
             means="Use of the tightest limit of each scope since the last count.",
             width=12,
+        ),
+        Panel(
+            question="Which limit makes texts wait?",
+            unit="cps",
+            stacked=True,
+            queries=(Query(rate("p2p_rate_limit_waits_total", by="scope"), "{{scope}}"),),
+            means="Texts a second whose slot a limit put off, by the tightest; account: all calls were under way.",
         ),
     ),
 )

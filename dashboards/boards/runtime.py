@@ -136,5 +136,12 @@ BOARD = Board(
             ),
             means="No failures, and one watchdog an environment.",
         ),
+        Panel(
+            question="What becomes of traces?",
+            unit="cps",
+            stacked=True,
+            queries=(Query(rate("p2p_spans_total", by="result"), "{{result}}"),),
+            means="Spans a second; none while traces are off. What fails or is dropped costs no text.",
+        ),
     ),
 )

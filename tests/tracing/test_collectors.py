@@ -1,6 +1,8 @@
 """Collectors that take spans, that are away, that hang and that say no: spans are lost and counted, texts are not."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator
 
@@ -154,3 +156,9 @@ def test_without_the_extra_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPa
     assert "textbank[traces]" in said
     assert "tracing.url" in said
     assert worker.traces(traced(url=None).tracing, "1", lambda: 0.0, bytes) is None
+
+
+def test_off_nothing_of_opentelemetry_is_imported() -> None:
+    asked = "import sys, gateway.serve; print([each for each in sys.modules if 'opentelemetry' in each])"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
