@@ -31,6 +31,9 @@ def load() -> None:
     """
 
 
+_METRICS_PORT: Final = "LOADTEST_METRICS_PORT"  # loadtests.metrics.PORT
+
+
 def where(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say what is loaded."""
     for option in reversed(_WHERE):
@@ -55,7 +58,21 @@ _WHERE: Final = (
     click.option(
         "--allow", multiple=True, metavar="HOST", help="A host that may be loaded besides this machine."
     ),
+    click.option(
+        "--metrics-port",
+        type=click.IntRange(1, 65_535),
+        expose_value=False,
+        callback=lambda context, _, port: _tell_metrics(context, port),
+        help="Where Prometheus finds the generator's own metrics while it runs, on this machine; default: nowhere.",
+    ),
 )
+
+
+def _tell_metrics(context: click.Context, port: int | None) -> None:
+    """Locust's processes read it from their environment, as long as the command runs."""
+    if port is not None:
+        os.environ[_METRICS_PORT] = str(port)
+        context.call_on_close(lambda: os.environ.pop(_METRICS_PORT, None))
 
 
 def _command(shape: Shape) -> click.Command:

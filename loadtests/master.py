@@ -9,6 +9,7 @@ import msgspec
 
 from loadtests.asking import Asker
 from loadtests.gauges import Gauges
+from loadtests.metrics import served
 from loadtests.outcome import Happened, Outcome, PhaseFigures, Route
 from loadtests.pacer import Failed
 from loadtests.plan import Plan
@@ -44,6 +45,9 @@ class Master:
         self._silent = 0
         self._carrier = _asker(plan.carrier)
         self._gauges = Gauges(_asker(plan.metrics))
+        self._metrics = served(
+            lambda: {"integrators": Recording.counted(each.part for each in self._standings.values())}
+        )
 
     # ---------------------------------------------------------------- what the workers say
 

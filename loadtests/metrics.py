@@ -85,7 +85,7 @@ def _durations(recorded: "Mapping[str, Recording]") -> Metric:
     )
     for scenario, recording in recorded.items():
         for basis in BASES:
-            buckets, total_s = recording.buckets(_DURATIONS[basis], BUCKETS_S)
+            buckets, total_s = recording.buckets(_DURATIONS[basis])
             bounds = [*(str(bound) for bound in BUCKETS_S), "+Inf"]
             family.add_metric([scenario, basis], list(zip(bounds, buckets, strict=True)), total_s)
     return family

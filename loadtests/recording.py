@@ -4,6 +4,7 @@ Three durations of each arrival, in HdrHistograms of 1 µs to 1 h at three digit
 (what a person feels), from the request to the end (what the server took), and the wait for a connection within it.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import Any, Final, Literal, Self, get_args
@@ -11,7 +12,7 @@ from typing import Any, Final, Literal, Self, get_args
 import msgspec
 from hdrh.histogram import HdrHistogram
 
-from loadtests.metrics import LATE_S
+from loadtests.metrics import BUCKETS_S, LATE_S
 
 Duration = Literal["since_intended", "since_actual", "blocked"]
 DURATIONS: Final[tuple[Duration, ...]] = get_args(Duration)
@@ -41,6 +42,7 @@ class Handed(msgspec.Struct, frozen=True, kw_only=True):
 
     counts: dict[str, int]
     histograms: dict[str, str]
+    buckets: dict[str, list[float]] = {}
     cpu: float
     whole: bool
 
@@ -51,6 +53,8 @@ class Recording:
     def __init__(self) -> None:
         self.counts = Counts()
         self._histograms: dict[str, Any] = {name: HdrHistogram(1, _MOST_US, 3) for name in DURATIONS}
+        # For Prometheus: a scrape that walked through the histograms would hold up the generator.
+        self._buckets: dict[str, list[float]] = {name: [0.0] * (len(BUCKETS_S) + 2) for name in DURATIONS}
 
     def started(self, late_s: float) -> None:
         """An arrival is asked, `late_s` after its instant."""
@@ -71,6 +75,9 @@ class Recording:
             ("blocked", blocked_s),
         ):
             self._histograms[name].record_value(min(max(int(value_s * 1e6), 1), _MOST_US))
+            buckets = self._buckets[name]
+            buckets[bisect_left(BUCKETS_S, value_s)] += 1
+            buckets[-1] += value_s
 
     def percentile_s(self, duration: Duration, percent: float) -> float:
         """Seconds, upper end of the histogram's step; 0 when nothing has ended."""
@@ -83,22 +90,22 @@ class Recording:
     def total(self, duration: Duration) -> int:
         return int(self._histograms[duration].get_total_count())
 
-    def buckets(self, duration: Duration, bounds_s: Sequence[float]) -> tuple[list[float], float]:
-        """How many lasted up to each bound, and all of them; and their sum, to the histogram's three digits."""
-        counts, total_s, place = [0.0] * (len(bounds_s) + 1), 0.0, 0
-        for step in self._histograms[duration].get_recorded_iterator():
-            value_s = step.value_iterated_to / 1e6
-            while place < len(bounds_s) and value_s > bounds_s[place]:
-                place += 1
-            counts[place] += step.count_added_in_this_iter_step
-            total_s += step.count_added_in_this_iter_step * value_s
+    def buckets(self, duration: Duration) -> tuple[list[float], float]:
+        """How many lasted up to each of BUCKETS_S, and all of them; and their sum in seconds."""
+        *counts, total_s = self._buckets[duration]
         return list(accumulate(counts)), total_s
+
+    @property
+    def bucket_counts(self) -> dict[str, list[float]]:
+        """How many fell into each of BUCKETS_S and beyond, and at the end their sum in seconds; a copy."""
+        return {name: list(each) for name, each in self._buckets.items()}
 
     def handed(self, *, cpu: float, whole: bool) -> Handed:
         """A copy for the master; about 7 KB for each histogram."""
         return Handed(
             counts=msgspec.to_builtins(self.counts),
             histograms={name: each.encode().decode("ascii") for name, each in self._histograms.items()},
+            buckets=self.bucket_counts,
             cpu=cpu,
             whole=whole,
         )
@@ -108,11 +115,26 @@ class Recording:
         """All workers' as if one had recorded them: counts and every percentile."""
         whole = cls()
         for part in parts:
-            for name, count in part.counts.items():
-                setattr(whole.counts, name, getattr(whole.counts, name) + count)
+            whole._add(part)
             for name, encoded in part.histograms.items():
                 whole._histograms[name].decode_and_add(encoded.encode("ascii"))
         return whole
+
+    @classmethod
+    def counted(cls, parts: Iterable[Handed]) -> Self:
+        """The same without its percentiles, at little cost."""
+        whole = cls()
+        for part in parts:
+            whole._add(part)
+        return whole
+
+    def _add(self, part: Handed) -> None:
+        for name, count in part.counts.items():
+            setattr(self.counts, name, getattr(self.counts, name) + count)
+        for name, theirs in part.buckets.items():
+            self._buckets[name] = [
+                ours + more for ours, more in zip(self._buckets[name], theirs, strict=True)
+            ]
 
     def figures(self) -> dict[str, Any]:
         """Counts, and seconds by duration and percentile."""

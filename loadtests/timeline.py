@@ -76,6 +76,17 @@ class Timeline:
                 setattr(sums, name, getattr(sums, name) + getattr(each.counts, name))
         return sums
 
+    def buckets(self) -> dict[str, list[float]]:
+        """Of all phases, as a worker hands them on; as cheap."""
+        sums: dict[str, list[float]] = {}
+        for recording in self._recordings:
+            for name, counts in recording.bucket_counts.items():
+                before = sums.get(name)
+                sums[name] = (
+                    counts if before is None else [a + b for a, b in zip(before, counts, strict=True)]
+                )
+        return sums
+
     def whole(self) -> Recording:
         """All phases as one record."""
         return Recording.merged(self.handed_phases().values())

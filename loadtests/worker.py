@@ -129,7 +129,11 @@ class Worker:
         self._told += len(new)
         counts: dict[str, int] = msgspec.to_builtins(self._pacer.timeline.counts())
         part = Handed(
-            counts=counts, histograms={}, cpu=self._pacer.cpu(), whole=self._pacer.whole and not self._refused
+            counts=counts,
+            histograms={},
+            buckets=self._pacer.timeline.buckets(),
+            cpu=self._pacer.cpu(),
+            whole=self._pacer.whole and not self._refused,
         )
         return Standing(
             part=part, acknowledged=new, idle=len(self._tally.idle), turned_away=self._tally.turned_away

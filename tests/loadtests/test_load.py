@@ -1,5 +1,10 @@
 """`textbank load`: a small bank over HTTP, Locust's master and two workers, judged; and what is refused before it."""
 
+import os
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -9,12 +14,14 @@ import pytest
 from loadtests.cli import load
 from loadtests.door import Unanswered
 from loadtests.ledger import Verdict
+from loadtests.metrics import PORT
 from loadtests.outcome import Outcome
 from loadtests.plan import Size, TooFew
 from loadtests.reading.page import page
 from loadtests.recording import Recording
 from loadtests.report import Report, reported
 from loadtests.targets import Refused
+from tests.end_to_end.processes import free_port
 
 CONTACTS, VOLUNTEERS, BATCHES = 500, 10, 10
 
@@ -25,10 +32,44 @@ def command(*words: object) -> int:
         return status
 
 
+@contextmanager
+def scraped(port: int) -> Iterator[tuple[int, dict[str, float]]]:
+    """What the metrics at a port said last while the block ran."""
+    told: dict[str, float] = {}
+    is_over = threading.Event()
+
+    def ask() -> None:
+        while not is_over.wait(0.5):
+            with (
+                suppress(OSError),
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer,
+            ):
+                lines = answer.read().decode().splitlines()
+                told.update(
+                    (line.rsplit(" ", 1)[0], float(line.rsplit(" ", 1)[1]))
+                    for line in lines
+                    if line[0] != "#"
+                )
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        yield port, told
+    finally:
+        is_over.set()
+        asking.join()
+
+
 def test_a_small_bank_is_loaded_and_judged(tmp_path: Path) -> None:
     """Some 570 texts: everybody once, answers to those who wrote, and every one of them accounted for."""
     size = ("--contacts", CONTACTS, "--volunteers", VOLUNTEERS, "--think", 0.1, "--seconds", 12)
-    status = command("election-day", *size, "--no-predict", "--report", tmp_path)
+    with scraped(free_port()) as (port, told):
+        status = command("election-day", *size, "--no-predict", "--report", tmp_path, "--metrics-port", port)
+    assert PORT not in os.environ
+    for name in ("intended_total", "started_total"):
+        assert told[f'p2pload_{name}{{scenario="integrators"}}'] == BATCHES
+    for basis in ("actual", "intended"):
+        assert told[f'p2pload_duration_seconds_count{{basis="{basis}",scenario="integrators"}}'] == BATCHES
     report = msgspec.json.decode((tmp_path / "load.json").read_bytes(), type=Report)
     ledger, routes = report.ledger, {route.name: route for route in report.routes}
     assert status == report.exit_status

@@ -22,7 +22,11 @@ def recorded(arrivals: list[tuple[float, float, bool]]) -> Recording:
 @given(st.lists(ARRIVALS, min_size=1, max_size=3))
 def test_merged_is_as_if_one_had_recorded_all(parts: list[list[tuple[float, float, bool]]]) -> None:
     merged = Recording.merged(recorded(part).handed(cpu=0.1, whole=True) for part in parts)
-    assert merged.figures() == recorded([each for part in parts for each in part]).figures()
+    whole = recorded([each for part in parts for each in part])
+    assert merged.figures() == whole.figures()
+    for name in DURATIONS:
+        (ours, ours_s), (theirs, theirs_s) = merged.buckets(name), whole.buckets(name)
+        assert (ours, ours_s) == (theirs, pytest.approx(theirs_s))
 
 
 @given(st.floats(0, 1e6))
@@ -34,9 +38,10 @@ def test_a_duration_comes_back_to_three_digits(took_s: float) -> None:
 
 
 def test_a_scrape_finds_what_was_recorded_by_now() -> None:
-    merged = recorded([(0.0, 0.004, True), (0.02, 0.3, True), (0.0, 90.0, False)])
-    merged.dropped()
-    told = LoadMetrics(lambda: {"integrators": merged}).registry.get_sample_value
+    one, other = (recorded(part) for part in ([(0.0, 0.004, True)], [(0.02, 0.3, True), (0.0, 90.0, False)]))
+    other.dropped()
+    parts = [each.handed(cpu=0.1, whole=False) for each in (one, other)]
+    told = LoadMetrics(lambda: {"integrators": Recording.counted(parts)}).registry.get_sample_value
     here = {"scenario": "integrators"}
     counts = [told(f"p2pload_{name}_total", here) for name in ("intended", "started", "late")]
     assert counts == [4, 3, 1]
