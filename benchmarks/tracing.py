@@ -13,7 +13,7 @@ import gc
 import statistics
 import time
 from argparse import ArgumentParser
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -40,15 +40,18 @@ KEPT = Path(__file__).parent / "results" / "tracing.json"
 SHARES = (0.0, 0.01, 1.0)
 NOW = 1_793_718_000.0
 _AT_ONCE = 100
-_REQUEST: Any = SimpleNamespace(
-    method="POST",
-    headers={},
-    match_info=SimpleNamespace(route=SimpleNamespace(resource=SimpleNamespace(canonical="/v1/messages"))),
-)
 _ANSWER: Any = SimpleNamespace(status=202)
 _LIMITS = Limits(total_per_s=100.0, carrier_per_s={"att": 100.0}, number_per_s=10.0)
 
 Life = Callable[[int], Awaitable[None]]
+
+
+class _Request(dict[Any, Any]):
+    """What of aiohttp's request the hooks look at."""
+
+    method = "POST"
+    headers: Mapping[str, str] = {}
+    match_info = SimpleNamespace(route=SimpleNamespace(resource=SimpleNamespace(canonical="/v1/messages")))
 
 
 class _Nowhere(SpanExporter):
@@ -92,12 +95,12 @@ def life(admission: Admission, calls: CallRecord, books: Any, around: Any) -> Li
     pacer = Pacer(_LIMITS)
 
     async def handler(request: Any) -> Any:
-        await admission.submit(request.asked)
+        await admission.submit(request["asked"])
         return _ANSWER
 
     async def one(message_id: int) -> None:
-        _REQUEST.asked = SimpleNamespace(campaign_id=1, message_id=message_id, kind="initial")
-        await (handler(_REQUEST) if around is None else around(_REQUEST, handler))
+        request = _Request(asked=SimpleNamespace(campaign_id=1, message_id=message_id, kind="initial"))
+        await (handler(request) if around is None else around(request, handler))
         text = OutboundText(
             1, message_id, 1, "+12155550100", "+12675550100", "Polls are open today", 1, 600.0, None
         )
