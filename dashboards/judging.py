@@ -24,11 +24,11 @@ from dashboards.rules import slo_alerts
 LOOKED_EVERY_S: Final = 15
 EVALUATED_EVERY_S: Final = 30
 NOT_JUDGED: Final = re.compile(
-    r"Watchdog|RulesFail|StopIsSlow|StopEffective\w*|ReplyHandOver\w*|DatabaseSlow|WritesLag|EventLoopLag|"
+    r"PromiseBroken|Watchdog|RulesFail|StopIsSlow|StopEffective\w*|ReplyHandOver\w*|DatabaseSlow|WritesLag|EventLoopLag|"
     r"Accept\w*|InboundVisible\w*|WebhookAnswered\w*|Webhooks\w*|Resource\w*|ClockIsWrong|NoGateway|WorkersDiffer"
 )
 """A rehearsal has no door, no process of its own, one clock and one connection, and each statement takes it two seconds:
-what is about those says nothing there."""
+what is about those says nothing there. Its promises the auditor judges."""
 _HIGHEST: Final = "judging:value:highest"
 _GOT: Final = re.compile(r"\{(?P<labels>[^}]*)\} (?P<value>[-+0-9.eE]+)")
 _LABEL: Final = re.compile(r'(\w+)="([^"]*)"')
