@@ -265,7 +265,7 @@ async def test_who_leaves_before_the_first_byte_meets_no_defect(
     await asyncio.wait_for(asked.wait(), 10)
     leaving.cancel()
     await asyncio.wait([leaving])
-    await asyncio.sleep(0.05)  # until the door has seen it
+    await house.inside("/metrics")  # meanwhile the door has seen it
     goes_on.set()
     await done(house)
     assert "defect" not in capsys.readouterr().out
