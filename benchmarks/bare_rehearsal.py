@@ -144,7 +144,7 @@ class Bare(run._Rehearsal):
         await migrate(self.database, self.clock.now())
         await make_throwaway(self.database)
         self._build_market()
-        await create(self.database, run.CAMPAIGN, self.scenario, self.clock.now())
+        await create(self.database, run.CAMPAIGN, self.scenario, self.clock.now(), opt_out_scope=run.CAMPAIGN)
         contacts = await contact_import.put(
             self.database, run.KEY, people, self.provider.look_up, self.clock.now()
         )

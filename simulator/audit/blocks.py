@@ -22,7 +22,7 @@ import numpy as np
 from simulator.audit.evidence import Booleans, Breaches, Evidence, Judged
 from simulator.audit.first_texts import DAY_S
 from simulator.audit.hours import shut_around
-from simulator.audit.persons import first_deliveries, latest
+from simulator.audit.persons import latest, marks_of_the_list, told_to_the_list
 from simulator.audit.records import BLOCKED, REPLY, Rows
 from simulator.audit.wall_clock import Floats, Integers
 from simulator.model.arrays import distinct, is_among
@@ -101,7 +101,7 @@ def _is_landline(blocks: _Blocks, chosen: Integers) -> Booleans:
 def _had_left(blocks: _Blocks, chosen: Integers) -> Booleans:
     """Whether the person had asked to be left alone, in whatever words, was marked, or is one the provider refuses."""
     evidence = blocks.evidence
-    rows, first_at = first_deliveries(evidence)
+    rows, first_at = told_to_the_list(evidence)
     leaves = np.array(
         [intent_of(evidence.ledger.inbound_texts[n]) in _LEAVING for n in rows.tolist()], np.bool_
     )
@@ -109,15 +109,17 @@ def _had_left(blocks: _Blocks, chosen: Integers) -> Booleans:
     marked, marked_at = _marks(evidence)
     refused = evidence.ledger.refusals.columns()
     refused = refused[refused["code"] == _UNSUBSCRIBED]
-    phones = np.concatenate((person[leaves], marked, refused["to"]))
-    at = np.concatenate((first_at[leaves], marked_at, refused["at"]))
+    elsewhere = () if evidence.world.elsewhere is None else (evidence.world.elsewhere.unsubscribed,)
+    phones = np.concatenate((person[leaves], marked, refused["to"], *(each["to"] for each in elsewhere)))
+    at = np.concatenate((first_at[leaves], marked_at, refused["at"], *(each["at"] for each in elsewhere)))
     return _before(phones, at, blocks.phone[chosen], blocks.at[chosen] + _ROUNDING_S)
 
 
 def _marks(evidence: Evidence) -> tuple[Integers, Floats]:
     """Whom the list marks, and whom volunteers did and when; by the store where nobody watched them."""
-    listed, marks = evidence.world.marked, evidence.books.marks
-    if marks is not None:
+    listed = evidence.world.marked
+    if evidence.books.marks is not None:
+        marks = marks_of_the_list(evidence)
         phones, at = marks["phone"], marks["asked_at"]
     else:
         stored = evidence.books.opt_outs[evidence.books.opt_outs["source"] != "keyword"]

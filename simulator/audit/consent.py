@@ -19,7 +19,8 @@ import numpy as np
 
 from simulator.audit.evidence import Booleans, Breaches, Evidence, Judged
 from simulator.audit.hours import is_placed
-from simulator.audit.records import MARK, Rows, no_rows
+from simulator.audit.persons import marks_of_the_list
+from simulator.audit.records import Elsewhere
 from simulator.audit.wall_clock import Floats, Integers
 from simulator.model.arrays import distinct, is_among
 from simulator.model.blocking import STOP_WORDS
@@ -69,12 +70,12 @@ class Said(NamedTuple):
     means: Integers
 
 
-def said(ledger: Ledger) -> Said:
-    """Every text of a person."""
+def said(ledger: Ledger, elsewhere: Elsewhere | None = None) -> Said:
+    """Every text of a person; those to the campaigns `elsewhere` count as heard as well."""
     inbound = ledger.inbound.columns()
-    deliveries = ledger.inbound_deliveries.columns()
     heard_at = np.full(len(inbound), np.inf)
-    np.minimum.at(heard_at, deliveries["n"], deliveries["at"])
+    for deliveries in (ledger.inbound_deliveries.columns(), *([elsewhere.deliveries] if elsewhere else ())):
+        np.minimum.at(heard_at, deliveries["n"], deliveries["at"])
     means = np.fromiter((meaning_of(text) for text in ledger.inbound_texts), np.int64, len(inbound))
     return Said(np.ascontiguousarray(inbound["person"]), np.ascontiguousarray(inbound["at"]), heard_at, means)
 
@@ -82,7 +83,7 @@ def said(ledger: Ledger) -> Said:
 def judge_consent(evidence: Evidence) -> Judged:
     """Opt-outs that are missing, opt-outs that nobody asked for, texts to people whom the list marks."""
     world, books = evidence.world, evidence.books
-    texts = said(evidence.ledger)
+    texts = said(evidence.ledger, world.elsewhere)
     marked = world.marked[is_placed(world.marked)]
     must = _must_have_left(evidence, texts, marked)
     listed = distinct(books.opt_outs["phone"].astype(np.int64))
@@ -112,7 +113,7 @@ def _must_have_left(evidence: Evidence, texts: Said, marked: Integers) -> Intege
     """Whose last certain word was to be left alone."""
     latest = evidence.world.ended_at - evidence.world.commit_window_s
     stops = (texts.means == Means.STOP) & (texts.heard_at < latest)
-    by_volunteers = _marks(evidence)
+    by_volunteers = marks_of_the_list(evidence)
     done = by_volunteers["at"] < latest
     phones = np.concatenate((texts.person[stops], by_volunteers["phone"][done], marked))
     at = np.concatenate(
@@ -126,7 +127,7 @@ def _must_have_left(evidence: Evidence, texts: Said, marked: Integers) -> Intege
 def _may_have_left(evidence: Evidence, texts: Said) -> Integers:
     """Whose last word may have been to be left alone: by when it was said, or by when it came."""
     leaves = (texts.means == Means.STOP) | (texts.means == Means.LEAVES)
-    by_volunteers, marked = _marks(evidence), evidence.world.marked
+    by_volunteers, marked = marks_of_the_list(evidence), evidence.world.marked
     came_at = np.where(np.isfinite(texts.heard_at), texts.heard_at, texts.at)
     phones = np.concatenate((texts.person[leaves], by_volunteers["phone"], marked))
     answered_at = np.where(np.isfinite(by_volunteers["at"]), by_volunteers["at"], by_volunteers["asked_at"])
@@ -135,10 +136,6 @@ def _may_have_left(evidence: Evidence, texts: Said) -> Integers:
     starts: Booleans = (texts.means == Means.START) & np.isfinite(texts.heard_at)
     started_at = _last_of(people, texts.person[starts], texts.at[starts])
     return people[last_at > started_at - _AT_ONCE_S]
-
-
-def _marks(evidence: Evidence) -> Rows:
-    return no_rows(MARK) if evidence.books.marks is None else evidence.books.marks
 
 
 def _last(phones: Integers, at: Floats) -> tuple[Integers, Floats]:

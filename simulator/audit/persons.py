@@ -79,8 +79,9 @@ def _asked_in_vain(
 
 
 def heard_consent(evidence: Evidence) -> tuple[Integers, Floats, Integers, Floats]:
-    """Who meant to stop and who to start, and when that reached the gateway (seconds of the world)."""
-    rows, first_at = first_deliveries(evidence)
+    """Who meant to stop and who to start, to whichever campaign of the list, and when that reached the gateway (seconds
+    of the world)."""
+    rows, first_at = told_to_the_list(evidence)
     inbound = evidence.ledger.inbound.columns()[rows]
     words = [_consent_word(evidence.ledger.inbound_texts[n]) for n in rows.tolist()]
     says = np.array(words, "U5") if words else np.empty(0, "U5")
@@ -91,7 +92,7 @@ def heard_consent(evidence: Evidence) -> tuple[Integers, Floats, Integers, Float
 def _consent(evidence: Evidence) -> tuple[Integers, Floats, Integers, Floats]:
     """The same, the opt-outs that the store itself has, and those that a volunteer marked and was answered."""
     stop_phones, stop_at, start_phones, start_at = heard_consent(evidence)
-    rows, first_at = first_deliveries(evidence)
+    rows, first_at = told_to_the_list(evidence)
     people = evidence.ledger.inbound.columns()["person"][rows]
     stored = evidence.books.opt_outs
     stored_at = stored["at"] - evidence.world.start_at
@@ -108,10 +109,16 @@ def _consent(evidence: Evidence) -> tuple[Integers, Floats, Integers, Floats]:
 
 def answered_marks(evidence: Evidence) -> Rows:
     """Whom volunteers marked as opted out, and were told that it is done."""
-    marks = evidence.books.marks
-    marks = no_rows(MARK) if marks is None else marks
+    marks = marks_of_the_list(evidence)
     answered: Rows = marks[np.isfinite(marks["at"])]
     return answered
+
+
+def marks_of_the_list(evidence: Evidence) -> Rows:
+    """Whom volunteers marked as opted out, those of other campaigns that share the list included."""
+    marks, elsewhere = evidence.books.marks, evidence.world.elsewhere
+    marks = no_rows(MARK) if marks is None else marks
+    return marks if elsewhere is None else np.concatenate((marks, elsewhere.marks))
 
 
 def _told_at(phones: Integers, at: Floats, people: Integers, heard_at: Floats) -> Floats:
@@ -158,6 +165,16 @@ def first_deliveries(evidence: Evidence) -> tuple[Integers, Floats]:
     deliveries = evidence.ledger.inbound_deliveries.columns()
     rows, first = np.unique(deliveries["n"], return_index=True)  # in time order
     return rows, deliveries["at"][first]
+
+
+def told_to_the_list(evidence: Evidence) -> tuple[Integers, Floats]:
+    """The same, to whichever campaign of those that share the list of opt-outs."""
+    rows, first_at = first_deliveries(evidence)
+    elsewhere = evidence.world.elsewhere
+    if elsewhere is None:
+        return rows, first_at
+    theirs, first = np.unique(elsewhere.deliveries["n"], return_index=True)
+    return np.concatenate((rows, theirs)), np.concatenate((first_at, elsewhere.deliveries["at"][first]))
 
 
 def latest(known: Integers, phones: Integers, at: Floats, whose: Integers, until: Floats) -> Integers:

@@ -174,6 +174,17 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     stock_elsewhere: int = 0
 
 
+class Elsewhere(msgspec.Struct, frozen=True):
+    """What concerns consent in the other campaigns that share the list of opt-outs: which texts of people reached them and
+    when (`n`, `at`), whom their volunteers marked (MARK), and whom the provider refused to text as unsubscribed
+    (`to`, `at`).
+    """
+
+    deliveries: Rows
+    marks: Rows
+    unsubscribed: Rows
+
+
 class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
     """What the campaign was allowed, and how long the gateway may take to commit.
 
@@ -190,7 +201,8 @@ class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
     serves; `confirmations` are the keys (crc32) of the texts that confirm an opt-out; `answers_lost` counts the calls
     that the provider carried out and whose answer never
     reached the gateway. Texts and receipts that a webhook lost are in the books so many seconds later
-    (`fetched_within_s`, `compared_within_s`); with `one_clock` the gateway's time of day is the world's; `people` are all who are to be texted (None: nobody knows).
+    (`fetched_within_s`, `compared_within_s`); with `one_clock` the gateway's time of day is the world's; `people` are all who are to be texted (None: nobody knows);
+    `elsewhere` is what people said to the campaigns that share the list of opt-outs (None: there is none).
     """
 
     start_at: float
@@ -219,6 +231,7 @@ class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
     compared_within_s: float = inf
     people: NDArray[np.int64] | None = None
     one_clock: bool = False
+    elsewhere: Elsewhere | None = None
 
 
 class Violation(msgspec.Struct, frozen=True):

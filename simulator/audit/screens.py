@@ -11,6 +11,7 @@ from simulator.audit.consent import Means, Said, said
 from simulator.audit.evidence import Booleans, Breaches, Evidence, Judged
 from simulator.audit.hours import Opening
 from simulator.audit.moments import Moments
+from simulator.audit.persons import marks_of_the_list
 from simulator.audit.records import BLOCKED, Desk, Rows
 from simulator.audit.wall_clock import Floats, Integers
 from simulator.model.arrays import is_among
@@ -124,12 +125,10 @@ def _still_wants(
 ) -> Booleans:
     """Whose reply still wanted an answer: nobody who had left, or left before it could be shown (F125)."""
     stops = texts.means == Means.STOP
-    marks = evidence.books.marks
-    marked = np.empty(0, np.int64) if marks is None else marks["phone"]
-    marked_at = np.empty(0) if marks is None else marks["asked_at"]
-    left = np.concatenate((texts.person[stops], marked, evidence.world.marked))
+    marks = marks_of_the_list(evidence)
+    left = np.concatenate((texts.person[stops], marks["phone"], evidence.world.marked))
     left_at = np.concatenate(
-        (texts.at[stops], marked_at, np.full(len(evidence.world.marked), -1.0))
+        (texts.at[stops], marks["asked_at"], np.full(len(evidence.world.marked), -1.0))
     )  # a STOP that got lost, and was fetched, counts as well
     starts = texts.means == Means.START
     had_left = Moments(left, left_at).last_at(person, until)

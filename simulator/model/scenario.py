@@ -47,6 +47,8 @@ _LONGEST_S = 31 * 86_400.0
 _FIRST_YEAR, _LAST_YEAR = 2000, 2099  # what clocks, time zones and the database agree about
 # What a scenario's question is about, so that the verdict can answer it (simulator/report/answers.py).
 Question = Literal["finish", "filtering", "closing", "cap", "brownout", "opt_outs", "rates", "faults"]
+# Whose opt-outs hold for whom among a world's campaigns.
+OptOutScope = Literal["campaign", "brand", "organisation"]
 AreaCode = Annotated[str, Meta(pattern="^[2-9][0-9]{2}$")]
 
 
@@ -190,6 +192,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     asks: Question = "finish"  # what the question is about: the verdict's first sentence answers that
     name: str = ""
     companions: tuple[Companion, ...] = ()
+    opt_out_scope: OptOutScope = "campaign"  # an opt-out holds for that campaign, its brand's, or all of them
     population: PopulationParameters = PopulationParameters()
     people: PeopleParameters = PeopleParameters()
     volunteers: VolunteerParameters = VolunteerParameters()

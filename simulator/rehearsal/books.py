@@ -65,10 +65,15 @@ async def read_books(
         ),
         looks=_told(LOOK, client_log.looks.columns(), phones),
         shown=_told(SHOWN, client_log.shown.columns(), phones),
-        marks=_told(MARK, client_log.marks.columns(), phones),
+        marks=marks_of(client_log, phones),
         broken_presses=phones[client_log.errors.columns()["contact"] - 1],
         calls_in_vain=calls_in_vain.columns().astype(CALL),
     )
+
+
+def marks_of(client_log: ClientLog, phones: Phones) -> Rows:
+    """Whom volunteers marked as opted out."""
+    return _told(MARK, client_log.marks.columns(), phones)
 
 
 def _told(dtype: np.dtype[Any], seen: Rows, phones: Phones, **more: Any) -> Rows:

@@ -44,10 +44,12 @@ def check(plan: Plan) -> None:
         Population.synthetic(plan.scenario.population, count, Draws(plan.seed))
 
 
-async def create(database: Database, campaign_id: int, scenario: Scenario, now: float) -> None:
-    """The campaign's row; its opt-outs hold for it alone."""
+async def create(
+    database: Database, campaign_id: int, scenario: Scenario, now: float, *, opt_out_scope: int
+) -> None:
+    """The campaign's row; its opt-outs hold for all campaigns of the scope."""
     settings = campaign_settings(scenario).to_json()
-    row = CampaignRow(campaign_id, campaign_id, scenario.campaign.name, settings, paused=False)
+    row = CampaignRow(campaign_id, opt_out_scope, scenario.campaign.name, settings, paused=False)
     await campaigns.create(database, row, now)
 
 

@@ -1,10 +1,11 @@
 """The other campaigns of a world: each with its own numbers, texts, volunteers and books, in the same gateway.
 
-Each keeps its own list of opt-outs, as campaigns do unless told otherwise: the auditor judges a campaign by the texts
-to its own numbers, and would take a block for a STOP to another one's for a block without a reason.
+Each keeps its own list of opt-outs, as campaigns do unless told otherwise (`opt_out_scope`). The auditor judges a
+campaign by the texts to its own numbers, and what was said to others that share its list is told to it besides.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, assert_never
 
 import msgspec
 import numpy as np
@@ -16,7 +17,7 @@ from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignKey
 from gateway.providers.base import Line
 from gateway.store.database import Database
 from simulator.audit.auditor import audit
-from simulator.audit.records import Audit, Books, GroundTruth
+from simulator.audit.records import Audit, Books, Elsewhere, GroundTruth
 from simulator.model.arrays import is_among
 from simulator.model.carriers import TMOBILE, CampaignRegistration, next_pacific_midnight
 from simulator.model.draws import Draws
@@ -29,7 +30,8 @@ from simulator.model.roster import Roster
 from simulator.model.scenario import Companion as Wanted
 from simulator.model.scenario import Scenario
 from simulator.rehearsal import contact_import, witness
-from simulator.rehearsal.books import read_books
+from simulator.rehearsal.bank import BankOfVolunteers
+from simulator.rehearsal.books import marks_of, read_books
 from simulator.rehearsal.campaign_setup import create, scripts_of
 from simulator.rehearsal.loop import VirtualLoop
 from simulator.rehearsal.provider import SimulatedProvider
@@ -37,6 +39,7 @@ from simulator.rehearsal.staff import staffed
 from simulator.report.result import Plan
 
 _FIRST, _ACTION = 1, 1
+_UNSUBSCRIBED = 21610
 _LUCK_OF_ITS_OWN = 1 << 40  # volunteers and scripts of another campaign have other luck; people keep theirs
 
 
@@ -54,10 +57,12 @@ class Companion:
         self._senders = senders
         self._opt_outs = opt_outs
 
-    async def create(self, database: Database, market: Market, population: Population, now: float) -> None:
+    async def create(
+        self, database: Database, market: Market, population: Population, now: float, *, opt_out_scope: int
+    ) -> None:
         """Its registration, its row, and its contacts, which were looked up for the first campaign."""
         market.register(self.campaign_id, self.scenario.campaign.registration())
-        await create(database, self.campaign_id, self.scenario, now)
+        await create(database, self.campaign_id, self.scenario, now, opt_out_scope=opt_out_scope)
 
         async def kept(phones: Sequence[str]) -> list[Line]:
             found = [market.line_of(int(phone[1:])) for phone in phones]
@@ -99,7 +104,7 @@ class Companion:
         provider: SimulatedProvider,
         market: Market,
         faults: Faults,
-        siblings: Sequence[int],
+        near: "Near",
     ) -> tuple[Audit, Books]:
         """What the auditor says of this campaign alone, and its books; `first` is the truth about the first one."""
         scripts = scripts_of(self.plan)
@@ -115,12 +120,13 @@ class Companion:
         campaign = self.scenario.campaign
         truth = msgspec.structs.replace(
             first,
-            registration=left_of_the_day(campaign.registration(), ledger, siblings, first),
+            registration=left_of_the_day(campaign.registration(), ledger, near.siblings, first),
             confirmations=witness.confirmations(self._opt_outs, campaign.name),
             pool=witness.pool(self.scenario),
             texts=witness.texts(scripts, self._senders, Roster.of_population(population)),
             desk=witness.desk(self.volunteers.texting),
             numbers=witness.numbers(market, part, faults, campaign.settle_s),
+            elsewhere=near.elsewhere,
         )
         return audit(part, books, truth), books
 
@@ -150,11 +156,65 @@ def left_of_the_day(
     return msgspec.structs.replace(registration, tmobile_daily_segments=left)
 
 
-def siblings(of: int, first: Scenario, companions: Sequence[Companion]) -> list[int]:
-    """The other campaigns of a campaign's brand; `first` is the first campaign's scenario."""
-    brands = {each.campaign_id: each.scenario.campaign.registration().brand for each in companions}
-    brands[_FIRST] = first.campaign.registration().brand
-    return [other for other, brand in brands.items() if other != of and brand == brands[of]]
+class Near(NamedTuple):
+    """What the auditor of one campaign is told of the others: who is of its brand, and what was said to those that share
+    its list of opt-outs (None: nobody does)."""
+
+    siblings: Sequence[int]
+    elsewhere: Elsewhere | None
+
+
+class Company:
+    """All campaigns of a world, the first one included: which are of one brand, and which share a list of opt-outs."""
+
+    def __init__(self, first: Scenario, companions: Sequence[Companion]) -> None:
+        self._scope = first.opt_out_scope
+        self._brands = {each.campaign_id: each.scenario.campaign.registration().brand for each in companions}
+        self._brands[_FIRST] = first.campaign.registration().brand
+
+    def siblings(self, of: int) -> list[int]:
+        """The other campaigns of a campaign's brand."""
+        return [other for other, brand in self._brands.items() if other != of and brand == self._brands[of]]
+
+    def shares_opt_outs(self, of: int) -> list[int]:
+        """The other campaigns with which a campaign shares its list of opt-outs."""
+        match self._scope:
+            case "campaign":
+                return []
+            case "brand":
+                return self.siblings(of)
+            case "organisation":
+                return [other for other in self._brands if other != of]
+            case _:
+                assert_never(self._scope)
+
+    def opt_out_scope(self, of: int) -> int:
+        """The id of a campaign's list: that of the first campaign that has it."""
+        return min([of, *self.shares_opt_outs(of)])
+
+    def near(
+        self, of: int, ledger: Ledger, banks: Mapping[int, BankOfVolunteers], population: Population
+    ) -> Near:
+        """What happened in the others by the end of the day."""
+        return Near(self.siblings(of), self._said(self.shares_opt_outs(of), ledger, banks, population))
+
+    @staticmethod
+    def _said(
+        others: Sequence[int],
+        ledger: Ledger,
+        banks: Mapping[int, BankOfVolunteers],
+        population: Population,
+    ) -> Elsewhere | None:
+        if not others:
+            return None
+        heard, deliveries = ledger.inbound.columns(), ledger.inbound_deliveries.columns()
+        refusals = ledger.refusals.columns()
+        is_theirs = np.isin(refusals["campaign"], others) & (refusals["code"] == _UNSUBSCRIBED)
+        return Elsewhere(
+            deliveries=deliveries[np.isin(heard["campaign"][deliveries["n"]], others)],
+            marks=np.concatenate([marks_of(banks[other].client_log, population.phones) for other in others]),
+            unsubscribed=refusals[is_theirs],
+        )
 
 
 def together(audits: list[Audit]) -> Audit:

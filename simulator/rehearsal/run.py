@@ -41,7 +41,7 @@ from simulator.model.roster import Roster, read_roster
 from simulator.rehearsal import contact_import, witness
 from simulator.rehearsal.books import read_books
 from simulator.rehearsal.campaign_setup import create, lint_of, scripts_of
-from simulator.rehearsal.companions import Companion, left_of_the_day, merged, siblings, together
+from simulator.rehearsal.companions import Companion, Company, Near, left_of_the_day, merged, together
 from simulator.rehearsal.costs import CountedCosts, told_costs
 from simulator.rehearsal.given_database import check_empty
 from simulator.rehearsal.loop import VirtualLoop, run
@@ -125,6 +125,7 @@ class _Rehearsal:
             Companion(CAMPAIGN + 1 + nth, wanted, plan, _SENDERS, self.settings.opt_outs)
             for nth, wanted in enumerate(plan.scenario.companions)
         ]
+        self.company = Company(plan.scenario, self.companions)
         self.reader: ListReader | None = None
         self.roster: Roster | None = None  # of a list, as the model reads it
         self.gateway: Gateway | None = None
@@ -179,14 +180,18 @@ class _Rehearsal:
         await migrate(self.database, self.clock.now())
         await make_throwaway(self.database)
         self._build_market()
-        await create(self.database, CAMPAIGN, self.scenario, self.clock.now())
+        scope_of = self.company.opt_out_scope
+        await create(
+            self.database, CAMPAIGN, self.scenario, self.clock.now(), opt_out_scope=scope_of(CAMPAIGN)
+        )
         look_up, now = self.provider.look_up, self.clock.now()
         self.contacts = await contact_import.put(self.database, KEY, people, look_up, now)
         if self.reader is not None:
             left = self.reader.opted_out
             await conversations.import_opt_outs(self.database, KEY.organisation_id, CAMPAIGN, left, now)
         for each in self.companions:
-            await each.create(self.database, self.market, self.population, self.clock.now())
+            world = self.database, self.market, self.population, self.clock.now()
+            await each.create(*world, opt_out_scope=scope_of(each.campaign_id))
         await self.database.script("ANALYZE")
         self.gateway = await self._start_gateway()
         await self.gateway.bank.publish(
@@ -391,22 +396,23 @@ class _Rehearsal:
         """All campaigns, each by itself: what the rules say is about one. And the books of all."""
         world, books = evidence.world, evidence.books
         parts = self.population, self.provider, self.market, self.faults
-        others = [
-            await each.judged(self.database, self.ledger, world, *parts, self._siblings(each.campaign_id))
-            for each in self.companions
-        ]
+        others = []
+        for each in self.companions:
+            near = self._near(each.campaign_id)
+            others.append(await each.judged(self.database, self.ledger, world, *parts, near))
         audits = [audit_of(evidence), *(other for other, _ in others)]
         return together(audits), merged([books, *(theirs for _, theirs in others)])
 
-    def _siblings(self, of: int) -> list[int]:
-        return siblings(of, self.scenario, self.companions)
+    def _near(self, of: int) -> Near:
+        banks = {CAMPAIGN: self.bank, **{each.campaign_id: each.bank for each in self.companions}}
+        return self.company.near(of, self.ledger, banks, self.population)
 
     def _list(self) -> ContactList | None:
         return None if self.reader is None else list_of(self.reader.summary)
 
     def _world(self, ledger: Ledger) -> GroundTruth:
         truth = self._truth(ledger)
-        left = left_of_the_day(truth.registration, self.ledger, self._siblings(CAMPAIGN), truth)
+        left = left_of_the_day(truth.registration, self.ledger, self.company.siblings(CAMPAIGN), truth)
         return replace(truth, registration=left)
 
     def _truth(self, ledger: Ledger) -> GroundTruth:
@@ -439,4 +445,5 @@ class _Rehearsal:
             one_clock=True,
             fetched_within_s=caught_up_s(catch_up.inbound_poll_s),
             compared_within_s=caught_up_s(catch_up.reconcile_s),
+            elsewhere=self._near(CAMPAIGN).elsewhere,
         )

@@ -14,6 +14,7 @@ MODULES = (
     "test_further_bugs",
     "test_bugs_of_first_texts_and_numbers",
     "test_bugs_of_the_bill",
+    "test_bugs_of_shared_opt_outs",
     "test_bugs_of_an_outsider",
     "test_bugs_of_an_outsider_in_the_store",
 )
