@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,7 +12,7 @@ from gateway.clock import Clock
 from gateway.core.bank.actions import ActionSettings, State
 from gateway.core.bank.scripts import ScriptKind
 from gateway.core.rules.errors import BadInput
-from gateway.core.rules.hours import Open, verdict
+from gateway.core.rules.hours import CampaignHours, Kind, Open, Shut, verdict
 from gateway.p2p.compiled import Compiled, compiled, load, state_of, surroundings
 from gateway.p2p.publishing import publish_whole
 from gateway.p2p.quiet_inboxes import Nothing, QuietInboxes
@@ -29,6 +29,7 @@ from gateway.store.scripts import ScriptRow
 
 _ON_SCREENS = 20_000  # conversations that this worker remembers
 _COUNTS_AT_ONCE = 2  # of those whom an action has left: they must not fill all connections
+_LOOKED_AT_S = 3600.0  # groups of recipients, at the latest, whether they may be texted
 
 
 class Scripts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,6 +63,19 @@ class Prepared(msgspec.Struct, frozen=True):
         return bool(self.tag_ids or self.fields)
 
 
+class _OpenGroups(NamedTuple):
+    """Who of these groups may be texted, and between which instants (Unix seconds) that does not change."""
+
+    hours: CampaignHours
+    of: list[str]
+    since: float
+    until: float
+    open: list[str]
+
+    def is_good(self, now: float, hours: CampaignHours, of: list[str]) -> bool:
+        return self.since <= now < self.until and self.of is of and self.hours is hours
+
+
 class Action(msgspec.Struct):
     """A published action, its scripts compiled, and its audience's hours known."""
 
@@ -71,6 +85,7 @@ class Action(msgspec.Struct):
     hours_groups: list[str]
     fronts: Fronts
     counting: asyncio.Semaphore
+    open_groups: dict[Kind, _OpenGroups] = {}
 
 
 class OnScreen(msgspec.Struct, frozen=True, gc=False):
@@ -184,13 +199,14 @@ class TextBank:
             and texts.made_of == state_of(self._campaigns[campaign_id])
         )
 
-    def open_groups(
-        self, campaign_id: int, action_id: int, now: float, kind: Literal["initial", "reply"]
-    ) -> list[str]:
+    def open_groups(self, campaign_id: int, action_id: int, now: float, kind: Kind) -> list[str]:
         """The groups of recipients who may be texted now."""
         hours = self._campaigns[campaign_id].settings.hours
-        groups = self._actions[campaign_id, action_id].hours_groups
-        return [group for group in groups if isinstance(verdict(now, hours, group, kind), Open)]
+        action = self._actions[campaign_id, action_id]
+        groups, known = action.hours_groups, action.open_groups.get(kind)
+        if known is None or not known.is_good(now, hours, groups):
+            known = action.open_groups[kind] = _looked_up(now, hours, groups, kind)
+        return known.open
 
     async def inbox(
         self,
@@ -328,6 +344,18 @@ class TextBank:
             self._opted_out()
             await self._settling.settle()
         return phone is not None
+
+
+def _looked_up(now: float, hours: CampaignHours, groups: list[str], kind: Kind) -> _OpenGroups:
+    until, found = now + _LOOKED_AT_S, []
+    for group in groups:
+        match verdict(now, hours, group, kind):
+            case Open(ends_at):
+                found.append(group)
+                until = min(until, ends_at)
+            case Shut(opens_at=opens_at):
+                until = min(until, opens_at)
+    return _OpenGroups(hours, groups, now, until, found)
 
 
 def _record(action_id: int, title: str, scripts: Scripts, now: float) -> ActionRecord:
