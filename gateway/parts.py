@@ -37,6 +37,7 @@ from gateway.p2p.pictures import Pictures
 from gateway.p2p.preferences import OwnPreferences
 from gateway.p2p.progress import Progress
 from gateway.p2p.reassignments import Reassignments
+from gateway.p2p.received_pictures import ReceivedPictures
 from gateway.p2p.remembered import Remembered
 from gateway.p2p.reports import Reports
 from gateway.p2p.results import Results
@@ -51,6 +52,7 @@ from gateway.p2p.user_lists import UserLists
 from gateway.p2p.user_notices import UserNotices
 from gateway.p2p.volunteers import Volunteers
 from gateway.pipeline.look_ups import RememberedLookUps
+from gateway.pipeline.received_media import ReceivedMedia
 from gateway.post import post_of
 from gateway.providers.base import Provider, Refused
 
@@ -140,6 +142,7 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         text_again=TextAgain(database, now),
         usage=UsageBook(database),
         progress=Progress(database, now),
+        received_pictures=ReceivedPictures(*shared, ReceivedMedia(provider).fetch),
         asked=asked,
     )
 

@@ -125,6 +125,7 @@ ROUTES: Final = (
     "/v1/campaigns/{campaign_id}/contacts/{contact_id}/evidence",
     "/v1/campaigns/{campaign_id}/actions/{action_id}/test-texts",
     "/v1/campaigns/{campaign_id}/pictures",
+    "/v1/campaigns/{campaign_id}/conversations/{contact_id}/texts/{text_id}/pictures/{place}",
     "/webhooks/twilio/status",
     "/webhooks/twilio/inbound",
     "/livez",

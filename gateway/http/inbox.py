@@ -23,6 +23,7 @@ from gateway.p2p.bank import Prepared
 from gateway.p2p.inbox import MOST_ROWS, Conversation, NoConversation, Row, Text, Thread, Which
 
 PATH: Final = "/v1/campaigns/{campaign_id}/conversations"
+PICTURE: Final = f"{PATH}/{{contact_id}}/texts/{{text_id}}/pictures/{{place}}"
 Limit = Annotated[int, Meta(ge=1, le=MOST_ROWS, description=f"How many, {MOST_ROWS} at most.")]
 _Volunteer = Annotated[Id | None, Meta(description="Those that this volunteer has; without it everybody's.")]
 _Action = Annotated[Id | None, Meta(description="Those last texted in this action.")]
@@ -109,9 +110,17 @@ class ConversationCounts(Struct, frozen=True, kw_only=True):
     archived: int
 
 
+class ReceivedPicture(Struct, frozen=True, kw_only=True):
+    """Something that came with a person's text: its media type as the provider says ("": it does not), and the path at
+    which it is fetched and shown; nothing of it is fetched before."""
+
+    media_type: str
+    path: str
+
+
 class TextView(Struct, frozen=True, kw_only=True):
     """A text of a thread. Of ours: who sent it, with which script, its state, the same in words, and where a code says
-    why, what it means and what to do. Of the person's: what it may mean."""
+    why, what it means and what to do. Of the person's: what it may mean, and the pictures that came with it."""
 
     direction: Literal["in", "out"]
     text_id: int
@@ -130,6 +139,7 @@ class TextView(Struct, frozen=True, kw_only=True):
     opts_out: bool = False
     suggests_opt_out: bool = False
     wrong_number: bool = False
+    pictures: list[ReceivedPicture] = []
 
 
 class ThreadView(Struct, frozen=True):
@@ -272,7 +282,8 @@ def conversation_view(about: Conversation, grant: Grant) -> ConversationView:
 
 def thread_view(thread: Thread, grant: Grant) -> ThreadView:
     """A thread as whoever asks may see it."""
-    texts = [_text(each) for each in thread.texts]
+    campaign_id, contact_id = thread.campaign_id, thread.conversation.contact_id
+    texts = [_text(each, campaign_id, contact_id) for each in thread.texts]
     return ThreadView(conversation_view(thread.conversation, grant), texts, thread.earlier)
 
 
@@ -307,7 +318,7 @@ def _listed(row: Row, grant: Grant) -> ListedConversation:
     return ListedConversation(**_fields(row.conversation, grant), last=last)
 
 
-def _text(text: Text) -> TextView:
+def _text(text: Text, campaign_id: int, contact_id: int) -> TextView:
     if not text.is_ours:
         return TextView(
             direction="in",
@@ -319,6 +330,15 @@ def _text(text: Text) -> TextView:
             opts_out=text.opts_out,
             suggests_opt_out=text.suggests_opt_out,
             wrong_number=text.wrong_number,
+            pictures=[
+                ReceivedPicture(
+                    media_type=media_type,
+                    path=PICTURE.format(
+                        campaign_id=campaign_id, contact_id=contact_id, text_id=text.text_id, place=place
+                    ),
+                )
+                for place, media_type in enumerate(text.received)
+            ],
         )
     means = told(text.state, text.code, text.reason)
     return TextView(

@@ -38,6 +38,7 @@ from gateway.p2p.preferences import OwnPreferences
 from gateway.p2p.progress import Progress
 from gateway.p2p.publishing import Publishing
 from gateway.p2p.reassignments import Reassignments
+from gateway.p2p.received_pictures import ReceivedPictures
 from gateway.p2p.reports import Reports
 from gateway.p2p.results import Results
 from gateway.p2p.script_checks import ScriptChecks
@@ -134,5 +135,6 @@ class Parts(msgspec.Struct, kw_only=True):
     text_again: TextAgain
     usage: UsageBook
     progress: Progress
+    received_pictures: ReceivedPictures
     asked: dict[str, Asked]  # who must answer before we call ourselves ready
     closing: bool = False

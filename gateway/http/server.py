@@ -36,6 +36,7 @@ from gateway.http import (
     publishing,
     reading,
     reassignments,
+    received_pictures,
     reports,
     results,
     scripts,
@@ -84,6 +85,7 @@ from gateway.http.problems import CLIENT_GONE, Handler, explained
 from gateway.http.publishing import PublishingDesk
 from gateway.http.reading import Reading
 from gateway.http.reassignments import ReassignmentDesk
+from gateway.http.received_pictures import ReceivedPictureDesk
 from gateway.http.reports import ReportDesk
 from gateway.http.results import ResultDesk
 from gateway.http.scripts import ScriptDesk
@@ -133,6 +135,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *links.OPERATIONS,
     *own_texts.OPERATIONS,
     *pictures.OPERATIONS,
+    *received_pictures.OPERATIONS,
     *audit.OPERATIONS,
     *endpoints.OPERATIONS,
     *limits.OPERATIONS,
@@ -183,6 +186,7 @@ def application(
         "publishing": PublishingDesk(parts, known),
         "reading": Reading(parts, known),
         "reassignments": ReassignmentDesk(parts, known),
+        "received_pictures": ReceivedPictureDesk(parts, known),
         "results": ResultDesk(parts, known),
         "reports": ReportDesk(parts, known),
         "scripts": ScriptDesk(parts, known, floor),

@@ -22,11 +22,12 @@ from gateway.metrics import Metrics
 from gateway.pipeline.campaigns import Campaigns
 from gateway.pipeline.settling import Settling
 from gateway.providers.base import InboundText
-from gateway.store import conversations, numbers
+from gateway.store import conversations, inbound_media, numbers
 from gateway.store.conversations import Heard, Left, Stored
 from gateway.store.database import Database
 from gateway.store.group_commit import Bound, CommitWindow, WindowOptions
 from gateway.store.ids import IdsByMonth
+from gateway.store.inbound_media import MediaRow
 from gateway.store.troubles import DatabaseGone
 from gateway.store.windows import CampaignWindows
 
@@ -172,7 +173,7 @@ class Inbound:
         if key == NOBODYS and (stops := [each for each in heard if each.intent == Intent.STOP]):
             await conversations.leave_everybody(self._database, NOBODYS, stops)
         try:
-            new = await conversations.hear(self._database, key, scope, heard)
+            new = await self._hear(key, scope, heard, arrived)
         except DatabaseGone:
             self._watch.unsure(campaign_id)
             for item in arrived:
@@ -182,6 +183,29 @@ class Inbound:
         self._count(arrived, {stored.inbound_id: stored.opted_out_at is not None for stored in new})
         if self._confirm is not None:
             self._confirm(campaign_id, await self._left(key, scope, arrived, new))
+
+    async def _hear(
+        self, key: CampaignKey, scope: int, heard: Sequence[Heard], arrived: Sequence[_Arrived]
+    ) -> list[Stored]:
+        """With where their pictures are, if they have any."""
+        media = {item.inbound_id: item.text.media for item in arrived if item.text.media}
+        if not media:
+            return await conversations.hear(self._database, key, scope, heard)
+        async with self._database.transaction() as transaction:
+            new = await conversations.hear(transaction, key, scope, heard)
+            rows = [
+                MediaRow(
+                    inbound_id=stored.inbound_id,
+                    place=place,
+                    contact_id=stored.contact_id,
+                    url=each.url,
+                    media_type=each.media_type,
+                )
+                for stored in new
+                for place, each in enumerate(media.get(stored.inbound_id, ()))
+            ]
+            await inbound_media.keep(transaction, key, rows)
+        return new
 
     def _tell(self, campaign_id: int, arrived: Sequence[_Arrived], new: Sequence[Stored]) -> None:
         if any(item.is_lost for item in arrived):  # written by then, and not told of again
@@ -217,7 +241,7 @@ class Inbound:
 
 
 def _size(item: _Arrived) -> int:
-    return len(item.text.body)
+    return len(item.text.body) + sum(len(each.url) for each in item.text.media)
 
 
 def _went_wrong(done: "asyncio.Future[None]") -> bool:

@@ -55,6 +55,16 @@ class StatusReport(msgspec.Struct, frozen=True, gc=False):
     provider_sid: str
 
 
+class Media(msgspec.Struct, frozen=True, gc=False):
+    """A picture, or something else, that came with a person's text; nothing of it was fetched.
+
+    `url` "": its address has to be asked for. `media_type`: as the provider says; "": it did not.
+    """
+
+    url: str = ""
+    media_type: str = ""
+
+
 class InboundText(msgspec.Struct, frozen=True, gc=False):
     """A person's text to one of our numbers."""
 
@@ -63,6 +73,7 @@ class InboundText(msgspec.Struct, frozen=True, gc=False):
     number_phone: str
     body: str
     at: float
+    media: tuple[Media, ...] = ()
 
 
 class BoughtNumber(msgspec.Struct, frozen=True):
@@ -203,6 +214,17 @@ class History(Protocol):
 
     async def fetch(self, provider_sid: str) -> Found | None:
         """One of our texts; None when the provider has no such text (any more)."""
+        ...
+
+
+@runtime_checkable
+class MediaSource(Protocol):
+    """A provider that keeps what came with people's texts, and hands it out."""
+
+    async def fetch_media(self, provider_sid: str, place: int, url: str, most_bytes: int) -> bytes:
+        """One of the pictures of a person's text, its address as it came or "": from the provider itself, or from where
+        it keeps its media, and from nowhere else. Raises Refused when there is none, or one of more than `most_bytes`;
+        NotSent or AnswerLost when it may be there another time."""
         ...
 
 

@@ -42,7 +42,7 @@ class NotReached(Exception):
     """No answer came; the words say why, and name no address within a network."""
 
 
-class _PublicOnly(AbstractResolver):
+class PublicOnly(AbstractResolver):
     """Names lead to public addresses, or to networks that were allowed, and else nowhere.
 
     What isn't encrypted goes to allowed networks alone.
@@ -113,7 +113,7 @@ class Outside:
     def _session(self, scheme: str) -> aiohttp.ClientSession:
         if scheme not in self._sessions:
             connector = aiohttp.TCPConnector(
-                resolver=_PublicOnly(self._allowed, scheme),
+                resolver=PublicOnly(self._allowed, scheme),
                 use_dns_cache=False,
                 keepalive_timeout=_KEPT_OPEN_S,
             )

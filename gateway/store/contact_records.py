@@ -113,6 +113,10 @@ UPDATE inbound SET body = ''
 WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND $4::float8 IS NOT NULL
 """,
     """
+DELETE FROM inbound_media
+WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND $4::float8 IS NOT NULL
+""",
+    """
 UPDATE conversations SET revision = revision + 1, attention_at = NULL, unread = 0,
        archived_at = coalesce(archived_at, to_timestamp($4))
 WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3

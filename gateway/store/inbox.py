@@ -209,7 +209,8 @@ async def counts_of_each(
 class Text(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A text of a thread, ours or the person's; times in Unix seconds.
 
-    Of ours: who sent it, by which script, and what became of it. Of theirs: what it may mean.
+    Of ours: who sent it, by which script, and what became of it. Of theirs: what it may mean, and the media types of what
+    came with it ("": unknown), of which nothing is fetched.
     """
 
     is_ours: bool
@@ -227,6 +228,7 @@ class Text(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     opts_out: bool
     suggests_opt_out: bool
     wrong_number: bool
+    received: list[str]
 
 
 class TextPlace(msgspec.Struct, frozen=True):
@@ -253,7 +255,10 @@ WITH texts AS (
     ORDER BY at DESC, is_ours DESC, text_id DESC LIMIT $8
 )
 SELECT {_AS_IT_STANDS}, t.is_ours, t.text_id, extract(epoch FROM t.at)::float8, t.body, t.sender_id, t.action_id,
-       t.kind, t.script, t.state, t.code, t.reason, t.media, t.opts_out, t.suggests_opt_out, t.wrong_number
+       t.kind, t.script, t.state, t.code, t.reason, t.media, t.opts_out, t.suggests_opt_out, t.wrong_number,
+       CASE WHEN t.is_ours THEN '{{}}' ELSE ARRAY(
+           SELECT m.media_type FROM inbound_media m WHERE m.organisation_id = $1 AND m.campaign_id = $2
+            AND m.inbound_id = t.text_id ORDER BY m.place) END
 FROM conversations v
 JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id = v.contact_id
 LEFT JOIN last t ON true

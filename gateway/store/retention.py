@@ -67,10 +67,14 @@ _FORGOTTEN = """forgotten AS (
     DELETE FROM inbound_ids k USING old
     WHERE k.organisation_id = $1 AND k.campaign_id = $2 AND k.provider_sid = old.provider_sid
 )"""
+_WITHOUT_MEDIA = """without_media AS (
+    DELETE FROM inbound_media m USING old
+    WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.inbound_id = old.inbound_id
+)"""
 _INBOUND = f"""
 WITH {_PIECE_OF_INBOUND}, old AS (
     SELECT inbound_id, provider_sid FROM piece WHERE received_at < to_timestamp($6) AND NOT is_needed
-), {_FORGOTTEN}, gone AS (
+), {_FORGOTTEN}, {_WITHOUT_MEDIA}, gone AS (
     DELETE FROM inbound i USING old
     WHERE i.organisation_id = $1 AND i.campaign_id = $2 AND i.inbound_id = old.inbound_id
       AND i.inbound_id >= $3 AND i.inbound_id < $4
@@ -79,7 +83,8 @@ WITH {_PIECE_OF_INBOUND}, old AS (
 SELECT (SELECT max(inbound_id) FROM piece), (SELECT count(*) FROM old), (SELECT count(*) FROM gone)
 """  # noqa: S608 - fixed texts
 _READY_INBOUND = f"""
-WITH {_PIECE_OF_INBOUND}, old AS (SELECT provider_sid FROM piece WHERE NOT is_needed), {_FORGOTTEN}
+WITH {_PIECE_OF_INBOUND}, old AS (SELECT inbound_id, provider_sid FROM piece WHERE NOT is_needed), {_FORGOTTEN},
+     {_WITHOUT_MEDIA}
 SELECT (SELECT max(inbound_id) FROM piece), (SELECT count(*) FROM piece WHERE is_needed)
 """  # noqa: S608 - fixed texts
 

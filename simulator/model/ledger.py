@@ -176,6 +176,7 @@ class Ledger:
         self.arrivals = Table("n:q at:d shown:B")  # at the handset; a silently filtered text is not shown
         self.inbound = Table("at:d person:q number:q campaign:q segments:H")
         self.inbound_texts: Texts = []
+        self.pictures: dict[int, tuple[str, ...]] = {}  # media types of what came with an inbound text
         self.inbound_deliveries = Table("n:q at:d")
         self.purchases = Table("at:d number:q campaign:q code:H")  # code 0: bought
         self.releases = Table("at:d number:q")
@@ -261,13 +262,25 @@ class Ledger:
         self.cost_usd += self._price_lookup
 
     def receive(
-        self, at: float, person: int, number: int, *, campaign: int, carrier: int, text: str, segments: int
+        self,
+        at: float,
+        person: int,
+        number: int,
+        *,
+        campaign: int,
+        carrier: int,
+        text: str,
+        segments: int,
+        pictures: tuple[str, ...] = (),
     ) -> int:
         """An inbound text at the provider; returns its own `n`."""
+        n = len(self.inbound_texts)
         self.inbound.append(at, person, number, campaign, segments)
         self.inbound_texts.append(text)
+        if pictures:
+            self.pictures[n] = pictures
         self.cost_usd += segments * self._price_in[carrier]
-        return len(self.inbound_texts) - 1
+        return n
 
     def buy(self, at: float, number: int, campaign: int, code: int = 0) -> None:
         self.purchases.append(at, number, campaign, code)

@@ -329,11 +329,11 @@ class Market:
 
     # ------------------------------------------------------------ inbound
 
-    def text_from_person(self, phone: int, to: int, body: str) -> None:
-        """A person sends a text to one of our numbers."""
+    def text_from_person(self, phone: int, to: int, body: str, pictures: tuple[str, ...] = ()) -> None:
+        """A person sends a text to one of our numbers, with pictures of these media types."""
         nth = self._nth_from(phone)
         delay_s = self._inbound_s.at_bits(self._inbound_luck.word(phone, nth))
-        self._env.timeout(delay_s, (phone, to, body, nth)).callbacks.append(self._take_inbound)
+        self._env.timeout(delay_s, (phone, to, body, pictures, nth)).callbacks.append(self._take_inbound)
 
     def _nth_from(self, phone: int) -> int:
         """How many texts a person has sent before this one, which is counted."""
@@ -347,14 +347,12 @@ class Market:
         return nth
 
     def _take_inbound(self, event: Any) -> None:
-        phone, to, body, nth = event.value
-        now = self._env.now
-        holding = self.inventory.holding(to)
+        phone, to, body, pictures, nth = event.value
+        now, holding = self._env.now, self.inventory.holding(to)
         if holding is None:
             self.stray_inbound += 1
             return
-        index = self._index_of(phone)
-        segments = segments_of(body)
+        index, segments = self._index_of(phone), segments_of(body)
         n = self.ledger.receive(
             now,
             phone,
@@ -363,11 +361,13 @@ class Market:
             carrier=self._carrier_of[index] if index >= 0 else VOIP,
             text=body,
             segments=segments,
+            pictures=pictures,
         )
         if self.blocks.hear(phone, to, holding.campaign, body, now):
             self.ledger.opt_outs += 1
             self.filtering.opt_out(holding.campaign, to, now)
-        self.webhooks.inbound(n, InboundEvent(inbound_sid_of(n), phone, to, body, now, segments), nth)
+        text = InboundEvent(inbound_sid_of(n), phone, to, body, now, segments, pictures)
+        self.webhooks.inbound(n, text, nth)
 
     def complaint(self, phone: int, number: int) -> None:
         """A person reports one of our numbers as junk."""
@@ -427,6 +427,7 @@ class Market:
                 self.ledger.inbound_texts[n],
                 float(rows["at"][n]),
                 int(rows["segments"][n]),
+                self.ledger.pictures.get(n, ()),
             )
             for n in range(first, len(rows))
             if number is None or rows["number"][n] == number

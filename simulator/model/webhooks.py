@@ -46,7 +46,7 @@ class StatusEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class InboundEvent(msgspec.Struct, frozen=True, gc=False):
-    """A person's text as it reaches the gateway at `at`."""
+    """A person's text as it reaches the gateway at `at`; `pictures`: the media types of what came with it."""
 
     sid: str
     sender: int
@@ -54,6 +54,7 @@ class InboundEvent(msgspec.Struct, frozen=True, gc=False):
     body: str
     at: float
     segments: int
+    pictures: tuple[str, ...] = ()
 
 
 class _StatusCall(msgspec.Struct, gc=False):

@@ -49,7 +49,7 @@ class RememberingProvider(SimulatedProvider):
         for event in reversed(self._market.inbound_since(since - self._start_at)):
             at = self._start_at + event.at
             if at <= last:
-                yield InboundText(event.sid, f"+{event.sender}", f"+{event.to}", event.body, at)
+                yield self._text_of(event)
 
     async def outbound_since(self, number_phone: str, since: float) -> AsyncIterator[Listed]:
         """What became of a number's texts, newest first."""

@@ -20,6 +20,7 @@ from gateway.providers.base import (
     Found,
     InboundText,
     Line,
+    Media,
     NotSent,
     OutboundText,
     Refused,
@@ -30,12 +31,14 @@ from gateway.providers.base import (
 from simulator.model.carriers import CarrierParameters
 from simulator.model.draws import Draws, Lognormal
 from simulator.model.faults import Answer, Faults
-from simulator.model.ledger import Table
+from simulator.model.ledger import Table, inbound_number_of
 from simulator.model.market import InboundEvent, Market, MarketRefusal, Number, StatusEvent, Submission
+from simulator.model.pictures import PICTURES
 from simulator.model.segments import segments_of
 
 _TOO_MANY_REQUESTS = 20429
 _INTERNAL_ERROR = 20500
+_GONE = 404
 
 
 class _Call(msgspec.Struct, gc=False):
@@ -197,9 +200,26 @@ class SimulatedProvider:
     def _inbound(self, event: InboundEvent) -> None:
         if self._sink is None:
             raise ConnectionRefusedError("the gateway is down")
-        self._sink.inbound(
-            InboundText(event.sid, f"+{event.sender}", f"+{event.to}", event.body, self._start_at + event.at)
+        self._sink.inbound(self._text_of(event))
+
+    def _text_of(self, event: InboundEvent) -> InboundText:
+        media = tuple(
+            Media(f"picture:{event.sid}/{nth}", media_type) for nth, media_type in enumerate(event.pictures)
         )
+        at = self._start_at + event.at
+        return InboundText(event.sid, f"+{event.sender}", f"+{event.to}", event.body, at, media)
+
+    async def fetch_media(self, provider_sid: str, place: int, url: str, most_bytes: int) -> bytes:
+        """One of the pictures of a person's text."""
+        if self._faults.refuses(self._env.now):
+            raise NotSent(text="connection refused")
+        pictures = self._market.ledger.pictures.get(inbound_number_of(provider_sid), ())
+        if url not in ("", f"picture:{provider_sid}/{place}") or not 0 <= place < len(pictures):
+            raise Refused(_GONE, "the text has no such picture")
+        content = PICTURES[pictures[place]]
+        if len(content) > most_bytes:
+            raise Refused(text=f"it has more than {most_bytes} bytes")
+        return content
 
 
 def _settle(call: _Call, outcome: "Accepted | Refused | NotSent | None") -> None:

@@ -94,12 +94,8 @@ class AccountLedger(Ledger):
         self.ended_at[n] = at
         super().final(n, at, status, code)
 
-    def receive(
-        self, at: float, person: int, number: int, *, campaign: int, carrier: int, text: str, segments: int
-    ) -> int:
-        n = super().receive(
-            at, person, number, campaign=campaign, carrier=carrier, text=text, segments=segments
-        )
+    def receive(self, at: float, person: int, number: int, *, text: str, segments: int, **more: Any) -> int:
+        n = super().receive(at, person, number, text=text, segments=segments, **more)
         self.on_receive(n, at, person, number, text, segments)
         return n
 

@@ -53,11 +53,15 @@ class FaultOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PersonText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A text that a person shall send now."""
+    """A text that a person shall send now, with pictures of these media types."""
 
     sender: str = msgspec.field(name="from")
     to: str
     body: str
+    pictures: Annotated[
+        tuple[Literal["image/png", "image/gif", "image/svg+xml", "text/vcard"], ...],
+        msgspec.Meta(max_length=10),
+    ] = ()
 
 
 class Control:
@@ -125,7 +129,7 @@ class Control:
             raise ApiError(20422, "from and to are E.164 phone numbers")
         if to not in self._world.owners:
             raise ApiError(20404, f"{order.to} is nobody's number")
-        self._world.market.text_from_person(sender, to, order.body)
+        self._world.market.text_from_person(sender, to, order.body, order.pictures)
 
     # ------------------------------------------------------------ the ledger
 

@@ -14,6 +14,7 @@ from simulator.twin.errors import ApiError
 from simulator.twin.forms import Form
 from simulator.twin.lookups import Lookups
 from simulator.twin.media import Media
+from simulator.twin.media_addresses import OWN
 from simulator.twin.numbers_on_sale import KINDS, NumbersOnSale
 from simulator.twin.phone_numbers import Numbers
 from simulator.twin.representations import divided
@@ -42,6 +43,13 @@ class Elsewhere(msgspec.Struct, frozen=True):
     """An answer that is to be had at another address."""
 
     url: str
+
+
+class File(msgspec.Struct, frozen=True):
+    """An answer that is a picture, or another file."""
+
+    media_type: str
+    content: bytes
 
 
 Answer = tuple[int, object]  # HTTP status, and what becomes JSON, XML or CSV (None: empty)
@@ -80,6 +88,7 @@ class Routes:
             ("DELETE", "/twin/faults"): lambda call: (200, self.control.heal()),
             ("GET", "/twin/ledger"): lambda call: (200, self.control.ledger()),
             ("POST", "/twin/texts"): self._text,
+            **{("GET", path): partial(self._picture, path) for path in OWN},
         }
 
     def _addresses(self) -> list[tuple[str, str, dict[str, Handler]]]:
@@ -189,7 +198,8 @@ class Routes:
     def _one_media(self, call: Call, sid: str, media_sid: str) -> Answer:
         """The resource; without an extension the picture itself, which is where the application said."""
         if not call.extension:
-            return 307, Elsewhere(self.media.url(call.account, sid, media_sid))
+            url = self.media.url(call.account, sid, media_sid)
+            return 307, Elsewhere(call.origin + url if url in OWN else url)
         return 200, self.media.fetch(call.account, sid, media_sid)
 
     def _delete_media(self, call: Call, sid: str, media_sid: str) -> Answer:
@@ -300,6 +310,9 @@ class Routes:
         return 204, None
 
     # ------------------------------------------------------------ the twin itself
+
+    def _picture(self, path: str, _call: Call) -> Answer:
+        return 200, File(*OWN[path])
 
     def _text(self, call: Call) -> Answer:
         self.control.text(call.body)

@@ -29,7 +29,7 @@ from simulator.twin.forms import Form
 from simulator.twin.memory import give_back_large_blocks
 from simulator.twin.metrics import CarrierMetrics
 from simulator.twin.representations import content_type, divided, form_of, written, written_error
-from simulator.twin.routes import Call, Elsewhere, Handler, Routes
+from simulator.twin.routes import Call, Elsewhere, File, Handler, Routes
 from simulator.twin.webhook_request import HOME_REGION
 from simulator.twin.wire import phone_of
 from simulator.twin.world import AccountsWorld
@@ -117,6 +117,7 @@ class TwilioServer:
             await self.stop()
             raise _cannot_listen(error, host, port) from error
         self.port = self._runner.addresses[0][1]
+        self.world.origin = self.url
 
     def _bring_numbers(self) -> None:
         for text in self.options.numbers:
@@ -316,6 +317,8 @@ def _cannot_listen(error: OSError, host: str, port: int) -> BadScenario:
 def _response(status: int, answer: object, path: str, element: str) -> web.Response:
     if isinstance(answer, Elsewhere):
         return web.Response(status=status, headers={"Location": answer.url})
+    if isinstance(answer, File):
+        return web.Response(body=answer.content, status=status, content_type=answer.media_type)
     if not isinstance(answer, dict):
         return web.Response(status=status)
     form = form_of(path) if element else "json"

@@ -23,6 +23,7 @@ from simulator.twin.accounts import Account, Message, OwnedNumber, Service
 from simulator.twin.callbacks import Callbacks
 from simulator.twin.errors import TEXTS, ApiError
 from simulator.twin.loops import ReplyLoops
+from simulator.twin.media_addresses import content_type_of, named, own_url
 from simulator.twin.pump import Pump
 from simulator.twin.strangers import OpenPeople, OpenPopulation
 from simulator.twin.twiml import Reply
@@ -76,6 +77,7 @@ class AccountsWorld:
         self._campaigns = 0
         self._scheduled = 0
         self._loops = ReplyLoops()
+        self.origin = ""  # of the server, as an application reaches it
         for account in accounts:
             account.campaign = self.new_campaign()
             account.messages.filed = self._filed
@@ -284,6 +286,7 @@ class AccountsWorld:
         sid = f"SM{_INBOUND + n:032x}"
         message = Message(-1, sid, account, "inbound", person, number, text, count, at, service=owned.service)
         message.status = "received"
+        message.media = tuple(own_url(each) for each in self.ledger.pictures.get(n, ()))
         account.messages.add(message)
         account.received.count(count)
 
@@ -316,13 +319,17 @@ class AccountsWorld:
             "From": f"+{message.sender}",
             "To": f"+{message.to}",
             "Body": message.body,
-            "NumMedia": "0",
+            "NumMedia": str(len(message.media)),
             "NumSegments": str(message.segments),
             "SmsStatus": "received",
             "ApiVersion": API_VERSION,
         }
         if message.service is not None:
             parameters["MessagingServiceSid"] = message.service.sid
+        for nth, (media_sid, url) in enumerate(named(message)):
+            base = f"{self.origin}{message.account.base}/Messages/{message.sid}"
+            parameters[f"MediaUrl{nth}"] = f"{base}/Media/{media_sid}"
+            parameters[f"MediaContentType{nth}"] = content_type_of(url)
         for side, phone in (("From", message.sender), ("To", message.to)):
             parameters[f"{side}City"] = ""
             parameters[f"{side}State"] = self.state_of(phone)

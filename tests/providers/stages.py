@@ -71,7 +71,7 @@ class Stage(Protocol):
     faults: LiveFaults
     population: Population
 
-    def person_texts(self, phone: str, to: str, body: str) -> None: ...
+    def person_texts(self, phone: str, to: str, body: str, *pictures: str) -> None: ...
 
 
 Play = Callable[[Stage], Awaitable[None]]
@@ -133,8 +133,8 @@ class InProcess:
             env, self.market, self.faults, draws, world.carriers, start_at=START_AT, timeout_s=15.0
         )
 
-    def person_texts(self, phone: str, to: str, body: str) -> None:
-        self.market.text_from_person(int(phone[1:]), int(to[1:]), body)
+    def person_texts(self, phone: str, to: str, body: str, *pictures: str) -> None:
+        self.market.text_from_person(int(phone[1:]), int(to[1:]), body, pictures)
 
 
 def play_in_process(play: Play, world: Scenario) -> None:
@@ -184,9 +184,9 @@ class OverHttp:
     def _url(self) -> str:
         return f"http://127.0.0.1:{self.ours.port}"
 
-    def person_texts(self, phone: str, to: str, body: str) -> None:
+    def person_texts(self, phone: str, to: str, body: str, *pictures: str) -> None:
         world = self.server.world
-        world.pump.act(world.market.text_from_person, int(phone[1:]), int(to[1:]), body)
+        world.pump.act(world.market.text_from_person, int(phone[1:]), int(to[1:]), body, pictures)
 
     async def _form(self, request: web.Request) -> Any:
         form = await request.post()

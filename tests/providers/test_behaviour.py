@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from gateway.core.rules.errors import Kind, consequence
-from gateway.providers.base import Accepted, AnswerLost, ProviderError, Refused, Stock
+from gateway.providers.base import Accepted, AnswerLost, MediaSource, NotSent, ProviderError, Refused, Stock
 from simulator.model.faults import Window
+from simulator.model.pictures import PICTURES
 from simulator.model.population import Line
 from tests.providers.stages import (
     CAMPAIGN,
@@ -200,6 +201,41 @@ def test_people_are_heard(perform: Perform) -> None:
             stage.person_texts(phone_of(stage), ours.phone, body)
             heard = await stage.heard.text()
             assert (heard.phone, heard.number_phone, heard.body) == (phone_of(stage), ours.phone, body)
+
+    perform(play)
+
+
+def test_pictures_of_people_are_fetched_when_somebody_asks(perform: Perform) -> None:
+    async def play(stage: Stage) -> None:
+        provider = stage.provider
+        assert isinstance(provider, MediaSource)
+        ours = await provider.buy(CAMPAIGN, "267")
+        stage.person_texts(phone_of(stage), ours.phone, "", "image/png", "text/vcard")
+        heard = await stage.heard.text()
+        assert (heard.body, [each.media_type for each in heard.media]) == ("", ["image/png", "text/vcard"])
+        for place, (each, kind) in enumerate(zip(heard.media, ("image/png", "text/vcard"), strict=True)):
+            for url in (each.url, ""):  # its address was lost with the webhook
+                assert await provider.fetch_media(heard.provider_sid, place, url, 5_000) == PICTURES[kind]
+        for place, url, most_bytes in ((2, "", 5_000), (0, "https://example.org/a.png", 5_000), (0, "", 10)):
+            with pytest.raises(Refused):
+                await provider.fetch_media(heard.provider_sid, place, url, most_bytes)
+
+    perform(play)
+
+
+def test_a_picture_that_can_not_be_had_now_may_be_had_later(perform: Perform) -> None:
+    async def play(stage: Stage) -> None:
+        provider = stage.provider
+        assert isinstance(provider, MediaSource)
+        ours = await provider.buy(CAMPAIGN, "267")
+        stage.person_texts(phone_of(stage), ours.phone, "See", "image/gif")
+        heard = await stage.heard.text()
+        where = heard.provider_sid, 0, heard.media[0].url, 5_000
+        stage.faults.change(outages=(_ALWAYS,))
+        with pytest.raises((NotSent, AnswerLost)):
+            await provider.fetch_media(*where)
+        stage.faults.change(outages=())
+        assert await provider.fetch_media(*where) == PICTURES["image/gif"]
 
     perform(play)
 

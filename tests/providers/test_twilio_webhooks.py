@@ -4,13 +4,14 @@ import hashlib
 import unicodedata
 from base64 import b64encode, encodebytes
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
 from gateway.core.rules.errors import BadInput
-from gateway.providers.base import InboundText, StatusReport
+from gateway.providers.base import InboundText, Media, StatusReport
 from gateway.providers.twilio import base64_body
 from gateway.providers.twilio.webhooks import (
     inbound_text,
@@ -179,7 +180,7 @@ def test_the_query_comes_back() -> None:
         ({"Body": "", "NumMedia": "0"}, ""),
         (
             {"Body": " ", "NumMedia": "2", "MediaUrl0": "https://m/0", "MediaUrl1": "https://m/1"},
-            "https://m/0\nhttps://m/1",
+            "",
         ),
         ({"Body": "STOP", "NumMedia": "1", "MediaUrl0": "https://m/0"}, "STOP"),
         ({"Body": "", "NumMedia": "many"}, ""),
@@ -187,7 +188,27 @@ def test_the_query_comes_back() -> None:
 )
 def test_inbound_texts(changes: dict[str, str], body: str) -> None:
     text = inbound_text({**INBOUND, **changes}, at=5.0)
-    assert text == InboundText(SM, "+12125550123", "+15125550100", body, 5.0)
+    assert msgspec.structs.replace(text, media=()) == InboundText(
+        SM, "+12125550123", "+15125550100", body, 5.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "media"),
+    [
+        ({"NumMedia": "0", "MediaUrl0": "https://m/0"}, []),
+        (
+            {"NumMedia": "2", "MediaUrl0": "https://m/0", "MediaContentType0": "image/png", "MediaUrl1": "b"},
+            [Media("https://m/0", "image/png"), Media("b", "")],
+        ),
+        ({"NumMedia": "1"}, [Media()]),
+        ({"NumMedia": "1", "MediaUrl0": "https://m/" + "0" * 5_000, "MediaContentType0": "é"}, [Media()]),
+        ({"NumMedia": "many", "MediaUrl0": "https://m/0"}, []),
+        ({"NumMedia": "999999999"}, [Media()] * 10),
+    ],
+)
+def test_what_came_with_a_text(changes: dict[str, str], media: list[Media]) -> None:
+    assert list(inbound_text({**INBOUND, **changes}, at=5.0).media) == media
 
 
 def in_base64(text: str) -> str:

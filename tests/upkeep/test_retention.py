@@ -35,6 +35,13 @@ async def count(world: World, table: str) -> int:
     return int(await world.store.fetch_value(f"SELECT count(*) FROM {table}"))
 
 
+async def each_text_brought_a_picture(world: World) -> None:
+    await world.store.execute(
+        "INSERT INTO inbound_media (organisation_id, campaign_id, inbound_id, place, contact_id, url, media_type)"
+        " SELECT organisation_id, campaign_id, inbound_id, 0, contact_id, '', '' FROM inbound"
+    )
+
+
 async def failed_once_before(world: World) -> None:
     """Each message has an attempt that is over."""
     await world.store.execute(
@@ -113,11 +120,12 @@ def test_texts_that_wait_for_an_answer_stay(play):
             await world.write(contact, "Who is this?")
         assert (await world.submit(1, "Ann", kind=Kind.REPLY)).admitted
         await world.write(3, "STOP")
+        await each_text_brought_a_picture(world)
         await pass_days(world, 32)
         await retention_of(world.gateway, DAYS).run()
         rows = await world.store.fetch("SELECT contact_id FROM inbound")
         assert [row[0] for row in rows] == [2]
-        assert await count(world, "inbound_ids") == 1
+        assert await count(world, "inbound_ids") == await count(world, "inbound_media") == 1
         assert await world.store.fetch_value("SELECT phone FROM opt_outs") == phone(3)  # for good
 
     play(story)
@@ -247,16 +255,18 @@ def test_a_months_texts_go_together_once_nobody_waits_for_an_answer(play):
             await world.write(contact, "Who is this?")
         assert (await world.submit(1, "Ann", kind=Kind.REPLY)).admitted
         await world.write(3, "STOP")
+        await each_text_brought_a_picture(world)
         await in_days(world, 32).run()
         assert await count(world, "inbound") == await count(world, "inbound_ids") == 4
         await in_days(world, 64).run()
         assert [row[0] for row in await world.store.fetch("SELECT contact_id FROM inbound")] == [2]
-        assert await count(world, "inbound_ids") == 1
+        assert await count(world, "inbound_ids") == await count(world, "inbound_media") == 1
         assert this in await months.there(world.store, months.INBOUND)
         await world.store.execute("UPDATE conversations SET attention_at = NULL")
         await in_days(world, 64).run()
         assert this not in await months.there(world.store, months.INBOUND)
         assert await count(world, "inbound") == await count(world, "inbound_ids") == 0
+        assert await count(world, "inbound_media") == 0
         assert await world.store.fetch_value("SELECT phone FROM opt_outs") == phone(3)  # for good
 
     play(story)

@@ -1,4 +1,7 @@
-"""Which pictures a script may carry (F090): a kind that phones show, below 0.6 MB, told by its first bytes."""
+"""Which pictures a script may carry (F090), and which of those that people send are shown: told by their first bytes.
+
+A script's is of a kind that phones show, below 0.6 MB.
+"""
 
 from typing import Final
 
@@ -22,3 +25,10 @@ def type_of(picture: bytes) -> str:
         if picture.startswith(sign):
             return name
     raise BadFields([("image", "this is no JPEG, PNG or GIF")])
+
+
+def shown_as(content: bytes) -> str | None:
+    """The media type of a picture that a browser can show and that runs nothing: no SVG, no HTML. None: it is none."""
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "image/webp"
+    return next((name for sign, name in _SIGNS.items() if content.startswith(sign)), None)

@@ -33,6 +33,7 @@ from gateway.providers.base import (
 from gateway.providers.twilio.account import Account
 from gateway.providers.twilio.inbound_list import InboundList
 from gateway.providers.twilio.known import Known, which
+from gateway.providers.twilio.media import TwilioMedia
 from gateway.providers.twilio.numbers import Numbers
 from gateway.providers.twilio.records import AccountState, Lookup, Message, MessagePage
 from gateway.providers.twilio.webhooks import RETRIES, STATUS_PATH, status_query
@@ -64,6 +65,7 @@ class TwilioProvider(Provider):
         self._messages_url = URL(f"{root}/Messages.json", encoded=True)
         self._known = Known()
         self._inbound_list = InboundList(self._wire, self._messages_url)
+        self._media = TwilioMedia(account, self._wire)
         self.numbers = Numbers(account, self._wire, root)
 
     @classmethod
@@ -185,6 +187,10 @@ class TwilioProvider(Provider):
             inbound = message.inbound()
             yield msgspec.structs.replace(inbound, at=self._ours(inbound.at))
 
+    async def fetch_media(self, provider_sid: str, place: int, url: str, most_bytes: int) -> bytes:
+        """One of the pictures of a person's text, from Twilio and where it keeps its media, and from nowhere else."""
+        return await self._media.fetch(provider_sid, place, url, most_bytes)
+
     def _ours(self, at: float) -> float:
         """Twilio's time as ours, and never one that is still to come."""
         return min(self._wire.skew.ours(at), time_of_day())
@@ -265,6 +271,7 @@ class TwilioProvider(Provider):
 
     async def close(self) -> None:
         await self._wire.close()
+        await self._media.close()
 
 
 def _instant(at: float) -> str:

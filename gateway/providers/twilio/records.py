@@ -6,9 +6,10 @@ from unicodedata import normalize
 
 import msgspec
 
-from gateway.providers.base import Found, InboundText, Line, Listed
+from gateway.providers.base import Found, InboundText, Line, Listed, Media
 from gateway.providers.twilio import base64_body
 from gateway.providers.twilio.skew import unix_time
+from gateway.providers.twilio.webhooks import media_count
 
 INVALID = "invalid"
 """The line type of a number that can't exist."""
@@ -60,7 +61,8 @@ class Message(msgspec.Struct, gc=False):
         """`at` is by Twilio's clock, 0 when it names none."""
         at = unix_time(self.date_sent or self.date_created)
         body = base64_body.said(_plain(self.body))[:_MOST_BODY]
-        return InboundText(self.sid, _plain(self.from_), _plain(self.to), body, at or 0.0)
+        media = (Media(),) * media_count(str(self.num_media or "0"))
+        return InboundText(self.sid, _plain(self.from_), _plain(self.to), body, at or 0.0, media)
 
 
 def _plain(text: str | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from gateway.core.rules.errors import BadInput
-from gateway.providers.base import InboundText, StatusReport
+from gateway.providers.base import InboundText, Media, StatusReport
 from gateway.providers.twilio import base64_body
 
 STATUS_PATH = "/webhooks/twilio/status"
@@ -23,6 +23,8 @@ LONGEST_SID = 64  # Twilio's have 34 characters
 LONGEST_ADDRESS = 64  # a number, a short code or a name
 LONGEST_BODY = 4_000  # characters; Twilio's most is 1,600
 MOST_ATTEMPTS = 32_767  # what the books can hold
+MOST_MEDIA = 10  # of a text; Twilio's most
+LONGEST_URL = 1_000
 LARGEST_CODE = 999_999  # Twilio's have five digits
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
@@ -78,17 +80,17 @@ def status_report(form: Mapping[str, str], query: Mapping[str, str], *, at: floa
 def inbound_text(form: Mapping[str, str], *, at: float = 0.0) -> InboundText:
     """A person's text; `at` is when it came. Raises BadInput.
 
-    A picture without words reads as its address, base64 as what it encodes. A sid that can't be one is exchanged for a digest of the text: what a person says is kept, their STOP too.
+    Base64 reads as what it encodes. A sid that can't be one is exchanged for a digest of the text: what a person says is kept, their STOP too.
     """
     phone, number_phone = form.get("From", ""), form.get("To", "")
     if not 0 < len(phone) <= LONGEST_ADDRESS or not 0 < len(number_phone) <= LONGEST_ADDRESS:
         raise BadInput("an inbound text without From or To", _WHERE, "ignore it")
     body = form.get("Body", "")
-    text = (base64_body.said(body) if body.strip() else _media(form))[:LONGEST_BODY]
+    text = base64_body.said(body)[:LONGEST_BODY] if body.strip() else ""
     sid = _sid(form)
     if len(sid) > LONGEST_SID:
         sid = "odd-" + hashlib.sha256(f"{sid}\n{phone}\n{number_phone}\n{body}".encode()).hexdigest()[:40]
-    return InboundText(sid, phone, number_phone, text, at)
+    return InboundText(sid, phone, number_phone, text, at, _media(form))
 
 
 def status_query(campaign_id: int, message_id: int, attempt: int) -> str:
@@ -145,8 +147,22 @@ def _code(given: str | None) -> int | None:
     return code if 0 < code <= LARGEST_CODE else None
 
 
-def _media(form: Mapping[str, str]) -> str:
-    count = form.get("NumMedia", "0")
-    is_count = count.isascii() and count.isdigit() and len(count) < 10
-    urls = (form.get(f"MediaUrl{n}", "") for n in range(min(int(count), 10) if is_count else 0))
-    return "\n".join(url for url in urls if url)
+def _media(form: Mapping[str, str]) -> tuple[Media, ...]:
+    """What came with the text; an address that can't be one has to be asked for."""
+    return tuple(
+        Media(
+            _short(form.get(f"MediaUrl{n}", ""), LONGEST_URL),
+            _short(form.get(f"MediaContentType{n}", ""), 100),
+        )
+        for n in range(media_count(form.get("NumMedia", "0")))
+    )
+
+
+def media_count(given: str) -> int:
+    """How many pictures a text says that it has, as far as that can be true."""
+    is_count = given.isascii() and given.isdigit() and len(given) < 10
+    return min(int(given), MOST_MEDIA) if is_count else 0
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most and text.isascii() and text.isprintable() else ""
