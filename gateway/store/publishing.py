@@ -33,10 +33,11 @@ WITH ours AS (
     SELECT c.contact_id, c.hours_group, CASE WHEN (SELECT keeps FROM ours) THEN coalesce(c.assignee_id, (
         SELECT v.volunteer_id FROM conversations v
         WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = piece.contact_id)) END AS kept_for
-    FROM piece CROSS JOIN LATERAL ( -- by key, whatever the planner thinks of contacts that came a moment ago
-        SELECT * FROM contacts c
-        WHERE c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id = piece.contact_id LIMIT 1) c
-    WHERE c.deleted_at IS NULL
+    FROM piece CROSS JOIN LATERAL ( -- of contacts that came a moment ago the planner knows nothing: by their order it
+        SELECT * FROM contacts c    -- takes the key, and no other index of theirs, which it would read whole
+        WHERE c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id >= piece.contact_id
+        ORDER BY c.contact_id LIMIT 1) c
+    WHERE c.contact_id = piece.contact_id AND c.deleted_at IS NULL
 ), assigned AS (
     INSERT INTO assignments (organisation_id, campaign_id, action_id, contact_id, hours_group, turn, kept_for)
     SELECT $1, $2, $3, contact_id, hours_group, hashint8extended(contact_id, $4), kept_for

@@ -75,3 +75,15 @@ async def test_two_actions_that_change_at_once_are_both_told(database: Database,
     await second
     [row] = await campaigns.load(database)
     assert row.area_codes == '{"5": ["412"], "6": ["412"]}'
+
+
+async def test_contacts_that_came_a_moment_ago_are_found_by_their_key(own_dsn: str) -> None:
+    """Without statistics every index looks alike; another one than the key is read whole for each contact."""
+    database = Database(own_dsn, connections=1)
+    await people(database, 500)
+    for sql in (publishing._ASSIGN_ALL, publishing._ASSIGN_LISTS):
+        rows = await database.fetch(f"EXPLAIN {sql}", *KEY, ACTION, 1, [1], 0, 500, 1)
+        used = {line for (line,) in rows if "on contacts" in line}
+        assert len(used) > 0
+        assert all("contacts_pkey" in line for line in used), used
+    await database.close()

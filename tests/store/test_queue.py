@@ -16,6 +16,7 @@ from tests.store.rows import (
     GROUP,
     KEY,
     NOW,
+    OWNER,
     SCOPE,
     admission,
     admit,
@@ -24,6 +25,7 @@ from tests.store.rows import (
     conversation,
     message,
     opt_out,
+    owned,
     people,
     phone,
     queue,
@@ -183,7 +185,8 @@ async def test_an_opt_out_of_another_scope_stops_no_claim(database: Database):
 @pytest.mark.parametrize("state", ["sending", "blocked"])
 async def test_only_what_is_queued_is_blocked(database: Database, state: str):
     await people(database)
-    await admit(database, admission(1), admission(2, state=state, number_id=1, slot_at=NOW))
+    await owned(database)
+    await admit(database, admission(1), admission(2, state=state, number_id=1, slot_at=NOW), token=OWNER)
     refusals = [Refusal(each, 1203, "none to be had") for each in (1, 2, 99)]
     assert await claims.block(database, KEY, refusals, NOW + 3) == {1}
     row = await message(database, 1)
@@ -196,7 +199,9 @@ async def test_only_what_is_queued_is_blocked(database: Database, state: str):
 async def test_what_is_over(database: Database):
     await people(database, 4)
     rows = [admission(each, not_after=NOW + 100 * each) for each in (1, 2, 3)]
-    await admit(database, *rows, admission(4, not_after=NOW, state="sending", number_id=1, slot_at=NOW))
+    await owned(database)
+    going = admission(4, not_after=NOW, state="sending", number_id=1, slot_at=NOW)
+    await admit(database, *rows, going, token=OWNER)
     assert await messages.sweep(database, KEY, NOW + 50, 0, limit=10) == Swept([], None)
     assert await messages.sweep(database, KEY, NOW + 200, 0, limit=10) == Swept([1, 2], None)
 

@@ -18,6 +18,7 @@ from tests.store.rows import (
     NOW,
     NUMBER,
     OUR_PHONE,
+    OWNER,
     SCOPE,
     admission,
     admit,
@@ -26,6 +27,7 @@ from tests.store.rows import (
     conversation,
     message,
     opted_out,
+    owned,
     people,
     phone,
     queue,
@@ -219,7 +221,8 @@ async def test_an_attempt_that_was_not_the_messages_fault_is_not_spent(database:
 @pytest.mark.parametrize("state", sorted(TERMINAL | {State.QUEUED}))
 async def test_what_may_not_wait_again_does_not(database: Database, state: State):
     await people(database)
-    await admit(database, admission(1, state="sending", number_id=NUMBER, slot_at=NOW))
+    await owned(database)
+    await admit(database, admission(1, state="sending", number_id=NUMBER, slot_at=NOW), token=OWNER)
     await database.execute("UPDATE messages SET state = $1", state)
     await requeue(database, again(1))
     assert await states(database) == {1: state}
