@@ -12,6 +12,7 @@ from gateway.core.rules.campaign import CampaignKey
 from gateway.entropy import secret
 from gateway.metrics import Metrics
 from gateway.p2p.actions import Actions
+from gateway.p2p.broadcasts import Broadcasts
 from gateway.p2p.links import Links
 from gateway.p2p.mailing import EVERY_S, Mailing
 from gateway.p2p.publishing import Publishing
@@ -40,6 +41,7 @@ from gateway.upkeep.idle_conversations import IdleConversations
 from gateway.upkeep.inbound_poll import InboundPoll
 from gateway.upkeep.limit_watch import LimitWatch
 from gateway.upkeep.ownership import Ownership
+from gateway.upkeep.periodic import every
 from gateway.upkeep.promises import EVERY_S as PROMISES_S
 from gateway.upkeep.promises import PromiseWatch
 from gateway.upkeep.reconciliation import Reconciliation
@@ -279,6 +281,8 @@ class Gateway:
             "workload": self.workload.run(),
             "clock": self.clock_watch.run(),
         }
+        broadcasts = Broadcasts(self.database, self.campaigns, self.admission, self.clock, self.buckets)
+        tending["broadcasts"] = every(1.0, lambda: broadcasts.run_once(self._owned()), "the broadcasts")
         if self.inbound_poll is not None and self._catches_up:
             tending["inbound gap"] = self.inbound_poll.run()
         return tending

@@ -16,6 +16,7 @@ from gateway.p2p.announcements import Announcements
 from gateway.p2p.audit import AuditLog
 from gateway.p2p.campaigns import CampaignAdmin
 from gateway.p2p.company import Company
+from gateway.p2p.consents import Consents
 from gateway.p2p.contact_book import ContactBook
 from gateway.p2p.contacts import ContactLists
 from gateway.p2p.endpoints import Endpoints
@@ -103,6 +104,7 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         campaign_admin=CampaignAdmin(database, gateway.campaigns, now, gateway.adopt, secret),
         contacts=ContactLists(database, now, look_ups.look_up, opted_out, gateway.settling.settle),
         contact_book=ContactBook(database, gateway.campaigns, clock, gateway.settling.settle),
+        consents=Consents(database, clock),
         messages=messages,
         numbers=Numbers(database, now, live_pool),
         sign_in=sign_in,

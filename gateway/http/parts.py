@@ -16,6 +16,7 @@ from gateway.p2p.bank import TextBank
 from gateway.p2p.buckets import Buckets
 from gateway.p2p.campaigns import CampaignAdmin
 from gateway.p2p.company import Company
+from gateway.p2p.consents import Consents
 from gateway.p2p.contact_book import ContactBook
 from gateway.p2p.contacts import ContactLists
 from gateway.p2p.endpoints import Endpoints
@@ -98,6 +99,7 @@ class Parts(msgspec.Struct, kw_only=True):
     campaign_admin: CampaignAdmin
     contacts: ContactLists
     contact_book: ContactBook
+    consents: Consents
     messages: Messages
     numbers: Numbers
     sign_in: SignIn

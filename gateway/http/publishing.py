@@ -52,10 +52,12 @@ class Unschedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class ReadinessView(Struct, frozen=True, kw_only=True):
-    """What is to be mended before the action can be published; nothing: it can. `people`: its contacts."""
+    """What is to be mended before the action can be published; nothing: it can. `people`: its contacts. `consented`: of
+    a broadcast, those of them who have agreed to it; the others are blocked (1301)."""
 
     reasons: list[Reason]
     people: int
+    consented: int | None
 
 
 class NotPublished(Problem, frozen=True, kw_only=True, omit_defaults=False):
@@ -119,7 +121,9 @@ class PublishingDesk:
             found = await self._publishing.readiness(grant.actor, campaign.campaign_id, action_of(request))
         except NoAction as error:
             raise no_action(error) from error
-        return json_answer(ReadinessView(reasons=found.reasons, people=found.people))
+        return json_answer(
+            ReadinessView(reasons=found.reasons, people=found.people, consented=found.consented)
+        )
 
     async def publish(self, request: web.Request, grant: Grant) -> web.Response:
         campaign = await campaign_of(self._known_campaigns, request, grant)

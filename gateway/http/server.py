@@ -17,6 +17,7 @@ from gateway.http import (
     buckets,
     campaigns,
     company,
+    consents,
     contact_lists,
     contacts,
     endpoints,
@@ -58,6 +59,7 @@ from gateway.http.bodies import INTAKE, JSON, MOST_BYTES_AT_ONCE
 from gateway.http.buckets import BucketDesk
 from gateway.http.campaigns import CampaignDesk
 from gateway.http.company import CompanyDesk
+from gateway.http.consents import ConsentDesk
 from gateway.http.contact_lists import ContactListDesk
 from gateway.http.contacts import ContactDesk
 from gateway.http.csv_lists import ListPlaces
@@ -122,6 +124,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *company.OPERATIONS,
     *reports.OPERATIONS,
     *opt_outs.OPERATIONS,
+    *consents.OPERATIONS,
     *live.OPERATIONS,
     *labels.OPERATIONS,
     *results.OPERATIONS,
@@ -172,6 +175,7 @@ def application(
         "endpoints": EndpointDesk(parts, known),
         "limits": LimitDesk(parts, known),
         "company": CompanyDesk(parts, known),
+        "consents": ConsentDesk(parts, known),
         "health": HealthDesk(parts),
         "inbox": InboxDesk(parts, known),
         "labels": LabelDesk(parts, known),

@@ -271,6 +271,8 @@ class TextBank:
 
     async def _take_over_s(self, campaign: Campaign, action_id: int) -> float:
         action = await self.action(campaign.campaign_id, action_id)
+        if action.texts.settings.kind == "broadcast":  # its people were nobody's before they answered
+            return campaign.settings.unanswered_s
         keeps = campaign.settings.keep_assignments or action.texts.settings.keep_assignments
         return math.inf if keeps else campaign.settings.unanswered_s
 

@@ -15,10 +15,10 @@ from typing import Final
 import msgspec
 
 from gateway.clock import Clock
-from gateway.core.rules.errors import TextbankError
+from gateway.core.rules.errors import BadInput, TextbankError
 from gateway.core.rules.hours import Shut, verdict
 from gateway.core.rules.idempotency import Key
-from gateway.core.rules.safeguards import Kind, Request
+from gateway.core.rules.safeguards import GATEWAY, Kind, Request
 from gateway.core.text.scripts import draw
 from gateway.p2p.bank import Action, TextBank, variables_of
 from gateway.p2p.compiled import Compiled, ReadyScript
@@ -41,6 +41,13 @@ class NoContact(TextbankError):
 
     def __init__(self, contact_id: int) -> None:
         super().__init__(f"there is no contact {contact_id}")
+
+
+class BroadcastsGoByThemselves(BadInput):
+    """Nobody presses Send in a broadcast."""
+
+    def __init__(self) -> None:
+        super().__init__("nobody presses Send in a broadcast", "action_id", "answer its replies")
 
 
 class Volunteer(msgspec.Struct, frozen=True):
@@ -186,13 +193,13 @@ class Buckets:
         what the action says, or else the campaign (F180).
         """
         campaign, action = self._campaigns[campaign_id], await self._bank.action(campaign_id, action_id)
+        if (action.texts.settings.kind == "broadcast") is not (volunteer.volunteer_id == GATEWAY):
+            raise BroadcastsGoByThemselves
         size = size or action.texts.settings.bucket_size or campaign.settings.bucket_size
-        claimed = await self._claims.claim(
-            (campaign_id, action_id), Wanted(volunteer.volunteer_id, known, size)
-        )
-        people = await self._about(
-            campaign, action_id, claimed.contact_ids, volunteer.volunteer_id if claimed.is_new else None
-        )
+        whose = volunteer.volunteer_id
+        claimed = await self._claims.claim((campaign_id, action_id), Wanted(whose, known, size))
+        ids = claimed.contact_ids
+        people = await self._about(campaign, action_id, ids, whose, just_given=claimed.is_new)
         if not claimed.is_new:
             people = [each for each in people if _is_on(each, volunteer)]
         return Bucket(claimed.bucket_id, self._show(action, volunteer, people, luck))
@@ -328,7 +335,7 @@ class Buckets:
                 return first
         campaign = self._campaigns[campaign_id]
         action = await self._bank.action(campaign_id, action_id)
-        [person] = await self._about(campaign, action_id, [press.contact_id])
+        [person] = await self._about(campaign, action_id, [press.contact_id], volunteer.volunteer_id)
         if person.known.phone is None:
             raise NoContact(press.contact_id)
         item = _item(_script(action, press.script, person), volunteer, person)
@@ -347,13 +354,19 @@ class Buckets:
         newest, contact_ids = await buckets.mine(
             self._database, campaign.key, action_id, volunteer.volunteer_id
         )
-        people = await self._about(campaign, action_id, contact_ids)
+        people = await self._about(campaign, action_id, contact_ids, volunteer.volunteer_id)
         people = [each for each in people if _is_on(each, volunteer)]
         items = self._show(action, volunteer, people, None)
         return Bucket(newest if items else None, items), newest
 
     async def _about(
-        self, campaign: Campaign, action_id: int, contact_ids: Sequence[int], given_to: int | None = None
+        self,
+        campaign: Campaign,
+        action_id: int,
+        contact_ids: Sequence[int],
+        volunteer_id: int,
+        *,
+        just_given: bool = False,
     ) -> list[Assigned]:
         people = await buckets.about(
             self._database,
@@ -362,9 +375,12 @@ class Buckets:
             contact_ids,
             opt_out_scope=campaign.opt_out_scope,
             texts_since=self._admission.texts_since(campaign.campaign_id),
-            given_to=given_to,
+            given_to=volunteer_id if just_given else None,
         )
-        self._admission.remember(campaign.campaign_id, action_id, [each.known for each in people])
+        if (
+            volunteer_id != GATEWAY
+        ):  # what a broadcast needs to know of them besides is read when it is decided
+            self._admission.remember(campaign.campaign_id, action_id, [each.known for each in people])
         return people
 
     def _show(
@@ -375,7 +391,7 @@ class Buckets:
             _item(initials[draw(len(initials), luck(each.known.contact_id))], volunteer, each)
             for each in people
         ]
-        for item in items:
+        for item in items if volunteer.volunteer_id != GATEWAY else ():
             self._remember(action.campaign_id, action, volunteer, item)
         return items
 
@@ -388,12 +404,13 @@ class Buckets:
 
 def _is_on(person: Assigned, volunteer: Volunteer) -> bool:
     """Whether the person is on the volunteer's screen: theirs, and not texted."""
-    return person.known.assignee_id == volunteer.volunteer_id and not person.known.already_sent
+    return (person.known.assignee_id or GATEWAY) == volunteer.volunteer_id and not person.known.already_sent
 
 
 def _item(script: ReadyScript, volunteer: Volunteer, person: Assigned) -> Item:
     known = person.known
-    body = script.render(variables_of(person), sender=volunteer.words, contact_id=known.contact_id)
+    sender = None if volunteer.volunteer_id == GATEWAY else volunteer.words
+    body = script.render(variables_of(person), sender=sender, contact_id=known.contact_id)
     return Item(
         known.contact_id,
         body,

@@ -65,8 +65,8 @@ class ReadyScript(msgspec.Struct, frozen=True, kw_only=True):
     campaign: Values
     links: OwnLinks
 
-    def render(self, contact: Values, *, sender: Values, contact_id: int | None = None) -> str:
-        """The text for one person; without the id tracked links are blank."""
+    def render(self, contact: Values, *, sender: Values | None, contact_id: int | None = None) -> str:
+        """The text for one person; without the id tracked links are blank. Without a sender it is a broadcast's."""
         if contact_id is not None and (self.script.links or REFERRAL in self.script.variables):
             contact = {**contact, **self.links.of(self.script, self.script_id, contact_id)}
         return self.script.render(contact, self.campaign, sender)

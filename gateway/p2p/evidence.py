@@ -20,6 +20,7 @@ from gateway.p2p.messages import Messages
 from gateway.p2p.story import Message, Story
 from gateway.pipeline.campaigns import Campaign
 from gateway.store import audit_log, evidence, results
+from gateway.store.broadcasts import Consented
 from gateway.store.database import Database
 from gateway.store.evidence import Assigned, Books, Clicked, OnList, Reported, Said, Subject, Tagged
 
@@ -69,6 +70,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     clicks: list[Clicked]
     actions: list[Assigned]
     lists: list[OnList]
+    consent: Consented | None
     people: dict[str, str]
 
 
@@ -112,6 +114,7 @@ class EvidencePacks:
             clicks=books.clicks,
             actions=books.actions,
             lists=books.lists,
+            consent=books.consent,
             people={str(each): name for each, name in sorted(names.items())},
         )
 
@@ -186,12 +189,22 @@ def _lines(found: Evidence) -> Iterator[tuple[float, str]]:
         )
     for click in found.clicks:
         yield click.at, f"pressed {click.url}"
+    yield from _of_consent(found.consent)
     if found.contact.opted_out_at is not None:
         said = f": {found.contact.opt_out_words!r}" if found.contact.opt_out_words else ""
         yield (
             found.contact.opted_out_at,
             f"opted out, which is in force ({found.contact.opt_out_source}{said})",
         )
+
+
+def _of_consent(consent: Consented | None) -> Iterator[tuple[float, str]]:
+    if consent is None:
+        return
+    said, by = f", {consent.words!r}" if consent.words else "", f"noted {_utc(consent.noted_at)}"
+    yield consent.given_at, f"agreed to broadcasts: {consent.source}{said}; {by} by {consent.noted_by}"
+    if consent.withdrawn_at is not None:
+        yield consent.withdrawn_at, f"wants no broadcasts any more, noted by {consent.withdrawn_by}"
 
 
 def _clocks(local: dict[str, str]) -> str:

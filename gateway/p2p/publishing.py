@@ -9,7 +9,7 @@ import structlog
 from gateway.clock import Clock
 from gateway.core.bank.actions import MOVES, PUBLISHED, State
 from gateway.core.bank.permissions import Actor, Role
-from gateway.core.bank.publishing import Plan, Reason, reasons_against
+from gateway.core.bank.publishing import Broadcast, Plan, Reason, reasons_against
 from gateway.core.bank.script_check import SAMPLED
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import BadFields, BadInput, TextbankError
@@ -37,10 +37,12 @@ class NotReady(TextbankError):
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether an action may be published (`reasons` is empty then), and how many contacts it would have."""
+    """Whether an action may be published (`reasons` is empty then), and how many contacts it would have; of a broadcast
+    also how many of them have agreed to it."""
 
     reasons: list[Reason]
     people: int
+    consented: int | None = None
 
 
 class Publishing:
@@ -74,8 +76,17 @@ class Publishing:
             registered=campaign.settings.registration.registered,
             hours=campaign.settings.hours,
             hours_groups=reached.hours_groups,
+            broadcast=await self._broadcast(campaign, action),
         )
-        return Readiness(reasons=reasons_against(plan, now), people=reached.people)
+        consented = None if plan.broadcast is None else plan.broadcast.consented
+        return Readiness(reasons=reasons_against(plan, now), people=reached.people, consented=consented)
+
+    async def _broadcast(self, campaign: Campaign, action: Action) -> Broadcast | None:
+        if action.settings.kind != "broadcast":
+            return None
+        lists = action.settings.audience.contact_list_ids
+        consented = await publishing.consented(self._database, campaign.key, lists)
+        return Broadcast(is_set_up=campaign.settings.broadcasts, consented=consented)
 
     async def publish(
         self,

@@ -26,6 +26,7 @@ from gateway.core.bank.results import (
 )
 from gateway.core.rules.errors import NotNow, TextbankError
 from gateway.core.rules.months import FIRST_WITH_A_MONTH, ids_since
+from gateway.core.rules.safeguards import GATEWAY
 from gateway.p2p.cursors import bad_cursor, cursor_of, place_of
 from gateway.pipeline.campaigns import Campaign
 from gateway.store import counts, result_rows, results
@@ -162,6 +163,7 @@ class Results:
         ids = sorted(each for each in of_users if each > after_id)[: limit + 1]
         shown = ids[:limit]
         names = await results.names(self._database, campaign.key, shown)
+        names[GATEWAY] = "the gateway"  # of a broadcast
         page = [_volunteer(each, names.get(each, ""), of_users[each]) for each in shown]
         return VolunteerPage(page, cursor_of(_UserPlace(shown[-1])) if len(ids) > limit else None)
 

@@ -28,6 +28,7 @@ from gateway.pipeline.pending import (
     Pending,
     StraightOn,
     Try,
+    is_broadcast,
     is_of,
     is_stale,
     keyed_row,
@@ -210,8 +211,7 @@ class Admission:
 
     def remember(self, campaign_id: int, action_id: int | None, known: Iterable[Recipient]) -> None:
         """Facts that a coming request can be decided on; the revision guards against stale ones."""
-        for recipient in known:
-            self._remembered[campaign_id, recipient.contact_id, action_id] = recipient
+        self._remembered.update({(campaign_id, each.contact_id, action_id): each for each in known})
         while len(self._remembered) > _REMEMBERED:
             self._remembered.popitem(last=False)
 
@@ -341,13 +341,14 @@ class Admission:
             None if each and is_stale(item, each) else each for item, each in zip(items, known, strict=True)
         ]
         missing = [request for request, recipient in zip(requests, known, strict=True) if recipient is None]
-        fresh = iter(await self.read(campaign.campaign_id, [(r.contact_id, r.action_id) for r in missing]))
+        pairs, broadcasts = [(r.contact_id, r.action_id) for r in missing], any(map(is_broadcast, missing))
+        fresh = iter(await self.read(campaign.campaign_id, pairs, for_broadcast=broadcasts) if pairs else [])
         return [next(fresh) if recipient is None else recipient for recipient in known]
 
-    async def read(self, campaign_id: int, pairs: Sequence[tuple[int, int | None]]) -> list[Recipient]:
+    async def read(
+        self, campaign_id: int, pairs: Sequence[tuple[int, int | None]], *, for_broadcast: bool = False
+    ) -> list[Recipient]:
         """What the store knows of each (contact, action) now."""
-        if not pairs:
-            return []
         campaign = self._campaigns[campaign_id]
         return await recipients.load(
             self._database,
@@ -356,6 +357,7 @@ class Admission:
             [contact for contact, _ in pairs],
             [action for _, action in pairs],
             texts_since=self.texts_since(campaign_id),
+            for_broadcast=for_broadcast,
         )
 
     def texts_since(self, campaign_id: int) -> float:
@@ -434,7 +436,7 @@ class Admission:
             self._metrics.blocked(row.code)
             return Outcome(row.message_id, State.BLOCKED, row.code, row.reason)
         self._metrics.accepted(row.kind, channel="mms" if row.media else "sms")
-        if row.sender_id is not None:
+        if row.sender_id:
             self.senders[row.sender_id] = row.requested_at
         if written.decision.waited_s is not None:
             waited_s = written.decision.waited_s

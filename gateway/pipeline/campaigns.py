@@ -29,6 +29,7 @@ class Campaign(msgspec.Struct, frozen=True):
     area_codes: Mapping[
         int, tuple[str, ...]
     ] = {}  # that an action's first texts prefer, if it has its own (F026)
+    broadcasts: frozenset[int] = frozenset()  # its published actions that the gateway sends by itself
 
     @property
     def key(self) -> CampaignKey:
@@ -142,6 +143,7 @@ def _campaign(row: rows.CampaignRow) -> Campaign:
         row.actions_version,
         frozenset(row.paused_actions),
         _area_codes(row, settings.pool.preferred_area_codes),
+        frozenset(row.broadcasts),
     )
 
 

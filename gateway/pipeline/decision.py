@@ -12,7 +12,7 @@ from gateway.core.rules import safeguards
 from gateway.core.rules.errors import SubReason
 from gateway.core.rules.hours import Open, Why, verdict
 from gateway.core.rules.lifecycle import State
-from gateway.core.rules.safeguards import Blocked, Facts, Kind, Request, counted_as
+from gateway.core.rules.safeguards import Blocked, Consent, Facts, Kind, Request, counted_as, in_books
 from gateway.core.sending.waiting import Lane
 from gateway.core.text.segments import measure
 from gateway.pipeline.campaigns import Campaign
@@ -22,6 +22,7 @@ from gateway.store.recipients import Recipient
 
 _REPLY, _INITIAL = Lane.REPLY.value, Lane.INITIAL.value
 _ANSWERS = frozenset({Kind.REPLY, Kind.CONFIRMATION})  # what a person's own text has asked for
+_FIRST = frozenset({Kind.INITIAL, Kind.BROADCAST})
 _CONFIRMED_WITHIN_S = (
     300.0  # a later confirmation of an opt-out would be one text too many (47 CFR 64.1200(a)(12))
 )
@@ -53,7 +54,7 @@ def decide(
     assignee_only: bool = False,
 ) -> Decision:
     """`locked`: the person has changed under our hands too often. `assignee_only`: whom nobody has nobody may text."""
-    request = _counted(asked, recipient)
+    request = _counted(campaign, asked, recipient)
     until, shut = _hours(campaign, request, recipient, now)
     text_hash = _text_hash("\n".join((request.body, *request.media)) if request.media else request.body)
     facts = _facts(campaign, recipient, text_hash, now, shut=shut, locked=locked, assignee_only=assignee_only)
@@ -70,7 +71,7 @@ def decide(
         hours_group=recipient.hours_group,
         number_id=recipient.number_id,
         body=request.body,
-        kind=request.kind,
+        kind=in_books(request.kind),
         media=request.media or None,
         action_id=request.action_id,
     )
@@ -80,7 +81,7 @@ def decide(
         answer if isinstance(answer, Blocked) else None,
         text_hash,
         recipient.revision,
-        None if request.kind is Kind.INITIAL else _waited_s(recipient, now),
+        None if request.kind in _FIRST else _waited_s(recipient, now),
     )
 
 
@@ -94,7 +95,7 @@ def row_of(
         contact_id=request.contact_id,
         phone=queued.phone,
         action_id=request.action_id,
-        kind=request.kind,
+        kind=queued.kind,
         sender_id=request.sender_id,
         body=request.body,
         segments=queued.segments,
@@ -113,9 +114,12 @@ def row_of(
     )
 
 
-def _counted(request: Request, recipient: Recipient) -> Request:
-    """The request as what it counts as: a reply without an open thread is an initial in everything that follows."""
+def _counted(campaign: Campaign, request: Request, recipient: Recipient) -> Request:
+    """The request as what it counts as: a reply without an open thread is an initial in everything that follows, and a
+    first text of a broadcast is one of its texts, whoever asks for it."""
     kind = counted_as(request.kind, recipient.last_inbound_at)
+    if kind is Kind.INITIAL and request.action_id in campaign.broadcasts:
+        kind = Kind.BROADCAST
     return request if kind is request.kind else msgspec.structs.replace(request, kind=kind)
 
 
@@ -125,7 +129,7 @@ def _hours(
     """Until when the person may be texted, or why not now."""
     if recipient.phone is None:
         return now, None
-    if request.kind is Kind.INITIAL and request.action_id in campaign.paused_actions:
+    if request.kind in _FIRST and request.action_id in campaign.paused_actions:
         return now, SubReason.PAUSED
     in_conversation = request.kind in _ANSWERS and recipient.last_inbound_at is not None
     kind: Literal["initial", "reply"] = "reply" if in_conversation else "initial"
@@ -163,6 +167,9 @@ def _facts(
         locked=locked,
         hours_shut=shut,
         paused=campaign.paused,
+        broadcasts=settings.broadcasts,
+        is_users_own=recipient.is_users_own,
+        consent=Consent(recipient.consent),
     )
 
 

@@ -17,6 +17,7 @@ import msgspec
 
 from gateway.clock import Clock
 from gateway.core.rules.campaign import CampaignKey
+from gateway.core.rules.safeguards import GATEWAY
 from gateway.core.text.consent import Intent, Reading, read
 from gateway.metrics import Metrics
 from gateway.pipeline.campaigns import Campaigns
@@ -212,6 +213,8 @@ class Inbound:
             self._watch.unsure(campaign_id)
             return
         volunteers = {each.volunteer_id for each in new if each.volunteer_id is not None}
+        if GATEWAY in volunteers:  # an answer to a broadcast is whoever's that looks first
+            self._watch.unsure(campaign_id)
         self._watch.wrote(campaign_id, volunteers, min(item.text.at for item in arrived))
 
     async def _left(

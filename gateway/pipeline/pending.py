@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.core.rules.errors import TextbankError
 from gateway.core.rules.lifecycle import State
-from gateway.core.rules.safeguards import Request
+from gateway.core.rules.safeguards import Kind, Request
 from gateway.pipeline.decision import Decision
 from gateway.pipeline.idempotency import KeyReused, Use
 from gateway.store.idempotency import Answered
@@ -81,6 +81,10 @@ def outcome_of(first: Answered) -> Outcome:
     """The outcome of a key's first request."""
     assert first.message_id is not None
     return Outcome(first.message_id, State(first.state), first.code, first.reason)
+
+
+def is_broadcast(request: Request) -> bool:
+    return request.kind is Kind.BROADCAST
 
 
 def is_stale(item: Pending, known: Recipient) -> bool:

@@ -124,7 +124,10 @@ async def tell_workers(transaction: Statements, key: CampaignKey) -> None:
         UPDATE campaigns SET actions_version = actions_version + 1, area_codes = coalesce((
             SELECT jsonb_object_agg(a.action_id, a.settings -> 'area_codes') FROM actions a
             WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.archived_at IS NULL
-              AND a.settings -> 'area_codes' <> '[]'), '{}')
+              AND a.settings -> 'area_codes' <> '[]'), '{}'), broadcasts = ARRAY(
+            SELECT a.action_id FROM actions a
+            WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.archived_at IS NULL AND a.published_at IS NOT NULL
+              AND a.settings ->> 'kind' = 'broadcast' ORDER BY a.action_id)
         WHERE organisation_id = $1 AND campaign_id = $2
         """,
         *key,

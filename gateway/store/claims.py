@@ -1,12 +1,23 @@
 """Claims: queued messages become `sending` at the second look, or are blocked; and the last look before the wire."""
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import SubReason
-from gateway.core.rules.safeguards import LANDLINES, NOT_MOBILE, RULES, Facts, Kind, Rule
+from gateway.core.rules.safeguards import (
+    GATEWAY,
+    LANDLINES,
+    NOT_MOBILE,
+    RULES,
+    Consent,
+    Facts,
+    Kind,
+    Rule,
+    of_books,
+)
 from gateway.store.database import Connection, Database, Statements
 from gateway.store.journal import moved
 from gateway.store.ownership import FencingToken, OwnershipLost
@@ -34,15 +45,24 @@ _REFUSED_BY = {
     "opt_out": """(SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3
                   AND o.phone = c.phone) IS NOT NULL""",
     "valid_mobile": f"v.failure_until = 'infinity' OR {_is_one_of(NOT_MOBILE)}",
+    "consent": """(SELECT b.contact_id FROM broadcast_consents b WHERE b.organisation_id = $1 AND b.campaign_id = $2
+                  AND b.contact_id = m.contact_id AND b.withdrawn_at IS NULL) IS NULL""",
     "failure_memory": "v.failure_until > to_timestamp($5)",
     "hours": "m.not_after <= to_timestamp($5)",
 }
 
 
+# A broadcast is a first text of the gateway's own (safeguards.of_books).
+_IS = {kind: f"m.kind = '{kind}'" for kind in Kind} | {
+    Kind.BROADCAST: f"m.kind = 'initial' AND m.sender_id = {GATEWAY}",
+    Kind.INITIAL: f"m.kind = 'initial' AND m.sender_id IS DISTINCT FROM {GATEWAY}",
+}
+
+
 def _may_go(rule: Rule) -> str:
-    spared = sorted(kind.value for kind in Kind if kind not in rule.applies_to)
-    unless = "".join(f" OR m.kind = '{kind}'" for kind in spared)
-    return f"(({_REFUSED_BY[rule.name]}) IS NOT TRUE{unless})"
+    spared = [_IS[kind] for kind in sorted(Kind) if kind not in rule.applies_to]
+    unless = "".join(f"{each} OR " for each in spared)
+    return f"({unless}({_REFUSED_BY[rule.name]}) IS NOT TRUE)"
 
 
 _MAY_GO = "\n      AND ".join(_may_go(rule) for rule in RULES if rule.at_hand_over)
@@ -165,7 +185,9 @@ _STANDINGS = """
 SELECT m.message_id, m.state, m.kind, c.phone, c.line_type, o.phone IS NOT NULL,
        CASE WHEN v.failure_until = 'infinity' THEN 'infinity'::float8
             ELSE extract(epoch FROM v.failure_until)::float8 END,
-       m.not_after <= to_timestamp($5)
+       m.not_after <= to_timestamp($5), m.sender_id, CASE WHEN m.sender_id = 0 THEN (
+           SELECT CASE WHEN b.withdrawn_at IS NULL THEN 'given' ELSE 'withdrawn' END FROM broadcast_consents b
+           WHERE b.organisation_id = $1 AND b.campaign_id = $2 AND b.contact_id = m.contact_id) END
 FROM messages m
 JOIN contacts c USING (organisation_id, campaign_id, contact_id)
 LEFT JOIN conversations v USING (organisation_id, campaign_id, contact_id)
@@ -179,27 +201,20 @@ async def standings(
 ) -> list[Standing]:
     """Where messages stand that a claim left; `safeguards.second_look(standing.kind, standing.facts, now)` says why."""
     rows = await database.fetch(_STANDINGS, *key, opt_out_scope, message_ids, now)
-    return [_standing(*row) for row in rows]
+    return [_standing(row) for row in rows]
 
 
-def _standing(
-    message_id: int,
-    state: str,
-    kind: str,
-    phone: str,
-    line_type: str | None,
-    opted_out: bool,
-    failure_until: float | None,
-    is_over: bool,
-) -> Standing:
+def _standing(row: Sequence[Any]) -> Standing:
+    message_id, state, kind, phone, line_type, opted_out, failure_until, is_over, sender_id, consent = row
     facts = Facts(
         phone=phone,
         line_type=line_type,
         opted_out=opted_out,
         failure_until=failure_until,
         hours_shut=SubReason.EXPIRED_IN_QUEUE if is_over else None,
+        consent=Consent(consent or Consent.NONE),
     )
-    return Standing(message_id, state, Kind(kind), facts)
+    return Standing(message_id, state, of_books(kind, sender_id), facts)
 
 
 # The last look before the wire: who may not be texted any more. A confirmation answers the very opt-out. The messages

@@ -142,6 +142,10 @@ DELETE FROM contact_tags
 WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND $4::float8 IS NOT NULL
 """,
     """
+DELETE FROM broadcast_consents
+WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND $4::float8 IS NOT NULL
+""",
+    """
 UPDATE reports SET fields = '{}'
 WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND $4::float8 IS NOT NULL
 """,

@@ -7,6 +7,7 @@ import msgspec
 
 from gateway.core.bank.events import FIRST_ANSWER, OPTED_OUT, EventKind
 from gateway.core.rules.campaign import CampaignKey
+from gateway.core.rules.safeguards import GATEWAY
 from gateway.store.buckets import Assigned
 from gateway.store.database import Database, Statements
 from gateway.store.journal import handed_over, noted
@@ -276,8 +277,8 @@ class Inbox(msgspec.Struct, frozen=True):
 
 _OLDEST = 20  # conversations of which a look that finds nothing says when the first may change hands
 
-# Oldest first: the volunteer's own, and what has waited long without being on anybody's screen lately. Such a
-# conversation changes hands, and so does the contact's assignment (F193).
+# Oldest first: the volunteer's own, what answers a broadcast and is nobody's yet, and what has waited long without being
+# on anybody's screen lately. Such a conversation changes hands, and so does the contact's assignment (F193).
 _ATTENTION = f"""
 WITH own AS (
     SELECT v.contact_id, v.action_id, v.volunteer_id, v.attention_at
@@ -286,17 +287,24 @@ WITH own AS (
       AND v.action_id = $6 AND v.archived_at IS NULL
       AND c.hours_group = ANY ($11::text[])
     ORDER BY v.attention_at, v.contact_id LIMIT $9 FOR UPDATE OF v SKIP LOCKED
+), nobodys AS (
+    SELECT v.contact_id, v.action_id, v.volunteer_id, v.attention_at
+    FROM conversations v JOIN contacts c USING (organisation_id, campaign_id, contact_id)
+    WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.volunteer_id = {GATEWAY} AND v.attention_at IS NOT NULL
+      AND v.staff_only_at IS NULL AND v.action_id = $6 AND v.archived_at IS NULL
+      AND c.hours_group = ANY ($11::text[]) AND $8 > '-infinity'::float8
+    ORDER BY v.attention_at, v.contact_id LIMIT $9 FOR UPDATE OF v SKIP LOCKED
 ), others AS (
     SELECT v.contact_id, v.action_id, v.volunteer_id, v.attention_at
     FROM conversations v JOIN contacts c USING (organisation_id, campaign_id, contact_id)
     WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.attention_at <= to_timestamp($8)
-      AND v.volunteer_id IS DISTINCT FROM $7 AND v.staff_only_at IS NULL
+      AND v.volunteer_id IS DISTINCT FROM $7 AND v.volunteer_id IS DISTINCT FROM {GATEWAY} AND v.staff_only_at IS NULL
       AND (v.offered_at IS NULL OR v.offered_at <= to_timestamp($8)) AND v.action_id = $6
       AND v.archived_at IS NULL
       AND c.hours_group = ANY ($11::text[])
     ORDER BY v.attention_at, v.contact_id LIMIT $9 FOR UPDATE OF v SKIP LOCKED
 ), wanted AS (
-    SELECT * FROM (TABLE own UNION ALL TABLE others) either ORDER BY attention_at, contact_id LIMIT $9
+    SELECT * FROM (TABLE own UNION ALL TABLE nobodys UNION ALL TABLE others) either ORDER BY attention_at, contact_id LIMIT $9
 ), offered AS (
     UPDATE conversations v SET offered_at = to_timestamp($10), volunteer_id = $7
     FROM wanted WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = wanted.contact_id

@@ -17,3 +17,16 @@ async def contact_ids(database: Database, key: CampaignKey, phones: Sequence[str
         phones,
     )
     return {row[0]: row[1] for row in rows}
+
+
+async def among(database: Database, key: CampaignKey, contact_ids: Sequence[int]) -> set[int]:
+    """Those of these ids that are contacts of the campaign."""
+    rows = await database.fetch(
+        """
+        SELECT contact_id FROM contacts
+        WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = ANY ($3::bigint[]) AND deleted_at IS NULL
+        """,
+        *key,
+        contact_ids,
+    )
+    return {row[0] for row in rows}

@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
+from gateway.store.broadcasts import CONSENT_OF_ONE, Consented
 from gateway.store.database import Database
 
 MOST: Final = 500
@@ -110,6 +111,7 @@ class Books(msgspec.Struct, frozen=True, kw_only=True):
     clicks: list[Clicked]
     actions: list[Assigned]
     lists: list[OnList]
+    consent: Consented | None  # to broadcasts
 
 
 _SUBJECT: Final = """
@@ -179,6 +181,7 @@ async def books(
     clicks = await database.fetch(_CLICKS, *key, contact_id, MOST)
     actions = await database.fetch(_ACTIONS, *key, contact_id, MOST)
     lists = await database.fetch(_LISTS, *key, contact_id, MOST)
+    consent = await database.fetch_row(CONSENT_OF_ONE, *key, contact_id)
     return Books(
         subject=Subject(**dict(zip(Subject.__struct_fields__, row, strict=True))),
         message_ids=sorted(each[0] for each in ids),
@@ -190,4 +193,5 @@ async def books(
         clicks=[Clicked(*each) for each in reversed(clicks)],
         actions=[Assigned(*each) for each in reversed(actions)],
         lists=[OnList(*each) for each in reversed(lists)],
+        consent=None if consent is None else Consented(*consent),
     )

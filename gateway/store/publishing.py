@@ -23,7 +23,8 @@ ORDER BY c.contact_id LIMIT {limit}
 # waited for, and then assigns nobody any more.
 _ASSIGN = """
 WITH ours AS (
-    SELECT (a.settings ->> 'keep_assignments')::boolean IS TRUE OR (p.settings ->> 'keep_assignments')::boolean IS TRUE AS keeps
+    SELECT ((a.settings ->> 'keep_assignments')::boolean IS TRUE OR (p.settings ->> 'keep_assignments')::boolean IS TRUE)
+           AND a.settings ->> 'kind' IS DISTINCT FROM 'broadcast' AS keeps
     FROM actions a JOIN campaigns p ON p.organisation_id = $1 AND p.campaign_id = $2
     WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3 AND a.version = $8
     AND a.published_at IS NULL FOR SHARE OF a
@@ -203,6 +204,21 @@ async def sample(
     """So many of them, the same ones for the same seed."""
     sql = _SAMPLE_LISTS if list_ids else _SAMPLE_ALL
     return [Person(*row) for row in await database.fetch(sql, *key, list_ids, seed, limit)]
+
+
+_CONSENTED = """
+SELECT count(*) FROM broadcast_consents b
+JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id = b.contact_id
+WHERE b.organisation_id = $1 AND b.campaign_id = $2 AND b.withdrawn_at IS NULL AND c.deleted_at IS NULL {on_lists}
+"""
+_CONSENTED_LISTS = _CONSENTED.format(on_lists=_ON_LISTS)
+_CONSENTED_ALL = _CONSENTED.format(on_lists="AND $3::bigint[] IS NOT NULL")
+
+
+async def consented(database: Database, key: CampaignKey, list_ids: Sequence[int]) -> int:
+    """How many of them have agreed to broadcasts (F057)."""
+    count: int = await database.fetch_value(_CONSENTED_LISTS if list_ids else _CONSENTED_ALL, *key, list_ids)
+    return count
 
 
 async def missing_lists(database: Database, key: CampaignKey, list_ids: Sequence[int]) -> list[int]:

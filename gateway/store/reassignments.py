@@ -312,10 +312,12 @@ WITH piece AS MATERIALIZED (
 )
 SELECT count(*) FROM talk
 """  # noqa: S608 - fixed texts
-# Claims of one action take turns, and so does this: nobody claims meanwhile whom it gives away.
+# Claims of one action take turns, and so does this: nobody claims meanwhile whom it gives away. Of a broadcast only
+# conversations change hands: whoever has not had its text is the gateway's.
 _ACTIONS = """
 SELECT action_id FROM actions
 WHERE organisation_id = $1 AND campaign_id = $2 AND ($3::bigint IS NULL OR action_id = $3)
+  AND settings ->> 'kind' IS DISTINCT FROM 'broadcast'
 ORDER BY action_id FOR NO KEY UPDATE
 """
 

@@ -22,7 +22,8 @@ v.failure_code, CASE WHEN v.failure_until = 'infinity' THEN 'infinity'::float8
                      ELSE extract(epoch FROM v.failure_until)::float8 END,
 extract(epoch FROM v.last_inbound_at)::float8,
 (SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3 AND o.phone = c.phone) IS NOT NULL,
-CASE WHEN a.volunteer_id <> v.volunteer_id AND v.action_id = wanted.action_id THEN v.volunteer_id ELSE a.volunteer_id END,
+nullif(CASE WHEN a.volunteer_id <> v.volunteer_id AND v.action_id = wanted.action_id
+            THEN v.volunteer_id ELSE a.volunteer_id END, 0),
 coalesce(a.texted, false) OR v.last_initial_at IS NOT NULL AND EXISTS (
     SELECT FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.contact_id = wanted.contact_id
     AND m.action_id = wanted.action_id AND m.kind = 'initial' AND m.state <> 'blocked'),
@@ -31,6 +32,13 @@ CASE WHEN v.last_outbound_at > to_timestamp($4) THEN
           AND m.contact_id = wanted.contact_id AND (m.message_id >= $5 OR m.message_id < 10000000000000)
           AND m.requested_at > to_timestamp($4) AND m.state <> 'blocked')
 ELSE '{}' END
+"""
+
+# What is asked besides for a broadcast (F043, F057).
+_OF_BROADCAST = """
+c.assignee_id IS NOT NULL, coalesce((
+    SELECT CASE WHEN b.withdrawn_at IS NULL THEN 'given' ELSE 'withdrawn' END FROM broadcast_consents b
+    WHERE b.organisation_id = $1 AND b.campaign_id = $2 AND b.contact_id = wanted.contact_id), 'none')
 """
 
 # LATERAL with LIMIT 1: one look-up by key for each person, whatever the planner thinks of the tables' sizes.
@@ -46,16 +54,19 @@ LEFT JOIN LATERAL (SELECT * FROM assignments a WHERE a.organisation_id = $1 AND 
 """  # noqa: S608 - fixed texts
 
 _LOAD = f"""
-SELECT {FACTS}
+SELECT {FACTS} {{more}}
 FROM unnest($6::bigint[], $7::bigint[]) WITH ORDINALITY AS wanted (contact_id, action_id, place) {ABOUT}
 ORDER BY wanted.place
 """  # noqa: S608 - fixed texts
+_LOAD_ALL = _LOAD.replace("{more}", "")
+_LOAD_FOR_BROADCAST = _LOAD.replace("{more}", f", {_OF_BROADCAST}")
 
 
 class Recipient(msgspec.Struct, gc=False):
     """One person as the store knows them at `revision` (0: no conversation yet); times in Unix seconds.
 
-    `recent_texts` are the hashes of the texts sent to them since the time asked for (1001a).
+    `recent_texts` are the hashes of the texts sent to them since the time asked for (1001a). The last two are read where
+    a broadcast is asked for: elsewhere nobody has agreed to one.
     """
 
     contact_id: int
@@ -74,6 +85,8 @@ class Recipient(msgspec.Struct, gc=False):
     assignee_id: int | None
     already_sent: bool
     recent_texts: list[int]
+    is_users_own: bool = False
+    consent: str = "none"
 
 
 def since(at: float) -> tuple[float, int]:
@@ -96,7 +109,9 @@ async def load(
     action_ids: Sequence[int | None],
     *,
     texts_since: float,
+    for_broadcast: bool = False,
 ) -> list[Recipient]:
     """One record a (contact, action) pair, in the order asked; an unknown contact has phone None."""
-    rows = await statements.fetch(_LOAD, *key, opt_out_scope, *since(texts_since), contact_ids, action_ids)
+    sql = _LOAD_FOR_BROADCAST if for_broadcast else _LOAD_ALL
+    rows = await statements.fetch(sql, *key, opt_out_scope, *since(texts_since), contact_ids, action_ids)
     return [Recipient(*row) for row in rows]

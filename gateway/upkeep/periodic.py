@@ -32,3 +32,8 @@ async def repeatedly(
         began_at = time()
         await tried(once, what)
         await asyncio.sleep(rest_s(time() - began_at))
+
+
+async def every(every_s: float, once: Callable[[], Awaitable[object]], what: str) -> None:
+    """Does it for ever, with the same rest after each time."""
+    await repeatedly(once, lambda _: every_s, what)

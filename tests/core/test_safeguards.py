@@ -11,9 +11,11 @@ from msgspec.structs import replace
 from gateway.core.rules import safeguards
 from gateway.core.rules.errors import SubReason, consequence
 from gateway.core.rules.safeguards import (
+    GATEWAY,
     RULES,
     Admitted,
     Blocked,
+    Consent,
     Facts,
     Kind,
     Policy,
@@ -28,12 +30,17 @@ NOW = 1_780_000_000.0
 HOUR_S = 3600.0
 
 FACTS = Facts(phone="+12155550123", assignee_id=7, line_type="mobile")
-FACTS_OF = {Kind.INITIAL: FACTS, Kind.REPLY: FACTS, Kind.CONFIRMATION: replace(FACTS, opted_out=True)}
-INITIAL, REPLY, CONFIRMATION = Kind
+FACTS_OF = {
+    Kind.INITIAL: FACTS,
+    Kind.REPLY: FACTS,
+    Kind.CONFIRMATION: replace(FACTS, opted_out=True),
+    Kind.BROADCAST: replace(FACTS, assignee_id=None, broadcasts=True, consent=Consent.GIVEN),
+}
+INITIAL, REPLY, CONFIRMATION, BROADCAST = Kind
 
 
 def request_of(kind: Kind) -> Request:
-    sender_id = None if kind is Kind.CONFIRMATION else 7
+    sender_id = {Kind.CONFIRMATION: None, Kind.BROADCAST: GATEWAY}.get(kind, 7)
     return Request(campaign_id=1, contact_id=2, kind=kind, body="Hi Ana!", action_id=3, sender_id=sender_id)
 
 
@@ -105,12 +112,24 @@ CASES: list[tuple[Kind, dict[str, Any], Any]] = [
     (CONFIRMATION, {"line_type": "landline"}, (9000, SubReason.LANDLINE)),
     (CONFIRMATION, {"hours_shut": SubReason.RECIPIENT_HOURS}, (1202, SubReason.RECIPIENT_HOURS)),
     (CONFIRMATION, {"paused": True}, (1202, SubReason.PAUSED)),
+    (BROADCAST, {"broadcasts": False}, 1201),
+    (INITIAL, {"broadcasts": False}, None),
+    (BROADCAST, {"is_users_own": True}, 1103),
+    (INITIAL, {"is_users_own": True}, None),
+    (BROADCAST, {"consent": Consent.NONE}, 1301),
+    (BROADCAST, {"consent": Consent.WITHDRAWN}, 1302),
+    (BROADCAST, {"opted_out": True}, 1302),
+    (INITIAL, {"consent": Consent.WITHDRAWN}, None),
+    (BROADCAST, {"assignee_id": 8, "keep_assignments": True}, None),
+    (BROADCAST, {"already_sent_action": True}, 1304),
+    (BROADCAST, {"last_initial_at": NOW - 60}, (1001, SubReason.OUTBOUND_LOCK)),
+    (BROADCAST, {"hours_shut": SubReason.RECIPIENT_HOURS}, (1202, SubReason.RECIPIENT_HOURS)),
 ]
 
 
 @pytest.mark.parametrize(("kind", "changes", "expected"), CASES, ids=str)
 def test_rule(kind: Kind, changes: dict[str, Any], expected: Any) -> None:
-    """F037, F038, F040, F055, F056, F058: one row a rule."""
+    """F037, F038, F040, F043, F052, F055, F056, F057, F058: one row a rule."""
     assert outcome(kind, changes) == expected
 
 
@@ -124,7 +143,10 @@ BREAKERS: dict[str, dict[str, Any]] = {
     "contact": {"phone": None},
     "recipient_number": {"phone": ""},
     "blank": {"body": " "},
+    "broadcast_set_up": {"broadcasts": False},
+    "users_own_contact": {"is_users_own": True},
     "opt_out": {"opted_out": True},
+    "consent": {"consent": Consent.NONE},
     "valid_mobile": {"line_type": "pager"},
     "failure_memory": {"failure_until": NOW + 60},
     "hours": {"hours_shut": SubReason.RECIPIENT_HOURS},
@@ -207,7 +229,7 @@ def test_a_campaign_may_lock_its_admins_too() -> None:
     assert outcome(INITIAL, changes, strict) == (1001, SubReason.OUTBOUND_LOCK)
 
 
-@pytest.mark.parametrize("kind", [INITIAL, REPLY])
+@pytest.mark.parametrize("kind", [INITIAL, REPLY, BROADCAST])
 @pytest.mark.parametrize("admin", [False, True])
 def test_nobody_texts_a_person_who_opted_out(kind: Kind, admin: bool) -> None:
     """F121: no bypass, for any kind of message but the opt-out's own confirmation, at either look."""
@@ -227,7 +249,7 @@ def test_the_second_look_asks_only_what_may_have_changed(rule: safeguards.Rule) 
     if refused is not None:
         assert refused.code == rule.code
     assert rule.at_hand_over is (
-        rule.name in {"recipient_number", "opt_out", "valid_mobile", "failure_memory", "hours"}
+        rule.name in {"recipient_number", "opt_out", "consent", "valid_mobile", "failure_memory", "hours"}
     )
 
 

@@ -46,7 +46,7 @@ async def test_a_contact_of_another_campaign_is_none_of_this_one(house: House) -
 @pytest.mark.parametrize(
     "more",
     [
-        {"kind": "broadcast"},  # F043, F052, F057
+        {"kind": "broadcast"},  # that is an action's: nobody presses it
         {"kind": "invitation"},  # F061
         {"kind": "user_to_user"},  # F051
         {"from": "+12155550101"},  # F041

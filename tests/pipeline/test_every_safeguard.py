@@ -2,11 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 
+import msgspec
 import pytest
 
-from gateway.core.rules.safeguards import RULES, Kind, Rule
+from gateway.core.rules.campaign import CampaignSettings
+from gateway.core.rules.safeguards import GATEWAY, RULES, Kind, Rule
 from gateway.pipeline.admission import Outcome
-from gateway.store import contacts
+from gateway.store import broadcasts, campaigns, contacts
+from gateway.store.broadcasts import ConsentRow
 from gateway.store.contacts import ContactRow
 from tests.pipeline.world import ACTION, CAMPAIGN, FIVE, GROUP, KEY, START_AT, VOLUNTEER, World, phone
 
@@ -29,6 +32,30 @@ async def nothing_to_read(world: World) -> Outcome:
 async def said_stop(world: World) -> Outcome:
     await world.write(1, "STOP")
     return await world.submit(1)
+
+
+async def broadcast(world: World, *, is_set_up: bool = True, consents: bool = True) -> Outcome:
+    """A text of a broadcast to somebody who has agreed, as far as the rule before the one that is meant."""
+    changed = msgspec.structs.replace(CampaignSettings(), broadcasts=is_set_up)
+    await campaigns.save_settings(world.store, KEY, changed.to_json())
+    await world.gateway.campaigns.load()
+    if consents:
+        row = ConsentRow(contact_id=1, given_at=START_AT - 60, source="a form", words="")
+        await broadcasts.give(world.store, KEY, [row], "key:a", START_AT)
+    return await world.submit(1, kind=Kind.BROADCAST, action_id=ACTION, sender_id=GATEWAY)
+
+
+async def not_set_up(world: World) -> Outcome:
+    return await broadcast(world, is_set_up=False)
+
+
+async def somebodys_own(world: World) -> Outcome:
+    await world.store.execute("UPDATE contacts SET assignee_id = $1 WHERE contact_id = 1", VOLUNTEER)
+    return await broadcast(world)
+
+
+async def never_agreed(world: World) -> Outcome:
+    return await broadcast(world, consents=False)
 
 
 async def toll_free(world: World) -> Outcome:
@@ -92,7 +119,10 @@ WAYS: dict[str, Way] = {
     "contact": no_such_contact,
     "recipient_number": a_landline,
     "blank": nothing_to_read,
+    "broadcast_set_up": not_set_up,
+    "users_own_contact": somebodys_own,
     "opt_out": said_stop,
+    "consent": never_agreed,
     "valid_mobile": toll_free,
     "failure_memory": failed_lately,
     "hours": after_five,

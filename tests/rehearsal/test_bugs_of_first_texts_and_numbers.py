@@ -109,7 +109,7 @@ def a_repeat_counts_as_a_reply(patch: Patch) -> None:
     patch.setattr(
         decision,
         "_counted",
-        lambda request, recipient: replace(counted(request, recipient), kind=Kind.REPLY),
+        lambda *asked: replace(counted(*asked), kind=Kind.REPLY),
     )
 
 

@@ -72,6 +72,8 @@ class ReportSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class ActionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an admin sets of an action; volunteers read it, contacts never do (F077 to F084).
 
+    `kind`: first texts of a `p2p` action are pressed by volunteers; those of a `broadcast` go by themselves, to contacts
+    who have agreed to broadcasts in writing, and volunteers answer the replies (F043, F052, F057).
     `area_codes`: of the campaign's, those that this action's first texts prefer (F026); none: all of them. Who has texts
     from a number already keeps it, and no text waits because the pool has none there.
     `overflow`: first texts that still wait when the window ends are held until the next one of their person, for a
@@ -79,6 +81,7 @@ class ActionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     `opt_out_suffix`, `contact_fallback` and `sender_fallback`: null is what the campaign says (C13, F012, F100).
     """
 
+    kind: Literal["p2p", "broadcast"] = "p2p"
     description: Annotated[str, Meta(max_length=LONGEST_TEXT)] = ""
     image_url: Address | None = None
     folders: Annotated[tuple[Word, ...], Meta(max_length=MOST_FOLDERS)] = ()
@@ -132,4 +135,6 @@ def frozen_after_publishing(before: ActionSettings, after: ActionSettings) -> li
         for name in frozen
         if getattr(before.audience, name) != getattr(after.audience, name)
     ]
-    return [*changed, "keep_assignments"] if before.keep_assignments != after.keep_assignments else changed
+    return changed + [
+        name for name in ("keep_assignments", "kind") if getattr(before, name) != getattr(after, name)
+    ]

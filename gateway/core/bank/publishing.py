@@ -11,7 +11,7 @@ from gateway.core.bank.actions import PUBLISHED, State
 from gateway.core.bank.scripts import ScriptKind, ScriptText
 from gateway.core.rules.hours import CampaignHours, Open, verdict
 from gateway.core.text.lint import Severity, lint
-from gateway.core.text.scripts import Field, Values
+from gateway.core.text.scripts import Field, ScriptFault, Values, compile_script
 from gateway.core.text.segments import measure, normalise
 
 _TOKEN: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\S+", re.DOTALL)
@@ -43,8 +43,16 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True):
     links: frozenset[str] = frozenset()
 
 
+class Broadcast(msgspec.Struct, frozen=True, kw_only=True):
+    """What a broadcast needs besides: that the campaign has set them up, and people who have agreed (F052, F057)."""
+
+    is_set_up: bool
+    consented: int
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """An action that somebody wants to publish. `people`: how many contacts it would have; `hours_groups`: of them."""
+    """An action that somebody wants to publish. `people`: how many contacts it would have; `hours_groups`: of them.
+    `broadcast` None: volunteers press its first texts."""
 
     state: State
     archived: bool
@@ -55,11 +63,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     registered: bool
     hours: CampaignHours
     hours_groups: Sequence[str]
+    broadcast: Broadcast | None = None
 
 
 def reasons_against(plan: Plan, now: float) -> list[Reason]:
     """Everything that is to be mended; none: it may be published. `now` is Unix seconds."""
-    return [*_standing(plan), *_scripts(plan), *_surroundings(plan, now)]
+    return [*_standing(plan), *_scripts(plan), *_surroundings(plan, now), *_broadcast(plan)]
 
 
 def _standing(plan: Plan) -> Iterator[Reason]:
@@ -129,6 +138,33 @@ def _surroundings(plan: Plan, now: float) -> Iterator[Reason]:
             code="empty-window",
             detail="nobody may ever be texted: the campaign's hours never meet lawful ones",
         )
+
+
+def _broadcast(plan: Plan) -> Iterator[Reason]:
+    if plan.broadcast is None:
+        return
+    if not plan.broadcast.is_set_up:
+        yield Reason(
+            code="broadcasts-off", detail="broadcasts are not set up: turn them on in the campaign's settings"
+        )
+    if plan.people and not plan.broadcast.consented:
+        yield Reason(
+            code="no-consent", detail="nobody of its lists has agreed to broadcasts: note their consent first"
+        )
+    for script in plan.scripts:
+        if script.kind is ScriptKind.INITIAL and _names_sender(script.source):
+            yield Reason(
+                code="names-sender",
+                detail="a broadcast has no sender: leave the user's variables out",
+                script=script.name,
+            )
+
+
+def _names_sender(source: str) -> bool:
+    try:
+        return compile_script(source).needs_sender
+    except ScriptFault:
+        return False  # the lint says what is wrong with it
 
 
 def _opens(hours: CampaignHours, group: str, now: float) -> bool:

@@ -84,6 +84,9 @@ class CampaignSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     keep_assignments: bool = False
     require_report: bool = False  # C9: a person waits on until they were answered and reported on
     admins_need_second_factor: bool = False  # a code of an authenticator app, as well as the password
+    broadcasts: bool = (
+        False  # F052: texts that nobody presses may go to those who have agreed to them in writing
+    )
     custom_replies: bool = True  # F119: volunteers may answer in words of their own
     admin_phones: frozenset[str] = frozenset()  # C12: test sends to these skip the lock
 

@@ -8,18 +8,22 @@ send it, whether the recipient wants it, whether it can arrive, whether now is t
 |  1 | 1106 | contact             | all                   | F046 F045 F049 | no contact of the campaign           |
 |  2 | 9000 | recipient_number *  | all                   | F062           | no, malformed or landline number     |
 |  3 | 1002 | blank               | all                   | F040           | nothing to read                      |
-|  4 | 1302 | opt_out *           | all but confirmation  | F058 F121 F128 | opted out                            |
-|  5 | 1205 | valid_mobile *      | all                   | F056 C16       | cannot be texted, or failed for good |
-|  6 | 1204 | failure_memory *    | all                   | F055 C16       | failed lately                        |
-|  7 | 1202 | hours *             | all                   | F053 F032 C1   | paused, or outside a window          |
-|  8 | 1303 | assignment          | initial, reply        | F059 F184 F193 | somebody else's contact              |
-|  9 | 1304 | already_canvassed   | initial               | F060 C23       | has this action's message            |
-| 10 | 1001 | identical_text      | all but confirmation  | F037 C2        | same text within 24 h                |
-| 11 | 1001 | outbound_lock       | initial               | F038 F039 C2   | texted within 6 h                    |
-| 12 | 9001 | message_lock        | all                   | F063 C19       | another send holds the lock          |
+|  4 | 1201 | broadcast_set_up    | broadcast             | F052           | the campaign has not set it up       |
+|  5 | 1103 | users_own_contact   | broadcast             | F043           | somebody is to text them by hand     |
+|  6 | 1302 | opt_out *           | all but confirmation  | F058 F121 F128 | opted out; of broadcasts alone       |
+|  7 | 1301 | consent *           | broadcast             | F057           | never agreed to broadcasts           |
+|  8 | 1205 | valid_mobile *      | all                   | F056 C16       | cannot be texted, or failed for good |
+|  9 | 1204 | failure_memory *    | all                   | F055 C16       | failed lately                        |
+| 10 | 1202 | hours *             | all                   | F053 F032 C1   | paused, or outside a window          |
+| 11 | 1303 | assignment          | initial, reply        | F059 F184 F193 | somebody else's contact              |
+| 12 | 1304 | already_canvassed   | initial, broadcast    | F060 C23       | has this action's message            |
+| 13 | 1001 | identical_text      | all but confirmation  | F037 C2        | same text within 24 h                |
+| 14 | 1001 | outbound_lock       | initial, broadcast    | F038 F039 C2   | texted within 6 h                    |
+| 15 | 9001 | message_lock        | all                   | F063 C19       | another send holds the lock          |
 
 The confirmation of an opt-out answers the person's own text, so it is no repeat and no solicitation; nothing else
-may follow an opt-out. An administrator's phone skips rule 11 alone (C12). A reply without an open thread is an initial
+may follow an opt-out. An administrator's phone skips the outbound lock alone (C12). A broadcast is a first text that the
+gateway sends by itself: whoever gets one has agreed to it in writing, and nobody's own contacts do. A reply without an open thread is an initial
 (`counted_as`). 1203 (F054) is the dispatcher's: only it knows the numbers.
 
 Rules with a star are looked at again at hand-over, since a message may have waited: `second_look`. The claim itself
@@ -44,6 +48,31 @@ class Kind(StrEnum):
     INITIAL = "initial"
     REPLY = "reply"  # a follow-up in an open thread
     CONFIRMATION = "confirmation"  # the one text that may follow an opt-out (47 CFR 64.1200(a)(12))
+    BROADCAST = (
+        "broadcast"  # a first text that nobody presses; in the books an initial whose sender is the gateway
+    )
+
+
+GATEWAY: Final = 0
+"""Who sends broadcasts, and has the people of whom nobody has taken charge yet; ids of people begin at 1."""
+
+
+def in_books(kind: Kind) -> Kind:
+    """As what messages are stored and counted: a broadcast is the first text of its action as any other."""
+    return Kind.INITIAL if kind is Kind.BROADCAST else kind
+
+
+def of_books(kind: str, sender_id: int | None) -> Kind:
+    """What a stored message is to the rules."""
+    return Kind.BROADCAST if kind == Kind.INITIAL and sender_id == GATEWAY else Kind(kind)
+
+
+class Consent(StrEnum):
+    """What a contact has said to broadcasts (F057, F058)."""
+
+    NONE = "none"
+    GIVEN = "given"
+    WITHDRAWN = "withdrawn"
 
 
 class Request(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -75,6 +104,9 @@ class Facts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     locked: bool = False  # the person changed under our hands too often
     hours_shut: SubReason | None = None  # CAMPAIGN_HOURS, RECIPIENT_HOURS or EXPIRED_IN_QUEUE
     paused: bool = False
+    broadcasts: bool = False  # the campaign has set them up
+    is_users_own: bool = False  # somebody of the campaign is to text this contact by hand
+    consent: Consent = Consent.NONE  # to broadcasts
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,8 +183,20 @@ def _blank(request: Request, _facts: Facts, _policy: Policy, _now: float) -> boo
     return not request.body.strip(_BLANKS) and not request.media
 
 
-def _opt_out(_request: Request, facts: Facts, _policy: Policy, _now: float) -> bool:
-    return facts.opted_out
+def _broadcast_set_up(_request: Request, facts: Facts, _policy: Policy, _now: float) -> bool:
+    return not facts.broadcasts
+
+
+def _users_own_contact(_request: Request, facts: Facts, _policy: Policy, _now: float) -> bool:
+    return facts.is_users_own
+
+
+def _opt_out(request: Request, facts: Facts, _policy: Policy, _now: float) -> bool:
+    return facts.opted_out or (request.kind is Kind.BROADCAST and facts.consent is Consent.WITHDRAWN)
+
+
+def _consent(_request: Request, facts: Facts, _policy: Policy, _now: float) -> bool:
+    return facts.consent is not Consent.GIVEN
 
 
 def _valid_mobile(_request: Request, facts: Facts, _policy: Policy, _now: float) -> bool:
@@ -196,21 +240,26 @@ def _message_lock(_request: Request, facts: Facts, _policy: Policy, _now: float)
 
 
 _ALL: Final = frozenset(Kind)
-_TALK: Final = frozenset({Kind.INITIAL, Kind.REPLY})
-_INITIAL: Final = frozenset({Kind.INITIAL})
+_PRESSED: Final = frozenset({Kind.INITIAL, Kind.REPLY})
+_BROADCAST: Final = frozenset({Kind.BROADCAST})
+_FIRST: Final = frozenset({Kind.INITIAL, Kind.BROADCAST})
+_TALK: Final = _PRESSED | _BROADCAST
 
 RULES: Final[tuple[Rule, ...]] = (
     Rule(1106, "contact", _ALL, _contact),
     Rule(9000, "recipient_number", _ALL, _recipient_number, at_hand_over=True),
     Rule(1002, "blank", _ALL, _blank),
+    Rule(1201, "broadcast_set_up", _BROADCAST, _broadcast_set_up),
+    Rule(1103, "users_own_contact", _BROADCAST, _users_own_contact),
     Rule(1302, "opt_out", _TALK, _opt_out, at_hand_over=True),
+    Rule(1301, "consent", _BROADCAST, _consent, at_hand_over=True),
     Rule(1205, "valid_mobile", _ALL, _valid_mobile, at_hand_over=True),
     Rule(1204, "failure_memory", _ALL, _failure_memory, at_hand_over=True),
     Rule(1202, "hours", _ALL, _hours, at_hand_over=True),
-    Rule(1303, "assignment", _TALK, _assignment),
-    Rule(1304, "already_canvassed", _INITIAL, _already_canvassed),
+    Rule(1303, "assignment", _PRESSED, _assignment),
+    Rule(1304, "already_canvassed", _FIRST, _already_canvassed),
     Rule(1001, "identical_text", _TALK, _identical_text, SubReason.IDENTICAL_TEXT),
-    Rule(1001, "outbound_lock", _INITIAL, _outbound_lock, SubReason.OUTBOUND_LOCK),
+    Rule(1001, "outbound_lock", _FIRST, _outbound_lock, SubReason.OUTBOUND_LOCK),
     Rule(9001, "message_lock", _ALL, _message_lock, SubReason.LOCK_TRUE),
 )
 
@@ -236,7 +285,7 @@ def check(request: Request, facts: Facts, policy: Policy, now: float) -> Admitte
 def second_look(kind: Kind, facts: Facts, now: float) -> Blocked | None:
     """The second look, at hand-over: why a message that waited is blocked; None: it may go, or still waits.
 
-    Of `facts` the phone, line type, opt-out, failure and hours are looked at.
+    Of `facts` the phone, line type, opt-out, consent, failure and hours are looked at.
     """
     answer = _first(_AT_HAND_OVER[kind], _WAITED[kind], facts, _ANY_POLICY, now)
     return answer if isinstance(answer, Blocked) else None
