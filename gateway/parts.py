@@ -28,6 +28,7 @@ from gateway.p2p.limits import LimitsTold
 from gateway.p2p.live import Live
 from gateway.p2p.messages import Messages
 from gateway.p2p.numbers import Numbers
+from gateway.p2p.opt_out_scopes import OptOutScopes
 from gateway.p2p.opt_outs import OptOuts
 from gateway.p2p.outcomes import Outcomes
 from gateway.p2p.own_texts import OwnTexts
@@ -126,6 +127,7 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         inbox=gateway.inbox,
         live=Live(database, clock, epoch=secret(6).hex()),
         opt_outs=OptOuts(database, gateway.campaigns),
+        opt_out_scopes=OptOutScopes(*shared),
         suppression=SuppressionLists(database, clock, opted_out, gateway.settling.settle),
         limits=LimitsTold(database),
         endpoints=Endpoints(database, clock, secret, bool(networks(settings.webhooks.allowed_networks))),

@@ -35,6 +35,7 @@ ROUTES: Final = (
     "/v1/campaigns/{campaign_id}/opt-outs",
     "/v1/campaigns/{campaign_id}/opt-outs:count",
     "/v1/campaigns/{campaign_id}/opt-outs:look-up",
+    "/v1/campaigns/{campaign_id}/opt-out-scope",
     "/v1/campaigns/{campaign_id}/consents",
     "/v1/campaigns/{campaign_id}/consents:withdraw",
     "/v1/sessions",

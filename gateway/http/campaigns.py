@@ -18,6 +18,7 @@ from gateway.http.problems import Problem, Refusal, problem_answer, title_of
 from gateway.http.reading import campaign_of
 from gateway.http.records import Id, Name
 from gateway.p2p.campaigns import IdTaken, SettingsClash
+from gateway.p2p.opt_out_scopes import ScopeIsChanging
 from gateway.pipeline.campaigns import Campaign
 
 Scope = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -49,6 +50,30 @@ class CampaignChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     paused: bool | None = None
     settings: CampaignSettings | None = None
     version: Id | None = None
+
+
+class ChangeOfScope(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose opt-outs count (C5): those of the campaign alone (its id), or of its whole organisation (0).
+
+    Whoever has left stays so, whichever way it goes: the opt-outs that counted before are put on the other list. `dry_run`:
+    only told what it would do.
+    """
+
+    opt_out_scope: Scope
+    dry_run: bool = False
+
+
+class ScopeChanged(Struct, frozen=True, kw_only=True):
+    """`ours`: opt-outs that counted before, and count still. `theirs_too`: of these, new on the other list, where they
+    count for `campaigns` other campaigns as well. `contacts`: of the campaign, whom it may not text any more since they
+    have left the others. `changed`: false after a dry run."""
+
+    opt_out_scope: int
+    changed: bool
+    ours: int
+    theirs_too: int
+    campaigns: int
+    contacts: int
 
 
 class CampaignView(Struct, frozen=True, kw_only=True):
@@ -83,6 +108,7 @@ class CampaignList(Struct, frozen=True):
 
 _new = msgspec.json.Decoder(NewCampaign)
 _change = msgspec.json.Decoder(CampaignChange)
+_scope = msgspec.json.Decoder(ChangeOfScope)
 
 OPERATIONS: Final = (
     Operation(
@@ -127,6 +153,17 @@ OPERATIONS: Final = (
         gives={HTTPStatus.OK: CampaignView, HTTPStatus.CONFLICT: Clash},
         refuses=(400, 404, 413, 415, 422, 503),
     ),
+    Operation(
+        method="POST",
+        path="/v1/campaigns/{campaign_id}/opt-out-scope",
+        handler="campaigns.change_scope",
+        summary="Have the campaign's opt-outs count for it alone, or for its whole organisation; counted first if asked.",
+        act=Act.CHANGE_CAMPAIGN,
+        tag="opt-outs",
+        takes=ChangeOfScope,
+        gives={HTTPStatus.OK: ScopeChanged},
+        refuses=(400, 404, 409, 413, 415, 422, 503),
+    ),
 )
 
 
@@ -135,6 +172,7 @@ class CampaignDesk:
 
     def __init__(self, parts: Parts, known: KnownCampaigns) -> None:
         self._admin = parts.campaign_admin
+        self._scopes = parts.opt_out_scopes
         self._known_campaigns = known
 
     async def create(self, request: web.Request, grant: Grant) -> web.Response:
@@ -181,6 +219,29 @@ class CampaignDesk:
         except SettingsClash as clash:
             return problem_answer(_clash(clash, wanted.settings))
         return json_answer(_view(changed, grant))
+
+    async def change_scope(self, request: web.Request, grant: Grant) -> web.Response:
+        campaign = await campaign_of(self._known_campaigns, request, grant)
+        wanted = decoded(_scope, await json_body(request))
+        if wanted.dry_run:
+            counted = await self._scopes.foresee(campaign, wanted.opt_out_scope)
+        else:
+            try:
+                campaign, counted = await self._scopes.change(
+                    campaign, wanted.opt_out_scope, grant.actor.name
+                )
+            except ScopeIsChanging as error:
+                raise Refusal(HTTPStatus.CONFLICT, str(error)) from error
+        return json_answer(
+            ScopeChanged(
+                opt_out_scope=campaign.opt_out_scope,
+                changed=not wanted.dry_run,
+                ours=counted.ours,
+                theirs_too=counted.theirs_too,
+                campaigns=counted.campaigns,
+                contacts=counted.contacts,
+            )
+        )
 
 
 def _view(campaign: Campaign, grant: Grant) -> CampaignView:

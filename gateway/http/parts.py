@@ -29,6 +29,7 @@ from gateway.p2p.links import Links
 from gateway.p2p.live import Live
 from gateway.p2p.messages import Messages
 from gateway.p2p.numbers import Numbers
+from gateway.p2p.opt_out_scopes import OptOutScopes
 from gateway.p2p.opt_outs import OptOuts
 from gateway.p2p.outcomes import Outcomes
 from gateway.p2p.own_texts import OwnTexts
@@ -119,6 +120,7 @@ class Parts(msgspec.Struct, kw_only=True):
     inbox: Inbox
     live: Live
     opt_outs: OptOuts
+    opt_out_scopes: OptOutScopes
     suppression: SuppressionLists
     endpoints: Endpoints
     limits: LimitsTold
