@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 ROOT: Final = Path(__file__).parents[1]
-NOT_YET: Final = ("not built yet", "")
+NOT_BUILT: Final = "not built: "  # and why
 _ROW: Final = re.compile(
     r"^\| (?P<row>F\d{3}) \| (?P<what>[^|]+) \| (?P<where>[^|]*?) \| ?(?P<test>[^|]*?) ?\|$", re.MULTILINE
 )
@@ -22,7 +22,7 @@ def test_every_row_stands_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "row", [each for each in ROWS if (each["where"], each["test"]) != NOT_YET], ids=lambda each: each["row"]
+    "row", [each for each in ROWS if not each["where"].startswith(NOT_BUILT)], ids=lambda each: each["row"]
 )
 def test_a_built_row_names_its_file_and_a_test_that_cites_it(row: dict[str, str]) -> None:
     assert (ROOT / row["where"].strip("`")).is_file()

@@ -56,6 +56,12 @@ class ContactFilters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = None
     opted_out: Annotated[bool | None, Meta(description="Whether they have opted out.")] = None
     texted: Annotated[bool | None, Meta(description="Whether they were ever texted.")] = None
+    replied: Annotated[
+        bool | None,
+        Meta(
+            description="Whether they ever wrote; with `texted=true` false finds those who were texted in vain."
+        ),
+    ] = None
     needs_attention: Annotated[bool | None, Meta(description="Whether they wait for an answer (C9).")] = None
     error_code: Annotated[
         Annotated[int, Meta(ge=1, le=99_999)] | None,
@@ -294,6 +300,7 @@ def wanted_by(given: ContactFilters) -> Wanted:
         field=(slug, value) if separator else None,
         opted_out=given.opted_out,
         texted=given.texted,
+        replied=given.replied,
         needs_attention=given.needs_attention,
         error_code=given.error_code,
     )

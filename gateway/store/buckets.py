@@ -1,11 +1,12 @@
 """Who texts whom: volunteers claim buckets of an action's contacts, each contact with at most one of them at a time."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
-from gateway.store.database import Database, Record
+from gateway.store.database import Database, Record, Statements
 from gateway.store.journal import RELEASED, assigned
 from gateway.store.recipients import ABOUT, FACTS, PERSON, Recipient, since
 
@@ -345,26 +346,42 @@ async def held(
     return count
 
 
+# Those who are kept for somebody and those who are not are counted apart: each is what an index holds, and nothing else.
+REMAINING: Final = """
+((SELECT count(*) FROM assignments s WHERE s.organisation_id = $1 AND s.campaign_id = $2 {which}
+  AND s.volunteer_id IS NULL AND s.kept_for IS NULL)
+ + (SELECT count(*) FROM assignments s WHERE s.organisation_id = $1 AND s.campaign_id = $2 {which}
+    AND s.volunteer_id IS NULL AND s.kept_for IS NOT NULL))
+"""
+REMAINING_OF_ACTION: Final = f"SELECT {REMAINING.format(which='AND s.action_id = $3')}"
+_UNASSIGNED: Final = f"SELECT {REMAINING.format(which='')}"
+
+
 async def remaining(database: Database, key: CampaignKey, action_id: int) -> int:
     """Contacts of the action whom nobody has yet (F162)."""
-    left: int = await database.fetch_value(
-        """
-        SELECT count(*) FROM assignments
-        WHERE organisation_id = $1 AND campaign_id = $2 AND action_id = $3 AND volunteer_id IS NULL
-        """,
-        *key,
-        action_id,
-    )
+    left: int = await database.fetch_value(REMAINING_OF_ACTION, *key, action_id)
     return left
 
 
 async def unassigned(database: Database, key: CampaignKey) -> int:
     """How many contacts of all the campaign's actions nobody has been given yet."""
-    count: int = await database.fetch_value(
-        """
-        SELECT count(*) FROM assignments
-        WHERE organisation_id = $1 AND campaign_id = $2 AND volunteer_id IS NULL
-        """,
-        *key,
-    )
+    count: int = await database.fetch_value(_UNASSIGNED, *key)
     return count
+
+
+# Whom they were to text, and nobody has texted yet, is for others, in published actions and in those to come. Whoever is
+# on their screen comes back when the bucket lies idle.
+_NO_LONGER_KEPT = """
+WITH free AS (
+    UPDATE assignments s SET kept_for = NULL FROM actions a
+    WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND s.organisation_id = $1 AND s.campaign_id = $2
+      AND s.action_id = a.action_id AND s.kept_for = $3 AND s.volunteer_id IS NULL AND NOT s.texted
+)
+UPDATE contacts SET assignee_id = NULL, version = version + 1
+WHERE organisation_id = $1 AND campaign_id = $2 AND assignee_id = $3
+"""
+
+
+async def no_longer_kept(statements: Statements, key: CampaignKey, user_id: int) -> None:
+    """Nobody waits for this person any more (F184)."""
+    await statements.fetch(_NO_LONGER_KEPT, *key, user_id)

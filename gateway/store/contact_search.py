@@ -36,6 +36,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     field: tuple[str, str] | None = None
     opted_out: bool | None = None
     texted: bool | None = None
+    replied: bool | None = None
     needs_attention: bool | None = None
     error_code: int | None = None
     phone: str | None = None
@@ -189,6 +190,7 @@ _PASSES: Final = {
     "opted_out": """EXISTS (SELECT FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3
         AND o.phone = c.phone) = {n}::boolean""",
     "texted": "(v.last_outbound_at IS NOT NULL) = {n}::boolean",
+    "replied": "(v.last_inbound_at IS NOT NULL) = {n}::boolean",
     "needs_attention": "coalesce(v.attention_at IS NOT NULL AND v.archived_at IS NULL, false) = {n}::boolean",
     "error_code": """v.last_outbound_at IS NOT NULL AND (SELECT m.code FROM messages m WHERE m.organisation_id = $1
         AND m.campaign_id = $2 AND m.contact_id = c.contact_id

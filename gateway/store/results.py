@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
+from gateway.store.buckets import REMAINING
 from gateway.store.database import Database
 from gateway.store.users import received
 
@@ -31,14 +32,16 @@ _SENT_TO = f"""
  WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.deactivated_at IS NULL
    AND EXISTS ({received("$3")}))
 """  # noqa: S608 - fixed texts
+NEEDS_ATTENTION: Final = """
+(SELECT count(*) FROM conversations v WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.action_id = $3
+ AND v.attention_at IS NOT NULL AND v.archived_at IS NULL)
+"""
 _BESIDE: Final = f"""
 SELECT a.title, extract(epoch FROM a.published_at)::float8, {_SENT_TO}, w.seen, w.started, w.completed, w.performs,
        (SELECT count(DISTINCT r.contact_id) FROM reports r
         WHERE r.organisation_id = $1 AND r.campaign_id = $2 AND r.action_id = $3),
-       (SELECT count(*) FROM assignments s WHERE s.organisation_id = $1 AND s.campaign_id = $2 AND s.action_id = $3
-        AND s.volunteer_id IS NULL),
-       (SELECT count(*) FROM conversations v WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.action_id = $3
-        AND v.attention_at IS NOT NULL AND v.archived_at IS NULL),
+       {REMAINING.format(which="AND s.action_id = $3")},
+       {NEEDS_ATTENTION},
        k.clicks, k.people
 FROM actions a
 CROSS JOIN LATERAL (

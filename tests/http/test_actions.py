@@ -157,6 +157,15 @@ async def test_area_codes_are_some_of_the_campaigns(house: House) -> None:
     assert (await house.call("POST", PATH, {"title": "x", "settings": {"area_codes": ["267"]}})).status == 201
 
 
+async def test_an_action_overrides_what_is_its_own_and_nothing_else(house: House) -> None:
+    """F216: area codes, kept assignments, scripts, report and audience; hours and safeguards are the campaign's."""
+    own = {"area_codes": ["215"], "keep_assignments": True, "report": {}, "audience": {"zips": ["191"]}}
+    assert (await house.call("POST", PATH, {"title": "x", "settings": own})).status == 201
+    for theirs in ({"hours": {"start": "08:00"}}, {"safeguards": {"lock_enabled": False}}):
+        refused = await house.call("POST", PATH, {"title": "x", "settings": theirs})
+        assert (refused.status, next(iter(theirs)) in refused.body["detail"]) == (422, True)
+
+
 # ---------------------------------------------------------------- at a time
 
 
@@ -176,6 +185,7 @@ async def test_a_time_can_be_changed_until_it_is_live(house: House) -> None:
 
 async def test_what_is_due_is_published_or_is_a_draft_again_and_says_why(house: House) -> None:
     """F141: by whichever worker's turn it is; C14: as private as it was scheduled."""
+    admin, _ = await somebody(house, "admin")
     good, bad, later = [await draft(house, title=title) for title in ("good", "bad", "later")]
     for action, at in ((good, 60), (bad, 60), (later, 86_400)):
         timed = await house.call(
@@ -192,6 +202,9 @@ async def test_what_is_due_is_published_or_is_a_draft_again_and_says_why(house: 
     [told] = [each for each in lines if each["act"] == "action not published"]
     assert told["after"]["reasons"][0]["code"] == "missing-opt-out"
     assert any(each["act"] == "action published" and each["who"] == "key:schedule" for each in lines)
+    [notice] = (await house.call("GET", f"/v1/campaigns/{CAMPAIGN}/my-notices", key=admin)).body["notices"]
+    assert (notice["kind"], notice["about"]) == ("not_published", {"action_id": bad["action_id"]})
+    assert "draft again" in notice["body"]
 
 
 # ---------------------------------------------------------------- who sees it

@@ -84,7 +84,7 @@ async def test_the_answer_to_a_text_can_be_read(house: House) -> None:
 
 
 async def test_filters_and_their_counts(house: House) -> None:
-    """F200, F201, F202."""
+    """F200, F201, F202; F203: one filter an action, beside those of states."""
     await talk(house, 1, 2, 3, 4)
     await act(house, "archive", await seen(house, 1), 1)
     await act(house, "read", await seen(house, 2), 2)

@@ -10,7 +10,7 @@ from gateway.core.rules.lifecycle import State
 from gateway.p2p.buckets import Press, Volunteer
 from gateway.pipeline.admission import Outcome
 from tests.http.house import CAMPAIGN, OTHER_CAMPAIGN, Answer, House
-from tests.http.persons import somebody
+from tests.http.persons import SAME_ORIGIN, by_cookie, somebody
 from tests.http.test_inbox import ACTION, INBOX, act, seen, texted, wrote
 from tests.http.test_labels import make_tag
 from tests.http.test_user_lists import NOTICES, make_list
@@ -249,3 +249,34 @@ async def test_answers_and_texts_under_way_leave_nobody_with_two_owners(staff: S
     )
     assert [row[0] for row in owners] == [ben]
     assert await staff.threads_of("ann") == []
+
+
+async def test_a_repeat_by_its_key_is_answered_as_the_first_time(staff: Staff) -> None:
+    """Also when it was undone meanwhile, and when whoever was meant is in the campaign no more."""
+    said = {"from_user_id": staff.ids["ann"], "to_user_id": staff.ids["ben"], "idempotency_key": "once"}
+    first = await staff.move(**said)
+    assert first.status == 201, first.body
+    path = f"{MOVES}/{first.body['reassignment']['reassignment_id']}/undo"
+    assert (await staff.house.call("POST", path)).status == 200
+    member = f"/v1/campaigns/{CAMPAIGN}/members/{staff.ids['ben']}"
+    assert (await staff.house.call("PATCH", member, {"active": False})).status == 200
+    again = await staff.move(**said)
+    assert (again.status, again.body) == (201, first.body)
+    other = await staff.move(**{**said, "to_user_id": staff.ids["cleo"]})
+    assert other.status == 422
+    assert await staff.house.count("reassignments") == 1
+
+
+async def test_a_browser_and_an_app_can_do_the_same(staff: Staff) -> None:
+    """F214: hand over, archive and bring back, by the cookie of a page and by an app's token."""
+    house, token = staff.house, staff.tokens["ann"]
+    await staff.arrive("dee", "admin")
+    for contact_id, over in ((1, "cookie"), (2, "token")):
+        for act_name in ("archive", "unarchive", "hand-back"):
+            path, body = f"{INBOX}/{contact_id}/{act_name}", await seen(house, contact_id)
+            if over == "cookie":
+                done = await by_cookie(house, "POST", path, token, body, headers=SAME_ORIGIN)
+            else:
+                done = await house.call("POST", path, body, key=token)
+            assert done.status == 200, (over, act_name, done.body)
+    assert await staff.mine("ann") == [3]

@@ -58,6 +58,7 @@ async def bank(database: Database) -> Database:
         " CASE WHEN n % 12 = 0 THEN to_timestamp($1) END FROM generate_series(1, 30) n",
         NOW,
     )
+    await database.execute("UPDATE conversations SET last_inbound_at = now() WHERE contact_id % 8 = 0")
     await database.execute(
         "INSERT INTO messages (organisation_id, campaign_id, message_id, contact_id, kind, body, segments, text_hash, state,"
         " lane, code, requested_at) SELECT 1, 1, 100 + n + 50 * t, n, 'initial', 'x', 1, 1, 'undelivered', 2,"
@@ -88,6 +89,8 @@ CASES: list[tuple[dict[str, Any], Callable[[int], bool]]] = [
     ({"opted_out": False}, lambda n: n % 9 != 0),
     ({"texted": True}, lambda n: n <= 30 and n % 4 < 3),
     ({"texted": False}, lambda n: n > 30 or n % 4 == 3),
+    ({"replied": True}, lambda n: n <= 30 and n % 8 == 0),  # F129: the others may be reminded, once or twice
+    ({"replied": False, "texted": True}, lambda n: n <= 30 and n % 4 < 3 and n % 8 != 0),
     ({"needs_attention": True}, lambda n: n <= 30 and n % 6 == 0 and n % 12 != 0),
     ({"needs_attention": False}, lambda n: not (n <= 30 and n % 6 == 0 and n % 12 != 0)),
     ({"error_code": 30005}, lambda n: n <= 20 and n % 2 == 1 and n % 4 < 3),
