@@ -29,7 +29,8 @@ from gateway.http.records import Id, Result
 from gateway.http.records import Key as KeyWord
 from gateway.http.sending import KEY_HEADER, PATIENCE_S, header_key, outcome_is_open, require_open, result_of
 from gateway.http.shedding import place
-from gateway.p2p.buckets import Buckets, NoContact, Press, ScriptChanged, Volunteer
+from gateway.p2p.bucket_refusals import ActionOver, NoContact
+from gateway.p2p.buckets import Buckets, Press, ScriptChanged, Volunteer
 from gateway.pipeline.admission import Outcome
 from gateway.pipeline.campaigns import Campaign
 from gateway.pipeline.idempotency import KeyReused, KeyUnderWay
@@ -182,6 +183,8 @@ class SendDesk:
                 return self._changed(campaign, changed)
             except NoContact as error:
                 raise Refusal(HTTPStatus.NOT_FOUND, str(error)) from error
+            except ActionOver as error:
+                raise Refusal(HTTPStatus.CONFLICT, str(error)) from error
         where = f"/v1/messages/{campaign.campaign_id}/{outcome.message_id}"
         return json_answer(result_of(outcome), HTTPStatus.ACCEPTED, Location=where)
 
@@ -208,7 +211,7 @@ class SendDesk:
             return PressResult(error=str(changed), row=row)
         except KeyUnderWay as error:
             return PressResult(error=str(error), under_way=True)
-        except (KeyReused, NoContact) as error:
+        except (KeyReused, NoContact, ActionOver) as error:
             return PressResult(error=str(error))
         except (NotNow, Refusal) as error:
             return PressResult(error=str(error), under_way=True)

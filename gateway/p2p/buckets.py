@@ -15,12 +15,13 @@ from typing import Final
 import msgspec
 
 from gateway.clock import Clock
-from gateway.core.rules.errors import BadInput, TextbankError
+from gateway.core.rules.errors import TextbankError
 from gateway.core.rules.hours import Shut, verdict
 from gateway.core.rules.idempotency import Key
 from gateway.core.rules.safeguards import GATEWAY, Kind, Request
 from gateway.core.text.scripts import draw
 from gateway.p2p.bank import Action, TextBank, variables_of
+from gateway.p2p.bucket_refusals import ActionOver, BroadcastsGoByThemselves, NoContact
 from gateway.p2p.compiled import Compiled, ReadyScript
 from gateway.p2p.shared_claims import SharedClaims, Where
 from gateway.pipeline.admission import Admission, Outcome
@@ -34,20 +35,6 @@ _HASH_BYTES: Final = 8
 
 Luck = Callable[[int], float]
 """In [0, 1), by contact: which of the initials they get (F087)."""
-
-
-class NoContact(TextbankError):
-    """The campaign has no such contact."""
-
-    def __init__(self, contact_id: int) -> None:
-        super().__init__(f"there is no contact {contact_id}")
-
-
-class BroadcastsGoByThemselves(BadInput):
-    """Nobody presses Send in a broadcast."""
-
-    def __init__(self) -> None:
-        super().__init__("nobody presses Send in a broadcast", "action_id", "answer its replies")
 
 
 class Volunteer(msgspec.Struct, frozen=True):
@@ -279,7 +266,8 @@ class Buckets:
     ) -> "asyncio.Future[Outcome]":
         """One press of Send; the future is done when its outcome is durable.
 
-        It raises ScriptChanged, with the text as it is now, when that is not what was pressed: nothing was sent. A
+        It raises ScriptChanged, with the text as it is now, when that is not what was pressed, and ActionOver for an
+        action that was archived: nothing was sent. A
         contact that is not the volunteer's ends in 1303 (F059), one that was texted in 1304 (F060). With a key a
         repeat has the first one's outcome, whatever has changed meanwhile. May raise what `Admission.submit` does.
         """
@@ -335,6 +323,8 @@ class Buckets:
                 return first
         campaign = self._campaigns[campaign_id]
         action = await self._bank.action(campaign_id, action_id)
+        if action.texts.action.archived_at is not None:
+            raise ActionOver
         [person] = await self._about(campaign, action_id, [press.contact_id], volunteer.volunteer_id)
         if person.known.phone is None:
             raise NoContact(press.contact_id)

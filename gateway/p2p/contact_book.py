@@ -14,6 +14,7 @@ from gateway.p2p.contacts import clean_list_name
 from gateway.p2p.cursors import IdPlace, cursor_of, place_of
 from gateway.p2p.list_cells import clean, state_code, zip_code
 from gateway.pipeline.campaigns import Campaign, Campaigns
+from gateway.pipeline.changed_hours import shorten_windows
 from gateway.store import (
     audit_log,
     contact_lists,
@@ -153,7 +154,7 @@ class ContactBook:
 
         The audit log tells which columns were changed, and nothing of what stands in them.
         """
-        campaign = self._campaigns[campaign_id]
+        campaign, moved_to = self._campaigns[campaign_id], frozenset[str]()
         await self._check(campaign, change)
         async with self._database.transaction() as transaction:
             stands = await contact_records.locked(transaction, campaign.key, contact_id)
@@ -162,7 +163,7 @@ class ContactBook:
             is_clash = stands[0] != version
             after = stands[1] if is_clash else _changed(stands[1], change)
             if after != stands[1]:
-                await contacts.change(transaction, campaign.key, [after])
+                moved_to = await contacts.change(transaction, campaign.key, [after])
                 names = [
                     each
                     for each in after.__struct_fields__
@@ -174,6 +175,7 @@ class ContactBook:
                 }
                 await self._tell(transaction, campaign, actor, "contact changed", told)
         if after.hours_group != stands[1].hours_group:
+            await shorten_windows(self._database, campaign, self._clock.now(), moved_to)
             await self._campaigns.take_up(campaign_id)
         found = await self._one(campaign, contact_id)
         if is_clash:

@@ -17,6 +17,7 @@ from gateway.p2p.contact_rows import contact_of
 from gateway.p2p.list_rejects import Reject
 from gateway.p2p.lists import ListReader, ListRow
 from gateway.pipeline.campaigns import Campaign
+from gateway.pipeline.changed_hours import shorten_windows
 from gateway.pipeline.look_ups import LookUp, with_lines
 from gateway.store import audit_log, contact_lists, contacts, conversations, opt_outs
 from gateway.store.contact_lists import Import, RejectedLine
@@ -254,6 +255,7 @@ class ListImport:
                 await tell(
                     transaction, key, self._now(), found.owner, found.list_id, rows=told.rows, new=told.new
                 )
+        await shorten_windows(self._database, self._campaign, self._now(), taken.moved_to)
         self._told = replace(told, done_at=done_at)
         if batch.opted_out:
             self.brought_opt_outs = True

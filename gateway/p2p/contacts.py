@@ -31,6 +31,7 @@ from gateway.p2p.list_columns import NOTHING_SAID
 from gateway.p2p.list_rejects import reject_cells, reject_headers
 from gateway.p2p.lists import ListReader
 from gateway.pipeline.campaigns import Campaign
+from gateway.pipeline.changed_hours import shorten_windows
 from gateway.pipeline.look_ups import LookUp, with_lines
 from gateway.store import contact_lists, contacts, directory, list_columns, opt_outs
 from gateway.store.contact_lists import Import
@@ -159,6 +160,7 @@ class ContactLists:
             taken = await keep(transaction, campaign.key, named, list_id)
             counts = {"rows": len(named), "new": taken.new}
             await tell(transaction, campaign.key, self._now(), how.owner, list_id, **counts)
+        await shorten_windows(self._database, campaign, self._now(), taken.moved_to)
         return taken, list_id
 
     # ---------------------------------------------------------------- a file

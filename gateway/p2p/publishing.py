@@ -18,13 +18,16 @@ from gateway.p2p.compiled import surroundings, wording_of
 from gateway.p2p.people_in_scripts import values_of
 from gateway.p2p.script_rows import text_of
 from gateway.pipeline.campaigns import Campaign, Campaigns
-from gateway.store import audit_log, campaign_actions, publishing, scripts
+from gateway.store import admin_notices, audit_log, campaign_actions, publishing, scripts, user_notices
 from gateway.store.campaign_actions import ActionRecord
 from gateway.store.database import Connection, Database
+from gateway.store.ids import Ids
 from gateway.store.scripts import ScriptRow
+from gateway.store.user_notices import UserNotice
 
 _DUE_AT_ONCE: Final = 20
 _WORTH_ANALYZING: Final = 1_000  # contacts
+_LONGEST_NOTICE: Final = 1_000
 _log = structlog.get_logger("textbank.publishing")
 
 
@@ -53,6 +56,7 @@ class Publishing:
         self._campaigns = campaigns
         self._clock = clock
         self._actions = actions
+        self._ids = Ids(database)
 
     async def readiness(self, actor: Actor, campaign_id: int, action_id: int) -> Readiness:
         """Raises NoAction."""
@@ -214,6 +218,7 @@ class Publishing:
 
     async def _put_back(self, campaign: Campaign, action_id: int, refused: NotReady) -> None:
         key: CampaignKey = campaign.key
+        notices = await self._notices(campaign, action_id, refused)
         async with self._database.transaction() as transaction:
             before = await campaign_actions.locked(transaction, key, action_id)
             if before is None or before.state != State.SCHEDULED:
@@ -224,6 +229,20 @@ class Publishing:
             await audit_log.write(
                 transaction, key, self._clock.now(), "schedule", "action not published", after=told
             )
+            await user_notices.tell(transaction, key, notices)
+
+    async def _notices(self, campaign: Campaign, action_id: int, refused: NotReady) -> list[UserNotice]:
+        """What every admin is told of it."""
+        notice = UserNotice(
+            notice_id=0,
+            user_id=0,
+            kind="not_published",
+            title="A scheduled action was not published",
+            body=f"It is a draft again. To be mended first: {refused}"[:_LONGEST_NOTICE],
+            about={"action_id": action_id},
+            at=self._clock.now(),
+        )
+        return await admin_notices.made(self._database, self._ids, campaign.key, notice)
 
 
 def _require_move(action: Action, state: State) -> None:

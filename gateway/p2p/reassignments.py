@@ -140,10 +140,13 @@ class Reassignments:
 
         Raises BadFields, and BadInput for too much at once and for a key that was used for another one.
         """
-        campaign = self._campaigns[campaign_id]
+        campaign, hashed, now = self._campaigns[campaign_id], _hash_of(scope, target), self._clock.now()
+        first = (
+            None if key is None else await reassignments.by_key(self._database, campaign.key, actor.name, key)
+        )
+        if first is not None and first.result is not None and first.request_hash == hashed:
+            return _as_first_told(first)  # whatever has become of it, and of whom it names, since
         [fresh_id] = await self._ids.take(1)
-        hashed = _hash_of(scope, target)
-        now = self._clock.now()
         plan = await self._plan(campaign.key, scope, target, seed=fresh_id)  # what can't be is refused before
         begun = await reassignments.begin(
             self._database, campaign.key, fresh_id, actor.name, now, key, hashed
@@ -157,7 +160,7 @@ class Reassignments:
         ended = await reassignments.show(self._database, campaign.key, begun.reassignment_id)
         assert ended is not None  # it was begun
         assert ended.result is not None  # and carried out
-        return _view(ended, self._clock.now()), msgspec.json.decode(ended.result, type=Foreseen)
+        return _as_first_told(ended)
 
     async def hand_back(self, actor: Actor, campaign_id: int, action_id: int) -> Reassigned:
         """All of a volunteer's own threads and contacts of an action go to its creator, who is told (F196, F197).
@@ -347,6 +350,13 @@ def _hash_of(scope: Scope, target: Target) -> int:
 
 def _pieces(moves: Sequence[Move]) -> list[list[Move]]:
     return [list(moves[begin : begin + _AT_ONCE]) for begin in range(0, len(moves), _AT_ONCE)]
+
+
+def _as_first_told(begun: Begun) -> tuple[Reassigned, Foreseen]:
+    """As it was answered when all was moved."""
+    assert begun.result is not None
+    first = msgspec.structs.replace(begun, undone_at=None)
+    return _view(first, begun.at), msgspec.json.decode(begun.result, type=Foreseen)
 
 
 def _view(begun: Begun, now: float) -> Reassigned:

@@ -53,6 +53,7 @@ class TakenIn(msgspec.Struct, frozen=True):
     """What became of a batch: `new` contacts, `merged` into rows that were there, `same` as these already.
 
     `erased` are the phones of people who were erased: they are not stored again. `joined` are new on the list.
+    `moved_to`: groups of hours into which contacts have moved.
     """
 
     new: int = 0
@@ -60,6 +61,7 @@ class TakenIn(msgspec.Struct, frozen=True):
     same: int = 0
     joined: int = 0
     erased: tuple[str, ...] = ()
+    moved_to: frozenset[str] = frozenset()
 
 
 async def add(database: Database, key: CampaignKey, contacts: Sequence[ContactRow]) -> int:
@@ -129,7 +131,7 @@ WITH after AS (
            state = a.state, line_type = a.line_type, carrier = a.carrier, fields = a.fields::jsonb,
            assignee_id = a.assignee_id, hours_group = a.hours_group, version = c.version + 1
     FROM after a WHERE c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id = a.contact_id
-    RETURNING c.contact_id, OLD.hours_group <> NEW.hours_group AS has_moved,
+    RETURNING c.contact_id, NEW.hours_group, OLD.hours_group <> NEW.hours_group AS has_moved,
               OLD.line_type IS DISTINCT FROM NEW.line_type AS is_other_line
 ), talk AS (
     INSERT INTO conversations AS v (organisation_id, campaign_id, contact_id)
@@ -144,12 +146,14 @@ WITH after AS (
 ), told AS (
     UPDATE campaigns SET actions_version = actions_version + 1
     WHERE organisation_id = $1 AND campaign_id = $2 AND EXISTS (SELECT FROM changed WHERE has_moved)
-)
+), waits AS (
 UPDATE assignments s SET hours_group = a.hours_group
 FROM actions x CROSS JOIN after a
 WHERE x.organisation_id = $1 AND x.campaign_id = $2 AND s.organisation_id = $1 AND s.campaign_id = $2
   AND s.action_id = x.action_id AND s.contact_id = a.contact_id AND NOT s.texted
   AND s.hours_group <> a.hours_group
+)
+SELECT DISTINCT hours_group FROM changed WHERE has_moved
 """  # noqa: S608 - our own column names
 _JOIN = """
 WITH joined AS (
@@ -190,12 +194,12 @@ async def _merge(
                 else:
                     changed[after.contact_id] = after
         rest = left
-    await change(transaction, key, list(changed.values()))
+    moved_to = await change(transaction, key, list(changed.values()))
     same -= changed.keys()
     joined = 0
     if list_id is not None:
         joined = await join(transaction, key, list_id, [*fresh, *changed, *same])
-    return TakenIn(len(fresh), len(changed), len(same), joined, tuple(erased))
+    return TakenIn(len(fresh), len(changed), len(same), joined, tuple(erased), moved_to)
 
 
 class _Known(msgspec.Struct, frozen=True, gc=False):
@@ -217,11 +221,13 @@ async def _add(transaction: Connection, key: CampaignKey, rows: Sequence[Contact
     return {row[0] for row in await transaction.fetch(_ADD, *key, as_rows(rows))}
 
 
-async def change(transaction: Connection, key: CampaignKey, rows: Sequence[ContactRow]) -> None:
+async def change(transaction: Connection, key: CampaignKey, rows: Sequence[ContactRow]) -> frozenset[str]:
     """Writes these rows over those of their ids, which the caller has locked; who waits in an action moves to the
-    hours of the new row."""
-    if rows:
-        await transaction.fetch(_CHANGE, *key, as_rows(rows))
+    hours of the new row. Returns the groups of hours into which somebody has moved: what is queued for them is to be
+    shortened."""
+    if not rows:
+        return frozenset()
+    return frozenset(row[0] for row in await transaction.fetch(_CHANGE, *key, as_rows(rows)))
 
 
 async def join(transaction: Statements, key: CampaignKey, list_id: int, contact_ids: Sequence[int]) -> int:

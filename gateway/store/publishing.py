@@ -33,7 +33,10 @@ WITH ours AS (
 ), people AS (
     SELECT c.contact_id, c.hours_group, CASE WHEN (SELECT keeps FROM ours) THEN coalesce(c.assignee_id, (
         SELECT v.volunteer_id FROM conversations v
-        WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = piece.contact_id)) END AS kept_for
+        WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = piece.contact_id
+        AND v.volunteer_id > 0 AND NOT EXISTS (
+            SELECT FROM memberships m WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.user_id = v.volunteer_id
+            AND m.deactivated_at IS NOT NULL))) END AS kept_for
     FROM piece CROSS JOIN LATERAL ( -- of contacts that came a moment ago the planner knows nothing: by their order it
         SELECT * FROM contacts c    -- takes the key, and no other index of theirs, which it would read whole
         WHERE c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id >= piece.contact_id

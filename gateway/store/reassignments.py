@@ -227,12 +227,16 @@ async def begin(
 ) -> Begun:
     """A new one, or the one that `who` began with this Idempotency-Key before."""
     await database.execute(_BEGIN, *key, reassignment_id, now, who, word, request_hash)
-    if word is None:
-        found = await database.fetch_row(_SHOW, *key, reassignment_id)
-    else:
-        found = await database.fetch_row(_BY_KEY, *key, who, word)
+    shown = show(database, key, reassignment_id) if word is None else by_key(database, key, who, word)
+    found = await shown
     assert found is not None  # written, or there before
-    return _begun(found)
+    return found
+
+
+async def by_key(database: Database, key: CampaignKey, who: str, word: str) -> Begun | None:
+    """The one that `who` began with this Idempotency-Key; None: there is none."""
+    found = await database.fetch_row(_BY_KEY, *key, who, word)
+    return None if found is None else _begun(found)
 
 
 async def forget(database: Database, key: CampaignKey, before: float) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -16,10 +17,12 @@ from gateway.core.bank.webhooks import (
     spread_of,
 )
 from gateway.metrics import Metrics
-from gateway.store import audit_log, deliveries, endpoints
+from gateway.store import admin_notices, audit_log, deliveries, endpoints, user_notices
 from gateway.store.database import Database
 from gateway.store.deliveries import Due, Tried
 from gateway.store.endpoints import EndpointRow
+from gateway.store.ids import Ids
+from gateway.store.user_notices import UserNotice
 
 _log = structlog.get_logger("textbank.webhooks")
 Courier = Callable[[Package], Awaitable[Answered]]
@@ -56,6 +59,7 @@ class WebhookSender:
         self._metrics = metrics
         self._courier = courier
         self._turns = turns
+        self._ids = Ids(database)
         self._health: dict[int, Health] = {}
 
     async def send(self, endpoint: EndpointRow) -> bool:
@@ -130,11 +134,15 @@ class WebhookSender:
 
     async def _switch_off(self, endpoint: EndpointRow, why: str) -> None:
         now = self._clock.now()
+        notices = await admin_notices.made(
+            self._database, self._ids, endpoint.key, _notice(endpoint, why, now)
+        )
         async with self._database.transaction() as transaction:
             stands = await endpoints.find(transaction, endpoint.key, endpoint.endpoint_id, now)
             if stands is None or not stands.active:
                 return
             await endpoints.switch_off(transaction, endpoint.key, endpoint.endpoint_id, why)
+            await user_notices.tell(transaction, endpoint.key, notices)
             await audit_log.write(
                 transaction,
                 endpoint.key,
@@ -151,6 +159,19 @@ class WebhookSender:
             endpoint_id=endpoint.endpoint_id,
             why=why,
         )
+
+
+def _notice(endpoint: EndpointRow, why: str, now: float) -> UserNotice:
+    """Whoever reads it turns the endpoint on again: what waits for it is kept."""
+    return UserNotice(
+        notice_id=0,
+        user_id=0,
+        kind="endpoint",
+        title="An endpoint was switched off",
+        body=f"{urlsplit(endpoint.url).hostname} gets nothing any more: {why}. Mend it, then turn the endpoint on again.",
+        about={"endpoint_id": endpoint.endpoint_id},
+        at=now,
+    )
 
 
 def _tried(each: Due, answer: Answered, now: float) -> Tried:

@@ -258,6 +258,12 @@ def verdict(now: float, hours: CampaignHours, group: str, kind: Kind = "initial"
     return verdicts[bisect_right(starts, now) - 1]
 
 
+def open_until(now: float, hours: CampaignHours, group: str, kind: Kind = "initial") -> float:
+    """The end of the window that is open at `now`; `now` itself when none is."""
+    found = verdict(now, hours, group, kind)
+    return found.until if isinstance(found, Open) else now
+
+
 @lru_cache(maxsize=32_768)
 def _timeline(hours: CampaignHours, group: str, kind: Kind, day: int) -> tuple[list[int], list[Open | Shut]]:
     """Where the answer changes within a UTC day, and the answer from there on."""
