@@ -176,9 +176,8 @@ class Admission:
         use = Use(key, hash_of(rows))
         self.keys.begin(campaign_id, use)
         try:
-            now = self._clock.now()
             if not await idempotency.take(
-                self._database, self._campaigns[campaign_id].key, key, use.request_hash, now
+                self._database, self._campaigns[campaign_id].key, key, use.request_hash, self._clock.now()
             ):
                 raise KeyReused
             yield
