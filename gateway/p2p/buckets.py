@@ -394,7 +394,8 @@ class Buckets:
 
 def _is_on(person: Assigned, volunteer: Volunteer) -> bool:
     """Whether the person is on the volunteer's screen: theirs, and not texted."""
-    return (person.known.assignee_id or GATEWAY) == volunteer.volunteer_id and not person.known.already_sent
+    assignee_id = GATEWAY if person.known.assignee_id is None else person.known.assignee_id
+    return assignee_id == volunteer.volunteer_id and not person.known.already_sent
 
 
 def _item(script: ReadyScript, volunteer: Volunteer, person: Assigned) -> Item:

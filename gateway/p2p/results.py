@@ -157,7 +157,7 @@ class Results:
     ) -> VolunteerPage:
         """Raises NoResults; BadInput for a cursor of another list."""
         await self._beside(campaign, action_id)
-        after_id = -1 if cursor is None else place_of(cursor, _UserPlace).user_id
+        after_id = GATEWAY - 1 if cursor is None else place_of(cursor, _UserPlace).user_id
         found = await self._counts(campaign, action_id, ("user",))
         of_users = {int(name): lines for name, lines in by_name(found.rows).items()}
         ids = sorted(each for each in of_users if each > after_id)[: limit + 1]

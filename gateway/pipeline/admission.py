@@ -435,7 +435,7 @@ class Admission:
             self._metrics.blocked(row.code)
             return Outcome(row.message_id, State.BLOCKED, row.code, row.reason)
         self._metrics.accepted(row.kind, channel="mms" if row.media else "sms")
-        if row.sender_id:
+        if row.sender_id is not None and row.sender_id >= 0:  # the gateway itself is no volunteer
             self.senders[row.sender_id] = row.requested_at
         if written.decision.waited_s is not None:
             waited_s = written.decision.waited_s

@@ -181,11 +181,11 @@ class Standing(msgspec.Struct, frozen=True):
     facts: Facts
 
 
-_STANDINGS = """
+_STANDINGS = f"""
 SELECT m.message_id, m.state, m.kind, c.phone, c.line_type, o.phone IS NOT NULL,
        CASE WHEN v.failure_until = 'infinity' THEN 'infinity'::float8
             ELSE extract(epoch FROM v.failure_until)::float8 END,
-       m.not_after <= to_timestamp($5), m.sender_id, CASE WHEN m.sender_id = 0 THEN (
+       m.not_after <= to_timestamp($5), m.sender_id, CASE WHEN m.sender_id = {GATEWAY} THEN (
            SELECT CASE WHEN b.withdrawn_at IS NULL THEN 'given' ELSE 'withdrawn' END FROM broadcast_consents b
            WHERE b.organisation_id = $1 AND b.campaign_id = $2 AND b.contact_id = m.contact_id) END
 FROM messages m

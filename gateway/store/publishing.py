@@ -34,7 +34,7 @@ WITH ours AS (
     SELECT c.contact_id, c.hours_group, CASE WHEN (SELECT keeps FROM ours) THEN coalesce(c.assignee_id, (
         SELECT v.volunteer_id FROM conversations v
         WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = piece.contact_id
-        AND v.volunteer_id > 0 AND NOT EXISTS (
+        AND v.volunteer_id >= 0 AND NOT EXISTS (
             SELECT FROM memberships m WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.user_id = v.volunteer_id
             AND m.deactivated_at IS NOT NULL))) END AS kept_for
     FROM piece CROSS JOIN LATERAL ( -- of contacts that came a moment ago the planner knows nothing: by their order it

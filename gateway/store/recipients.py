@@ -7,6 +7,7 @@ import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.months import ids_since
+from gateway.core.rules.safeguards import GATEWAY
 from gateway.store.database import Statements
 
 # What a statement asks about each row of its `wanted` (contact_id, action_id), in the order of Recipient's fields.
@@ -14,7 +15,7 @@ from gateway.store.database import Statements
 # The conversation says when there is nothing to look for; ids bound the look to the partitions of those months. It also
 # says whose the person is once they were texted in the action: whoever did so may have pressed while the bucket was given
 # back, and another be given the person then.
-FACTS = """
+FACTS = f"""
 wanted.contact_id, c.phone, c.line_type, c.carrier, coalesce(c.hours_group, ''),
 coalesce(v.revision, 0), v.number_id,
 extract(epoch FROM v.last_initial_at)::float8, extract(epoch FROM v.last_outbound_at)::float8,
@@ -23,7 +24,7 @@ v.failure_code, CASE WHEN v.failure_until = 'infinity' THEN 'infinity'::float8
 extract(epoch FROM v.last_inbound_at)::float8,
 (SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3 AND o.phone = c.phone) IS NOT NULL,
 nullif(CASE WHEN a.volunteer_id <> v.volunteer_id AND v.action_id = wanted.action_id
-            THEN v.volunteer_id ELSE a.volunteer_id END, 0),
+            THEN v.volunteer_id ELSE a.volunteer_id END, {GATEWAY}),
 coalesce(a.texted, false) OR v.last_initial_at IS NOT NULL AND EXISTS (
     SELECT FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.contact_id = wanted.contact_id
     AND m.action_id = wanted.action_id AND m.kind = 'initial' AND m.state <> 'blocked'),
@@ -31,7 +32,7 @@ CASE WHEN v.last_outbound_at > to_timestamp($4) THEN
     ARRAY(SELECT m.text_hash FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2
           AND m.contact_id = wanted.contact_id AND (m.message_id >= $5 OR m.message_id < 10000000000000)
           AND m.requested_at > to_timestamp($4) AND m.state <> 'blocked')
-ELSE '{}' END
+ELSE '{{}}' END
 """
 
 # What is asked besides for a broadcast (F043, F057).

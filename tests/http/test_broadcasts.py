@@ -87,7 +87,7 @@ async def test_it_goes_by_itself_and_who_looks_first_answers(house: House) -> No
     assert await turn(house) == 6
     assert await turn(house) == 0
     handed = {each.phone: each for each in [await house.provider.next_text() for _ in range(6)]}
-    assert await house.store.fetch_value("SELECT array_agg(DISTINCT sender_id) FROM messages") == [0]
+    assert await house.store.fetch_value("SELECT array_agg(DISTINCT sender_id) FROM messages") == [GATEWAY]
     assert handed[phone(4)].body == "Hi Ann, will you vote? Reply STOP to unsubscribe."
     assert (await house.call("POST", f"{path}/waiting", {}, key=token)).body == {"waiting": []}
     await house.writes(4, "Yes I will")

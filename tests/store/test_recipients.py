@@ -34,7 +34,15 @@ async def load(database: Database, *pairs: tuple[int, int | None], texts_since: 
 
 def stranger(contact_id: int, **known: object) -> Recipient:
     nothing = dict.fromkeys(Recipient.__struct_fields__, None)
-    plain = {"hours_group": "", "revision": 0, "opted_out": False, "already_sent": False, "recent_texts": []}
+    plain = {
+        "hours_group": "",
+        "revision": 0,
+        "opted_out": False,
+        "already_sent": False,
+        "recent_texts": [],
+        "is_users_own": False,
+        "consent": "none",
+    }
     return Recipient(**{**nothing, **plain, "contact_id": contact_id, **known})
 
 

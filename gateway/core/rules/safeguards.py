@@ -53,8 +53,8 @@ class Kind(StrEnum):
     )
 
 
-GATEWAY: Final = 0
-"""Who sends broadcasts, and has the people of whom nobody has taken charge yet; ids of people begin at 1."""
+GATEWAY: Final = -1
+"""Who sends broadcasts, and has the people of whom nobody has taken charge yet; ids of people are never negative."""
 
 
 def in_books(kind: Kind) -> Kind:
