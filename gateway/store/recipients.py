@@ -33,7 +33,7 @@ CASE WHEN v.last_outbound_at > to_timestamp($4) THEN
           AND m.contact_id = wanted.contact_id AND (m.message_id >= $5 OR m.message_id < 10000000000000)
           AND m.requested_at > to_timestamp($4) AND m.state <> 'blocked')
 ELSE '{{}}' END
-"""
+"""  # noqa: S608 - fixed texts
 
 # What is asked besides for a broadcast (F043, F057).
 _OF_BROADCAST = """
