@@ -102,11 +102,8 @@ async def test_it_goes_by_itself_and_who_looks_first_answers(house: House) -> No
         each["result"]: each["number"]
         for each in (await house.call("GET", f"{path}/results")).body["figures"]
     }
-    assert (figures["remaining"], figures["responses"], figures["initials"] + figures["under_way"]) == (
-        0,
-        1,
-        7,
-    )
+    assert (figures["remaining"], figures["responses"]) == (0, 1)
+    assert figures["initials"] + figures["under_way"] in (6, 7)  # the answer may have gone out already
 
 
 async def test_a_pause_holds_it_and_an_archived_one_is_over(house: House) -> None:
