@@ -435,14 +435,11 @@ def chores_of(settings: Settings, gateway: Gateway) -> list[Chore]:
         works["mails"] = EVERY_S, Mailing(gateway.database, gateway.clock, post_of(settings)).run
     works["scheduled_actions"] = _SCHEDULED_S, publishing_of(gateway).publish_due
     works["months"] = _MONTHS_S, functools.partial(_months_ahead, gateway)
-    idle = IdleConversations(gateway.database, gateway.campaigns, gateway.clock)
-    works["idle_conversations"] = _IDLE_S, idle.run
-    buckets = IdleBuckets(gateway.database, gateway.campaigns, gateway.clock, gateway.buckets.given_back)
-    works["idle_buckets"] = _IDLE_BUCKETS_S, buckets.run
-    watch = PromiseWatch(gateway.database, gateway.campaigns, gateway.clock, gateway.metrics)
-    works["promises"] = PROMISES_S, watch.run
-    sweep = DeliverySweep(gateway.database, gateway.campaigns, gateway.clock)
-    works["webhook_deliveries"] = _SWEEP_S, sweep.run
+    books = gateway.database, gateway.campaigns, gateway.clock
+    works["idle_conversations"] = _IDLE_S, IdleConversations(*books).run
+    works["idle_buckets"] = _IDLE_BUCKETS_S, IdleBuckets(*books, gateway.buckets.given_back).run
+    works["promises"] = PROMISES_S, PromiseWatch(*books, gateway.metrics).run
+    works["webhook_deliveries"] = _SWEEP_S, DeliverySweep(*books).run
     works["retention"] = settings.retention.every_s, retention_of(gateway, settings.retention).run
     return [
         Chore(gateway.database, gateway.clock, gateway.metrics, name, every_s, work)

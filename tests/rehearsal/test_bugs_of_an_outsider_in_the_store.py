@@ -122,8 +122,8 @@ def the_last_of_a_bucket_is_not_assigned(patch: Patch) -> None:
 
 
 def some_area_codes_are_given_to_nobody(patch: Patch) -> None:
-    some = "WHERE c.deleted_at IS NULL AND c.phone NOT LIKE '+12%'"
-    rewrite(patch, publishing, "_ASSIGN_ALL", r"WHERE c\.deleted_at IS NULL", some)
+    some = "AND c.deleted_at IS NULL AND c.phone NOT LIKE '+12%'"
+    rewrite(patch, publishing, "_ASSIGN_ALL", r"AND c\.deleted_at IS NULL", some)
 
 
 _CONSENT, _SHOWN, _CLAIMS = "consent_kept", "replies_shown", "one_volunteer_a_contact"
