@@ -63,7 +63,9 @@ def test_a_waiting_message() -> None:
     chapters, cost_usd = told()
     assert words(chapters, "now") == "It waits in the queue."
     assert cost_usd == 0
-    passed = [rule for rule in RULES if Kind.INITIAL in rule.applies_to]  # nothing is told of broadcasts' rules
+    passed = [
+        rule for rule in RULES if Kind.INITIAL in rule.applies_to
+    ]  # nothing is told of broadcasts' rules
     assert len([each for each in chapters if each[0] == "check"]) == len(passed)
 
 
