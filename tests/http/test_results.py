@@ -8,8 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.core.bank.labels import Marks
+from gateway.core.rules.campaign import CampaignKey
 from gateway.p2p import results as told
-from gateway.store import counts
+from gateway.store import counts, reports
+from gateway.store.reports import ReportRow
 from tests.http.house import CAMPAIGN, OTHER_CAMPAIGN, START_AT, Answer, House, phone
 from tests.http.persons import somebody
 
@@ -62,9 +65,9 @@ async def bank(house: House) -> None:
     await house.writes(2, "STOP")
     await house.writes(3, "Yes!")
     await house.send(2, "Hi again", action_id=ACTION, sender_id=BEN, script="initial-1")  # 1302
-    await house.store.execute(
-        "INSERT INTO reports VALUES (1, 1, 9, 5, 1, 7, now(), '{5}', '{}', '{\"job\": \"baker\"}')"
-    )
+    said = Marks(tags=(5,), fields={"job": "baker"})
+    report = ReportRow(report_id=9, contact_id=1, action_id=ACTION, user_id=VERA, at=START_AT + 60, marks=said)
+    await reports.file(house.store, CampaignKey(1, CAMPAIGN), report)
     await house.store.execute(
         "INSERT INTO links VALUES (1, 1, 3, 'vote', 'https://example.org/vote', 1, now())"
     )
