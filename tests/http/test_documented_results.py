@@ -33,7 +33,9 @@ async def bank(house: House) -> None:
         " text_hash, state, code, reason, lane, requested_at) SELECT 1, 1, max(message_id) + 1, 4, 5, 'initial', 'x', 1, 1,"
         " 'blocked', 1202, 'expired_in_queue', 2, max(requested_at) FROM messages"
     )
-    await counts.count_anew(house.store, CampaignKey(1, CAMPAIGN), START_AT)  # the journal knows nothing of it
+    await counts.count_anew(
+        house.store, CampaignKey(1, CAMPAIGN), START_AT
+    )  # the journal knows nothing of it
 
 
 def codes(path: Path) -> list[str]:

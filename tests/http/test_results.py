@@ -66,7 +66,9 @@ async def bank(house: House) -> None:
     await house.writes(3, "Yes!")
     await house.send(2, "Hi again", action_id=ACTION, sender_id=BEN, script="initial-1")  # 1302
     said = Marks(tags=(5,), fields={"job": "baker"})
-    report = ReportRow(report_id=9, contact_id=1, action_id=ACTION, user_id=VERA, at=START_AT + 60, marks=said)
+    report = ReportRow(
+        report_id=9, contact_id=1, action_id=ACTION, user_id=VERA, at=START_AT + 60, marks=said
+    )
     await reports.file(house.store, CampaignKey(1, CAMPAIGN), report)
     await house.store.execute(
         "INSERT INTO links VALUES (1, 1, 3, 'vote', 'https://example.org/vote', 1, now())"
