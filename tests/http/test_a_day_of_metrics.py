@@ -22,7 +22,12 @@ DAY = {
 }
 PEOPLE = 40
 # What takes hours of virtual time, or somebody else's server: tests/upkeep/test_limit_watch.py, test_webhooks.py.
-ELSEWHERE = {"p2p_limit_warnings_total", "p2p_webhooks_sent_total"}
+ELSEWHERE = {
+    "p2p_limit_warnings_total",
+    "p2p_webhooks_sent_total",
+    "p2p_invariant_violations_total",  # tests/pipeline/test_broken_promises.py: none on such a day
+    "p2p_spans_total",  # tests/tracing/: off here
+}
 
 
 class WithHistory(SigningProvider):
