@@ -198,7 +198,7 @@ async def test_recent_texts_are_looked_for_in_their_months(database: Database):
     types = "bigint, bigint, bigint, float8, bigint, bigint[], bigint[]"
     for month, skipped in ((THIS, 0), (NEXT, 1), (LATER, 2)):
         plan = await _plan(
-            database, recipients._LOAD, types, f"1, 1, 1, {NOW}, {first_id(month)}, '{{1}}', '{{1}}'"
+            database, recipients._LOAD_ALL, types, f"1, 1, 1, {NOW}, {first_id(month)}, '{{1}}', '{{1}}'"
         )
         assert re.findall(r"Subplans Removed: (\d+)", plan) == ([str(skipped)] if skipped else [])
 
