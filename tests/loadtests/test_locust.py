@@ -77,8 +77,11 @@ def children(pid: int) -> list[int]:
 
 
 def workers() -> list[int]:
-    """Locust's processes under ours: the master has the workers as children."""
-    return [worker for master in children(os.getpid()) for worker in children(master)]
+    """Locust's processes under ours, where a PostgreSQL may be as well: the master has the workers as children."""
+    masters = [
+        each for each in children(os.getpid()) if b"locust" in Path(f"/proc/{each}/cmdline").read_bytes()
+    ]
+    return [worker for master in masters for worker in children(master)]
 
 
 async def test_a_worker_that_dies_makes_the_run_invalid(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from gateway.store.database import Database
 from tests.store.rows import ACTION, KEY, people, publish
 
 BIG = 10_000
-A_PAGE_HOLDS = 60  # entries of these indexes, at least; a row of the table is a page's tenth
+A_PAGE_HOLDS = 10  # entries of these indexes, at least, after an update of each row
 _GIVEN = "UPDATE assignments SET volunteer_id = 7 WHERE contact_id % 10 > 0"
 _WAITING = """
 INSERT INTO conversations (organisation_id, campaign_id, contact_id, action_id, volunteer_id, last_inbound_at, attention_at)
