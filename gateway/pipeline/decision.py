@@ -12,7 +12,16 @@ from gateway.core.rules import safeguards
 from gateway.core.rules.errors import SubReason
 from gateway.core.rules.hours import Open, Why, verdict
 from gateway.core.rules.lifecycle import State
-from gateway.core.rules.safeguards import Blocked, Consent, Facts, Kind, Request, counted_as, in_books
+from gateway.core.rules.safeguards import (
+    FIRST_TEXTS,
+    Blocked,
+    Consent,
+    Facts,
+    Kind,
+    Request,
+    counted_as,
+    in_books,
+)
 from gateway.core.sending.waiting import Lane
 from gateway.core.text.segments import measure
 from gateway.pipeline.campaigns import Campaign
@@ -22,7 +31,6 @@ from gateway.store.recipients import Recipient
 
 _REPLY, _INITIAL = Lane.REPLY.value, Lane.INITIAL.value
 _ANSWERS = frozenset({Kind.REPLY, Kind.CONFIRMATION})  # what a person's own text has asked for
-_FIRST = frozenset({Kind.INITIAL, Kind.BROADCAST})
 _CONFIRMED_WITHIN_S = (
     300.0  # a later confirmation of an opt-out would be one text too many (47 CFR 64.1200(a)(12))
 )
@@ -81,7 +89,7 @@ def decide(
         answer if isinstance(answer, Blocked) else None,
         text_hash,
         recipient.revision,
-        None if request.kind in _FIRST else _waited_s(recipient, now),
+        None if request.kind in FIRST_TEXTS else _waited_s(recipient, now),
     )
 
 
@@ -129,7 +137,7 @@ def _hours(
     """Until when the person may be texted, or why not now."""
     if recipient.phone is None:
         return now, None
-    if request.kind in _FIRST and request.action_id in campaign.paused_actions:
+    if request.kind in FIRST_TEXTS and request.action_id in campaign.paused_actions:
         return now, SubReason.PAUSED
     in_conversation = request.kind in _ANSWERS and recipient.last_inbound_at is not None
     kind: Literal["initial", "reply"] = "reply" if in_conversation else "initial"

@@ -242,7 +242,7 @@ def _message_lock(_request: Request, facts: Facts, _policy: Policy, _now: float)
 _ALL: Final = frozenset(Kind)
 _PRESSED: Final = frozenset({Kind.INITIAL, Kind.REPLY})
 _BROADCAST: Final = frozenset({Kind.BROADCAST})
-_FIRST: Final = frozenset({Kind.INITIAL, Kind.BROADCAST})
+FIRST_TEXTS: Final = frozenset({Kind.INITIAL, Kind.BROADCAST})
 _TALK: Final = _PRESSED | _BROADCAST
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -257,9 +257,9 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(1204, "failure_memory", _ALL, _failure_memory, at_hand_over=True),
     Rule(1202, "hours", _ALL, _hours, at_hand_over=True),
     Rule(1303, "assignment", _PRESSED, _assignment),
-    Rule(1304, "already_canvassed", _FIRST, _already_canvassed),
+    Rule(1304, "already_canvassed", FIRST_TEXTS, _already_canvassed),
     Rule(1001, "identical_text", _TALK, _identical_text, SubReason.IDENTICAL_TEXT),
-    Rule(1001, "outbound_lock", _FIRST, _outbound_lock, SubReason.OUTBOUND_LOCK),
+    Rule(1001, "outbound_lock", FIRST_TEXTS, _outbound_lock, SubReason.OUTBOUND_LOCK),
     Rule(9001, "message_lock", _ALL, _message_lock, SubReason.LOCK_TRUE),
 )
 
