@@ -320,13 +320,6 @@ class TextBank:
         )
         return person
 
-    async def report(self, campaign_id: int, contact_id: int) -> None:
-        """The volunteer's report: nothing is left to answer (C9)."""
-        campaign = self._campaigns[campaign_id]
-        needs_reply = campaign.settings.require_report
-        now = self._clock.now()
-        await conversations.report(self._database, campaign.key, contact_id, now, needs_reply=needs_reply)
-
     async def opt_out(self, campaign_id: int, contact_id: int, volunteer_id: int | None = None) -> bool:
         """The volunteer's opt-out of a person who asked in other words (F123); in force at its answer."""
         campaign = self._campaigns[campaign_id]

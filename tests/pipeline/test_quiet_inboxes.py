@@ -34,6 +34,10 @@ async def screen(world: World, volunteer: int = VOLUNTEER) -> list[int]:
     return [each.contact_id for each in shown]
 
 
+async def reported(world: World, person: int) -> None:
+    await conversations.report(world.gateway.database, KEY, person, world.clock.now())
+
+
 async def published(world: World) -> None:
     await world.gateway.bank.publish(CAMPAIGN, ACTION, "Title", Scripts(initials=("Hello",)), seed=1)
     await world.submit(1, action_id=ACTION)
@@ -61,7 +65,7 @@ def test_a_reply_is_on_the_screen_whoever_looked_before(play, looks: list[int]):
             assert await screen(world) == []
             await world.write(person, "Who is this?")
             assert await screen(world) == [person]
-            await world.gateway.bank.report(CAMPAIGN, person)
+            await reported(world, person)
         assert await screen(world) == []
         before = len(looks)
         assert await screen(world, 99) == []
@@ -149,7 +153,7 @@ def test_when_a_look_is_spared_the_books_have_nothing(play, monkeypatch: pytest.
             if what < 0.12:
                 await world.write(person, luck.choice(["Who?", "Yes", "Where?", "STOP", "START"]))
             elif what < 0.2:
-                await bank.report(CAMPAIGN, person)
+                await reported(world, person)
             elif what < 0.28:
                 await world.submit(person, f"{what}", kind=Kind.REPLY, action_id=ACTION, sender_id=volunteer)
             elif what < 0.5:
