@@ -26,6 +26,7 @@ from gateway.store import audit_log, campaign_actions, publishing, scripts
 from gateway.store.campaign_actions import ActionRecord, Invitee, Wanted
 from gateway.store.database import Connection, Database
 from gateway.store.ids import Ids
+from gateway.store.rows import as_json
 
 __all__ = [
     "Action",
@@ -202,7 +203,7 @@ class Actions:
             action_id=action_id,
             title=title,
             state=State.DRAFT,
-            settings=_json(settings),
+            settings=as_json(settings),
             created_by=actor.user_id,
             created_at=self._clock.now(),
             link=self._random(LINK_BYTES).hex(),
@@ -274,7 +275,7 @@ class Actions:
         return msgspec.structs.replace(
             record,
             title=record.title if change.title is None else change.title,
-            settings=record.settings if settings is None else _json(settings),
+            settings=record.settings if settings is None else as_json(settings),
             archived_at=archived_at,
             link=self._random(LINK_BYTES).hex() if change.new_link else record.link,
         )
@@ -311,7 +312,7 @@ class Actions:
             invited = await campaign_actions.invite(
                 transaction, campaign.key, action_id, user_ids, actor.name, now
             )
-            after = _json({"action_id": action_id, "user_ids": invited})
+            after = as_json({"action_id": action_id, "user_ids": invited})
             await audit_log.write(transaction, campaign.key, now, actor.name, "people invited", after=after)
         return invited
 
@@ -322,7 +323,7 @@ class Actions:
             await self.locked(transaction, campaign, action_id, None)
             if not await campaign_actions.uninvite(transaction, campaign.key, action_id, user_id):
                 raise NoAction(action_id)
-            before = _json({"action_id": action_id, "user_ids": [user_id]})
+            before = as_json({"action_id": action_id, "user_ids": [user_id]})
             await audit_log.write(
                 transaction, campaign.key, now, actor.name, "people uninvited", before=before
             )
@@ -360,7 +361,7 @@ class Actions:
         after: ActionRecord,
         more: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
-        told = None if before is None else _json(_told(before))
+        told = None if before is None else as_json(_told(before))
         await audit_log.write(
             transaction,
             key,
@@ -368,7 +369,7 @@ class Actions:
             who,
             act,
             before=told,
-            after=_json({**_told(after), **more}),
+            after=as_json({**_told(after), **more}),
         )
 
 
@@ -391,7 +392,3 @@ def _told(record: ActionRecord) -> dict[str, object]:
         "settings": msgspec.Raw(record.settings.encode()),
         "archived": record.archived_at is not None,
     }
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()

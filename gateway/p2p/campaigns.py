@@ -16,6 +16,7 @@ from gateway.store import audit_log, campaigns, links, organisations
 from gateway.store.campaigns import CampaignRow
 from gateway.store.database import Database, Statements
 from gateway.store.ids import Ids
+from gateway.store.rows import as_json
 
 
 class IdTaken(TextbankError):
@@ -145,7 +146,7 @@ class CampaignAdmin:
     async def _pause(self, transaction: Statements, stands: CampaignRow, paused: bool, who: str) -> None:
         await campaigns.pause(transaction, stands.key, paused)
         act = "paused" if paused else "resumed"
-        before, after = _json({"paused": stands.paused}), _json({"paused": paused})
+        before, after = as_json({"paused": stands.paused}), as_json({"paused": paused})
         await audit_log.write(transaction, stands.key, self._now(), who, act, before=before, after=after)
 
 
@@ -153,11 +154,7 @@ def _told(row: CampaignRow) -> str:
     """What the audit log tells of a new campaign."""
     settings = msgspec.Raw(row.settings.encode())
     told = {"name": row.name, "opt_out_scope": row.opt_out_scope, "paused": row.paused, "settings": settings}
-    return _json(told)
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+    return as_json(told)
 
 
 def require_workable(settings: CampaignSettings) -> None:

@@ -14,6 +14,7 @@ from gateway.pipeline.campaigns import Campaign
 from gateway.store import audit_log, broadcasts, directory
 from gateway.store.broadcasts import Consented, ConsentRow
 from gateway.store.database import Database
+from gateway.store.rows import as_json
 
 __all__ = ["ConsentPage", "Consented", "Consents", "GivenConsent", "Noted", "Whom", "Withdrawn"]
 
@@ -91,7 +92,7 @@ class Consents:
         async with self._database.transaction() as transaction:
             noted = await broadcasts.give(transaction, campaign.key, rows, who, now)
             if noted:
-                after = msgspec.json.encode({"contacts": len(noted)}).decode()
+                after = as_json({"contacts": len(noted)})
                 await audit_log.write(transaction, campaign.key, now, who, "consents noted", after=after)
         missing = [nth for nth, contact_id in enumerate(ids) if contact_id is None]
         return Noted(noted=len(noted), known=len(given) - len(missing) - len(noted), no_contacts=missing)
@@ -104,7 +105,7 @@ class Consents:
                 transaction, campaign.key, [each for each in ids if each], who, now
             )
             if gone:
-                after = msgspec.json.encode({"contacts": len(gone)}).decode()
+                after = as_json({"contacts": len(gone)})
                 await audit_log.write(transaction, campaign.key, now, who, "consents withdrawn", after=after)
         missing = [nth for nth, contact_id in enumerate(ids) if contact_id is None]
         return Withdrawn(withdrawn=len(gone), no_contacts=missing)

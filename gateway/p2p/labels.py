@@ -30,6 +30,7 @@ from gateway.store import audit_log, campaign_actions, labels
 from gateway.store.database import Database, Statements
 from gateway.store.ids import Ids
 from gateway.store.labels import NameTaken
+from gateway.store.rows import as_json
 
 __all__ = [
     "CustomField",
@@ -242,8 +243,8 @@ class Labels:
         self, transaction: Statements, campaign_id: int, who: str, act: str, before: object, after: object
     ) -> None:
         key, now = self._campaigns[campaign_id].key, self._clock.now()
-        told = None if before is None else _json(before)
-        await audit_log.write(transaction, key, now, who, act, before=told, after=_json(after))
+        told = None if before is None else as_json(before)
+        await audit_log.write(transaction, key, now, who, act, before=told, after=as_json(after))
 
     # ---------------------------------------------------------------- what is said of a contact
 
@@ -301,7 +302,3 @@ def _last(others: Sequence[Tag | CustomField]) -> int:
 def _require_room(others: Sequence[object], most: int, what: str) -> None:
     if len(others) >= most:
         raise BadInput(f"a campaign has at most {most} {what}, archived ones included", what, "change one")
-
-
-def _json(record: object) -> str:
-    return msgspec.json.encode(record).decode()

@@ -16,6 +16,7 @@ from gateway.store.database import Database
 from gateway.store.group_commit import Bound, CommitWindow, TooMuchWaits, WindowOptions
 from gateway.store.ids import Ids
 from gateway.store.links import Click, ClickRow, LinkRow, SlugTaken
+from gateway.store.rows import as_json
 from gateway.store.windows import CampaignWindows
 
 __all__ = ["ClickPage", "ClickRow", "Link", "LinkClash", "Links", "NoLink", "SlugTaken"]
@@ -132,7 +133,7 @@ class Links:
                 )
             await links.add(transaction, campaign.key, row)
             await campaign_actions.tell_workers(transaction, campaign.key)
-            await audit_log.write(transaction, campaign.key, now, actor.name, "link made", after=_json(row))
+            await audit_log.write(transaction, campaign.key, now, actor.name, "link made", after=as_json(row))
         await self._campaigns.take_up(campaign_id)
         return row
 
@@ -166,8 +167,8 @@ class Links:
                 now,
                 actor.name,
                 "link changed",
-                before=_json(before),
-                after=_json(after),
+                before=as_json(before),
+                after=as_json(after),
             )
         self._known.pop(campaign_id, None)
         await self._campaigns.take_up(campaign_id)
@@ -227,7 +228,3 @@ class Links:
 def _click(press: _Press) -> Click:
     who = press.pressed
     return Click(press.click_id, who.link_id, who.contact_id, who.script_id, press.at)
-
-
-def _json(row: LinkRow) -> str:
-    return msgspec.json.encode(row).decode()

@@ -15,6 +15,7 @@ from gateway.pipeline.campaigns import Campaign, Campaigns
 from gateway.store import audit_log, opt_out_scopes
 from gateway.store.database import Database
 from gateway.store.opt_out_scopes import Counted
+from gateway.store.rows import as_json
 
 __all__ = ["Counted", "OptOutScopes", "ScopeIsChanging"]
 
@@ -61,7 +62,7 @@ class OptOutScopes:
             now = self._clock.now()
             if not await opt_out_scopes.switch(transaction, key, before, scope, until=now + ALIKE_S):
                 raise ScopeIsChanging
-            lines = {"before": _json({"opt_out_scope": before}), "after": _json(told)}
+            lines = {"before": as_json({"opt_out_scope": before}), "after": as_json(told)}
             await audit_log.write(transaction, key, now, who, "opt-out scope changed", **lines)
         await self._campaigns.take_up(campaign.campaign_id, pauses=True)
         return self._campaigns[campaign.campaign_id], counted
@@ -83,7 +84,3 @@ def _check(campaign: Campaign, scope: int) -> None:
         )
     if scope == campaign.opt_out_scope:
         raise BadInput("this is its scope already", "opt_out_scope", "there is nothing to change")
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()

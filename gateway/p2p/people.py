@@ -31,6 +31,7 @@ from gateway.store import audit_log, buckets, campaigns, join_codes, users
 from gateway.store.database import Database, Statements
 from gateway.store.ids import Ids
 from gateway.store.join_codes import CodeTaken, Invited, JoinCode
+from gateway.store.rows import as_json
 from gateway.store.users import Added, Changed, Did, InvitationRow, MemberFilter, MemberRow, Standing, UserRow
 
 __all__ = [
@@ -190,7 +191,7 @@ class People:
             with contextlib.suppress(CodeTaken):
                 async with self._database.transaction() as transaction:
                     await join_codes.make(transaction, key, made)
-                    told = _json({"ends_at": made.ends_at})
+                    told = as_json({"ends_at": made.ends_at})
                     await audit_log.write(transaction, key, now, who, "join code made", after=told)
                 return made
         raise BadInput("nearly all codes are taken", "code", "let other campaigns' codes end first")
@@ -243,7 +244,7 @@ class People:
         async with self._database.transaction() as transaction:
             added, user_id, counts = await users.invite(transaction, key, user, whom.role, row, now)
             if added in (Added.NEW, Added.KNOWN):
-                told = _json(Standing(user_id, whom.role, active=True))
+                told = as_json(Standing(user_id, whom.role, active=True))
                 await audit_log.write(transaction, key, now, who, "member added", after=told)
         return Entered(added, user_id, token if counts else None)
 
@@ -288,17 +289,13 @@ class People:
             if before and after and before.active and not after.active:
                 await buckets.no_longer_kept(transaction, key, user_id)
             if before != after:
-                told = {"before": _json(before), "after": _json(after)}
+                told = {"before": as_json(before), "after": as_json(after)}
                 await audit_log.write(transaction, key, now, who, "member changed", **told)
             return changed
 
 
 async def _tell_joined(transaction: Statements, key: CampaignKey, now: float, user_id: int) -> None:
-    told = _json(Standing(user_id, _VOLUNTEER, active=True))
+    told = as_json(Standing(user_id, _VOLUNTEER, active=True))
     await audit_log.write(
         transaction, key, now, Actor(Role.VOLUNTEER, user_id=user_id).name, "joined", after=told
     )
-
-
-def _json(record: object) -> str:
-    return msgspec.json.encode(record).decode()

@@ -22,6 +22,7 @@ from gateway.store import admin_notices, audit_log, campaign_actions, publishing
 from gateway.store.campaign_actions import ActionRecord
 from gateway.store.database import Connection, Database
 from gateway.store.ids import Ids
+from gateway.store.rows import as_json
 from gateway.store.scripts import ScriptRow
 from gateway.store.user_notices import UserNotice
 
@@ -188,8 +189,8 @@ class Publishing:
             self._clock.now(),
             actor.name,
             act,
-            before=_json(_told(before)),
-            after=_json({**_told(after), **more}),
+            before=as_json(_told(before)),
+            after=as_json({**_told(after), **more}),
         )
 
     # ------------------------------------------------------------ at a time
@@ -225,7 +226,7 @@ class Publishing:
                 return
             after = msgspec.structs.replace(before, state=State.DRAFT, publish_at=None, publishes_as=None)
             await campaign_actions.save(transaction, key, after)
-            told = _json({**_told(after), "reasons": refused.reasons})
+            told = as_json({**_told(after), "reasons": refused.reasons})
             await audit_log.write(
                 transaction, key, self._clock.now(), "schedule", "action not published", after=told
             )
@@ -256,10 +257,6 @@ def _require_move(action: Action, state: State) -> None:
 def _told(record: ActionRecord) -> dict[str, object]:
     told: dict[str, object] = {"action_id": record.action_id, "title": record.title, "state": record.state}
     return told if record.publish_at is None else {**told, "publish_at": record.publish_at}
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
 
 
 async def publish_whole(

@@ -27,6 +27,7 @@ from gateway.store.database import Database
 from gateway.store.ids import Ids
 from gateway.store.inbox import Conversation
 from gateway.store.reassignments import Begun, Found, Move, Scope, Undone
+from gateway.store.rows import as_json
 from gateway.store.user_notices import UserNotice
 
 __all__ = [
@@ -248,11 +249,13 @@ class Reassignments:
             for notice_id, user_id in zip(await self._ids.take(len(shares)), sorted(shares), strict=True)
         ]
         async with self._database.transaction() as transaction:
-            moved = await reassignments.done(transaction, key, begun.reassignment_id, _json(plan.foreseen()))
+            moved = await reassignments.done(
+                transaction, key, begun.reassignment_id, as_json(plan.foreseen())
+            )
             if moved is None:
                 return
             after = {"reassignment_id": begun.reassignment_id, "moved": moved, "shares": told}
-            lines = {"before": _json(_told(scope)), "after": _json(after)}
+            lines = {"before": as_json(_told(scope)), "after": as_json(after)}
             await audit_log.write(transaction, key, now, actor.name, "contacts reassigned", **lines)
             if moved:
                 await user_notices.tell(transaction, key, notices)
@@ -323,7 +326,7 @@ class Reassignments:
                 transaction, key, reassignment_id, now
             ):
                 raise TooLate
-            after = _json({"reassignment_id": reassignment_id})
+            after = as_json({"reassignment_id": reassignment_id})
             await audit_log.write(transaction, key, now, actor.name, "reassignment undone", after=after)
         undone = await reassignments.undo(self._database, key, reassignment_id, now)
         self._bank.changed_hands(campaign_id)
@@ -378,7 +381,3 @@ def _told(scope: Scope) -> dict[str, object]:
     if scope.contact_ids:
         told["contact_ids"] = len(scope.contact_ids)
     return told
-
-
-def _json(record: object) -> str:
-    return msgspec.json.encode(record).decode()

@@ -14,6 +14,7 @@ from gateway.p2p import whose
 from gateway.pipeline.campaigns import Campaigns
 from gateway.store import audit_log, inbound_media
 from gateway.store.database import Database
+from gateway.store.rows import as_json
 
 FetchMedia: TypeAlias = Callable[[str, int, str], Awaitable[bytes]]
 """By the text's id at the provider, the picture's place and its address, if it is known."""
@@ -63,7 +64,7 @@ class ReceivedPictures:
         told = {"contact_id": contact_id, "text_id": inbound_id, "place": place, "bytes": len(content)}
         act = "received picture refused" if media_type is None else "received picture opened"
         async with self._database.transaction() as transaction:
-            after = msgspec.json.encode(told).decode()
+            after = as_json(told)
             await audit_log.write(transaction, campaign.key, self._clock.now(), actor.name, act, after=after)
         if media_type is None:
             raise NotShown

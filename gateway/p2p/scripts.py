@@ -18,6 +18,7 @@ from gateway.pipeline.campaigns import Campaign, Campaigns
 from gateway.store import audit_log, campaign_actions, scripts
 from gateway.store.database import Connection, Database
 from gateway.store.ids import Ids
+from gateway.store.rows import as_json
 from gateway.store.scripts import ScriptRow
 
 __all__ = ["NoScript", "ScriptBook", "ScriptRow"]
@@ -148,8 +149,8 @@ class ScriptBook:
                 self._clock.now(),
                 actor.name,
                 "scripts put in order",
-                before=_json([each.name for each in there]),
-                after=_json([each.name for each in after]),
+                before=as_json([each.name for each in there]),
+                after=as_json([each.name for each in after]),
             )
         await self._campaigns.take_up(campaign_id)
         return after
@@ -200,8 +201,8 @@ class ScriptBook:
             self._clock.now(),
             actor.name,
             act,
-            before=None if before is None else _json(before),
-            after=None if after is None else _json(after),
+            before=None if before is None else as_json(before),
+            after=None if after is None else as_json(after),
         )
 
 
@@ -216,7 +217,3 @@ def _require_others(row: ScriptRow, there: Sequence[ScriptRow]) -> None:
     is_last = sum(each.kind == ScriptKind.INITIAL for each in there) == 1
     if row.kind == ScriptKind.INITIAL and is_last:
         raise BadInput("a published action needs an initial script", "", "add another one first")
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
