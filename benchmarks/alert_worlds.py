@@ -65,6 +65,11 @@ def _as(kind: type[Window], window: Window, **more: object) -> tuple[Window, ...
     return (kind(window.from_s, window.for_s, **more),)
 
 
+def _of_calls(what: str, share: str) -> Fault:
+    """A fifth of the calls to the provider, from the day's beginning on."""
+    return Fault(f"a fifth of the calls {what}", lambda *_: {share: 0.2}, ("ProviderDegraded",), begins_s=0.0)
+
+
 FAULTS: Final[Mapping[str, Fault]] = {
     "outage": Fault(
         "the provider refuses connections",
@@ -119,36 +124,11 @@ FAULTS: Final[Mapping[str, Fault]] = {
         lambda window, _: {"gateway_crashes_at_s": (window.from_s,)},
         ("WorkerRestarted", "GatewayDown"),
     ),
-    "answers_lost": Fault(
-        "a fifth of the calls is carried out and never answered",
-        lambda *_: {"answers_lost_after_share": 0.2},
-        ("ProviderDegraded",),
-        begins_s=0.0,
-    ),
-    "calls_lost": Fault(
-        "a fifth of the calls neither arrives nor is answered",
-        lambda *_: {"answers_lost_before_share": 0.2},
-        ("ProviderDegraded",),
-        begins_s=0.0,
-    ),
-    "errors_after": Fault(
-        "a fifth of the calls is carried out and answered with 500",
-        lambda *_: {"errors_after_share": 0.2},
-        ("ProviderDegraded",),
-        begins_s=0.0,
-    ),
-    "errors_before": Fault(
-        "a fifth of the calls is answered with 500 and does nothing",
-        lambda *_: {"errors_before_share": 0.2},
-        ("ProviderDegraded",),
-        begins_s=0.0,
-    ),
-    "throttled": Fault(
-        "a fifth of the calls is answered with 429",
-        lambda *_: {"throttled_share": 0.2},
-        ("ProviderDegraded",),
-        begins_s=0.0,
-    ),
+    "answers_lost": _of_calls("is carried out and never answered", "answers_lost_after_share"),
+    "calls_lost": _of_calls("neither arrives nor is answered", "answers_lost_before_share"),
+    "errors_after": _of_calls("is carried out and answered with 500", "errors_after_share"),
+    "errors_before": _of_calls("is answered with 500 and does nothing", "errors_before_share"),
+    "throttled": _of_calls("is answered with 429", "throttled_share"),
     "no_numbers_to_buy": Fault(
         "somebody else is quicker at every purchase of a number",
         lambda *_: {"purchase_failure_share": 1.0},

@@ -36,14 +36,7 @@ class Arrivals:
         try:
             ok = join()
         finally:
-            ended = time.perf_counter()
-            self.timeline.ended(
-                instant,
-                since_intended_s=ended - intended,
-                since_actual_s=ended - actual,
-                blocked_s=0.0,
-                ok=ok,
-            )
+            self.timeline.answered(instant, intended, actual, time.perf_counter(), ok=ok)
             self._coming -= 1
 
     def handed(self) -> Handed:

@@ -68,6 +68,23 @@ _WHERE: Final = (
 )
 
 
+_workers: Final = click.option(
+    "--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Processes that ask."
+)
+
+
+def _report(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Where a command's files go; `what` names them."""
+    return click.option(
+        "--report",
+        "folder",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path("reports/load"),
+        show_default=True,
+        help=f"Where {what}.",
+    )
+
+
 def _tell_metrics(context: click.Context, port: int | None) -> None:
     """Locust's processes read it from their environment, as long as the command runs."""
     if port is not None:
@@ -166,9 +183,7 @@ def _parameters(shape: Shape) -> list[click.Parameter]:
         type=click.FloatRange(10, 864_000),
         help="Seconds after which the run is ended, and invalid.  [default: ten times --seconds]",
     )
-    @click.option(
-        "--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Processes that ask."
-    )
+    @_workers
     @click.option(
         "--seed",
         type=click.IntRange(0, 2**63 - 1),
@@ -176,14 +191,7 @@ def _parameters(shape: Shape) -> list[click.Parameter]:
         show_default=True,
         help="Of arrivals and people.",
     )
-    @click.option(
-        "--report",
-        "folder",
-        type=click.Path(file_okay=False, path_type=Path),
-        default=Path("reports/load"),
-        show_default=True,
-        help="Where load.html, load.json and load.junit.xml go.",
-    )
+    @_report("load.html, load.json and load.junit.xml go")
     @click.option(
         "--predict/--no-predict",
         default=shape.name == "election-day",
@@ -277,20 +285,11 @@ load.add_command(compare)
     show_default=True,
     help="The lowest rate that fails over the highest that holds, at the end.",
 )
-@click.option(
-    "--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Processes that ask."
-)
+@_workers
 @click.option(
     "--seed", type=click.IntRange(0, 2**31), default=1, show_default=True, help="Of arrivals and people."
 )
-@click.option(
-    "--report",
-    "folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("reports/load"),
-    show_default=True,
-    help="Where capacity.json goes.",
-)
+@_report("capacity.json goes")
 def capacity(
     host: str | None,
     carrier: str | None,

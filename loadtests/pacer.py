@@ -99,14 +99,8 @@ class Pacer:
         except Failed:
             ok = False
         finally:
-            ended = time.perf_counter()
-            self.timeline.ended(
-                instant,
-                since_intended_s=ended - intended,
-                since_actual_s=ended - actual,
-                blocked_s=blocked_s,
-                ok=ok,
-            )
+            now = time.perf_counter()
+            self.timeline.answered(instant, intended, actual, now, blocked_s=blocked_s, ok=ok)
             self._in_flight -= 1
             if not self._in_flight:
                 self._all_ended.set()

@@ -68,6 +68,18 @@ class Timeline:
         row[_FAILED] += not ok
         row[_BUCKETS + bisect_left(BUCKETS_S, since_intended_s)] += 1
 
+    def answered(
+        self, instant: float, intended: float, actual: float, now: float, *, blocked_s: float = 0.0, ok: bool
+    ) -> None:
+        """It was meant, and set out, at these instants of one clock, and has its answer now."""
+        self.ended(
+            instant,
+            since_intended_s=now - intended,
+            since_actual_s=now - actual,
+            blocked_s=blocked_s,
+            ok=ok,
+        )
+
     def counts(self) -> Counts:
         """Of all phases; cheap, unlike `whole`."""
         sums = Counts()

@@ -32,6 +32,7 @@ RIGHT = Verdict(
     after_stop=0,
     outside_hours=0,
 )
+OF_TEN = msgspec.structs.replace(RIGHT, acknowledged=10, handed_over=10, delivered=10, opt_outs=1, cents=7.5)
 RESOURCES = ("cpu", "campaign_rate", "main_connections", "provider_calls", "door", "rows_to_write")
 
 

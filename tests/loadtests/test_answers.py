@@ -12,20 +12,9 @@ from loadtests.outcome import Happened, Outcome, PhaseFigures
 from loadtests.plan import Plan, Size
 from loadtests.shapes import BY_NAME
 from loadtests.timeline import Step, Timeline, steps
+from tests.loadtests.sample_run import OF_TEN
 
-RIGHT = Verdict(
-    acknowledged=10,
-    handed_over=10,
-    delivered=10,
-    opt_outs=1,
-    cents=7.5,
-    unsent=0,
-    waiting=0,
-    lost=0,
-    twice=0,
-    after_stop=0,
-    outside_hours=0,
-)
+RIGHT = OF_TEN
 
 
 def plan(shape: str) -> Plan:

@@ -22,6 +22,7 @@ from loadtests.recording import Recording
 from loadtests.report import Report, reported
 from loadtests.targets import Refused
 from tests.end_to_end.processes import free_port
+from tests.loadtests.sample_run import OF_TEN
 
 CONTACTS, VOLUNTEERS, BATCHES = 500, 10, 10
 
@@ -112,19 +113,7 @@ def test_a_gateway_elsewhere_wants_a_key(monkeypatch: pytest.MonkeyPatch) -> Non
 
 # ---------------------------------------------------------------- the exit status
 
-RIGHT = Verdict(
-    acknowledged=10,
-    handed_over=10,
-    delivered=10,
-    opt_outs=1,
-    cents=7.5,
-    unsent=0,
-    waiting=0,
-    lost=0,
-    twice=0,
-    after_stop=0,
-    outside_hours=0,
-)
+RIGHT = OF_TEN
 
 
 def outcome(*, workers: int = 2, stopped_because: str = "") -> Outcome:
