@@ -34,6 +34,7 @@ START_AT = 1_773_154_800.0  # Tuesday 10 March 2026, 11:00 in New York
 PUBLIC_URL = "https://texts.example.org/bank"  # a proxy shows another host and a prefix
 GROUP = group_key("PA", ["America/New_York"])
 NUMBER = "+12675550101"
+UNDER_WAY = ("queued", "sending")  # which of the two depends on who is faster: the answer, or the road
 SETTINGS = Settings(
     windows=Windows(admission_s=0.002, delivery_s=0.002, inbound_s=0.002),
     dispatch=Dispatch(horizon_s=2.0, poll_s=0.05),

@@ -8,7 +8,7 @@ import pytest
 from gateway.core.bank.permissions import Role
 from gateway.p2p.bank import Scripts
 from gateway.p2p.buckets import text_hash
-from tests.http.house import CAMPAIGN, OTHER_CAMPAIGN, START_AT, Answer, House
+from tests.http.house import CAMPAIGN, OTHER_CAMPAIGN, START_AT, UNDER_WAY, Answer, House
 from tests.http.persons import code_of, join, somebody
 
 ACTION = 5
@@ -79,7 +79,7 @@ async def test_a_volunteer_joins_starts_and_sends(house: House, ann: Phone) -> N
     assert START_AT < row["until"] <= START_AT + 12 * 3600
     assert row["revision"] == 0
     sent = await ann.press(row, Idempotency_Key="one")
-    assert (sent.status, sent.body["state"]) == (202, "sending"), sent.body
+    assert (sent.status, sent.body["state"] in UNDER_WAY) == (202, True), sent.body
     assert sent.headers["Location"] == f"/v1/messages/{CAMPAIGN}/{sent.body['message_id']}"
     assert await house.count("messages") == 1
     text = await house.store.fetch_row("SELECT body, sender_id, script, kind FROM messages")
@@ -196,7 +196,7 @@ async def test_kept_people_are_for_their_own_volunteer(house: House) -> None:
     assert (await ann.take(after=anns["bucket_id"]))["rows"] == []
     assert (await ann.press(bens["rows"][0])).body["code"] == 1303
     assert sorted(ids(await ben.take())) == [2, 3, 4]
-    assert (await ann.press(anns["rows"][0])).body["state"] == "sending"
+    assert (await ann.press(anns["rows"][0])).body["state"] in UNDER_WAY
 
 
 async def test_one_press_one_text(house: House, ann: Phone) -> None:
@@ -243,7 +243,7 @@ async def test_a_changed_script_is_shown_before_it_is_sent(house: House, ann: Ph
     assert await house.count("messages") == 0
     changed = refused.body["row"]
     assert changed["text"] == "Hey Ann, still in? Reply STOP to end."
-    assert (await ann.press(changed, Idempotency_Key="a")).body["state"] == "sending"
+    assert (await ann.press(changed, Idempotency_Key="a")).body["state"] in UNDER_WAY
     assert (await ann.press(row, Idempotency_Key="a")).status == 422
 
 
@@ -261,7 +261,7 @@ async def test_what_another_has_is_not_assigned(house: House, ann: Phone, ben: P
     row = (await ann.take(size=9))["rows"][0]
     theirs = await ben.press(row)
     assert (theirs.status, theirs.body["code"]) == (202, 1303)
-    assert (await ann.press(row)).body["state"] == "sending"
+    assert (await ann.press(row)).body["state"] in UNDER_WAY
     [free] = {*range(1, 11)} - {*await ann.mine(), row["contact_id"]}
     nobodys = await ben.press({**row, "contact_id": free})
     assert nobodys.body["code"] == 1303
@@ -383,7 +383,7 @@ async def test_whoever_is_left_unanswered_changes_hands(house: House, ann: Phone
     said = {"revision": theirs[0]["revision"], "response": "response-1"}
     to = f"{path}/conversations/{theirs[0]['contact_id']}/answers"
     assert (await house.call("POST", to, said, key=ann.token)).status == 404
-    assert (await house.call("POST", to, said, key=ben.token)).body["state"] in ("queued", "sending")
+    assert (await house.call("POST", to, said, key=ben.token)).body["state"] in UNDER_WAY
 
 
 async def test_nobody_is_handed_people_of_an_action_that_is_not_for_them(
