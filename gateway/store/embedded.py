@@ -48,7 +48,9 @@ _ALWAYS = {
     "random_page_cost": "1.1",
     "autovacuum_vacuum_cost_delay": "0",
     "default_statistics_target": "10",  # hot statements go by key: statistics need to know sizes, not values
-    "autovacuum_naptime": "'1s'",  # a bank fills empty tables within seconds: plans follow its statistics
+    # A bank fills empty tables within seconds, so plans follow its statistics; but each look at a busy table makes every
+    # connection plan its statements anew: at 1 s that was a third of the server's processor.
+    "autovacuum_naptime": "'10s'",
 }
 PREFIX: Final = "textbank-pg-"
 SOCKETS: Final = "textbank-socket-"
