@@ -32,6 +32,7 @@ from gateway.store import months, ownership
 from gateway.store.database import Database
 from gateway.store.group_commit import CommitWindow
 from gateway.store.notices import Notices, Notifier, Subject
+from gateway.upkeep.breakers import BreakerWatch
 from gateway.upkeep.chores import Chore, Work
 from gateway.upkeep.clock_watch import ClockWatch
 from gateway.upkeep.counting import Counting
@@ -54,12 +55,9 @@ from gateway.upkeep.workload import Workload
 _ASK_EVERY_S = 30.0
 _QUIET_ALONE_S, _QUIET_AMONG_OTHERS_S = 600.0, 1.0
 _SCHEDULED_S = 10.0  # how often scheduled actions are looked for
-_MONTHS_S = (
-    6 * 3600.0
-)  # how often the next months' partitions are made, which are there long before they begin
+_MONTHS_S = 6 * 3600.0  # how often the next months' partitions are made, long before they begin
 _SWEEP_S = 3600.0  # how often deliveries to campaigns' endpoints that are done with are looked for
-_IDLE_S = 6 * 3600.0  # how often idle conversations are looked for, which were idle for two months
-_IDLE_BUCKETS_S = 60.0
+_IDLE_S, _IDLE_BUCKETS_S = 6 * 3600.0, 60.0  # how often what was idle for long is looked for
 
 
 class Undurable(NamedTuple):
@@ -208,7 +206,7 @@ class Gateway:
             beat_s=settings.workers.beat_s,
             due_every_s=dispatch.idle_poll_s,
         )
-        self.counting = self._counting()
+        self.counting, self.breaker_watch = self._counting(), self._breaker_watch()
         self._tending: list[asyncio.Task[None]] = []
 
     def _connect(self) -> None:
@@ -223,6 +221,10 @@ class Gateway:
         self.delivery.windows.wrote = counting.wrote
         self.inbound_station.windows.wrote = lambda key: counting.wrote(key.campaign_id)
         return counting
+
+    def _breaker_watch(self) -> BreakerWatch:
+        parts = self.database, self.campaigns, self.clock, self.metrics
+        return BreakerWatch(*parts, self._owned, self.dispatch.remind)
 
     # the provider's sink
 
@@ -275,6 +277,7 @@ class Gateway:
         watch = LimitWatch(self.database, self.clock, self.metrics, self.dispatch, *left)
         tending = {
             "counting": self.counting.run(),
+            "breakers": self.breaker_watch.run(),
             "limits": watch.run(),
             "headcount": headcount.run(self._owned),
             "webhooks": webhooks.run(),
@@ -395,9 +398,8 @@ def _quiet_inboxes(settings: Settings, clock: Clock) -> QuietInboxes:
 
 def reconciliation_of(gateway: Gateway, history: History) -> Reconciliation:
     """The comparison of the provider's list with the books; its late receipts take the webhooks' way."""
-    return Reconciliation(
-        gateway.database, gateway.campaigns, gateway.clock, gateway.metrics, history, gateway
-    )
+    books = gateway.database, gateway.campaigns, gateway.clock
+    return Reconciliation(*books, gateway.metrics, history, gateway)
 
 
 def retention_of(gateway: Gateway, kept: Kept) -> Retention:

@@ -10,6 +10,7 @@ from gateway.core.bank.limits import Limit
 from gateway.core.bank.webhooks import TOPICS
 from gateway.core.rules.errors import CATALOGUE, Box, Reason
 from gateway.core.rules.lifecycle import MOVES, State
+from gateway.core.sending.breakers import MOVED, REASONS
 from gateway.routes import ROUTES
 from gateway.series import Combinations, Family, Label
 
@@ -82,6 +83,8 @@ CHORE = Label(
 )
 LIMIT = Label("limit", tuple(Limit))
 LIMIT_LEVEL = Label("level", ("warned", "reached"))
+BREAKER_SCOPE = Label("scope", REASONS)
+BREAKER_STATE = Label("state", MOVED)
 TOPIC = Label("topic", (*TOPICS, "test"))
 TOLD = Label("result", ("delivered", "failed"))
 CHORE_RESULT = Label("result", ("ok", "error"))
@@ -263,6 +266,12 @@ FAMILIES: tuple[Family, ...] = (
         "How often admins were told of a limit: at two thirds (warned), and at the whole (reached)",
         LIMIT,
         LIMIT_LEVEL,
+    ),
+    _gauge(
+        "p2p_breaker_state",
+        "Scripts and carriers of this worker's campaigns whose breaker was moved, by what moved it (scope)",
+        BREAKER_SCOPE,
+        BREAKER_STATE,
     ),
     _counter(
         "p2p_webhooks_sent_total",

@@ -178,6 +178,9 @@ class Metrics:
     def limit_warning(self, limit: str, level: str) -> None:
         self._inc("p2p_limit_warnings_total", (limit, level))
 
+    def breakers(self, scope: str, state: str, count: int) -> None:
+        self._put("p2p_breaker_state", (scope, state), count)
+
     def webhook_sent(self, topic: str, result: str) -> None:
         self._inc("p2p_webhooks_sent_total", (topic, result))
 

@@ -129,6 +129,7 @@ def door_parts(gateway: Gateway, settings: Settings, provider: Provider, asked: 
         opt_outs=OptOuts(database, gateway.campaigns),
         opt_out_scopes=OptOutScopes(*shared),
         suppression=SuppressionLists(database, clock, opted_out, gateway.settling.settle),
+        breakers=gateway.breaker_watch.breakers,
         limits=LimitsTold(database),
         endpoints=Endpoints(database, clock, secret, bool(networks(settings.webhooks.allowed_networks))),
         labels=labels,

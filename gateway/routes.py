@@ -49,6 +49,7 @@ ROUTES: Final = (
     "/v1/campaigns/{campaign_id}/members",
     "/v1/campaigns/{campaign_id}/members/{user_id}",
     "/v1/campaigns/{campaign_id}/join-code",
+    "/v1/campaigns/{campaign_id}/breakers",
     "/v1/campaigns/{campaign_id}/limits",
     "/v1/campaigns/{campaign_id}/endpoints",
     "/v1/campaigns/{campaign_id}/endpoints/{endpoint_id}",

@@ -133,5 +133,13 @@ BOARD = Board(
             queries=(Query(rate("p2p_inbound_total", by="intent"), "{{intent}}"),),
             means="Texts a second.",
         ),
+        Panel(
+            question="Which breakers were moved?",
+            unit="short",
+            width=24,
+            decimals=0,
+            queries=(Query("sum by (scope, state) (p2p_breaker_state)", "{{scope}} {{state}}"),),
+            means="Scripts and carriers by what moved their breaker; while one is open, first texts of that script wait for that carrier.",
+        ),
     ),
 )

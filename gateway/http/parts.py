@@ -54,6 +54,7 @@ from gateway.p2p.user_lists import UserLists
 from gateway.p2p.user_notices import UserNotices
 from gateway.p2p.volunteers import Volunteers
 from gateway.pipeline.admission import Admission
+from gateway.pipeline.breakers import Breakers
 from gateway.pipeline.campaigns import Campaigns
 from gateway.providers.base import InboundText, Sink, StatusReport
 
@@ -123,6 +124,7 @@ class Parts(msgspec.Struct, kw_only=True):
     opt_out_scopes: OptOutScopes
     suppression: SuppressionLists
     endpoints: Endpoints
+    breakers: Breakers
     limits: LimitsTold
     labels: Labels
     actions: Actions

@@ -14,6 +14,7 @@ from gateway.http import (
     actions,
     announcements,
     audit,
+    breakers,
     buckets,
     campaigns,
     company,
@@ -56,6 +57,7 @@ from gateway.http.actions import ActionDesk
 from gateway.http.announcements import AnnouncementDesk
 from gateway.http.audit import AuditDesk
 from gateway.http.bodies import INTAKE, JSON, MOST_BYTES_AT_ONCE
+from gateway.http.breakers import BreakerDesk
 from gateway.http.buckets import BucketDesk
 from gateway.http.campaigns import CampaignDesk
 from gateway.http.company import CompanyDesk
@@ -141,6 +143,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *received_pictures.OPERATIONS,
     *audit.OPERATIONS,
     *endpoints.OPERATIONS,
+    *breakers.OPERATIONS,
     *limits.OPERATIONS,
     *health.OPERATIONS,
 )
@@ -173,6 +176,7 @@ def application(
         "contacts": ContactDesk(parts, known),
         "exports": ExportDesk(parts, known, floor),
         "endpoints": EndpointDesk(parts, known),
+        "breakers": BreakerDesk(parts, known),
         "limits": LimitDesk(parts, known),
         "company": CompanyDesk(parts, known),
         "consents": ConsentDesk(parts, known),

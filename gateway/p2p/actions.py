@@ -22,7 +22,7 @@ from gateway.p2p.compiled import settings_of
 from gateway.p2p.cursors import IdPlace, cursor_of, place_of
 from gateway.p2p.script_rows import rows_of
 from gateway.pipeline.campaigns import Campaign, Campaigns
-from gateway.store import audit_log, campaign_actions, publishing, scripts
+from gateway.store import audit_log, campaign_actions, first_texts, publishing, scripts
 from gateway.store.campaign_actions import ActionRecord, Invitee, Wanted
 from gateway.store.database import Connection, Database
 from gateway.store.ids import Ids
@@ -240,14 +240,10 @@ class Actions:
                 transaction, campaign.key, actor.name, "action changed", before.record, after, told
             )
         if change.paused is False:
-            await campaign_actions.put_off(
-                self._database, campaign.key, action_id, self._clock.now(), paused=False
-            )
+            await first_texts.line_up(self._database, campaign.key, self._clock.now())
         await self._campaigns.take_up(campaign_id, pauses=change.paused is True)
         if change.paused is True:
-            await campaign_actions.put_off(
-                self._database, campaign.key, action_id, self._clock.now(), paused=True
-            )
+            await first_texts.line_up(self._database, campaign.key, self._clock.now())
         return await self.read(actor, campaign_id, action_id)
 
     async def locked(

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -19,11 +19,11 @@ from gateway.core.rules.errors import TextbankError
 from gateway.core.rules.hours import Shut, verdict
 from gateway.core.rules.idempotency import Key
 from gateway.core.rules.safeguards import GATEWAY, Kind, Request
-from gateway.core.text.scripts import draw
 from gateway.p2p.bank import Action, TextBank, variables_of
 from gateway.p2p.bucket_refusals import ActionOver, BroadcastsGoByThemselves, NoContact
 from gateway.p2p.compiled import Compiled, ReadyScript
 from gateway.p2p.shared_claims import SharedClaims, Where
+from gateway.p2p.variants import Luck, drawn, luck_of, named
 from gateway.pipeline.admission import Admission, Outcome
 from gateway.pipeline.campaigns import Campaign, Campaigns
 from gateway.store import buckets
@@ -32,9 +32,6 @@ from gateway.store.database import Database
 
 _SHOWN: Final = 50_000  # texts that this worker put on screens, and remembers
 _HASH_BYTES: Final = 8
-
-Luck = Callable[[int], float]
-"""In [0, 1), by contact: which of the initials they get (F087)."""
 
 
 class Volunteer(msgspec.Struct, frozen=True):
@@ -107,6 +104,7 @@ class _Shown(msgspec.Struct, frozen=True, gc=False):
 
     item: Item
     volunteer_id: int
+    carrier: str | None
     texts: Compiled
 
 
@@ -282,9 +280,11 @@ class Buckets:
     def _is_current(
         self, campaign_id: int, action_id: int, volunteer: Volunteer, press: Press, shown: _Shown
     ) -> bool:
-        """Whether the text that this worker put on the volunteer's screen is what was pressed, and of today's scripts."""
+        """Whether the text that this worker put on the volunteer's screen is what was pressed, of today's scripts, and not
+        one that has to wait."""
         return (
-            shown.item.text_hash == press.text_hash
+            not self._campaigns[campaign_id].holds(action_id, shown.carrier, press.script)
+            and shown.item.text_hash == press.text_hash
             and shown.item.script == press.script
             and shown.volunteer_id == volunteer.volunteer_id
             and self._bank.is_current(campaign_id, action_id, shown.texts)
@@ -328,9 +328,9 @@ class Buckets:
         [person] = await self._about(campaign, action_id, [press.contact_id], volunteer.volunteer_id)
         if person.known.phone is None:
             raise NoContact(press.contact_id)
-        item = _item(_script(action, press.script, person), volunteer, person)
+        item = _item(named(campaign, action, press.script, person), volunteer, person)
         if _is_on(person, volunteer) and (item.script, item.text_hash) != (press.script, press.text_hash):
-            self._remember(campaign_id, action, volunteer, item)
+            self._remember(action, volunteer, person, item)
             raise ScriptChanged(item)
         return await self._submit(campaign_id, action_id, volunteer, press, item, key)
 
@@ -376,18 +376,16 @@ class Buckets:
     def _show(
         self, action: Action, volunteer: Volunteer, people: Sequence[Assigned], luck: Luck | None
     ) -> list[Item]:
-        initials, luck = action.texts.initials, luck or _luck_of(action)
-        items = [
-            _item(initials[draw(len(initials), luck(each.known.contact_id))], volunteer, each)
-            for each in people
-        ]
-        for item in items if volunteer.volunteer_id != GATEWAY else ():
-            self._remember(action.campaign_id, action, volunteer, item)
+        campaign, luck = self._campaigns[action.campaign_id], luck or luck_of(action)
+        items = [_item(drawn(campaign, action, each, luck), volunteer, each) for each in people]
+        if volunteer.volunteer_id != GATEWAY:
+            for item, person in zip(items, people, strict=True):
+                self._remember(action, volunteer, person, item)
         return items
 
-    def _remember(self, campaign_id: int, action: Action, volunteer: Volunteer, item: Item) -> None:
-        shown = _Shown(item, volunteer.volunteer_id, action.texts)
-        self._shown[campaign_id, action.action_id, item.contact_id] = shown
+    def _remember(self, action: Action, volunteer: Volunteer, person: Assigned, item: Item) -> None:
+        shown = _Shown(item, volunteer.volunteer_id, person.known.carrier, action.texts)
+        self._shown[action.campaign_id, action.action_id, item.contact_id] = shown
         if len(self._shown) > _SHOWN:
             self._shown.popitem(last=False)
 
@@ -412,25 +410,6 @@ def _item(script: ReadyScript, volunteer: Volunteer, person: Assigned) -> Item:
         known.hours_group,
         known.revision,
     )
-
-
-def _script(action: Action, name: str, person: Assigned) -> ReadyScript:
-    """The initial of this name; when none has it any more, the one that the person would get."""
-    initials = action.texts.initials
-    for script in initials:
-        if script.name == name:
-            return script
-    return initials[draw(len(initials), _luck_of(action)(person.known.contact_id))]
-
-
-def _luck_of(action: Action) -> Luck:
-    """The same contact of an action always has the same luck, so that a reload shows the same text."""
-
-    def luck(contact_id: int) -> float:
-        word = f"{action.campaign_id}/{action.action_id}/{contact_id}".encode()
-        return int.from_bytes(hashlib.blake2b(word, digest_size=_HASH_BYTES).digest()) / 2.0**64
-
-    return luck
 
 
 def text_hash(text: str, media: Sequence[str] = ()) -> str:

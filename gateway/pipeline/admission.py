@@ -366,22 +366,22 @@ class Admission:
     def _try(self, campaign: Campaign, item: Pending, recipient: Recipient, now: float) -> Try:
         if item.asked_at_revision is None:
             item.asked_at_revision = recipient.revision
-        locked = item.conflicts >= _ROUNDS
         decision = decide(
             campaign,
             item.request,
             recipient,
             item.message_id,
             now,
-            locked=locked,
+            locked=item.conflicts >= _ROUNDS,
             assignee_only=item.assignee_only,
+            script=item.script,
         )
         straight = None
         if decision.blocked is None and not item.conflicts:  # the road itself may be another worker's by now
             straight = self._road.straight_on(campaign.campaign_id, decision.queued)
         if straight is None:
-            return Try(decision, row_of(decision, item.script))
-        return Try(decision, row_of(decision, item.script, straight.number_id, straight.slot_at), straight)
+            return Try(decision, row_of(decision))
+        return Try(decision, row_of(decision, straight.number_id, straight.slot_at), straight)
 
     async def _answer_repeats(self, campaign_id: int, items: Sequence[Pending]) -> None:
         """A request whose key was used before gets the first one's outcome."""

@@ -7,6 +7,7 @@ import msgspec
 from gateway.core.rules.campaign import DEFAULT_ORGANISATION, CampaignKey, CampaignSettings
 from gateway.core.rules.errors import BadInput
 from gateway.core.rules.registration import Limits, limits
+from gateway.core.sending.breakers import Pair
 from gateway.pipeline.settling import Settling
 from gateway.store import campaigns as rows
 from gateway.store.database import Database
@@ -30,6 +31,7 @@ class Campaign(msgspec.Struct, frozen=True):
         int, tuple[str, ...]
     ] = {}  # that an action's first texts prefer, if it has its own (F026)
     broadcasts: frozenset[int] = frozenset()  # its published actions that the gateway sends by itself
+    held_pairs: frozenset[str] = frozenset()  # scripts and carriers whose breaker is open
 
     @property
     def key(self) -> CampaignKey:
@@ -39,6 +41,12 @@ class Campaign(msgspec.Struct, frozen=True):
     def brand(self) -> str:
         """Whose day at T-Mobile it uses: the organisation's brand of that name, or the campaign alone."""
         return self.settings.registration.brand or f"campaign {self.campaign_id}"
+
+    def holds(self, action_id: int | None, carrier: str | None, script: str | None) -> bool:
+        """Whether a breaker is open before first texts of this script to this carrier (None: nobody knows it)."""
+        if not self.held_pairs or action_id is None or script is None:
+            return False
+        return Pair(action_id, carrier or "", script).word in self.held_pairs
 
 
 def _nobody(_campaign: object) -> None:
@@ -144,6 +152,7 @@ def _campaign(row: rows.CampaignRow) -> Campaign:
         frozenset(row.paused_actions),
         _area_codes(row, settings.pool.preferred_area_codes),
         frozenset(row.broadcasts),
+        frozenset(row.held_pairs),
     )
 
 

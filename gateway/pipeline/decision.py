@@ -60,6 +60,7 @@ def decide(
     *,
     locked: bool,
     assignee_only: bool = False,
+    script: str | None = None,
 ) -> Decision:
     """`locked`: the person has changed under our hands too often. `assignee_only`: whom nobody has nobody may text."""
     request = _counted(campaign, asked, recipient)
@@ -82,6 +83,7 @@ def decide(
         kind=in_books(request.kind),
         media=request.media or None,
         action_id=request.action_id,
+        script=script,
     )
     return Decision(
         request,
@@ -93,9 +95,7 @@ def decide(
     )
 
 
-def row_of(
-    decision: Decision, script: str | None, number_id: int | None = None, slot_at: float | None = None
-) -> Row:
+def row_of(decision: Decision, number_id: int | None = None, slot_at: float | None = None) -> Row:
     """The row of a decision; with a number and a slot it goes straight on."""
     request, queued, blocked = decision.request, decision.queued, decision.blocked
     return Row(
@@ -117,7 +117,7 @@ def row_of(
         seen_revision=decision.seen_revision,
         number_id=number_id,
         slot_at=slot_at,
-        script=script,
+        script=queued.script,
         media=queued.media,
     )
 

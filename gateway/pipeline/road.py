@@ -95,7 +95,9 @@ class CampaignRoad:
 
     def straight_on(self, message: Queued) -> StraightOn | None:
         """A number and a slot at once, if nobody waits before this message."""
-        if message.lane != LANE_REPLY and (self._queue or self._queue.more_in_store):
+        if message.lane != LANE_REPLY and (
+            self._queue or self._queue.more_in_store or self._is_held(message)
+        ):
             return None
         now = self._station.clock.now()
         room = self._room()
@@ -153,9 +155,16 @@ class CampaignRoad:
         self.pacer.give_back(straight.slot_at, message.carrier, straight.number_id, message.segments)
 
     def waits(self, message: Queued) -> None:
-        """A durable message to be picked up."""
-        self._queue.enter(message)
+        """A durable message to be picked up; one that a breaker holds is put off in the store, until its window ends."""
+        if self._is_held(message):
+            self._queue.read_again_in(self._station.options.poll_s)
+        else:
+            self._queue.enter(message)
         self.wake()
+
+    def _is_held(self, message: Queued) -> bool:
+        is_first = message.kind == Kind.INITIAL
+        return is_first and self.campaign.holds(message.action_id, message.carrier, message.script)
 
     def wake(self) -> None:
         self._woken.set()

@@ -148,32 +148,6 @@ async def pause(transaction: Statements, key: CampaignKey, action_id: int, pause
     )
 
 
-LATER: Final = "100 years"  # what is due then is read by nobody, and its own window ends long before
-_PUT_OFF = f"""
-WITH piece AS (
-    SELECT message_id FROM queue WHERE organisation_id = $1 AND campaign_id = $2 AND message_id > $4
-    ORDER BY message_id LIMIT $5
-), moved AS (
-    UPDATE queue q SET due_at = q.due_at + CASE WHEN $6 THEN interval '{LATER}' ELSE - interval '{LATER}' END
-    FROM piece
-    JOIN messages m ON m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = piece.message_id
-    WHERE q.organisation_id = $1 AND q.campaign_id = $2 AND q.message_id = piece.message_id
-      AND m.action_id = $3 AND m.kind = 'initial' AND (q.due_at > to_timestamp($7) + interval '1 year') <> $6
-)
-SELECT max(message_id), count(*) FROM piece
-"""  # noqa: S608 - a text of our own
-
-
-async def put_off(
-    database: Database, key: CampaignKey, action_id: int, now: float, *, paused: bool, at_once: int = 5_000
-) -> None:
-    """The first texts of an action that wait leave the head of the queue to others while it is paused, and are due
-    again once it goes on. Nothing of it would be claimed in between, so this may be broken off and repeated."""
-    after_id, count = 0, at_once
-    while count == at_once:
-        [(after_id, count)] = await database.fetch(_PUT_OFF, *key, action_id, after_id, at_once, paused, now)
-
-
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Which actions: of a folder, in a state, archived or not; None: whichever. `published`: only what people may see."""
 

@@ -13,7 +13,8 @@ class CampaignRow(msgspec.Struct, frozen=True):
 
     `waits_because`: why no worker could take it up. `settings_version` counts the times they were saved,
     `actions_version` the changes of its actions; the first texts of `paused_actions` wait. `area_codes`: JSON text, those
-    that an action's first texts prefer, by action. `broadcasts`: published actions that the gateway sends.
+    that an action's first texts prefer, by action. `broadcasts`: published actions that the gateway sends. `held_pairs`:
+    scripts and carriers whose breaker is open.
     """
 
     campaign_id: int
@@ -28,6 +29,7 @@ class CampaignRow(msgspec.Struct, frozen=True):
     paused_actions: Sequence[int] = ()
     area_codes: str = "{}"
     broadcasts: Sequence[int] = ()
+    held_pairs: Sequence[str] = ()
 
     @property
     def key(self) -> CampaignKey:
@@ -51,7 +53,7 @@ async def create(statements: Statements, campaign: CampaignRow, now: float) -> N
 
 _COLUMNS = """
 campaign_id, opt_out_scope, name, settings::text AS settings, paused, organisation_id, waits_because, settings_version,
-actions_version, paused_actions, area_codes::text AS area_codes, broadcasts
+actions_version, paused_actions, area_codes::text AS area_codes, broadcasts, held_pairs
 """
 
 

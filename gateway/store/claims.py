@@ -19,6 +19,7 @@ from gateway.core.rules.safeguards import (
     of_books,
 )
 from gateway.store.database import Connection, Database, Statements
+from gateway.store.first_texts import CARRIER, waits
 from gateway.store.journal import moved
 from gateway.store.ownership import FencingToken, OwnershipLost
 from gateway.store.rows import as_rows
@@ -94,8 +95,7 @@ WITH {chosen}, claimed AS (
     LEFT JOIN conversations v ON v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = p.contact_id
     WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = p.message_id AND m.state = 'queued'
       AND {may_go}
-      AND (m.kind = 'initial' AND m.action_id = ANY (
-           (SELECT paused_actions FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2)::bigint[])) IS NOT TRUE
+      AND NOT {waits}
       AND EXISTS (SELECT FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2 AND NOT paused
                   AND owner_id = $7 AND owner_epoch = $8)
     RETURNING m.message_id, m.attempt, p.contact_id, p.number_id
@@ -110,8 +110,9 @@ WITH {chosen}, claimed AS (
 SELECT p.owner_id IS NOT DISTINCT FROM $7 AND p.owner_epoch = $8, claimed.message_id, claimed.attempt
 FROM campaigns p LEFT JOIN claimed ON true WHERE p.organisation_id = $1 AND p.campaign_id = $2
 """
-_CLAIM = _CLAIM_THESE.format(chosen=_CHOSEN, may_go=_MAY_GO)
-_CLAIM_FREE = _CLAIM_THESE.format(chosen=_CHOSEN_AND_FREE, may_go=_MAY_GO)
+_WAITS = waits("m", "c.carrier")
+_CLAIM = _CLAIM_THESE.format(chosen=_CHOSEN, may_go=_MAY_GO, waits=_WAITS)
+_CLAIM_FREE = _CLAIM_THESE.format(chosen=_CHOSEN_AND_FREE, may_go=_MAY_GO, waits=_WAITS)
 
 
 async def claim(
@@ -218,18 +219,18 @@ def _standing(row: Sequence[Any]) -> Standing:
 
 
 # The last look before the wire: who may not be texted any more. A confirmation answers the very opt-out. The messages
-# themselves are looked at only while some action's first texts wait.
-_STOPPED = """
+# themselves are looked at only while some first texts wait.
+_STOPPED = f"""
 SELECT l.message_id FROM json_to_recordset($4::json) AS l (message_id bigint, phone text, answers_opt_out boolean)
 WHERE (NOT l.answers_opt_out
        AND (SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3 AND o.phone = l.phone)
            IS NOT NULL)
    OR (SELECT paused FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2)
-   OR ((SELECT cardinality(paused_actions) > 0 FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2)
+   OR ((SELECT cardinality(paused_actions) + cardinality(held_pairs) > 0 FROM campaigns
+        WHERE organisation_id = $1 AND campaign_id = $2)
        AND EXISTS (SELECT FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2
-                   AND m.message_id = l.message_id AND m.kind = 'initial' AND m.action_id = ANY (
-           (SELECT paused_actions FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2)::bigint[])))
-"""
+                   AND m.message_id = l.message_id AND {waits("m", CARRIER.format(contact_id="m.contact_id"))}))
+"""  # noqa: S608 - fixed texts
 
 
 class Looked(msgspec.Struct, frozen=True, gc=False):
@@ -243,6 +244,7 @@ class Looked(msgspec.Struct, frozen=True, gc=False):
 async def stopped(
     statements: Statements, key: CampaignKey, opt_out_scope: int, texts: Sequence[Looked]
 ) -> set[int]:
-    """Those that may not be handed over: their person has opted out, or the campaign or the action is paused."""
+    """Those that may not be handed over: their person has opted out, the campaign or the action is paused, or a breaker
+    is open."""
     rows = await statements.fetch(_STOPPED, *key, opt_out_scope, as_rows(texts))
     return {row[0] for row in rows}

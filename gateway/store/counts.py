@@ -13,10 +13,11 @@ import msgspec
 from gateway.core.bank.events import FIRST_ANSWER, OPTED_OUT, EventKind
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Connection, Database
-from gateway.store.rows import as_rows
+from gateway.store.first_texts import CARRIER
+from gateway.store.rows import as_columns, as_rows
 from gateway.store.troubles import DatabaseBusy
 
-Per = Literal["action", "script", "user"]
+Per = Literal["action", "script", "user", "pair"]
 _ANEW_S: Final = 600.0
 _TRIES: Final = 5
 
@@ -24,7 +25,8 @@ _TRIES: Final = 5
 class Count(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """How many there are of one sort; of messages their segments as well.
 
-    `name`: the script's name or the user's id; of an action "". `what`: a message's kind, `response` (a person's text),
+    `name`: the script's name or the user's id; of an action "", of a pair (of first texts alone) the carrier, "/" and the
+    script's name. `what`: a message's kind, `response` (a person's text),
     `responder` (whoever answered a first text), `opted_out` (noted by hand), `report`. `state`: of messages `under_way`
     until `sent`, then as in the books; of responses what they ask for, `opted_out` for those that opted out. `code` is 0
     but of what was blocked, failed or undelivered.
@@ -63,42 +65,46 @@ def _code(state: str, code: str) -> str:
     return f"CASE WHEN {state} IN ('blocked', 'failed', 'undelivered') THEN coalesce({code}, 0) ELSE 0 END"
 
 
-# What events change: action_id, user_id, script, what, state, code, number, segments.
+# What events change: action_id, user_id, script, what, state, code, number, segments, carrier.
+# A carrier is looked up by a scalar subquery, which no planner turns into a scan of all contacts.
 # Those alike are one row: three sums are made of each.
 _ITEMS = """
     SELECT b.kind AS event, u.contact_id IS NULL AS is_strangers, u.action_id, u.user_id, u.kind, u.script, u.before, u.state,
-           u.code, count(*) AS number, coalesce(sum(u.segments), 0) AS segments
+           u.code, count(*) AS number, coalesce(sum(u.segments), 0) AS segments,
+           CASE WHEN u.script IS NOT NULL THEN {carrier} END AS carrier
     FROM {events} b CROSS JOIN LATERAL unnest(b.contact_ids, b.action_ids, b.user_ids, b.kinds, b.scripts, b.segments,
         b.befores, b.states, b.codes)
         AS u (contact_id, action_id, user_id, kind, script, segments, before, state, code)
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, carrier
 """
+_CARRIER = CARRIER.format(contact_id="u.contact_id")
 _OF_MESSAGES = f"""
     SELECT action_id, user_id, script, kind AS what, {_state("state")} AS state, {_code("state", "code")} AS code,
-           number, segments
+           number, segments, carrier
     FROM items WHERE event IN ('{EventKind.ADMITTED}', '{EventKind.MOVED}')
     UNION ALL
-    SELECT action_id, user_id, script, kind, {_state("before")}, 0, -number, -segments
+    SELECT action_id, user_id, script, kind, {_state("before")}, 0, -number, -segments, carrier
     FROM items WHERE event = '{EventKind.MOVED}'
 """  # noqa: S608 - fixed texts
 _BY_HAND = f"""
     SELECT action_id, user_id, NULL::text AS script, CASE event WHEN '{EventKind.OPTED_OUT}' THEN 'opted_out' ELSE 'report' END AS what,
-           coalesce(state, '') AS state, 0 AS code, number, 0 AS segments
+           coalesce(state, '') AS state, 0 AS code, number, 0 AS segments, NULL::text AS carrier
     FROM items WHERE event IN ('{EventKind.OPTED_OUT}', '{EventKind.REPORTED}')
 """  # noqa: S608 - fixed texts
 _RESPONSES = f"""
-    SELECT action_id, user_id, script, 'response' AS what, state, 0 AS code, number, 0 AS segments FROM heard
+    SELECT action_id, user_id, script, 'response' AS what, state, 0 AS code, number, 0 AS segments, carrier FROM heard
     UNION ALL
-    SELECT action_id, user_id, script, 'responder', '', 0, number, 0 FROM heard WHERE before = '{FIRST_ANSWER}'
+    SELECT action_id, user_id, script, 'responder', '', 0, number, 0, carrier FROM heard WHERE before = '{FIRST_ANSWER}'
 """  # noqa: S608 - fixed texts
 _SPREAD = """
     SELECT coalesce(action_id, 0) AS action_id, per.per, per.name, what, state, code, sum(number) AS number,
            sum(segments) AS segments
-    FROM changes CROSS JOIN LATERAL (VALUES ('action', ''), ('user', user_id::text), ('script', script)) AS per (per, name)
+    FROM changes CROSS JOIN LATERAL (VALUES ('action', ''), ('user', user_id::text), ('script', script),
+        ('pair', CASE WHEN what IN ('initial', 'response', 'responder') THEN carrier || '/' || script END)) AS per (per, name)
     WHERE per.name IS NOT NULL
     GROUP BY 1, 2, 3, 4, 5, 6
 """
-_CHANGES = f"""items AS MATERIALIZED ({_ITEMS.format(events="batch")}), heard AS (
+_CHANGES = f"""items AS MATERIALIZED ({_ITEMS.format(events="batch", carrier=_CARRIER)}), heard AS (
     SELECT * FROM items WHERE event = '{EventKind.HEARD}' AND NOT is_strangers
 ), changes AS ({_OF_MESSAGES} UNION ALL {_BY_HAND} UNION ALL {_RESPONSES})"""  # noqa: S608 - fixed texts
 
@@ -171,20 +177,20 @@ WITH batch AS MATERIALIZED (
       AND kind = '{EventKind.OPTED_OUT}'
 ), books AS (
     SELECT action_id, sender_id AS user_id, script, kind AS what, {_state("state")} AS state,
-           {_code("state", "code")} AS code, 1 AS number, segments
-    FROM messages WHERE organisation_id = $1 AND campaign_id = $2
+           {_code("state", "code")} AS code, 1 AS number, segments, {CARRIER.format(contact_id="b.contact_id")} AS carrier
+    FROM messages b WHERE organisation_id = $1 AND campaign_id = $2
     UNION ALL
-    SELECT i.action_id, i.volunteer_id, i.script, each.what, each.state, 0, 1, 0
+    SELECT i.action_id, i.volunteer_id, i.script, each.what, each.state, 0, 1, 0, {CARRIER.format(contact_id="i.contact_id")}
     FROM inbound i CROSS JOIN LATERAL (VALUES ('response', CASE WHEN i.opted_out THEN '{OPTED_OUT}' ELSE i.intent END),
         (CASE WHEN i.is_first THEN 'responder' END, '')) AS each (what, state)
     WHERE i.organisation_id = $1 AND i.campaign_id = $2 AND i.contact_id IS NOT NULL AND each.what IS NOT NULL
     UNION ALL
-    SELECT * FROM (WITH items AS ({_ITEMS.format(events="by_hand")}) {_BY_HAND}) AS noted
+    SELECT * FROM (WITH items AS ({_ITEMS.format(events="by_hand", carrier=_CARRIER)}) {_BY_HAND}) AS noted
     UNION ALL
-    SELECT action_id, user_id, NULL, 'report', '', 0, 1, 0 FROM reports WHERE organisation_id = $1 AND campaign_id = $2
+    SELECT action_id, user_id, NULL, 'report', '', 0, 1, 0, NULL FROM reports WHERE organisation_id = $1 AND campaign_id = $2
 ), signed AS (
     SELECT * FROM books
-    UNION ALL SELECT action_id, user_id, script, what, state, code, -number, -segments FROM changes
+    UNION ALL SELECT action_id, user_id, script, what, state, code, -number, -segments, carrier FROM changes
 )
 SELECT spread.* FROM ({_SPREAD.replace("FROM changes", "FROM signed")}) AS spread
 WHERE number <> 0 OR segments <> 0 ORDER BY action_id, per, name, what, state, code
@@ -279,6 +285,20 @@ async def read_all(
 
 def _count(row: Sequence[object]) -> Count:
     return Count(**dict(zip(Count.__struct_fields__, row, strict=True)))  # type: ignore[arg-type]
+
+
+_VERSIONS = """
+SELECT owned.campaign_id, p.epoch, p.version
+FROM unnest($1::bigint[], $2::bigint[]) AS owned (organisation_id, campaign_id)
+JOIN count_progress p ON p.organisation_id = owned.organisation_id AND p.campaign_id = owned.campaign_id
+WHERE p.epoch > 0 ORDER BY 1
+"""
+
+
+async def versions(database: Database, keys: Sequence[CampaignKey]) -> dict[int, Version]:
+    """Of which version the campaigns' counts are, in one question; those that are not counted yet are left out."""
+    rows = await database.fetch(_VERSIONS, *as_columns(keys))
+    return {row[0]: Version(row[1], row[2]) for row in rows}
 
 
 _UNCOUNTED = """

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
-from gateway.store.campaign_actions import LATER
 from gateway.store.database import Database
+from gateway.store.first_texts import LATER
 from gateway.store.rows import as_rows
 
 
@@ -42,8 +42,8 @@ class Held(msgspec.Struct, frozen=True, gc=False):
     not_after: float
 
 
-# What waits for a paused action is put off (campaign_actions.put_off), and stays so: once the action goes on, it is due
-# when its window opens.
+# What waits for a paused action or a breaker is put off (first_texts.py), and stays so: once that goes on, it is due when
+# its window opens.
 _HOLD = f"""
 WITH held AS (
     SELECT * FROM json_to_recordset($3::json) AS h (message_id bigint, due_at float8, not_after float8)

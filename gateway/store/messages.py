@@ -8,6 +8,7 @@ import msgspec
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.lifecycle import MOVES
 from gateway.store.database import Database, Statements
+from gateway.store.first_texts import CARRIER, LATER, is_held
 from gateway.store.journal import ADMITTED
 from gateway.store.ownership import FencingToken
 from gateway.store.rows import as_rows
@@ -114,7 +115,9 @@ WITH decided AS (
     RETURNING message_id, contact_id, action_id, kind, sender_id, script, segments, state, code, lane, requested_at
 ), waiting AS (
     INSERT INTO queue (organisation_id, campaign_id, message_id, lane, due_at)
-    SELECT $1, $2, message_id, lane, requested_at FROM written WHERE state = 'queued'
+    SELECT $1, $2, message_id, lane, requested_at + CASE WHEN {is_held("written", CARRIER.format(contact_id="written.contact_id"))}
+                                                         THEN interval '{LATER}' ELSE interval '0' END
+    FROM written WHERE state = 'queued'
 ), kept AS (
     INSERT INTO idempotency_keys (organisation_id, campaign_id, owner, key, request_hash, message_id, state, code,
                                   reason, created_at)
@@ -213,6 +216,7 @@ class Queued(msgspec.Struct, gc=False):
     attempt: int = 0
     media: Sequence[str] | None = None
     action_id: int | None = None
+    script: str | None = None
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -233,7 +237,7 @@ WITH head AS (
 )
 SELECT (SELECT count(*) FROM head), q.message_id, m.contact_id, q.lane, extract(epoch FROM q.due_at)::float8, m.segments,
        extract(epoch FROM m.not_after)::float8, c.phone, c.carrier, c.hours_group, v.number_id, m.body,
-       m.kind, m.attempt, m.media, m.action_id
+       m.kind, m.attempt, m.media, m.action_id, m.script
 FROM (SELECT) at_least_one_row LEFT JOIN (
     fresh q
     JOIN messages m ON m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = q.message_id

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 import gateway.p2p.buckets
 import gateway.p2p.compiled
 import gateway.p2p.lists
+import gateway.p2p.variants
 import gateway.pipeline.road
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.safeguards import Request
@@ -152,7 +153,7 @@ def names_are_those_of_the_person_before(patch: Patch) -> None:
 
 
 def everybody_gets_the_first_script(patch: Patch) -> None:
-    patch.setattr(gateway.p2p.buckets, "draw", lambda *_: 0)
+    patch.setattr(gateway.p2p.variants, "draw", lambda *_: 0)
 
 
 def another_response_than_the_one_pressed(patch: Patch) -> None:

@@ -47,6 +47,7 @@ ACROSS = {  # statements about distributed tables that name no organisation
     "endpoints._ACTIVE": "every few seconds: the endpoints of a worker's campaigns in one read, by their keys",
     "sessions._FIND": "whose sessions are these? a worker's look-ups of a moment in one read, each by its whole key",
     "sessions._SEEN": "once a minute and session: those of a moment's look-ups, each by its whole key",
+    "counts._VERSIONS": "twice a minute: of which version a worker's counts are, joined to their keys",
     "counts._UNCOUNTED": "once a minute: which of a worker's campaigns have something to count, joined to their keys",
     "restored._OF_ANOTHER_SERVER": "once a start: campaigns whose journal was written by another server, joined to their keys",
     "numbers.has_any": "has the deployment any number? asked by who looks for lost texts, seldom",

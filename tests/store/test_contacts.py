@@ -92,9 +92,16 @@ async def test_hours_groups_are_those_of_the_campaign(database: Database):
 
 async def test_a_campaign_is_read_as_it_was_written(database: Database):
     one = CampaignRow(
-        1, SCOPE, "One", '{"keep_assignments": true}', paused=False, paused_actions=[], broadcasts=[]
+        1,
+        SCOPE,
+        "One",
+        '{"keep_assignments": true}',
+        paused=False,
+        paused_actions=[],
+        broadcasts=[],
+        held_pairs=[],
     )
-    two = CampaignRow(2, SCOPE, "Two", "{}", paused=True, paused_actions=[], broadcasts=[])
+    two = CampaignRow(2, SCOPE, "Two", "{}", paused=True, paused_actions=[], broadcasts=[], held_pairs=[])
     await campaigns.create(database, two, NOW)
     await campaigns.create(database, one, NOW)
     assert await campaigns.load(database) == [one, two]

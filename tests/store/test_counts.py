@@ -339,7 +339,7 @@ async def test_maintained_counts_are_those_of_the_books(database: Database, dsn:
             books = await counts.recount(connection, KEY)
     finally:
         await many.close()
-    kept = [row for action in (ACTION, 6, NOBODYS_ACTION) for per in ("action", "script", "user") for row in await of(database, action, per)]  # fmt: skip
+    kept = [row for action in (ACTION, 6, NOBODYS_ACTION) for per in ("action", "script", "user", "pair") for row in await of(database, action, per)]  # fmt: skip
     assert sorted(kept, key=repr) == sorted(books, key=repr)
     assert {"initial", "reply", "response", "responder"} <= {row.what for row in kept}
 

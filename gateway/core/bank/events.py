@@ -16,6 +16,7 @@ class EventKind(StrEnum):
     REPORTED = "reported"
     NOTICED = "noticed"  # people were told something within the application
     LIMIT = "limit"  # a limit is two thirds used (code 1), or all of it (code 2); the state names it
+    BREAKER = "breaker"  # first texts of a script (`scripts`) wait for a carrier (`kinds`), or go again: state, and why (`befores`)
     FILED = "filed"  # a conversation was read, archived, or is in the inbox again
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from gateway.core.rules.campaign import CampaignSettings, Wording
 from gateway.core.rules.errors import BadInput
 from gateway.core.rules.registration import limits
+from gateway.core.sending.breakers import BreakerPolicy
 from gateway.core.text.phone import PLACES
 
 Fault = tuple[str, str]
@@ -16,6 +17,7 @@ def faults(settings: CampaignSettings) -> Iterator[Fault]:
     yield from _registration(settings)
     yield from _area_codes(settings)
     yield from _wording(settings.wording)
+    yield from _breakers(settings.breakers)
 
 
 def _registration(settings: CampaignSettings) -> Iterator[Fault]:
@@ -47,3 +49,12 @@ def _wording(wording: Wording) -> Iterator[Fault]:
         text: str = getattr(wording, name)
         if len(text.splitlines()) > 1:
             yield f"wording.{name}", "a name stands on one line"
+
+
+def _breakers(policy: BreakerPolicy) -> Iterator[Fault]:
+    for name, warn, opens in (
+        ("filtered_open", policy.filtered_warn, policy.filtered_open),
+        ("opt_outs_open", policy.opt_outs_warn, policy.opt_outs_open),
+    ):
+        if opens < warn:
+            yield f"breakers.{name}", "give at least the share that warns"

@@ -10,6 +10,7 @@ from gateway.core.rules.hours import CampaignHours
 from gateway.core.rules.registration import Registration
 from gateway.core.rules.retry import RetryPolicy
 from gateway.core.rules.safeguards import Policy
+from gateway.core.sending.breakers import BreakerPolicy
 from gateway.core.sending.numbers import PoolPolicy
 from gateway.core.text.patterns import DOMAIN, URL, whole
 
@@ -64,7 +65,7 @@ class LinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class CampaignSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Hours, registration, number pool, safeguards, retries and wording of one campaign.
+    """Hours, registration, number pool, safeguards, retries, wording and breakers of one campaign.
 
     `bucket_size`: how many contacts a volunteer gets at once: 10, 25, 100, 200 or any other number up to 500 (F180, C13).
     `idle_bucket_s`: those not texted are for others again after as many seconds without a press, and
@@ -78,6 +79,7 @@ class CampaignSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     retry: RetryPolicy = RetryPolicy()
     wording: Wording = Wording()
     links: LinkSettings = LinkSettings()
+    breakers: BreakerPolicy = BreakerPolicy()
     bucket_size: Annotated[int, Meta(ge=1, le=LARGEST_BUCKET)] = 100
     idle_bucket_s: Annotated[float, Meta(ge=60, le=86_400)] = 3600.0
     unanswered_s: Annotated[float, Meta(ge=60, le=7 * 86_400)] = 3600.0
