@@ -10,14 +10,14 @@ import msgspec
 
 from loadtests.door import Door
 from loadtests.people import EASTERN, contacts
-from loadtests.shapes import BY_NAME, Shape
+from loadtests.shapes import BY_NAME, Shape, calibrating
 from loadtests.timeline import MOST_STEPS
 
 VARIABLE: Final = "LOADTEST_PLAN"
 """Environment of Locust's processes: the plan's file, which holds a key and a join code."""
 
 _ROWS_AT_ONCE: Final = 2000
-_BUCKET: Final = 25
+BUCKET: Final = 25
 """Contacts a volunteer gets at once: few, so that all have some until the end."""
 _WIDE_PER_S: Final = 100_000.0
 
@@ -60,7 +60,7 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
 
     `seconds`: over them all arrivals are spread; `at_most_s`: then the run is ended, and invalid. `think_s`: mean time
     between a volunteer's clicks. A batch is of `batch_size` texts. `integrated_share`: of the contacts, those whom
-    integrators text; None: as the shape has it.
+    integrators text; None: as the shape has it. `calibrates`: it is the step before the run, see `calibration`.
     """
 
     shape: str = "election-day"
@@ -73,10 +73,25 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     at_most_s: float = 600.0
     seed: int = 1
     integrated_share: float | None = None
+    calibrates: bool = False
 
     @property
     def form(self) -> Shape:
-        return BY_NAME[self.shape]
+        form = BY_NAME[self.shape]
+        return calibrating(form) if self.calibrates else form
+
+    def calibration(self, seconds: float) -> "Size":
+        """A short step of the load that this has when everybody has come: as many at once, and batches as often."""
+        batched = max(self.batch_size, int(self.integrated * seconds / self.seconds))
+        pressed = self.volunteers * (math.ceil(seconds / self.think_s) + BUCKET)
+        return msgspec.structs.replace(
+            self,
+            contacts=batched + pressed,
+            integrated_share=(batched + 0.5) / (batched + pressed),
+            seconds=seconds,
+            at_most_s=seconds,
+            calibrates=True,
+        )
 
     @property
     def integrated(self) -> int:
@@ -159,7 +174,7 @@ def prepared(
     action = {
         "title": "Will you vote?",
         "scripts": _SCRIPTS,
-        "settings": {"audience": {"contact_list_ids": audience}, "bucket_size": _BUCKET},
+        "settings": {"audience": {"contact_list_ids": audience}, "bucket_size": BUCKET},
     }
     action_id = door.call("POST", f"{campaign}/actions", action)["action_id"]
     door.call("POST", f"{campaign}/actions/{action_id}/publish", {"to": "public"})

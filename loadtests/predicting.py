@@ -17,14 +17,16 @@ from loadtests.rehearsing import Bank, Unforetold, rehearsed
 from loadtests.schedule import shaped
 
 _CALIBRATES_FOR_S: Final = 20.0
-_PRESS: Final = ("POST sends",)
+_SEND: Final = "POST sends"
+_OF_OTHERS: Final = frozenset({"POST /v1/join", "GET actions", "GET results", "GET conversations:count"})
+"""Before the first Send, and the admin's."""
 
 
 def foretold(size: Size, load: Callable[[Size], Outcome], say: Callable[[str], None]) -> Foretold:
     """What can be said of a plan; `load` loads the gateway with one."""
     said = Foretold(last_batch_s=last_batch_s(size), people=size.contacts)
-    say(f"a calibration: {_CALIBRATES_FOR_S:g} s of the same load")
-    step = load(msgspec.structs.replace(size, at_most_s=_CALIBRATES_FOR_S))
+    say(f"a calibration: {_CALIBRATES_FOR_S:g} s of the load when everybody has come")
+    step = load(size.calibration(_CALIBRATES_FOR_S))
     said = msgspec.structs.replace(said, calibration=answers(step))
     if why := _not_rehearsed(size):
         return msgspec.structs.replace(said, why_not=why)
@@ -80,12 +82,12 @@ def last_batch_s(size: Size) -> float:
 
 
 def press_s(outcome: Outcome) -> float:
-    """How long the gateway takes for a Send, in the mean: that is what a volunteer loses with each."""
-    took = [
-        (float(ms) / 1000, count)
+    """How long a volunteer waits for the gateway for each Send, in the mean, looks, answers and buckets included."""
+    waits = sum(
+        float(ms) / 1000 * count
         for route in outcome.routes
-        if route.name in _PRESS
+        if route.name not in _OF_OTHERS
         for ms, count in route.milliseconds.items()
-    ]
-    whole = sum(count for _, count in took)
-    return sum(s * count for s, count in took) / whole if whole else 0.0
+    )
+    sends = sum(route.requests for route in outcome.routes if route.name == _SEND)
+    return waits / sends if sends else 0.0

@@ -16,6 +16,7 @@ import msgspec
 
 from loadtests.house import TOWN
 from loadtests.people import CENTRAL, EASTERN
+from loadtests.plan import BUCKET
 
 _DAY_S: Final = 9.0 * 3600
 """Of the eleven hours in which everybody may be texted, those that a bank in slow motion may fill."""
@@ -34,7 +35,7 @@ class Unforetold(Exception):
 
 
 class Bank(msgspec.Struct, frozen=True, kw_only=True):
-    """What volunteers are to do: `comes_s` is when each of them begins, `answers_s` how long the gateway takes for a Send."""
+    """What volunteers are to do: `comes_s`: when each begins; `answers_s`: how long they wait for the gateway with each Send."""
 
     people: Sequence[dict[str, str]]
     comes_s: Sequence[float]
@@ -84,6 +85,7 @@ def scenario(bank: Bank) -> str:
         },
         "volunteers": {
             "count": len(bank.comes_s),
+            "bucket": BUCKET,
             "desk_share": 0.0,
             "late_at_most_s": 0.0,
             "double_tap_share": 0.0,

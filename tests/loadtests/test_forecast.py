@@ -10,6 +10,7 @@ import pytest
 from loadtests import rehearsing
 from loadtests.forecast import Answers, Foretold, forecasts
 from loadtests.ledger import seen
+from loadtests.outcome import Route
 from loadtests.people import CENTRAL, EASTERN, contacts
 from loadtests.plan import Size
 from loadtests.predicting import bank, comes_s, foretold, last_batch_s, press_s, volunteers_phones
@@ -105,8 +106,30 @@ def test_volunteers_and_batches_come_when_the_workers_draw_them() -> None:
     assert len(BANK.people) == len(phones)
 
 
-def test_a_send_takes_the_mean_of_the_calibration() -> None:
-    assert press_s(outcome(median_s=0.02)) == pytest.approx(0.02 * np.exp(0.8**2 / 2), rel=0.05)
+def test_a_volunteer_waits_for_all_that_a_send_brings_with_it() -> None:
+    """Looks and answers of their own, not joining nor the admin's results, spread over the Sends."""
+    routes = [
+        Route(name=name, requests=count, failures=0, seconds={}, milliseconds={str(ms): count})
+        for name, count, ms in (
+            ("POST sends", 100, 20),
+            ("GET conversations", 20, 10),
+            ("POST buckets", 4, 50),
+            ("POST /v1/join", 5, 1000),
+            ("GET results", 30, 400),
+        )
+    ]
+    assert press_s(outcome(routes=routes)) == pytest.approx((100 * 0.02 + 20 * 0.01 + 4 * 0.05) / 100)
+    assert press_s(outcome(routes=[])) == 0.0
+
+
+def test_a_calibration_is_the_load_of_the_plan_when_everybody_has_come() -> None:
+    size = Size(contacts=20_000, volunteers=100, seconds=120.0, at_most_s=1200.0)
+    step = size.calibration(20.0)
+    assert (step.volunteers, step.seconds, step.at_most_s) == (100, 20.0, 20.0)
+    assert step.integrated / 20 == pytest.approx(size.integrated / 120, rel=0.01)
+    assert step.contacts - step.integrated >= 100 * 20 / step.think_s  # nobody runs out of people
+    assert max(comes_s(step)) <= 5.0
+    assert (step.form.ends, step.form.events) == ("time", ())
 
 
 def test_a_plan_in_which_something_breaks_is_calibrated_and_not_rehearsed() -> None:
