@@ -139,7 +139,8 @@ class Worker:
             self._session = Database(
                 dsn, _SESSION_CONNECTIONS, limits=PROBE, succession=succession, name="session"
             )
-        self._traces = traces(settings.tracing, version("textbank"), clock.now, secret)
+        self._release = version("textbank")
+        self._traces = traces(settings.tracing, self._release, clock.now, secret)
         admission = Admission if self._traces is None else self._traces.admission
         self.gateway = Gateway(settings, self.database, provider, clock, self._session, admission)
         self._couriers = Couriers(settings, clock.now)
@@ -153,7 +154,7 @@ class Worker:
             },
         )
         self._access_log = AccessLog(clock.now, FORMS[settings.log.format]) if settings.log.access else None
-        app = application(self._parts, doors, version("textbank"), self._access_log)
+        app = application(self._parts, doors, self._release, self._access_log)
         if self._traces is not None:
             self._traces.attach(self.gateway, self._parts)
             app.middlewares.insert(0, self._traces.around_requests())
@@ -186,7 +187,7 @@ class Worker:
         except BaseException:
             await self._break_off()
             raise
-        self.gateway.metrics.running(version("textbank"), commit_of_this_code(), fingerprint(self.settings))
+        self.gateway.metrics.running(self._release, commit_of_this_code(), fingerprint(self.settings))
         self._tend()
         _log.info(
             "serving",

@@ -1,10 +1,11 @@
 """The door put together: one aiohttp application from the resources' operations and the providers' webhooks."""
 
 import asyncio
+import functools
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from aiohttp import web
@@ -164,7 +165,6 @@ def application(
     app[SHEDDING] = Shedding(load, parts.metrics.http_request)
     known = KnownCampaigns(parts.campaigns, parts.clock.now)
     guesses, places = Guesses(), ListPlaces()
-    guesses = Guesses()
     link_desk, picture_desk = LinkDesk(parts, known), PictureDesk(parts, known)
     desks = {
         "announcements": AnnouncementDesk(parts, known),
@@ -315,13 +315,25 @@ def _unless_known(request: web.Request, response: web.StreamResponse) -> web.Str
 
 
 def _pages(version: str) -> list[web.RouteDef]:
-    described = document(version, OPERATIONS)
-    encoded, text = msgspec.json.encode(described), page(described)
+    """What describes the API: made when it is first asked for, beside the loop, since it takes some tenths of a second."""
 
     async def openapi(_request: web.Request) -> web.Response:
-        return web.Response(body=encoded, content_type=JSON)
+        described = await asyncio.to_thread(_described, version)
+        return web.Response(body=described.encoded, content_type=JSON)
 
     async def docs(_request: web.Request) -> web.Response:
-        return web.Response(text=text, content_type="text/html")
+        described = await asyncio.to_thread(_described, version)
+        return web.Response(text=described.page, content_type="text/html")
 
     return [web.get("/openapi.json", openapi), web.get("/docs", docs)]
+
+
+class _Described(NamedTuple):
+    encoded: bytes
+    page: str
+
+
+@functools.cache
+def _described(version: str) -> _Described:
+    described = document(version, OPERATIONS)
+    return _Described(msgspec.json.encode(described), page(described))
