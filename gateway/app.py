@@ -32,10 +32,12 @@ from gateway.store import months, ownership
 from gateway.store.database import Database
 from gateway.store.group_commit import CommitWindow
 from gateway.store.notices import Notices, Notifier, Subject
+from gateway.upkeep import promises
 from gateway.upkeep.breakers import BreakerWatch
 from gateway.upkeep.chores import Chore, Work
 from gateway.upkeep.clock_watch import ClockWatch
 from gateway.upkeep.counting import Counting
+from gateway.upkeep.first_texts import FirstTextsInOrder
 from gateway.upkeep.headcount import Headcount
 from gateway.upkeep.idle_buckets import IdleBuckets
 from gateway.upkeep.idle_conversations import IdleConversations
@@ -43,8 +45,6 @@ from gateway.upkeep.inbound_poll import InboundPoll
 from gateway.upkeep.limit_watch import LimitWatch
 from gateway.upkeep.ownership import Ownership
 from gateway.upkeep.periodic import every
-from gateway.upkeep.promises import EVERY_S as PROMISES_S
-from gateway.upkeep.promises import PromiseWatch
 from gateway.upkeep.reconciliation import Reconciliation
 from gateway.upkeep.recovery import Recovery
 from gateway.upkeep.retention import Retention
@@ -206,7 +206,7 @@ class Gateway:
             beat_s=settings.workers.beat_s,
             due_every_s=dispatch.idle_poll_s,
         )
-        self.counting, self.breaker_watch = self._counting(), self._breaker_watch()
+        self._look_after_campaigns(database, clock)
         self._tending: list[asyncio.Task[None]] = []
 
     def _connect(self) -> None:
@@ -215,16 +215,14 @@ class Gateway:
         self.campaigns.tell = lambda campaign_id: self._tell(Subject.CAMPAIGN, [campaign_id])
         self.campaigns.changed = self.dispatch.changed
 
-    def _counting(self) -> Counting:
-        counting = Counting(self.database, self.campaigns, self.clock, self._owned)
-        self.admission.campaign_windows.wrote = counting.wrote
-        self.delivery.windows.wrote = counting.wrote
-        self.inbound_station.windows.wrote = lambda key: counting.wrote(key.campaign_id)
-        return counting
-
-    def _breaker_watch(self) -> BreakerWatch:
-        parts = self.database, self.campaigns, self.clock, self.metrics
-        return BreakerWatch(*parts, self._owned, self.dispatch.remind)
+    def _look_after_campaigns(self, database: Database, clock: Clock) -> None:
+        known, owned = self.campaigns, self._owned
+        self.counting = Counting(database, known, clock, owned)
+        self.breaker_watch = BreakerWatch(database, known, clock, self.metrics, owned)
+        self.first_texts = FirstTextsInOrder(database, known, clock, owned, self.dispatch.remind)
+        self.admission.campaign_windows.wrote = self.counting.wrote
+        self.delivery.windows.wrote = self.counting.wrote
+        self.inbound_station.windows.wrote = lambda key: self.counting.wrote(key.campaign_id)
 
     # the provider's sink
 
@@ -278,6 +276,7 @@ class Gateway:
         tending = {
             "counting": self.counting.run(),
             "breakers": self.breaker_watch.run(),
+            "first texts": self.first_texts.run(),
             "limits": watch.run(),
             "headcount": headcount.run(self._owned),
             "webhooks": webhooks.run(),
@@ -343,6 +342,7 @@ class Gateway:
 
     async def _settle(self, campaign_id: int) -> None:
         """What the campaign's earlier owner may not have come to, apart from what recovery asks about."""
+        await self.first_texts.settle(campaign_id)
         if self.confirmations is not None:
             await self.confirmations.adopt(campaign_id)
 
@@ -440,7 +440,7 @@ def chores_of(settings: Settings, gateway: Gateway) -> list[Chore]:
     books = gateway.database, gateway.campaigns, gateway.clock
     works["idle_conversations"] = _IDLE_S, IdleConversations(*books).run
     works["idle_buckets"] = _IDLE_BUCKETS_S, IdleBuckets(*books, gateway.buckets.given_back).run
-    works["promises"] = PROMISES_S, PromiseWatch(*books, gateway.metrics).run
+    works["promises"] = promises.EVERY_S, promises.PromiseWatch(*books, gateway.metrics).run
     works["webhook_deliveries"] = _SWEEP_S, DeliverySweep(*books).run
     works["retention"] = settings.retention.every_s, retention_of(gateway, settings.retention).run
     return [

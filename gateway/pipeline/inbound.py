@@ -190,7 +190,7 @@ class Inbound:
     ) -> list[Stored]:
         """With where their pictures are, if they have any."""
         media = {item.inbound_id: item.text.media for item in arrived if item.text.media}
-        if not media:
+        if not media and not conversations.may_lift(heard):
             return await conversations.hear(self._database, key, scope, heard)
         async with self._database.transaction() as transaction:
             new = await conversations.hear(transaction, key, scope, heard)

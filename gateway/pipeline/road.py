@@ -9,13 +9,13 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import structlog
 
 from gateway.core.rules.campaign import CampaignKey
-from gateway.core.rules.hours import Shut, verdict
+from gateway.core.rules.hours import Open, verdict
 from gateway.core.rules.lifecycle import State
 from gateway.core.rules.safeguards import Kind
 from gateway.core.sending.numbers import Chosen, How, NoNumber, NumberPool, Wait
@@ -138,7 +138,7 @@ class CampaignRoad:
             Held(
                 text=outbound(message, self.campaign.campaign_id, self.pool.numbers[to.number_id].phone),
                 slot_at=to.slot_at,
-                not_after=message.not_after,
+                not_after=self._ends_at(message, to.slot_at),
                 number_id=to.number_id,
                 carrier=message.carrier,
                 pacer=self.pacer,
@@ -303,14 +303,15 @@ class CampaignRoad:
         return taken.wake_at
 
     def _in_time(self, message: Queued, slot_at: float) -> bool:
-        """Whether the provider would still have time for it before the window closes.
+        """Whether the provider would still have time for it before the window closes."""
+        ends_at = self._ends_at(message, slot_at)
+        return slot_at + SHORTEST_VALIDITY_S <= ends_at - self._station.options.closing_margin_s
 
-        A first text may have been held over a night, and its person or the hours have changed: it is looked at anew.
-        """
-        hours = self.campaign.settings.hours
-        if message.kind == Kind.INITIAL and isinstance(verdict(slot_at, hours, message.hours_group), Shut):
-            return False
-        return slot_at + SHORTEST_VALIDITY_S <= message.not_after - self._station.options.closing_margin_s
+    def _ends_at(self, message: Queued, at: float) -> float:
+        """Until when it may go. Hours may have changed while it waited and no owner was there to shorten its time."""
+        kind: Literal["initial", "reply"] = "initial" if message.kind == Kind.INITIAL else "reply"
+        window = verdict(at, self.campaign.settings.hours, message.hours_group, kind)
+        return min(message.not_after, window.until) if isinstance(window, Open) else -math.inf
 
     def _choose_waiting(self, item: Waiting, at: float) -> Chosen | Wait | NoNumber:
         return self._choose(item, at, self._station.clock.now(), self._queue[item.message_id].contact_id)

@@ -8,6 +8,7 @@ import msgspec
 from gateway.core.bank.events import FIRST_ANSWER, OPTED_OUT, EventKind
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.safeguards import GATEWAY
+from gateway.core.text.consent import Intent
 from gateway.store.buckets import Assigned
 from gateway.store.database import Database, Statements
 from gateway.store.journal import handed_over, noted
@@ -60,6 +61,7 @@ _HEARD = noted(
 # The last new STOP or START of a person decides; one that came before and comes again is not new.
 # A START that comes late, fetched after its webhook was lost, lifts no newer opt-out, and none that the person has
 # repeated since to any number of the scope. The scalar subquery is worked out for a START alone.
+# A STOP locks the opt-out that is there already, so that no START lifts it meanwhile without having seen that STOP.
 # F125: after an opt-out no reply needs attention. C5: only the person's own START clears an opt-out.
 # F205: whatever a person writes brings their conversation back from the archive.
 _HEAR = f"""
@@ -96,7 +98,7 @@ WITH heard AS (
 ), stopped AS (
     INSERT INTO opt_outs (organisation_id, scope, phone, source, words, opted_out_at)
     SELECT $1, $3, phone, 'keyword', body, to_timestamp(received_at) FROM last_word WHERE intent = 'stop'
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (organisation_id, scope, phone) DO UPDATE SET phone = excluded.phone WHERE false
     RETURNING phone, opted_out_at
 ), stored AS (
     INSERT INTO inbound (organisation_id, campaign_id, inbound_id, provider_sid, contact_id, phone, number_phone, body,
@@ -136,10 +138,28 @@ ORDER BY inbound_id
 """  # noqa: S608 - fixed texts
 
 
+# Whoever says STOP just now, at another worker, has written it before a START is read against what was said.
+_HOLD_OPT_OUTS = """
+SELECT phone FROM opt_outs WHERE organisation_id = $1 AND scope = $2 AND phone = ANY ($3::text[])
+ORDER BY phone FOR UPDATE
+"""
+
+
+def may_lift(texts: Sequence[Heard]) -> bool:
+    """Whether one of them may clear an opt-out: then `hear` needs a transaction."""
+    return any(each.intent == Intent.START for each in texts)
+
+
 async def hear(
     statements: Statements, key: CampaignKey, opt_out_scope: int, texts: Sequence[Heard]
 ) -> list[Stored]:
-    """Keeps new texts, honours their opt-outs and opens conversations; a text seen before is not returned."""
+    """Keeps new texts, honours their opt-outs and opens conversations; a text seen before is not returned.
+
+    In a transaction, if one of them `may_lift` an opt-out.
+    """
+    if may_lift(texts):
+        starting = [each.phone for each in texts if each.intent == Intent.START]
+        await statements.fetch(_HOLD_OPT_OUTS, key.organisation_id, opt_out_scope, starting)
     rows = await statements.fetch(_HEAR, *key, opt_out_scope, as_rows(texts))
     volunteer_of = {row[1]: row[3] for row in rows if row[0] is None}
     return [Stored(row[0], row[1], row[2], volunteer_of.get(row[1])) for row in rows if row[0] is not None]

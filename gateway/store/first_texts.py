@@ -6,8 +6,10 @@ What waits so stays in the queue, far behind everything that is due, and ends wi
 from typing import Final
 
 from gateway.core.rules.campaign import CampaignKey
+from gateway.core.sending.waiting import Lane
 from gateway.store.database import Database
 
+_LAST_LANE: Final = Lane.INITIAL.value
 LATER: Final = "100 years"
 """What is due then is read by nobody, and its own window ends long before."""
 
@@ -60,3 +62,17 @@ async def line_up(database: Database, key: CampaignKey, now: float, *, at_once: 
         [(after_id, count, of_piece)] = await database.fetch(_LINE_UP, *key, after_id, at_once, now)
         moved += of_piece
     return moved
+
+
+async def any_put_off(database: Database, key: CampaignKey, now: float) -> bool:
+    """Whether any text has left the head of the queue to others."""
+    found: bool = await database.fetch_value(
+        """
+        SELECT EXISTS (SELECT FROM queue WHERE organisation_id = $1 AND campaign_id = $2 AND lane BETWEEN 0 AND $4
+                       AND due_at > to_timestamp($3) + interval '1 year')
+        """,
+        *key,
+        now,
+        _LAST_LANE,
+    )
+    return found

@@ -83,6 +83,7 @@ WITH decided AS (
                                   WHERE organisation_id = $1 AND campaign_id = $2))
       AND (kind = 'initial' AND action_id = ANY (
            (SELECT paused_actions FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2)::bigint[])) IS NOT TRUE
+      AND NOT (state = 'sending' AND {is_held("d", CARRIER.format(contact_id="d.contact_id"))})
     ORDER BY contact_id
     ON CONFLICT (organisation_id, campaign_id, contact_id) DO UPDATE SET
         revision = excluded.revision,

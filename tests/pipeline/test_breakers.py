@@ -141,6 +141,26 @@ def test_a_worker_that_has_not_heard_of_it_hands_nothing_over(play):
     play(story, campaign=one_per_s())
 
 
+def test_nor_does_it_hand_over_what_need_not_wait(play):
+    """A text that goes straight on is looked at once, when it is admitted."""
+
+    async def story(world: World) -> None:
+        await published(world)
+        items = {each.contact_id: each for each in await bucket_of(world)}
+        await press(world, [items[2]])
+        await world.wait(5)
+        await world.store.execute("UPDATE campaigns SET held_pairs = ARRAY[$1]", GUILTY.word)
+        told = await press(world, [items[4], items[5]])
+        await world.wait(60)
+        assert {each.code for each in told[ATT] + told[VERIZON]} == {None}
+        assert (handed_of(world, told[ATT]), handed_of(world, told[VERIZON])) == (0, 1)
+        await put(world, "resume")
+        await world.wait(60)
+        assert handed_of(world, told[ATT]) == 1
+
+    play(story)
+
+
 def test_another_variant_is_offered_to_people_of_that_carrier(play):
     async def story(world: World) -> None:
         await published(world, "Hello", "Good day")

@@ -12,6 +12,7 @@ from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.rules.hours import CampaignHours
 from gateway.core.rules.registration import Registration
 from gateway.core.rules.retry import RetryPolicy
+from gateway.core.rules.safeguards import Kind
 from gateway.core.sending.pool_policy import PoolPolicy
 from gateway.store import campaigns
 from gateway.store.notices import Subject
@@ -86,6 +87,32 @@ def test_no_text_goes_after_a_window_that_was_shortened(play):
         rows = await world.store.fetch("SELECT code FROM messages WHERE state = 'blocked'")
         assert {row[0] for row in rows} == {1202}
         assert len(rows) >= 14
+
+    play(story, campaign=SLOW)
+
+
+@pytest.mark.parametrize("kind", [Kind.INITIAL, Kind.REPLY])
+def test_a_window_that_was_shortened_while_nobody_owned_the_campaign(play, kind: Kind):
+    """Neither we nor the provider, which is told until when it may try, text anybody after its new end."""
+
+    async def story(world: World) -> None:
+        people = range(1, 13)
+        if kind is Kind.REPLY:
+            await asyncio.gather(*(world.write(each, "Where do I vote?") for each in people))
+        outcomes = await asyncio.gather(*(world.submit(each, kind=kind) for each in people))
+        world.crash()
+        crashed_at = world.clock.now()
+        hours = CampaignHours(start_minute=9 * 60, end_minute=11 * 60 + 5)
+        shorter = CampaignSettings(hours=hours, registration=Registration(total_per_s=0.02))
+        await world.store.execute("UPDATE campaigns SET settings = $1::text::jsonb", shorter.to_json())
+        await world.restart()
+        await world.wait(1800)
+        after = [each for each in world.handed if each.at > crashed_at]
+        assert 2 < len(after) < 8
+        assert max(each.at + each.text.validity_s for each in after) <= crashed_at + 300
+        ends = [await world.message(each.message_id) for each in outcomes]
+        assert {(each["state"], each["code"]) for each in ends} == {("sent", None), ("blocked", 1202)}
+        world.nobody_got_a_text_twice()
 
     play(story, campaign=SLOW)
 

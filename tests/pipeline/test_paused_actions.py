@@ -1,6 +1,9 @@
 """An action's first texts wait while replies, and other actions, go on."""
 
 import asyncio
+from functools import partial
+
+import pytest
 
 from gateway.core.bank.permissions import Actor, Role
 from gateway.core.rules.safeguards import Kind
@@ -88,3 +91,36 @@ def test_a_worker_that_has_not_heard_of_it_admits_and_claims_nothing(play):
         assert len(world.handed) == handed == handed_of(world, waiting)
 
     play(story, campaign=one_per_s())
+
+
+@pytest.mark.parametrize("dies", ["owner", "other"])
+def test_who_resumes_it_may_die_before_anything_is_due_again(play, dies: str):
+    """The admin's client has given up; what waits goes on all the same, with the next owner or the same one."""
+
+    async def story(world: World) -> None:
+        await published(world)
+        waiting = await send(world, range(1, 9), PAUSED)
+        await world.wait(0.2)
+        await pause(world, True)
+        await world.wait(5)
+        assert handed_of(world, waiting) < 8
+        await world.gateway.first_texts.run_once()
+        if dies == "owner":
+            world.database.once(world.database.before, "interval '100 years'", partial(die, world))
+            resume = asyncio.ensure_future(pause(world, False))
+            await asyncio.wait([resume], timeout=5)
+            await world.restart()
+        else:
+            await world.store.execute("UPDATE campaigns SET paused_actions = '{}'")
+            await world.gateway.campaigns.load()
+            await world.gateway.first_texts.run_once()
+        await world.wait(30)
+        assert handed_of(world, waiting) == 8
+        world.nobody_got_a_text_twice()
+
+    play(story, campaign=one_per_s())
+
+
+async def die(world: World) -> None:
+    world.crash()
+    raise asyncio.CancelledError

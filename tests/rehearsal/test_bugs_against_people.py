@@ -11,7 +11,7 @@ import gateway.pipeline.inbound
 from gateway.app import Gateway, Undurable
 from gateway.core.rules.hours import Open
 from gateway.core.sending.numbers import NumberPool
-from gateway.pipeline import decision
+from gateway.pipeline import decision, road
 from gateway.pipeline.dispatch import Dispatch
 from gateway.pipeline.hand_over import HandOver
 from gateway.pipeline.lease import Held
@@ -112,7 +112,7 @@ def nobody_stops_what_is_claimed(patch: Patch) -> None:
 
 
 def it_is_always_open(patch: Patch) -> None:
-    for module in (decision, gateway.p2p.bank):
+    for module in (decision, gateway.p2p.bank, road):
         patch.setattr(module, "verdict", lambda *_: Open(4e9))
 
 
@@ -127,6 +127,7 @@ def nobody_looks_at_the_clock_again(patch: Patch) -> None:
         call(hand_over, held)
 
     patch.setattr(CampaignRoad, "_in_time", lambda *_: True)
+    patch.setattr(CampaignRoad, "_ends_at", lambda _, message, __: message.not_after)
     patch.setattr(SecondLook, "sweep", no_sweep)
     patch.setattr(HandOver, "_call", two_hours_later)
     rewrite(patch, claims, "_CLAIM", r"m\.not_after <= ", "'infinity' <= ")

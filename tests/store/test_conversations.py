@@ -376,3 +376,33 @@ async def test_an_old_start_that_comes_late_lifts_no_newer_stop(database: Databa
     assert await opted_out(database) == [phone(1)]
     await hear(database, heard(3, 1, intent="start", received_at=NOW + 60))
     assert await opted_out(database) == []
+
+
+@pytest.mark.parametrize("first", ["STOP", "START"])
+async def test_a_start_at_one_worker_lifts_no_stop_that_is_said_at_another_meanwhile(
+    database: Database, other: Database, first: str
+) -> None:
+    """They had left, came back and left again; the webhooks of the last two come at one instant, each at a worker."""
+    await texted(database)
+    await hear(database, heard(1, 1, **STOP))
+    said = {
+        "START": heard(2, 1, received_at=NOW + 100, **START),
+        "STOP": heard(3, 1, received_at=NOW + 101, **STOP),
+    }
+
+    async def hears(worker: Database, text: Heard) -> None:
+        async with worker.transaction() as transaction:
+            await conversations.hear(transaction, KEY, SCOPE, [text])
+
+    second = "STOP" if first == "START" else "START"
+    async with database.transaction() as transaction:
+        await transaction.fetch("SELECT FROM conversations WHERE contact_id = 1 FOR UPDATE")
+        both = []
+        for worker, word in ((database, first), (other, second)):
+            both.append(asyncio.ensure_future(hears(worker, said[word])))
+            waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            async with asyncio.timeout(20.0):
+                while await transaction.fetchval(waits) < len(both):  # each question is a round trip
+                    pass
+    await asyncio.gather(*both)
+    assert await opted_out(database) == [phone(1)]
