@@ -1,6 +1,7 @@
 """JSON over HTTP for the process that leads a load test: one request after the other. Follows no redirect."""
 
 import http.client
+import time
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -10,6 +11,8 @@ import msgspec
 from loadtests.targets import Target
 
 _ANSWERS_WITHIN_S = 60.0
+_KEPT_S = 10.0
+"""A server closes a connection that nobody uses; the next request opens another."""
 
 
 class Unanswered(Exception):
@@ -30,6 +33,7 @@ class Door:
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(parts.hostname or "", parts.port, timeout=_ANSWERS_WITHIN_S)
         self._url = target.url
+        self._used_at = 0.0
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     def __enter__(self) -> Self:
@@ -43,12 +47,15 @@ class Door:
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """The answer's JSON; raises Unanswered for anything but 2xx."""
         headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
+        if time.monotonic() - self._used_at > _KEPT_S:
+            self._connection.close()
         try:
             self._connection.request(
                 method, path, None if body is None else msgspec.json.encode(body), headers
             )
             answer = self._connection.getresponse()
             content = answer.read()
+            self._used_at = time.monotonic()
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             raise Unanswered(f"{self._url} does not answer: {str(error) or type(error).__name__}") from error
