@@ -21,6 +21,7 @@ from gateway.core.rules.safeguards import (
 from gateway.store.database import Connection, Database, Statements
 from gateway.store.first_texts import CARRIER, waits
 from gateway.store.journal import moved
+from gateway.store.opt_out_scopes import scope_in_force
 from gateway.store.ownership import FencingToken, OwnershipLost
 from gateway.store.rows import as_rows
 
@@ -43,8 +44,8 @@ def _is_one_of(names: Collection[str]) -> str:
 # are the table in safeguards.py, which says why; a rule without a condition here does not start.
 _REFUSED_BY = {
     "recipient_number": _is_one_of(LANDLINES),
-    "opt_out": """(SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3
-                  AND o.phone = c.phone) IS NOT NULL""",
+    "opt_out": f"""(SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = {scope_in_force("$3")}
+                  AND o.phone = c.phone) IS NOT NULL""",  # noqa: S608 - fixed texts
     "valid_mobile": f"v.failure_until = 'infinity' OR {_is_one_of(NOT_MOBILE)}",
     "consent": """(SELECT b.contact_id FROM broadcast_consents b WHERE b.organisation_id = $1 AND b.campaign_id = $2
                   AND b.contact_id = m.contact_id AND b.withdrawn_at IS NULL) IS NULL""",
@@ -192,7 +193,7 @@ SELECT m.message_id, m.state, m.kind, c.phone, c.line_type, o.phone IS NOT NULL,
 FROM messages m
 JOIN contacts c USING (organisation_id, campaign_id, contact_id)
 LEFT JOIN conversations v USING (organisation_id, campaign_id, contact_id)
-LEFT JOIN opt_outs o ON o.organisation_id = $1 AND o.scope = $3 AND o.phone = c.phone
+LEFT JOIN opt_outs o ON o.organisation_id = $1 AND o.scope = {scope_in_force("$3")} AND o.phone = c.phone
 WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = ANY ($4::bigint[]) ORDER BY m.message_id
 """  # noqa: S608 - fixed texts
 
@@ -223,8 +224,8 @@ def _standing(row: Sequence[Any]) -> Standing:
 _STOPPED = f"""
 SELECT l.message_id FROM json_to_recordset($4::json) AS l (message_id bigint, phone text, answers_opt_out boolean)
 WHERE (NOT l.answers_opt_out
-       AND (SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3 AND o.phone = l.phone)
-           IS NOT NULL)
+       AND (SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = {scope_in_force("$3")}
+            AND o.phone = l.phone) IS NOT NULL)
    OR (SELECT paused FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2)
    OR ((SELECT cardinality(paused_actions) + cardinality(held_pairs) > 0 FROM campaigns
         WHERE organisation_id = $1 AND campaign_id = $2)

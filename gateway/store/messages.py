@@ -10,6 +10,7 @@ from gateway.core.rules.lifecycle import MOVES
 from gateway.store.database import Database, Statements
 from gateway.store.first_texts import CARRIER, LATER, is_held
 from gateway.store.journal import ADMITTED
+from gateway.store.opt_out_scopes import scope_in_force
 from gateway.store.ownership import FencingToken
 from gateway.store.rows import as_rows
 
@@ -75,7 +76,7 @@ WITH decided AS (
     FROM decided d
     WHERE state <> 'blocked'
       AND (kind = 'confirmation'
-           OR (SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3
+           OR (SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = {scope_in_force("$3")}
                AND o.phone = d.phone) IS NULL)
       AND message_id NOT IN (SELECT message_id FROM repeated)
       AND NOT (SELECT paused FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2)

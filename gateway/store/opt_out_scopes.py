@@ -8,6 +8,12 @@ from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database, Statements
 
 
+def scope_in_force(believed: str) -> str:
+    """SQL: whose opt-outs count for the campaign of $1 and $2 by its row, whatever a worker believes."""
+    row = "SELECT opt_out_scope FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2"
+    return f"coalesce(({row}), {believed})"
+
+
 class Counted(msgspec.Struct, frozen=True, kw_only=True):
     """What another list means: `ours` opt-outs count here now; of these `theirs_too` are new on the other list, and hold
     for `campaigns` others from then on. `contacts` of the campaign are on the other list alone, and get no text then."""

@@ -6,6 +6,7 @@ from typing import Final, Literal
 import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
+from gateway.store.buckets import unless_gone
 from gateway.store.database import Connection, Database, Statements
 from gateway.store.journal import handed_over
 
@@ -388,7 +389,7 @@ WITH moved AS MATERIALIZED (
       AND v.revision = moved.revision
     RETURNING v.contact_id, v.action_id, OLD.volunteer_id, NEW.volunteer_id AS to_id
 ), assigned AS (
-    UPDATE assignments a SET volunteer_id = back.to_id, kept_for = r.from_kept_for,
+    UPDATE assignments a SET volunteer_id = back.to_id, kept_for = {unless_gone("r.from_kept_for")},
            assigned_at = CASE WHEN back.to_id IS NULL THEN NULL ELSE to_timestamp($6) END
     FROM reassigned r JOIN talk ON talk.contact_id = r.contact_id
     CROSS JOIN LATERAL (SELECT CASE WHEN EXISTS (
@@ -406,7 +407,7 @@ WITH moved AS MATERIALIZED (
       AND a.kept_for = r.to_id
     RETURNING a.contact_id, a.action_id, OLD.kept_for AS volunteer_id, coalesce(a.volunteer_id, a.kept_for) AS to_id
 ), owned AS (
-    UPDATE contacts c SET assignee_id = r.from_id, version = version + 1
+    UPDATE contacts c SET assignee_id = {unless_gone("r.from_id")}, version = version + 1
     FROM reassigned r JOIN talk ON talk.contact_id = r.contact_id
     WHERE r.organisation_id = $1 AND r.campaign_id = $2 AND r.reassignment_id = $3 AND r.action_id = {_OF_CONTACT}
       AND c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id = r.contact_id AND c.assignee_id = r.to_id

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from gateway.core.bank.permissions import Role
+from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.lifecycle import State
 from gateway.p2p.buckets import Press, Volunteer
 from gateway.pipeline.admission import Outcome
-from tests.http.house import CAMPAIGN, OTHER_CAMPAIGN, Answer, House
+from gateway.store import buckets
+from tests.http.house import CAMPAIGN, OTHER_CAMPAIGN, START_AT, Answer, House
 from tests.http.persons import SAME_ORIGIN, by_cookie, somebody
 from tests.http.test_inbox import ACTION, INBOX, act, seen, texted, wrote
 from tests.http.test_labels import make_tag
@@ -280,3 +282,22 @@ async def test_a_browser_and_an_app_can_do_the_same(staff: Staff) -> None:
                 done = await house.call("POST", path, body, key=token)
             assert done.status == 200, (over, act_name, done.body)
     assert await staff.mine("ann") == [3]
+
+
+@pytest.mark.parametrize("how", ["on their screen", "given back by an undo"])
+async def test_whoever_was_kept_for_somebody_who_is_gone_is_for_others(staff: Staff, how: str) -> None:
+    """F184: their place is taken away while they have people on the screen, or before a reassignment is undone."""
+    house, ann = staff.house, staff.ids["ann"]
+    await house.store.execute("UPDATE assignments SET kept_for = $1 WHERE contact_id IN (5, 6)", ann)
+    path = None
+    if how != "on their screen":
+        await house.worker.gateway.buckets.done(CAMPAIGN, ACTION, Volunteer(ann))
+        done = (await staff.move(from_user_id=ann, to_user_id=staff.ids["ben"])).body["reassignment"]
+        path = f"{MOVES}/{done['reassignment_id']}/undo"
+    gone = await house.call("PATCH", f"/v1/campaigns/{CAMPAIGN}/members/{ann}", {"active": False})
+    assert gone.status == 200, gone.body
+    if path is not None:
+        assert (await house.call("POST", path)).body["changed"] == 0
+    later = START_AT + 86_400
+    await buckets.tidy(house.store, CampaignKey(1, CAMPAIGN), later, idle_s=3600.0, limit=100)
+    assert sorted(await staff.screen("cleo")) == [5, 6]

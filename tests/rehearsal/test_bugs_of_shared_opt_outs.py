@@ -6,12 +6,20 @@ from msgspec.structs import replace
 from gateway.core.rules.campaign import CampaignKey
 from gateway.pipeline import campaigns
 from gateway.pipeline.campaigns import Campaign, Campaigns
-from gateway.store import opt_outs
+from gateway.store import claims, messages, opt_outs
 from gateway.store.campaigns import CampaignRow
 from gateway.store.opt_outs import OwnOptOut
 from simulator.model.scenario import OptOutScope, Scenario, load
 from tests.rehearsal.conftest import Rehearse
-from tests.rehearsal.planted_bugs import CONTACTS, FIRST_SEED, Plant, World, assert_clean, assert_named
+from tests.rehearsal.planted_bugs import (
+    CONTACTS,
+    FIRST_SEED,
+    Plant,
+    World,
+    assert_clean,
+    assert_named,
+    rewrite,
+)
 from tests.rehearsal.small_worlds import TALKATIVE, broken, chaotic, known_at_once, small, told
 
 Patch = pytest.MonkeyPatch
@@ -36,6 +44,8 @@ def campaigns_forget_whose_list_is_theirs(patch: Patch) -> None:
 
     made = campaigns._campaign
     patch.setattr(campaigns, "_campaign", forgetful)
+    for module, name in ((messages, "_ADMIT"), (claims, "_CLAIM"), (claims, "_STOPPED")):
+        rewrite(patch, module, name, r"coalesce\(\(SELECT opt_out_scope FROM [^)]*\), \$3\)", "$3")
 
 
 def a_stop_holds_for_its_campaign_alone(patch: Patch) -> None:
