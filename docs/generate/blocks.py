@@ -213,8 +213,15 @@ def _chances() -> str:
     runs = chances.kept()
     header = ("rule", *(code(name) for name in runs))
     people = ("people", *(f"{run.contacts:,}" for run in runs.values()))
-    rows = [(code(rule.name), *(f"{run.chances[rule.name]:,}" for run in runs.values())) for rule in AUDITED]
+    rows = [
+        (code(rule.name), *(_chance(run.chances, rule.name) for run in runs.values())) for rule in AUDITED
+    ]
     return table(header, [people, *rows])
+
+
+def _chance(counted: Mapping[str, int], rule: str) -> str:
+    """Blank where the rule is younger than the run."""
+    return f"{counted[rule]:,}" if rule in counted else ""
 
 
 def _state_windows() -> str:

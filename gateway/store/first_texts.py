@@ -35,13 +35,16 @@ def waits(text: str, carrier: str) -> str:
             (SELECT paused_actions {_OF_CAMPAIGN})::bigint[])) IS TRUE OR {is_held(text, carrier)})"""
 
 
+# LATERAL with LIMIT 1: one look-up by key for each, whatever the planner thinks of the tables.
 _LINE_UP = f"""
 WITH piece AS (
     SELECT message_id FROM queue WHERE organisation_id = $1 AND campaign_id = $2 AND message_id > $3
     ORDER BY message_id LIMIT $4
 ), stands AS (
-    SELECT m.message_id, {waits("m", CARRIER.format(contact_id="m.contact_id"))} AS waits
-    FROM piece JOIN messages m ON m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = piece.message_id
+    SELECT piece.message_id, {waits("m", CARRIER.format(contact_id="m.contact_id"))} AS waits
+    FROM piece CROSS JOIN LATERAL (
+        SELECT * FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2
+          AND m.message_id = piece.message_id LIMIT 1) m
     WHERE m.kind = 'initial'
 ), moved AS (
     UPDATE queue q SET due_at = q.due_at + CASE WHEN stands.waits THEN interval '{LATER}' ELSE - interval '{LATER}' END

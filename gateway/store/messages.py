@@ -288,14 +288,16 @@ class Swept(msgspec.Struct, frozen=True):
     after_id: int | None
 
 
+# LATERAL with LIMIT 1: one look-up by key for each, though the planner may have seen the table while it was empty.
 _SWEEP = """
 WITH piece AS (
     SELECT message_id FROM queue WHERE organisation_id = $1 AND campaign_id = $2 AND message_id > $4
     ORDER BY message_id LIMIT $5
 )
-SELECT ARRAY(SELECT m.message_id FROM piece
-             JOIN messages m ON m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = piece.message_id
-             WHERE m.not_after <= to_timestamp($3) ORDER BY m.message_id),
+SELECT ARRAY(SELECT piece.message_id FROM piece CROSS JOIN LATERAL (
+                 SELECT m.not_after FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2
+                   AND m.message_id = piece.message_id LIMIT 1) m
+             WHERE m.not_after <= to_timestamp($3) ORDER BY piece.message_id),
        (SELECT max(message_id) FROM piece), (SELECT count(*) FROM piece)
 """
 

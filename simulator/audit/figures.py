@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from phonenumbers import PhoneNumber
 from phonenumbers.timezone import time_zones_for_number
 
+from simulator.audit.breakers import Stopped, stopped
 from simulator.audit.ends import (
     BAD_NUMBER,
     EXPIRED,
@@ -23,6 +24,7 @@ from simulator.audit.ends import (
     Ends,
     ends,
 )
+from simulator.audit.evidence import Evidence
 from simulator.audit.filter_record import Cause, Record, causes, no_record, noticed
 from simulator.audit.records import Books
 from simulator.audit.slow_hour import SlowHour, slow_hours
@@ -80,6 +82,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     noticed: tuple[float, int] | None = None  # when the filter bit, and after how many texts
     busiest: tuple[RateUse, ...] = ()  # the meters' busiest minutes, the fullest first
     slow_hours: tuple[SlowHour, ...] = ()
+    stopped: tuple[Stopped, ...] = ()  # scripts that breakers held from carriers, the earliest first
 
 
 def gather(
@@ -94,6 +97,7 @@ def gather(
     script_findings: tuple[str, ...] = (),
     books: Books | None = None,
     filter_record: Record | None = None,
+    evidence: Evidence | None = None,
 ) -> Facts:
     """Count the facts. `excused` are phones rightly never texted, `held_back` one for each text that waited in
     vain; `unanswered`, `presses` and `script_findings` only the gateway and its volunteers know.
@@ -135,6 +139,7 @@ def gather(
         noticed=noticed(ledger, end, scenario.verdict.max_filtered_share),
         busiest=busiest(ledger, scenario.campaign.registration()),
         slow_hours=slow_hours(ledger, end, scenario.faults),
+        stopped=() if evidence is None else stopped(evidence),
     )
 
 

@@ -7,7 +7,8 @@ Time counts as idle for a text when, in cells of a few seconds, all of this hold
 - T-Mobile's day had room, by a tenth;
 - a number of ours was known to the carriers, and none of them had lately turned it away;
 - campaign and recipient were open, and stayed so for some minutes more;
-- neither gateway nor provider was away or just back, and the provider had not lately said to slow down.
+- neither gateway nor provider was away or just back, and the provider had not lately said to slow down;
+- no carrier filtered so much of its script that first texts may wait for that (breakers.py).
 
 More than two minutes of such time between the press and the first call are a breach: the gateway's own windows,
 looks and polls are done in less. So are more than 25 minutes between two calls for one message, and a wait in which
@@ -16,6 +17,7 @@ texts overtook that had to wait themselves (order.py).
 
 import numpy as np
 
+from simulator.audit.breakers import held_since
 from simulator.audit.evidence import Breaches, Evidence, Judged
 from simulator.audit.hours import Opening, shut_around
 from simulator.audit.order import Waits, overtaken
@@ -88,6 +90,7 @@ def _waits(evidence: Evidence) -> Waits:
     still = np.isin(message["state"], (QUEUED, SENDING, UNKNOWN, FAILED)) | hours_over
     ended_at = np.where(hours_over, message["final_at"] - evidence.world.start_at, evidence.world.day_ends_at)
     until = np.where(is_sent, called_at, np.where(still, ended_at, -np.inf))
+    until = np.minimum(until, held_since(evidence, np.ascontiguousarray(answers["message_id"])))
     return Waits(
         np.ascontiguousarray(answers["message_id"]),
         np.ascontiguousarray(answers["phone"]),
@@ -125,6 +128,7 @@ def _between_calls(evidence: Evidence) -> Waits:
     last = np.append(ids[1:] != ids[:-1], True)[: len(ids)]
     waits_on = (rows >= 0) & np.isin(evidence.messages["state"][rows], (QUEUED,))
     until = np.where(last, np.where(waits_on, evidence.world.day_ends_at, -np.inf), np.append(began[1:], 0.0))
+    until = np.minimum(until, held_since(evidence, ids))
     kinds = evidence.messages["kind"][rows]
     return Waits(
         ids,

@@ -83,8 +83,9 @@ ANSWER = np.dtype(
         ("volunteer", "<i4"),
         ("phone", "<i8"),
         ("response", "i1"),  # the canned response that was pressed; -1: a first text
-        ("variant", "u1"),  # of a first text: which of the scripts the person gets
+        ("variant", "u1"),  # of a first text: which of the scripts was on the screen
         ("state", "u1"),
+        ("drawn", "u1"),  # and which of them the person's luck gives
     ]
 )
 LOOK = np.dtype([("asked_at", "<f8"), ("at", "<f8"), ("volunteer", "<i4"), ("shown", "u1")])
@@ -174,6 +175,20 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     stock_elsewhere: int = 0
 
 
+class Breaker(msgspec.Struct, frozen=True):
+    """When first texts of a script wait for a carrier: more than this share filtered for sure, of no fewer texts."""
+
+    filtered_share: float
+    least_texts: int
+
+
+class Carried(msgspec.Struct, frozen=True):
+    """Who is with which carrier: phones, rising, and places in CARRIERS."""
+
+    phones: NDArray[np.int64]
+    carriers: NDArray[np.uint8]
+
+
 class Elsewhere(msgspec.Struct, frozen=True):
     """What concerns consent in the other campaigns that share the list of opt-outs: which texts of people reached them and
     when (`n`, `at`), whom their volunteers marked (MARK), and whom the provider refused to text as unsubscribed
@@ -202,7 +217,9 @@ class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
     that the provider carried out and whose answer never
     reached the gateway. Texts and receipts that a webhook lost are in the books so many seconds later
     (`fetched_within_s`, `compared_within_s`); with `one_clock` the gateway's time of day is the world's; `people` are all who are to be texted (None: nobody knows);
-    `elsewhere` is what people said to the campaigns that share the list of opt-outs (None: there is none).
+    `elsewhere` is what people said to the campaigns that share the list of opt-outs (None: there is none); `breaker` when
+    a script's first texts may wait for a carrier (None: they may not), `carried` who is with which carrier (None: the ledger
+    tells of those who were texted).
     """
 
     start_at: float
@@ -232,6 +249,8 @@ class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
     people: NDArray[np.int64] | None = None
     one_clock: bool = False
     elsewhere: Elsewhere | None = None
+    breaker: Breaker | None = None
+    carried: Carried | None = None
 
 
 class Violation(msgspec.Struct, frozen=True):

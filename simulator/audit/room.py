@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from simulator.audit.breakers import of_filtered_scripts
 from simulator.audit.evidence import Booleans, Evidence
+from simulator.audit.kinds import kinds_of
 from simulator.audit.wall_clock import Floats, Integers
 from simulator.model.arrays import is_among
 from simulator.model.carriers import CARRIERS
@@ -60,14 +62,7 @@ class Room:
 
     def kinds_of(self, phones: Integers) -> Integers:
         """Each person's carrier; one beyond them where no look-up names it, or nobody knows."""
-        evidence = self._evidence
-        people, row = np.unique(evidence.to, return_index=True)
-        kinds = np.full(len(phones), len(CARRIERS), np.int64)
-        if len(people):
-            place = np.minimum(np.searchsorted(people, phones), len(people) - 1)
-            known = (people[place] == phones) & self._is_served[row[place]]
-            kinds[known] = evidence.submissions["carrier"][row[place][known]]
-        return kinds
+        return kinds_of(self._evidence, phones)
 
     def _cell(self, at: Floats) -> Integers:
         cells: Integers = np.clip(at // self._cell_s, 0, self._count - 1).astype(np.int64)
@@ -157,11 +152,12 @@ class Room:
         return found
 
     def _in_doubt(self, phone: int) -> Booleans:
-        """Where carriers had lately filtered several texts of a number, or said that they don't know it."""
+        """Where carriers had lately filtered several texts of a number, of which no script was to blame for it, or said that
+        they don't know it."""
         evidence = self._evidence
         is_its = evidence.submissions["sender"] == phone
         at, code = evidence.final_at[is_its], evidence.final_code[is_its]
-        filtered = np.sort(at[code == _FILTERED])
+        filtered = np.sort(at[(code == _FILTERED) & ~of_filtered_scripts(evidence)[is_its]])
         spans = [(last, last + _FILTERED_S) for last in filtered[_MOST_FILTERED - 1 :].tolist()]
         spans += [(last, last + _NOT_KNOWN_S) for last in at[np.isin(code, _NOT_KNOWN)].tolist()]
         return self._covered(spans)

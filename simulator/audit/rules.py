@@ -9,6 +9,7 @@ import msgspec
 
 from simulator.audit.bill import judge_costs
 from simulator.audit.blocks import judge_blocks
+from simulator.audit.breakers import judge_breakers
 from simulator.audit.consent import judge_consent
 from simulator.audit.evidence import Evidence, Judged
 from simulator.audit.first_texts import judge_first_texts
@@ -124,6 +125,12 @@ RULES: tuple[Rule, ...] = (
         sentence="No text waited while its hours, its rates and its numbers were free, or behind those that may wait",
         chance="a text that was asked for when its rates and numbers had room, or that waited for two minutes",
         judge=judge_idle,
+    ),
+    Rule(
+        name="filtered_scripts_stopped",
+        sentence="A script that a carrier plainly filtered went to that carrier no more, and nobody got another script without that",
+        chance="a first text of one of several scripts, or one pressed when its carrier plainly filtered its script",
+        judge=judge_breakers,
     ),
     Rule(
         name="one_first_text",

@@ -46,7 +46,9 @@ LocalTime = Annotated[time, Meta(tz=False)]
 _LONGEST_S = 31 * 86_400.0
 _FIRST_YEAR, _LAST_YEAR = 2000, 2099  # what clocks, time zones and the database agree about
 # What a scenario's question is about, so that the verdict can answer it (simulator/report/answers.py).
-Question = Literal["finish", "filtering", "closing", "cap", "brownout", "opt_outs", "rates", "faults"]
+Question = Literal[
+    "finish", "filtering", "closing", "cap", "brownout", "opt_outs", "rates", "faults", "breakers"
+]
 # Whose opt-outs hold for whom among a world's campaigns.
 OptOutScope = Literal["campaign", "brand", "organisation"]
 AreaCode = Annotated[str, Meta(pattern="^[2-9][0-9]{2}$")]
@@ -81,6 +83,14 @@ class Overrides(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     registered: bool | None = None
 
 
+class BreakerParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When the gateway holds a script's first texts to a carrier that filters it (docs/how-to/stop-a-filtered-script.md)."""
+
+    opens: bool = True  # without a person's word
+    filtered_share: Share = 0.05  # of the texts that have ended; surely more than this
+    least_texts: Annotated[int, Meta(ge=20)] = 200  # of fewer nothing is said
+
+
 class CampaignParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The campaign: who sends what, when, and under which registration."""
 
@@ -100,6 +110,7 @@ class CampaignParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     settle_s: Seconds = 30.0  # a bought number's first wait before its first text; 0: believed at once
     opt_out_suffix: bool = False  # append "Reply STOP to unsubscribe." (F012)
     first_name_fallback: str = "friend"  # for a contact without a first name (F100)
+    breaker: BreakerParameters = BreakerParameters()
 
     def __post_init__(self) -> None:
         _zone(self.zone)

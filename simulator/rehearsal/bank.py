@@ -54,14 +54,17 @@ class ClientLog:
     def __init__(self) -> None:
         self.claims = Table("at:d volunteer:i contact:q change:b")
         self.empty_claims = Table("at:d volunteer:i")
-        # `took_s` since the first press; `response` is the canned response that was pressed; -1: a first text
-        self.acknowledgements = Table("message_id:q at:d took_s:f volunteer:i contact:q response:b state:B")
+        # `took_s` since the first press; `response` is the canned response that was pressed; -1: a first text, of which
+        # `variant` was on the screen
+        self.acknowledgements = Table(
+            "message_id:q at:d took_s:f volunteer:i contact:q response:b variant:B state:B"
+        )
         self.looks = Table("asked_at:d at:d volunteer:i shown:B")
         self.shown = Table("at:d contact:q text:I")  # the key of the words
         self.marks = Table("asked_at:d at:d contact:q")  # at inf: nobody answered
         self.errors = Table("contact:q")  # presses that ended in an error
         # presses of which nobody knows whether they were taken
-        self.unsure_presses = Table("at:d volunteer:i contact:q response:b")
+        self.unsure_presses = Table("at:d volunteer:i contact:q response:b variant:B")
         self.pressed = 0
         self.blocked = 0
         self.first_error = ""
@@ -79,10 +82,11 @@ class ClientLog:
         *,
         pressed_at: float,
         response: int = -1,
+        variant: int = 0,
     ) -> None:
         state = WITNESSED_STATES.index(outcome.state)
         self.acknowledgements.append(
-            outcome.message_id, at, at - pressed_at, volunteer, contact_id, response, state
+            outcome.message_id, at, at - pressed_at, volunteer, contact_id, response, variant, state
         )
         self.blocked += outcome.state is State.BLOCKED
 
@@ -96,15 +100,21 @@ class ClientLog:
         """A volunteer marked a person as opted out."""
         self.marks.append(asked_at, at, contact_id)
 
-    def unsure(self, at: float, volunteer: int, contact_id: int, response: int) -> None:
+    def unsure(self, at: float, volunteer: int, contact_id: int, response: int, variant: int = 0) -> None:
         """Send was pressed, and what came of it is not known."""
-        self.unsure_presses.append(at, volunteer, contact_id, response)
+        self.unsure_presses.append(at, volunteer, contact_id, response, variant)
 
     def refused(
-        self, at: float, volunteer: int, contact_id: int, error: BaseException, response: int = -1
+        self,
+        at: float,
+        volunteer: int,
+        contact_id: int,
+        error: BaseException,
+        response: int = -1,
+        variant: int = 0,
     ) -> None:
         """A press of Send ended in an error, which is a defect of the gateway; its text may go out all the same."""
-        self.unsure(at, volunteer, contact_id, response)
+        self.unsure(at, volunteer, contact_id, response, variant)
         self.errors.append(contact_id)
         self.first_error = self.first_error or f"{type(error).__name__}: {error}"
 
@@ -260,10 +270,17 @@ class BankOfVolunteers:
         elif isinstance(error := sent.exception(), ScriptChanged):  # seen, and pressed anew
             self._send(press._replace(item=error.item))
         elif error is not None:
-            self.client_log.refused(self._loop.time(), press.volunteer, contact_id, error)
+            self.client_log.refused(
+                self._loop.time(), press.volunteer, contact_id, error, variant=_variant_of(press.item)
+            )
         else:
             self.client_log.acknowledged(
-                self._loop.time(), press.volunteer, contact_id, sent.result(), pressed_at=press.at
+                self._loop.time(),
+                press.volunteer,
+                contact_id,
+                sent.result(),
+                pressed_at=press.at,
+                variant=_variant_of(press.item),
             )
 
     def reconnect(self) -> None:
@@ -391,6 +408,11 @@ async def _answered(work: Awaitable[Value]) -> Value:
         if task is not None and task.cancelling():
             raise
         raise _Dropped from None
+
+
+def _variant_of(item: Item) -> int:
+    """Which of the action's first texts was on the screen, from 0: they are called `initial-1` and so on."""
+    return int(item.script.rpartition("-")[2]) - 1
 
 
 class _OnScreen(Waiting, frozen=True):

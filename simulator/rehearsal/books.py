@@ -49,7 +49,7 @@ async def read_books(
     variants: Variants,
     calls_in_vain: Table,
 ) -> Books:
-    """Reads everything the auditor needs; `variants` says which first text each contact gets."""
+    """Reads everything the auditor needs; `variants` says which first text each contact's luck gives."""
     phones = population.phones
     answers = client_log.acknowledgements.columns()
     unsure = client_log.unsure_presses.columns()
@@ -58,10 +58,10 @@ async def read_books(
         claims=_told(CLAIM, client_log.claims.columns(), phones),
         empty_claims=_told(EMPTY_CLAIM, client_log.empty_claims.columns(), phones),
         requests=_told(REQUEST, answers, phones, state=_states(answers)),
-        answers=_told(ANSWER, answers, phones, variant=variants(answers["contact"]), state=_states(answers)),
+        answers=_told(ANSWER, answers, phones, drawn=variants(answers["contact"]), state=_states(answers)),
         # they may have been sent all the same
         unsure=_told(
-            ANSWER, unsure, phones, message_id=0, took_s=0, variant=variants(unsure["contact"]), state=0
+            ANSWER, unsure, phones, message_id=0, took_s=0, drawn=variants(unsure["contact"]), state=0
         ),
         looks=_told(LOOK, client_log.looks.columns(), phones),
         shown=_told(SHOWN, client_log.shown.columns(), phones),

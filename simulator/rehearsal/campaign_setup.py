@@ -6,6 +6,7 @@ from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.rules.errors import BadInput
 from gateway.core.rules.hours import CampaignHours
 from gateway.core.rules.registration import BadRegistration, BrandKind, CampaignKind, Registration, limits
+from gateway.core.sending.breakers import BreakerPolicy
 from gateway.core.sending.numbers import PoolPolicy
 from gateway.core.text.lint import lint
 from gateway.core.text.scripts import ScriptFault, compile_script
@@ -134,6 +135,12 @@ def campaign_settings(scenario: Scenario) -> CampaignSettings:
             preferred_area_codes=campaign.preferred_area_codes,
             rotate_after=campaign.rotate_after,
             settle_s=campaign.settle_s,
+        ),
+        breakers=BreakerPolicy(
+            opens=campaign.breaker.opens,
+            least_texts=campaign.breaker.least_texts,
+            filtered_warn=min(BreakerPolicy().filtered_warn, campaign.breaker.filtered_share),
+            filtered_open=campaign.breaker.filtered_share,
         ),
     )
 

@@ -341,13 +341,9 @@ class _Rehearsal:
 
     async def _finish(self) -> Rehearsed:
         scripts = scripts_of(self.plan)
+        drawn, seen = witness.variants(self.draws, scripts), self.bank.client_log
         books = await read_books(
-            self.database,
-            KEY,
-            self.population,
-            self.bank.client_log,
-            witness.variants(self.draws, scripts),
-            self.provider.calls_in_vain,
+            self.database, KEY, self.population, seen, drawn, self.provider.calls_in_vain
         )
         if self.gateway is not None:
             self.counted_costs.ended(self.gateway)
@@ -368,6 +364,7 @@ class _Rehearsal:
             script_findings=lint_of(scripts),
             books=books,
             filter_record=self.filter_watch.record(),
+            evidence=evidence,
         )
         result = result_of(
             plan=self.plan,
@@ -433,6 +430,8 @@ class _Rehearsal:
             addresses=self.population.addresses() if invented else NO_ADDRESSES,
             landlines=witness.landlines(self.population, self.draws, self.scenario) if invented else None,
             pool=witness.pool(self.scenario),
+            breaker=witness.breaker(self.scenario),
+            carried=witness.carried(self.population),
             first_texts=1,
             out_of_service=self.population.phones[self.population.line == Line.DEAD],
             texts=None if roster is None else witness.texts(scripts_of(self.plan), _SENDERS, roster),

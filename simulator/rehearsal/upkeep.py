@@ -1,4 +1,4 @@
-"""What a worker does beside the messages, in virtual time: it fetches lost texts, and compares the books.
+"""What a worker does beside the messages, in virtual time: it fetches lost texts, compares the books, and watches breakers.
 
 The gateway's own poll and comparison; what they bring is told to the ledger as a webhook is, so that the auditor knows
 since when the gateway has known.
@@ -11,8 +11,10 @@ from math import inf
 from gateway.app import Gateway
 from gateway.config import CatchUp
 from gateway.providers.base import InboundText, StatusReport
+from gateway.upkeep.breakers import EVERY_S as BREAKERS_S
 from gateway.upkeep.chores import Chore
 from gateway.upkeep.inbound_poll import InboundPoll
+from gateway.upkeep.periodic import every
 from gateway.upkeep.reconciliation import Reconciliation
 from simulator.model.ledger import STATUSES, Ledger, inbound_number_of, number_of
 from simulator.rehearsal.history import RememberingProvider
@@ -48,8 +50,14 @@ class Upkeep:
         ):
             if every_s > 0:
                 works.append(_regularly(Chore(database, clock, metrics, name, every_s, work), every_s))
+        works.append(every(BREAKERS_S, self._watch_breakers, "the watch on breakers"))
         loop = asyncio.get_running_loop()
         return [loop.create_task(work, name="upkeep") for work in works]
+
+    async def _watch_breakers(self) -> None:
+        """What happened is counted just before somebody looks at it: nobody else asks for counts."""
+        await self._gateway.counting.run_once()
+        await self._gateway.breaker_watch.run_once()
 
     # ------------------------------------------------------------ what they bring
 

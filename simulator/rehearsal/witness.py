@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gateway.config import OptOuts
 from gateway.p2p.bank import Scripts
-from simulator.audit.records import Desk, NumberLife, Pool, Texts
+from simulator.audit.records import Breaker, Carried, Desk, NumberLife, Pool, Texts
 from simulator.model.draws import Draws
 from simulator.model.faults import Faults
 from simulator.model.ledger import Ledger
@@ -47,6 +47,18 @@ def texts(scripts: Scripts, senders: tuple[str, ...], roster: Roster) -> Texts:
         senders=senders,
         roster=roster,
     )
+
+
+def breaker(scenario: Scenario) -> Breaker | None:
+    """When the campaign's admins want a script's first texts held."""
+    wanted = scenario.campaign.breaker
+    return Breaker(wanted.filtered_share, wanted.least_texts) if wanted.opens else None
+
+
+def carried(population: Population) -> Carried:
+    """Who is with which carrier."""
+    order = np.argsort(population.phones)
+    return Carried(population.phones[order], population.carrier[order])
 
 
 def desk(texting: int) -> Desk:

@@ -21,6 +21,7 @@ from simulator.report.words import (
 
 HOURS_OVER = 1202
 _NAMES: Mapping[str, str] = {ALL: "the campaign's", **{name: f"{CARRIER_NAMES[name]}'s" for name in CARRIERS}}
+_CARRIERS: Mapping[str, str] = {str(carrier): name for carrier, name in CARRIER_NAMES.items()}
 RATE_BINDS = 0.9  # of a granted rate: from here it sets the pace
 
 
@@ -189,6 +190,24 @@ def _faults(result: Result, scenario: Scenario, facts: Facts) -> str:
     )
 
 
+def _breakers(result: Result, scenario: Scenario, facts: Facts) -> str:
+    """What did breakers stop, and how much more would have been filtered without them?"""
+    lost = f"{counted(facts.filtered, 'text')} were filtered, {percent(_filtered(facts))}"
+    if not scenario.campaign.breaker.opens:
+        return f"No breaker was on: {lost}."
+    if not facts.stopped:
+        return f"No breaker had to open: {lost}."
+    first = facts.stopped[0]
+    more = sum(round(each.spared * share_of(each.filtered, each.of)) for each in facts.stopped)
+    others = len(facts.stopped) - 1
+    also = f", and {counted(others, 'other breaker')} after it" if others else ""
+    return (
+        f"The breaker of script {first.variant + 1} at {_CARRIERS.get(first.carrier, 'unknown carriers')} opened at "
+        f"{clock(scenario, first.at)}, when {first.filtered:,} of {first.of:,} texts had been filtered{also}; {lost}, and "
+        f"at the share of before about {more:,} more would have been without breakers."
+    )
+
+
 def _filtered(facts: Facts) -> float:
     return share_of(facts.filtered, facts.accepted)
 
@@ -206,4 +225,5 @@ _ANSWERS: Mapping[Question, Callable[[Result, Scenario, Facts], str]] = {
     "opt_outs": _opt_outs,
     "rates": _rates,
     "faults": _faults,
+    "breakers": _breakers,
 }

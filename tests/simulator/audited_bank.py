@@ -51,7 +51,9 @@ OF_TEXTS_AND_NUMBERS = (
     "numbers_needed",
     "wished_area_codes",
 )
-OF_THE_VOLUNTEERS = ("consent_kept", "right_words", "replies_shown", "presses_sent", "nothing_idles")
+OF_THE_VOLUNTEERS = (
+    "consent_kept", "right_words", "replies_shown", "presses_sent", "nothing_idles", "filtered_scripts_stopped",
+)  # fmt: skip
 """Rules that need a log of the volunteers' phones: test_auditor_bank.py has their faults and chances."""
 OF_THE_BILL = ("costs_told",)
 """The rule that needs the gateway's word on costs: test_auditor_of_costs.py has its faults."""

@@ -33,7 +33,7 @@ class Watched(Bank):
         self.pressed, self.looked, self.shown, self.marks, self.broken, self.calls = [], [], [], [], [], []
 
     def press(self, message_id, phone=ANN, *, at=0.0, volunteer=0, response=-1, state=QUEUED):
-        self.pressed.append((message_id, at, 0.0, volunteer, phone, response, 0, state))
+        self.pressed.append((message_id, at, 0.0, volunteer, phone, response, 0, state, 0))
         return self
 
     def look(self, at, volunteer=1, shown=()):
@@ -291,7 +291,7 @@ def test_each_rule_has_its_chances():
     done = bank.audit()
     assert not any(done.counts.values())
     assert {name: done.chances[name] for name in OF_THE_VOLUNTEERS} == dict(
-        zip(OF_THE_VOLUNTEERS, (2, 1, 1, 1, 1), strict=True)
+        zip(OF_THE_VOLUNTEERS, (2, 1, 1, 1, 1, 0), strict=True)
     )
 
 

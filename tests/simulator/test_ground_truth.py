@@ -62,7 +62,7 @@ class Diary:
             self.ledger.final(n, at + 2, DELIVERED)
         took_s = 1.5  # until the press was acknowledged
         acknowledged_at = (at if pressed_at is None else pressed_at) + took_s
-        self.answers.append((number, acknowledged_at, took_s, 0, to, response, 0, 5))
+        self.answers.append((number, acknowledged_at, took_s, 0, to, response, 0, 5, 0))
         return n
 
     def hear(self, person: int, at: float, text: str) -> None:

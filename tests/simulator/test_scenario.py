@@ -23,6 +23,7 @@ SHIPPED = (
     "election-week",
     "everything-breaks",
     "fast-thumbs",
+    "filtered-script",
     "small-town",
     "two-campaigns-one-brand",
     "window-close",

@@ -4,6 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from simulator.audit.breakers import Stopped
 from simulator.audit.ends import ends
 from simulator.audit.figures import Facts, gather
 from simulator.audit.filter_record import Cause
@@ -194,6 +195,12 @@ def answered(asks: str, changes: dict[str, object], **of_result: object) -> str:
     return judged(result(contacts=1000, **of_result), scenario, known).answer
 
 
+STOPPED = (
+    Stopped(variant=1, carrier="att", at=3600.0, filtered=20, of=200, spared=500),
+    Stopped(variant=1, carrier="verizon", at=3700.0, filtered=20, of=200, spared=100),
+)
+
+
 @pytest.mark.parametrize(
     ("asks", "changes", "of_result", "sentence"),
     [
@@ -219,6 +226,8 @@ def answered(asks: str, changes: dict[str, object], **of_result: object) -> str:
         ("faults", {"untexted": 10}, {}, "Yes: every rule held; 990 of 1,000 people were texted or rightly left alone, 0 texts have an unknown outcome, and 0 presses of Send got no answer."),
         ("faults", {}, {"invariants": {"lawful_hours": 2}}, "No: 1 rule was broken; 1,000 of 1,000"),
         ("rates", {"accepted": 0}, {}, "No: no text reached a carrier."),
+        ("breakers", {"filtered": 20}, {}, "No breaker had to open: 20 texts were filtered, 2.0%."),
+        ("breakers", {"filtered": 20, "stopped": STOPPED}, {}, "The breaker of script 2 at AT&T opened at 10:00, when 20 of 200 texts had been filtered, and 1 other breaker after it; 20 texts were filtered, 2.0%, and at the share of before about 60 more would have been without breakers."),
     ],
 )  # fmt: skip
 def test_each_question_has_its_answer(asks: str, changes, of_result, sentence: str) -> None:
