@@ -166,12 +166,13 @@ async def hear(
 
 
 # A text to a number that is in nobody's books: the number was sold a moment ago, or given back. Whoever has this person
-# among their contacts may have texted them from it. A text that is in the books already changes nothing.
+# among their contacts may have texted them from it. A text that is in the books already changes nothing. Who had left
+# already has left at the newer STOP: an older START that comes late must not lift it.
 _LEFT_EVERYBODY = """
 WITH heard AS (
     SELECT * FROM json_to_recordset($3::json) AS h (provider_sid text, phone text, body text, received_at float8)
 )
-INSERT INTO opt_outs (organisation_id, scope, phone, source, words, opted_out_at)
+INSERT INTO opt_outs AS o (organisation_id, scope, phone, source, words, opted_out_at)
 SELECT DISTINCT ON (p.organisation_id, p.opt_out_scope, h.phone)
        p.organisation_id, p.opt_out_scope, h.phone, 'keyword', h.body, to_timestamp(h.received_at)
 FROM heard h
@@ -179,8 +180,8 @@ CROSS JOIN campaigns p
 JOIN contacts c ON c.organisation_id = p.organisation_id AND c.campaign_id = p.campaign_id AND c.phone = h.phone
 WHERE NOT EXISTS (SELECT FROM inbound_ids i WHERE i.organisation_id = $1 AND i.campaign_id = $2
                   AND i.provider_sid = h.provider_sid)
-ORDER BY p.organisation_id, p.opt_out_scope, h.phone, h.received_at
-ON CONFLICT DO NOTHING
+ORDER BY p.organisation_id, p.opt_out_scope, h.phone, h.received_at DESC
+ON CONFLICT (organisation_id, scope, phone) DO UPDATE SET opted_out_at = greatest(o.opted_out_at, excluded.opted_out_at)
 """
 
 

@@ -103,6 +103,24 @@ def test_a_start_that_comes_late_lifts_no_stop_that_was_said_again_since(play):
     play(story)
 
 
+def test_a_start_that_comes_late_lifts_no_stop_to_a_number_that_was_given_back(play):
+    """They had left before, too: the newer STOP is the one that counts, whichever number it was said to."""
+
+    async def story(world: World) -> None:
+        await world.write(1, "STOP")
+        await world.wait(60)
+        late = InboundText("IN-late", phone(1), number_phone(1), "START", world.clock.now())
+        await world.wait(60)
+        await world.write(1, "STOP", number_id=9)  # in nobody's books
+        await world.provider.write(late)
+        assert (await world.submit(1)).code == 1302
+        await world.wait(60)
+        await world.write(1, "START")
+        assert (await world.submit(1)).admitted
+
+    play(story)
+
+
 def test_an_old_stop_that_comes_again_takes_back_no_newer_start(play):
     async def story(world: World) -> None:
         await world.write(1, "STOP", sid="IN-stop")
