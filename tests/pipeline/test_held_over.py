@@ -14,6 +14,7 @@ from gateway.entropy import secret
 from gateway.p2p.actions import ActionChange, Actions
 from gateway.p2p.bank import Scripts
 from gateway.pipeline.admission import Outcome
+from tests.pipeline.scripted_provider import Lost
 from tests.pipeline.test_changed_settings import change
 from tests.pipeline.test_dispatch import one_per_s
 from tests.pipeline.world import CAMPAIGN, FIVE, NINE, World
@@ -204,5 +205,32 @@ def test_what_the_action_says_when_the_window_ends_counts(play, last: ActionChan
     async def story(world: World) -> None:
         waiting = await evening(world, last=last)
         assert await ends(world, waiting) == {("blocked", 1202, "expired_in_queue")}
+
+    play(story, campaign=one_per_s())
+
+
+@pytest.mark.parametrize("overflow", ["next_day", "end"])
+def test_what_a_crash_left_when_the_window_ends_waits_like_any_other(
+    play, overflow: Literal["next_day", "end"]
+):
+    """The provider is asked when the hours are over, and never had it: it is held over, or its action lets it end."""
+
+    async def story(world: World) -> None:
+        await world.gateway.bank.publish(CAMPAIGN, ACTION, "Title", Scripts(initials=("Hello",)), seed=1)
+        settings = ActionChange(settings=ActionSettings(overflow=overflow))
+        await actions(world).change(ADMIN, CAMPAIGN, ACTION, settings)
+        await until(world, FIVE - 75)
+        world.provider.answers.append(Lost(taken=False))
+        outcome = await world.submit(1, action_id=ACTION)
+        await world.wait(0.5)
+        world.crash()
+        await world.restart(after_s=60)
+        await until(world, FIVE + 300)
+        expected = ("queued", None) if overflow == "next_day" else ("blocked", 1202)
+        row = await world.message(outcome.message_id)
+        assert (row["state"], None if expected[1] is None else row["code"]) == expected
+        await until(world, OPENS + 120)
+        taken = [each for each in world.provider.taken if each.text.message_id == outcome.message_id]
+        assert len(taken) == (overflow == "next_day")
 
     play(story, campaign=one_per_s())
