@@ -153,9 +153,9 @@ class _Heard:
         self._real = real
         self._block = block
 
-    def transaction(self) -> Any:
+    def transaction(self, **options: Any) -> Any:
         self._block.is_transaction = True
-        return self._real.transaction()
+        return self._real.transaction(**options)
 
     async def fetch(self, sql: str, *arguments: object) -> Any:
         self._block.asked.append(("fetch", sql, arguments))

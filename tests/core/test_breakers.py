@@ -1,4 +1,4 @@
-"""Breakers, pure: what figures ask for, what they move, and what a person's word leaves alone."""
+"""Breakers, pure (F072): what figures ask for, what they move, and what a person's word leaves alone."""
 
 import pytest
 from hypothesis import given

@@ -350,7 +350,9 @@ PLANTS = {
         whoever_answers_is_opted_out, "a day", _CONSENT, frozenset({"blocked_for_a_reason"})
     ),
     "names are those of the person before": Plant(names_are_those_of_the_person_before, "a day", _WORDS),
-    "everybody gets the first script": Plant(everybody_gets_the_first_script, "a day", _WORDS),
+    "everybody gets the first script": Plant(
+        everybody_gets_the_first_script, "a day", "filtered_scripts_stopped"
+    ),
     "another response than the one pressed": Plant(another_response_than_the_one_pressed, "a day", _WORDS),
     "all texts come from one volunteer": Plant(all_texts_come_from_one_volunteer, "a day", _WORDS),
     "the suffix is forgotten": Plant(the_suffix_is_forgotten, "a suffix", _WORDS),

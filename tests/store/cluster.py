@@ -35,13 +35,8 @@ SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT LI
 ORDER BY tablename = 'organisations', tablename = 'campaigns', tablename
 """
 
-# A gateway makes four months of four tables, which takes a while, and the next one may find them.
-_MOST_MONTHS = 20
-_DROP_MONTHS = f"""
+_DROP_MONTHS = """
 DO $$ DECLARE month regclass; BEGIN
-    IF (SELECT count(*) FROM pg_class WHERE relispartition AND relkind = 'r' AND relname ~ '_[0-9]+$') <= {_MOST_MONTHS} THEN
-        RETURN;
-    END IF;
     FOR month IN SELECT oid FROM pg_class WHERE relispartition AND relkind = 'r' AND relname ~ '_[0-9]+$' LOOP
         EXECUTE format('DROP TABLE %s', month);
     END LOOP;
