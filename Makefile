@@ -49,7 +49,7 @@ bench-http: $(MADE) ## measure gateway and carrier over real HTTP (about 15 minu
 bench-correctness: $(MADE) ## numbers bought, duplicates, losses, judged by the carrier's ledger (about 2 minutes)
 	$(BIN)/python -m benchmarks.correctness $(ARGS)
 
-loadtest: $(MADE) ## 20,000 texts over HTTP on this machine, judged by the ledger (two minutes when it is quiet): ARGS="--contacts 2000"
+loadtest: $(MADE) ## 20,000 texts over HTTP on this machine, judged by the ledger (five minutes when it is quiet): ARGS="--contacts 2000"
 	$(BIN)/textbank load election-day $(ARGS)
 
 judge-alerts: $(MADE) prometheus ## the alerts on rehearsed days, healthy and not (an hour or two; goes on where it was): ARGS="--minutes 30 --jobs 2"
