@@ -22,7 +22,7 @@ from gateway.p2p.compiled import settings_of
 from gateway.p2p.cursors import IdPlace, cursor_of, place_of
 from gateway.p2p.script_rows import rows_of
 from gateway.pipeline.campaigns import Campaign, Campaigns
-from gateway.store import audit_log, campaign_actions, first_texts, publishing, scripts
+from gateway.store import audit_log, campaign_actions, publishing, scripts
 from gateway.store.campaign_actions import ActionRecord, Invitee, Wanted
 from gateway.store.database import Connection, Database
 from gateway.store.ids import Ids
@@ -239,11 +239,10 @@ class Actions:
             await self._tell(
                 transaction, campaign.key, actor.name, "action changed", before.record, after, told
             )
-        if change.paused is False:
-            await first_texts.line_up(self._database, campaign.key, self._clock.now())
-        await self._campaigns.take_up(campaign_id, pauses=change.paused is True)
-        if change.paused is True:
-            await first_texts.line_up(self._database, campaign.key, self._clock.now())
+        if change.paused is None:
+            await self._campaigns.take_up(campaign_id)
+        else:
+            await self._campaigns.take_up_first_texts(campaign.key, self._clock.now(), pauses=change.paused)
         return await self.read(actor, campaign_id, action_id)
 
     async def locked(

@@ -14,7 +14,7 @@ from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import TextbankError
 from gateway.core.sending.breakers import Breaker, Pair, Reason, State, Tally, elsewhere, moves
 from gateway.pipeline.campaigns import Campaign, Campaigns
-from gateway.store import audit_log, breakers, campaigns, first_texts, user_notices, users
+from gateway.store import audit_log, breakers, campaigns, user_notices, users
 from gateway.store.database import Database, Statements
 from gateway.store.ids import Ids
 from gateway.store.rows import as_json
@@ -107,10 +107,6 @@ class Breakers:
         await self._move(campaign, decide)
         return seen[-1]
 
-    async def line_up(self, campaign: Campaign) -> int:
-        """Puts off what has to wait, and what need not any more is due again; how many texts were moved."""
-        return await first_texts.line_up(self._database, campaign.key, self._clock.now())
-
     async def _move(self, campaign: Campaign, decide: Decide, *, tells: bool = False) -> Sequence[Breaker]:
         """`tells`: admins are told; of what a person does the audit log tells."""
         admins = await self._admins(campaign) if tells else []
@@ -128,15 +124,8 @@ class Breakers:
             await user_notices.tell(transaction, campaign.key, _notices(told, admins, self._clock.now()))
         opens = any(each.state is State.OPEN for each in moved)
         if opens or stands.held_pairs:
-            await self._in_force(campaign, pauses=opens)
+            await self._known.take_up_first_texts(campaign.key, self._clock.now(), pauses=opens)
         return moved
-
-    async def _in_force(self, campaign: Campaign, *, pauses: bool) -> None:
-        """What goes on is due before the road hears of it; what waits is put off when no look of before is good any more."""
-        await self.line_up(campaign)
-        await self._known.take_up(campaign.campaign_id, pauses=pauses)
-        if pauses:
-            await self.line_up(campaign)
 
     async def _admins(self, campaign: Campaign) -> list[tuple[int, int]]:
         """Each with an id for a notice: made before the transaction, which must not wait for another."""

@@ -10,6 +10,7 @@ from gateway.core.rules.registration import Limits, limits
 from gateway.core.sending.breakers import Pair
 from gateway.pipeline.settling import Settling
 from gateway.store import campaigns as rows
+from gateway.store import first_texts
 from gateway.store.database import Database
 
 
@@ -107,6 +108,17 @@ class Campaigns:
         if pauses and self._settling is not None:
             await self._settling.settle()
         await self.load()
+
+    async def take_up_first_texts(self, key: CampaignKey, now: float, *, pauses: bool) -> None:
+        """`take_up` of what makes first texts wait (`pauses`), or lets them go on: the queue is in order at the answer.
+
+        What goes on is due before the road hears of it; what waits is put off when no look of before is good any more.
+        """
+        if not pauses:
+            await first_texts.line_up(self._database, key, now)
+        await self.take_up(key.campaign_id, pauses=pauses)
+        if pauses:
+            await first_texts.line_up(self._database, key, now)
 
     def __getitem__(self, campaign_id: int) -> Campaign:
         """Raises BadInput, which says why."""

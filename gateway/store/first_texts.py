@@ -29,10 +29,15 @@ def is_held(text: str, carrier: str) -> str:
                 (SELECT held_pairs {_OF_CAMPAIGN})::text[])) IS TRUE ELSE false END"""
 
 
+def is_paused(text: str) -> str:
+    """SQL, never null: whether a text with `text`'s columns waits for its action."""
+    return f"""({text}.kind = 'initial' AND {text}.action_id = ANY (
+            (SELECT paused_actions {_OF_CAMPAIGN})::bigint[])) IS TRUE"""
+
+
 def waits(text: str, carrier: str) -> str:
     """SQL, never null: whether a text with `text`'s columns waits for its action, or for a breaker."""
-    return f"""(({text}.kind = 'initial' AND {text}.action_id = ANY (
-            (SELECT paused_actions {_OF_CAMPAIGN})::bigint[])) IS TRUE OR {is_held(text, carrier)})"""
+    return f"({is_paused(text)} OR {is_held(text, carrier)})"
 
 
 # LATERAL with LIMIT 1: one look-up by key for each, whatever the planner thinks of the tables.

@@ -8,7 +8,7 @@ import msgspec
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.lifecycle import MOVES
 from gateway.store.database import Database, Statements
-from gateway.store.first_texts import CARRIER, LATER, is_held
+from gateway.store.first_texts import CARRIER, LATER, is_held, is_paused
 from gateway.store.journal import ADMITTED
 from gateway.store.opt_out_scopes import scope_in_force
 from gateway.store.ownership import FencingToken
@@ -82,8 +82,7 @@ WITH decided AS (
       AND NOT (SELECT paused FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2)
       AND (state <> 'sending' OR (SELECT owner_id = $9 AND owner_epoch = $10 FROM campaigns
                                   WHERE organisation_id = $1 AND campaign_id = $2))
-      AND (kind = 'initial' AND action_id = ANY (
-           (SELECT paused_actions FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2)::bigint[])) IS NOT TRUE
+      AND NOT ({is_paused("d")})
       AND NOT (state = 'sending' AND {is_held("d", CARRIER.format(contact_id="d.contact_id"))})
     ORDER BY contact_id
     ON CONFLICT (organisation_id, campaign_id, contact_id) DO UPDATE SET

@@ -20,6 +20,7 @@ import numpy as np
 from simulator.audit.breakers import held_since
 from simulator.audit.evidence import Breaches, Evidence, Judged
 from simulator.audit.hours import Opening, shut_around
+from simulator.audit.kinds import kinds_of
 from simulator.audit.order import Waits, overtaken
 from simulator.audit.records import BLOCKED, FAILED, QUEUED, REPLY, SENDING, UNKNOWN
 from simulator.audit.room import Room
@@ -73,7 +74,7 @@ def _chances(evidence: Evidence, sent: Waits) -> int:
     if not len(sent.message_id):
         return 0
     room = Room(evidence, float(sent.since.max()))
-    had_room = room.is_at(room.kinds_of(sent.phone), sent.since)
+    had_room = room.is_at(kinds_of(evidence, sent.phone), sent.since)
     return int(np.count_nonzero(had_room | (sent.until - sent.since > ALLOWED_S)))
 
 
@@ -174,7 +175,7 @@ def _idle_s(evidence: Evidence, waits: Waits) -> Floats:
     if not len(idle_s):
         return idle_s
     room, opening = Room(evidence, float(waits.until.max())), Opening(evidence)
-    kinds, places = room.kinds_of(waits.phone), opening.places(waits.phone)
+    kinds, places = kinds_of(evidence, waits.phone), opening.places(waits.phone)
     keys = (places * _KINDS + kinds) * 2 + waits.is_answer
     order = np.argsort(keys, kind="stable")
     for alike in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):

@@ -6,7 +6,6 @@ import numpy as np
 
 from simulator.audit.breakers import of_filtered_scripts
 from simulator.audit.evidence import Booleans, Evidence
-from simulator.audit.kinds import kinds_of
 from simulator.audit.wall_clock import Floats, Integers
 from simulator.model.arrays import is_among
 from simulator.model.carriers import CARRIERS
@@ -59,10 +58,6 @@ class Room:
         for kind in np.unique(kinds).tolist():
             found[kinds == kind] = self._has_room(kind)[self._cell(at[kinds == kind])]
         return found
-
-    def kinds_of(self, phones: Integers) -> Integers:
-        """Each person's carrier; one beyond them where no look-up names it, or nobody knows."""
-        return kinds_of(self._evidence, phones)
 
     def _cell(self, at: Floats) -> Integers:
         cells: Integers = np.clip(at // self._cell_s, 0, self._count - 1).astype(np.int64)

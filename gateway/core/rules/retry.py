@@ -100,9 +100,7 @@ def after_failure(
     failure = _Failure(means, ended, attempt, free, now, random, policy, daily_reset_at)
     again = _again(failure)
     if ended is Ended.NOT_SENT and again is not None:
-        return (
-            again  # back to the queue, also when its window is over: there it is held over, or told why not
-        )
+        return again  # to the queue, also when its window is over: there it is held over, or told why not
     if again is None or again.at > not_after or (again.spends_attempt and attempt >= policy.max_attempts):
         return GiveUp(_final(failure))
     return again
