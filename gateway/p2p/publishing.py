@@ -24,10 +24,10 @@ from gateway.store.database import Connection, Database
 from gateway.store.ids import Ids
 from gateway.store.rows import as_json
 from gateway.store.scripts import ScriptRow
+from gateway.store.statistics import Growth, analyze
 from gateway.store.user_notices import UserNotice
 
 _DUE_AT_ONCE: Final = 20
-_WORTH_ANALYZING: Final = 1_000  # contacts
 _LONGEST_NOTICE: Final = 1_000
 _log = structlog.get_logger("textbank.publishing")
 
@@ -58,6 +58,7 @@ class Publishing:
         self._clock = clock
         self._actions = actions
         self._ids = Ids(database)
+        self._assigned = Growth(database, "assignments")
 
     async def readiness(self, actor: Actor, campaign_id: int, action_id: int) -> Readiness:
         """Raises NoAction."""
@@ -167,8 +168,7 @@ class Publishing:
             if not await publishing.publish(transaction, key, action_id, version, state, now):
                 raise ActionClash(await self._actions.read(actor, campaign.campaign_id, action_id))
             await self._tell(transaction, campaign, actor, action.record, after, contacts=count)
-        if count >= _WORTH_ANALYZING:
-            await publishing.analyze(self._database)
+        await self._assigned.by(count)
         await self._campaigns.take_up(campaign.campaign_id)
         return await self._actions.read(actor, campaign.campaign_id, action_id)
 
@@ -282,5 +282,5 @@ async def publish_whole(
         version = await campaign_actions.touch(transaction, key, action.action_id)
     count = await publishing.assign(database, key, action.action_id, version, (), seed)
     await publishing.publish(database, key, action.action_id, version, State.PUBLIC, now)
-    await publishing.analyze(database)
+    await analyze(database, "contacts", "assignments")
     return count

@@ -113,15 +113,6 @@ async def publish(
     return bool(await transaction.fetch(_PUBLISHED, *key, action_id, version, now, state))
 
 
-_ANALYZE_S = 300.0
-
-
-async def analyze(database: Database) -> None:
-    """The planner learns of thousands of new rows before anybody claims them."""
-    async with database.patient(_ANALYZE_S) as patient:
-        await patient.script("ANALYZE contacts; ANALYZE assignments")
-
-
 # ---------------------------------------------------------------- whom it would have
 
 
