@@ -14,6 +14,7 @@ from gateway.entropy import secret
 from gateway.p2p.actions import ActionChange, Actions
 from gateway.p2p.bank import Scripts
 from gateway.pipeline.admission import Outcome
+from gateway.providers.base import Refused
 from tests.pipeline.scripted_provider import Lost
 from tests.pipeline.test_changed_settings import change
 from tests.pipeline.test_dispatch import one_per_s
@@ -205,6 +206,31 @@ def test_what_the_action_says_when_the_window_ends_counts(play, last: ActionChan
     async def story(world: World) -> None:
         waiting = await evening(world, last=last)
         assert await ends(world, waiting) == {("blocked", 1202, "expired_in_queue")}
+
+    play(story, campaign=one_per_s())
+
+
+@pytest.mark.parametrize("overflow", ["next_day", "end"])
+def test_what_the_provider_did_not_take_in_time_waits_like_any_other(
+    play, overflow: Literal["next_day", "end"]
+):
+    """It says "too many requests" up to the end of the hours."""
+
+    async def story(world: World) -> None:
+        await world.gateway.bank.publish(CAMPAIGN, ACTION, "Title", Scripts(initials=("Hello",)), seed=1)
+        settings = ActionChange(settings=ActionSettings(overflow=overflow))
+        await actions(world).change(ADMIN, CAMPAIGN, ACTION, settings)
+        await until(world, FIVE - 400)
+        world.provider.answers.extend([Refused(20429)] * 50)
+        outcome = await world.submit(1, action_id=ACTION)
+        await until(world, FIVE + 300)
+        world.provider.answers.clear()
+        expected = ("queued", None) if overflow == "next_day" else ("blocked", 1202)
+        row = await world.message(outcome.message_id)
+        assert (row["state"], None if expected[1] is None else row["code"]) == expected
+        await until(world, OPENS + 120)
+        taken = [each for each in world.provider.taken if each.text.message_id == outcome.message_id]
+        assert len(taken) == (overflow == "next_day")
 
     play(story, campaign=one_per_s())
 

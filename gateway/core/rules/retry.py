@@ -91,16 +91,16 @@ def after_failure(
 ) -> Again | GiveUp:
     """What to do after attempt number `attempt` (1 is the first) ended with this code.
 
-    `free` hand-overs before it cost the message no attempt: they lengthen the wait all the same. `random` in [0, 1) spreads retries; `not_after` is the end of the message's use (hours, validity);
-    `daily_reset_at` is when the carrier's daily cap starts anew. All instants are Unix seconds.
+    `free` hand-overs before it cost the message no attempt: they lengthen the wait all the same. `random` in [0, 1)
+    spreads retries; `not_after` is the end of the message's use (hours, validity); `daily_reset_at` is when the carrier's daily cap starts anew. All instants are Unix seconds.
     """
     if ended is Ended.RECALLED:
         return Again(now, False, False)
     means = None if code is None else consequence(code)
     failure = _Failure(means, ended, attempt, free, now, random, policy, daily_reset_at)
     again = _again(failure)
-    if ended is Ended.NOT_SENT and again is not None:
-        return again  # to the queue, also when its window is over: there it is held over, or told why not
+    if again is not None and not again.spends_attempt and ended is not Ended.FAILED:
+        return again  # nobody took it: to the queue, whose window's end holds it over, or tells why not
     if again is None or again.at > not_after or (again.spends_attempt and attempt >= policy.max_attempts):
         return GiveUp(_final(failure))
     return again
