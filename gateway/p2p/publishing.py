@@ -159,7 +159,7 @@ class Publishing:
         async with self._database.transaction() as transaction:
             await self._actions.locked(transaction, campaign, action_id, action.record.version)
             version = await campaign_actions.touch(transaction, key, action_id)
-        await publishing.unassign(self._database, key, action_id)
+        await publishing.unassign(self._database, key, action_id, version)
         lists = action.settings.audience.contact_list_ids
         count = await publishing.assign(self._database, key, action_id, version, lists, action_id)
         after = msgspec.structs.replace(action.record, state=state)

@@ -80,10 +80,14 @@ async def assign(
     return total
 
 
+# Whoever was overtaken takes nobody away from an action that somebody else has published meanwhile.
 _DROP = """
-WITH piece AS (
+WITH ours AS (
+    SELECT FROM actions a WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3 AND a.version = $5
+    AND a.published_at IS NULL FOR SHARE
+), piece AS (
     SELECT contact_id FROM assignments
-    WHERE organisation_id = $1 AND campaign_id = $2 AND action_id = $3 LIMIT $4
+    WHERE organisation_id = $1 AND campaign_id = $2 AND action_id = $3 AND EXISTS (SELECT FROM ours) LIMIT $4
 )
 DELETE FROM assignments a USING piece
 WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3 AND a.contact_id = piece.contact_id
@@ -91,11 +95,13 @@ RETURNING a.contact_id
 """
 
 
-async def unassign(database: Database, key: CampaignKey, action_id: int, *, at_once: int = AT_ONCE) -> None:
-    """What an attempt to publish left that came to nothing; nobody has seen it."""
+async def unassign(
+    database: Database, key: CampaignKey, action_id: int, version: int, *, at_once: int = AT_ONCE
+) -> None:
+    """What an attempt to publish left that came to nothing, and nobody has seen; while the action is of this version."""
     gone = at_once
     while gone == at_once:
-        gone = len(await database.fetch(_DROP, *key, action_id, at_once))
+        gone = len(await database.fetch(_DROP, *key, action_id, at_once, version))
 
 
 _PUBLISHED = """

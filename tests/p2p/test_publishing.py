@@ -132,6 +132,24 @@ async def test_an_attempt_that_was_overtaken_assigns_nobody_any_more(
     assert len(await assigned(database, action_id)) == PEOPLE // 2
 
 
+async def test_who_was_overtaken_before_it_began_takes_nobody_away(
+    workers: tuple[Worker, Worker], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker stood still in the middle; its admin asked again at another one, which published the action."""
+    first, second = workers
+    action_id = await drafted(first)
+    unassign = publishing.unassign
+
+    async def much_later(*given: object, **named: object) -> None:
+        monkeypatch.setattr(publishing, "unassign", unassign)
+        assert not isinstance(await second.publish(action_id), Exception)
+        await unassign(*given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(publishing, "unassign", much_later)
+    assert isinstance(await first.publish(action_id), ActionClash)
+    assert await assigned(database, action_id) == list(range(1, PEOPLE + 1))
+
+
 async def test_publishing_that_was_broken_off_goes_on(
     workers: tuple[Worker, Worker], database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,7 +40,7 @@ async def test_an_action_is_assigned_in_pieces(database: Database, at_once: int)
     await campaign_actions.create(database, KEY, an_action())
     assert await publishing.assign(database, KEY, ACTION, 1, (), 1, at_once=at_once) == 9
     assert await buckets.remaining(database, KEY, ACTION) == 9
-    await publishing.unassign(database, KEY, ACTION, at_once=at_once)
+    await publishing.unassign(database, KEY, ACTION, 1, at_once=at_once)
     assert await buckets.remaining(database, KEY, ACTION) == 0
 
 
