@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from gateway.clock import Clock
-from gateway.core.rules.campaign import WHOLE_ORGANISATION
+from gateway.core.rules.campaign import WHOLE_ORGANISATION, CampaignKey
 from gateway.core.rules.errors import BadInput, TextbankError
 from gateway.pipeline.campaigns import Campaign, Campaigns
 from gateway.store import audit_log, opt_out_scopes
@@ -20,7 +20,8 @@ from gateway.store.rows import as_json
 __all__ = ["Counted", "OptOutScopes", "ScopeIsChanging"]
 
 ALIKE_S: Final = 600.0
-"""For so long both lists are kept alike: far longer than a worker goes by what it knew before."""
+"""For so long both lists are kept alike after a change, and while they are copied: far longer than a worker goes by what it
+knew before."""
 
 
 class ScopeIsChanging(TextbankError):
@@ -56,16 +57,30 @@ class OptOutScopes:
         if not await opt_out_scopes.begin(database, key, before, scope, until=now + ALIKE_S, now=now):
             raise ScopeIsChanging
         await opt_out_scopes.wait_for_writers(database, key.organisation_id)
-        await opt_out_scopes.copy(database, key.organisation_id, before, scope)
+        await self._copy(key, before, scope, alike_until=now + ALIKE_S)
         told = {"opt_out_scope": scope, **msgspec.structs.asdict(counted)}
         async with database.transaction() as transaction:
             now = self._clock.now()
-            if not await opt_out_scopes.switch(transaction, key, before, scope, until=now + ALIKE_S):
+            if not await opt_out_scopes.switch(transaction, key, before, scope, until=now + ALIKE_S, now=now):
                 raise ScopeIsChanging
             lines = {"before": as_json({"opt_out_scope": before}), "after": as_json(told)}
             await audit_log.write(transaction, key, now, who, "opt-out scope changed", **lines)
         await self._campaigns.take_up(campaign.campaign_id, pauses=True)
         return self._campaigns[campaign.campaign_id], counted
+
+    async def _copy(self, key: CampaignKey, before: int, scope: int, *, alike_until: float) -> None:
+        """However long it takes: who leaves meanwhile, and was passed already, must be on both lists. Raises
+        ScopeIsChanging where that can't be said any more."""
+        after: str | None = ""
+        while after is not None:
+            after = await opt_out_scopes.copy(self._database, key.organisation_id, before, scope, after)
+            now = self._clock.now()
+            if now > alike_until - ALIKE_S / 2:
+                alike_until = now + ALIKE_S
+                if not await opt_out_scopes.keep_on(
+                    self._database, key, before, scope, until=alike_until, now=now
+                ):
+                    raise ScopeIsChanging
 
     async def _as_it_stands(self, campaign: Campaign, scope: int) -> Campaign:
         """Another worker may have changed it a moment ago."""

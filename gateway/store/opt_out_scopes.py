@@ -40,6 +40,13 @@ WHERE organisation_id = $1 AND campaign_id = $2 AND opt_out_scope = $5
   AND (other_scope IS NULL OR other_scope = $3 OR other_scope_until <= to_timestamp($6))
 RETURNING campaign_id
 """
+# Whoever leaves is on both lists by the clock of the worker that hears it, which may be a little ahead.
+_STILL_ALIKE: Final = "other_scope_until > to_timestamp($6) + interval '1 minute'"
+_KEEP_ON: Final = f"""
+UPDATE campaigns SET other_scope_until = to_timestamp($5)
+WHERE organisation_id = $1 AND campaign_id = $2 AND opt_out_scope = $4 AND other_scope = $3 AND {_STILL_ALIKE}
+RETURNING campaign_id
+"""  # noqa: S608 - a text of our own
 _WAIT: Final = "SELECT pg_advisory_xact_lock(hashint8extended($1, 98))"
 _COPY: Final = """
 WITH piece AS (
@@ -48,14 +55,14 @@ WITH piece AS (
     INSERT INTO opt_outs (organisation_id, scope, phone, source, words, opted_out_at, volunteer_id)
     SELECT $1, $3, phone, source, words, opted_out_at, volunteer_id FROM piece ORDER BY phone
     ON CONFLICT DO NOTHING
-    RETURNING phone
 )
-SELECT max(phone), count(*), (SELECT count(*) FROM copied) FROM piece
+SELECT max(phone), count(*) FROM piece
 """
-_SWITCH: Final = """
+_SWITCH: Final = f"""
 UPDATE campaigns SET opt_out_scope = $3, other_scope = $4, other_scope_until = to_timestamp($5)
-WHERE organisation_id = $1 AND campaign_id = $2 AND opt_out_scope = $4 AND other_scope = $3 RETURNING campaign_id
-"""
+WHERE organisation_id = $1 AND campaign_id = $2 AND opt_out_scope = $4 AND other_scope = $3 AND {_STILL_ALIKE}
+RETURNING campaign_id
+"""  # noqa: S608 - a text of our own
 
 
 async def count(database: Database, key: CampaignKey, scope: int, other: int) -> Counted:
@@ -79,16 +86,24 @@ async def wait_for_writers(database: Database, organisation_id: int) -> None:
 
 
 async def copy(
-    database: Database, organisation_id: int, scope: int, other: int, *, at_once: int = 5_000
-) -> int:
-    """Everybody of the one list is on the other; returns how many are new there."""
-    last, looked_at, copied = "", at_once, 0
-    while looked_at == at_once:
-        [(last, looked_at, new)] = await database.fetch(_COPY, organisation_id, scope, other, last, at_once)
-        copied += new
-    return copied
+    database: Database, organisation_id: int, scope: int, other: int, after: str, *, at_once: int = 5_000
+) -> str | None:
+    """The next people of the one list are on the other; returns the last one's phone, after which it goes on ("": from
+    the first), or None when these were the last."""
+    [(last, looked_at)] = await database.fetch(_COPY, organisation_id, scope, other, after, at_once)
+    return last if looked_at == at_once else None
 
 
-async def switch(transaction: Statements, key: CampaignKey, scope: int, other: int, *, until: float) -> bool:
-    """The other list counts from now on; the one before is kept alike until then. False: it was changed meanwhile."""
-    return bool(await transaction.fetch(_SWITCH, *key, other, scope, until))
+async def keep_on(
+    database: Database, key: CampaignKey, scope: int, other: int, *, until: float, now: float
+) -> bool:
+    """Both lists are kept alike for longer. False: they are so no more, and may have been different since."""
+    return bool(await database.fetch(_KEEP_ON, *key, other, scope, until, now))
+
+
+async def switch(
+    transaction: Statements, key: CampaignKey, scope: int, other: int, *, until: float, now: float
+) -> bool:
+    """The other list counts from now on; the one before is kept alike until then. False: it was changed meanwhile, or they
+    may not be alike."""
+    return bool(await transaction.fetch(_SWITCH, *key, other, scope, until, now))
