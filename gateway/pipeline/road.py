@@ -342,15 +342,7 @@ class CampaignRoad:
         clock, options = self._station.clock, self._station.options
         decided_at, ask_at = clock.steady(), clock.now() + options.settled_s
         seen_until = self._station.hand_over.look_validity.until(decided_at)
-        wanted = [
-            Claim(
-                each.item.message_id,
-                self._queue[each.item.message_id].contact_id,
-                each.chosen.number.number_id,
-                each.chosen.slot,
-            )
-            for each in picked
-        ]
+        wanted = [_claim_of(each, self._queue[each.item.message_id]) for each in picked]
         try:
             claimed = await self._write_claims(wanted, clock.now(), ask_at)
         except DatabaseGone as error:
@@ -442,6 +434,11 @@ class CampaignRoad:
         self._brand_day.close()
         if self.task is not None:
             self.task.cancel()
+
+
+def _claim_of(picked: Picked, message: Queued) -> Claim:
+    number_id, slot = picked.chosen.number.number_id, picked.chosen.slot
+    return Claim(message.message_id, message.contact_id, number_id, slot, message.hours_group)
 
 
 def _needs_another_count(before: Campaign, after: Campaign) -> bool:

@@ -57,7 +57,7 @@ class SecondLook:
             elif refused is not None:
                 reason = refused.sub_reason or "found while it waited"
                 refusals.append(Refusal(standing.message_id, refused.code, reason))
-            else:  # paused, or somebody holds its row: it stays in the queue; whoever resumes wakes the road
+            else:  # paused, somebody holds its row, or its person's hours are others: it stays in the queue
                 self._queue.read_again_in(self._station.options.idle_poll_s)
         if refusals:
             await self.refuse(campaign.key, refusals)

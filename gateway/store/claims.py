@@ -27,12 +27,14 @@ from gateway.store.rows import as_rows
 
 
 class Claim(msgspec.Struct, gc=False):
-    """A message about to be handed over: its number is chosen and its capacity reserved."""
+    """A message about to be handed over: its number is chosen and its capacity reserved. `hours_group`: by whose hours it
+    may go now, as far as its owner knows; None: by whichever."""
 
     message_id: int
     contact_id: int
     number_id: int
     slot_at: float
+    hours_group: str | None = None
 
 
 def _is_one_of(names: Collection[str]) -> str:
@@ -70,9 +72,10 @@ def _may_go(rule: Rule) -> str:
 _MAY_GO = "\n      AND ".join(_may_go(rule) for rule in RULES if rule.at_hand_over)
 
 # The second look and the intent before the wire, in one statement: what a rule refuses, what is paused or no longer
-# queued is not claimed, and nothing is by who is not the owner any more.
+# queued is not claimed, and nothing is by who is not the owner any more. Nor is whose person lives elsewhere by now, as a
+# list has told that came in a moment ago: the owner reads by which hours.
 _ROWS = """SELECT * FROM json_to_recordset($4::json) AS p (
-        message_id bigint, contact_id bigint, number_id bigint, slot_at float8)"""
+        message_id bigint, contact_id bigint, number_id bigint, slot_at float8, hours_group text)"""
 _CHOSEN = f"""chosen AS (
     {_ROWS}
 )"""
@@ -96,6 +99,7 @@ WITH {chosen}, claimed AS (
     LEFT JOIN conversations v ON v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = p.contact_id
     WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = p.message_id AND m.state = 'queued'
       AND {may_go}
+      AND (p.hours_group <> c.hours_group) IS NOT TRUE
       AND NOT {waits}
       AND EXISTS (SELECT FROM campaigns WHERE organisation_id = $1 AND campaign_id = $2 AND NOT paused
                   AND owner_id = $7 AND owner_epoch = $8)

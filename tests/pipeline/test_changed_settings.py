@@ -8,16 +8,18 @@ import pytest
 
 from gateway.app import Gateway
 from gateway.config import Workers
+from gateway.core.bank.contacts import hours_group_of
 from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.rules.hours import CampaignHours
 from gateway.core.rules.registration import Registration
 from gateway.core.rules.retry import RetryPolicy
 from gateway.core.rules.safeguards import Kind
 from gateway.core.sending.pool_policy import PoolPolicy
-from gateway.store import campaigns
+from gateway.store import campaigns, contacts
+from gateway.store.contacts import ContactRow
 from gateway.store.notices import Subject
 from tests.pipeline.test_two_workers import second_worker
-from tests.pipeline.world import CAMPAIGN, KEY, SETTINGS, World, number_phone
+from tests.pipeline.world import CAMPAIGN, KEY, SETTINGS, World, number_phone, phone
 
 IN_FORCE_S = 2.0
 TWO_WORKERS = msgspec.structs.replace(SETTINGS, workers=Workers())
@@ -113,6 +115,26 @@ def test_a_window_that_was_shortened_while_nobody_owned_the_campaign(play, kind:
         ends = [await world.message(each.message_id) for each in outcomes]
         assert {(each["state"], each["code"]) for each in ends} == {("sent", None), ("blocked", 1202)}
         world.nobody_got_a_text_twice()
+
+    play(story, campaign=SLOW)
+
+
+def test_who_lives_elsewhere_by_a_list_whose_worker_died_then_is_not_texted_too_early(play):
+    """The list is in the books, and nobody has shortened what waits: neither in the store nor at the owner."""
+
+    async def story(world: World) -> None:
+        outcomes = await world.send_all(range(1, 21))
+        await world.wait(3)
+        honolulu = [
+            ContactRow(0, phone(each), hours_group_of(phone(each), "96801", ""), zip="96801")
+            for each in range(1, 21)
+        ]
+        moved_at = world.clock.now()
+        await contacts.add(world.store, KEY, honolulu)
+        await world.wait(120)
+        assert handed_since(world, moved_at + IN_FORCE_S) == 0
+        ends = [await world.message(each.message_id) for each in outcomes]
+        assert sum((each["state"], each["code"]) == ("blocked", 1202) for each in ends) >= 14
 
     play(story, campaign=SLOW)
 
