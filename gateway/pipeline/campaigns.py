@@ -26,7 +26,7 @@ class Campaign(msgspec.Struct, frozen=True):
     organisation_id: int = DEFAULT_ORGANISATION
     waits_because: str | None = None  # why no worker could take it up
     settings_version: int = 1
-    actions_version: int = 1  # of whatever its texts are made of
+    actions_version: int = 1  # of whatever its texts are made of, and of what they wait for
     paused_actions: frozenset[int] = frozenset()  # whose first texts wait
     area_codes: Mapping[
         int, tuple[str, ...]

@@ -101,7 +101,7 @@ WITH moved AS (
 SELECT FROM moved LIMIT 0
 """  # noqa: S608 - fixed texts
 _HOLD = """
-UPDATE campaigns SET held_pairs = ARRAY(
+UPDATE campaigns SET actions_version = actions_version + 1, held_pairs = ARRAY(
     SELECT concat(b.action_id, '/', b.carrier, '/', b.script) FROM breakers b
     WHERE b.organisation_id = $1 AND b.campaign_id = $2 AND b.state = 'open' ORDER BY 1)
 WHERE organisation_id = $1 AND campaign_id = $2

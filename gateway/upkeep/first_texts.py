@@ -14,6 +14,7 @@ from gateway.store import first_texts
 from gateway.store.database import Database
 from gateway.upkeep.periodic import every
 
+_Stand = tuple[int, frozenset[int], frozenset[str]]
 EVERY_S: Final = 30.0
 _LATE_S: Final = 120.0  # so long after a change a text may come that was decided before it
 
@@ -34,7 +35,7 @@ class FirstTextsInOrder:
         self._clock = clock
         self._owned = owned
         self._remind = remind
-        self._stood: dict[int, tuple[frozenset[int], frozenset[str]]] = {}
+        self._stood: dict[int, _Stand] = {}
         self._in_doubt: dict[int, float] = {}  # until when, by Clock.steady
 
     async def run(self) -> None:
@@ -49,22 +50,22 @@ class FirstTextsInOrder:
         changed = {each for each in owned if self._stood.get(each, stand[each]) != stand[each]}
         self._stood = stand
         self._in_doubt |= dict.fromkeys(changed, now + _LATE_S)
-        self._in_doubt = {
-            each: until for each, until in self._in_doubt.items() if until > now and each in owned
-        }
-        for campaign_id in self._in_doubt:
+        self._in_doubt = {each: until for each, until in self._in_doubt.items() if each in owned}
+        for campaign_id, until in list(self._in_doubt.items()):
             await self.settle(campaign_id)
+            if until <= now:  # whatever may come late is seen; a look that failed has seen nothing
+                del self._in_doubt[campaign_id]
 
     async def settle(self, campaign_id: int) -> None:
         """The campaign's queue is put in order, if it may not be. Raises DatabaseAway."""
         campaign, now = self._campaigns[campaign_id], self._clock.now()
-        holds = any(_stand(campaign))
+        holds = campaign.paused_actions or campaign.held_pairs
         if (holds or await first_texts.any_put_off(self._database, campaign.key, now)) and (
             await first_texts.line_up(self._database, campaign.key, now)
         ):
             self._remind(campaign_id)
 
 
-def _stand(campaign: Campaign) -> tuple[frozenset[int], frozenset[str]]:
-    """What first texts wait for."""
-    return campaign.paused_actions, campaign.held_pairs
+def _stand(campaign: Campaign) -> _Stand:
+    """What first texts wait for, and the version of it: what was changed and changed back has changed."""
+    return campaign.actions_version, campaign.paused_actions, campaign.held_pairs

@@ -2,13 +2,17 @@
 
 import asyncio
 
+import pytest
+
 from gateway.core.rules.safeguards import Kind
 from gateway.core.sending.breakers import Pair
 from gateway.p2p.bank import Scripts
 from gateway.p2p.buckets import Item, Press, ScriptChanged, Volunteer
 from gateway.pipeline.admission import Outcome
 from gateway.pipeline.breakers import ByHand
+from gateway.store.troubles import DatabaseAway
 from tests.pipeline.test_dispatch import one_per_s
+from tests.pipeline.test_paused_actions import breaks
 from tests.pipeline.world import ACTION, CAMPAIGN, World
 
 WHO = Volunteer(7, {"first_name": "Sam"})
@@ -60,6 +64,29 @@ async def put(world: World, act: ByHand, pair: Pair = GUILTY) -> None:
 def handed_of(world: World, outcomes: list[Outcome]) -> int:
     ids = {each.message_id for each in outcomes}
     return sum(each.text.message_id in ids for each in world.handed)
+
+
+def test_a_breaker_that_is_resumed_at_once_as_the_database_goes_away(play):
+    """Nobody has looked in between: what waits goes on all the same."""
+
+    async def story(world: World) -> None:
+        await published(world)
+        await world.gateway.first_texts.run_once()
+        told = await press(world, await bucket_of(world))
+        await world.wait(0.2)
+        await put(world, "open")
+        await world.wait(20)  # the owner has nobody of theirs in hand any more
+        world.database.once(world.database.before, "interval '100 years'", breaks)
+        with pytest.raises(DatabaseAway):
+            await put(world, "resume")
+        assert handed_of(world, told[ATT]) < 10
+        await world.gateway.campaigns.load()
+        for _ in range(3):
+            await world.gateway.first_texts.run_once()
+            await world.wait(30)
+        assert handed_of(world, told[ATT]) == 10
+
+    play(story, campaign=one_per_s())
 
 
 def test_what_waits_stands_still_and_everything_else_goes_on(play):

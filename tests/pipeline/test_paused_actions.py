@@ -1,6 +1,7 @@
 """An action's first texts wait while replies, and other actions, go on."""
 
 import asyncio
+import contextlib
 from functools import partial
 
 import pytest
@@ -11,6 +12,7 @@ from gateway.entropy import secret
 from gateway.p2p.actions import ActionChange, Actions
 from gateway.p2p.bank import Scripts
 from gateway.pipeline.admission import Outcome
+from gateway.store.troubles import DatabaseAway
 from tests.pipeline.test_dispatch import one_per_s
 from tests.pipeline.world import CAMPAIGN, World
 
@@ -121,6 +123,58 @@ def test_who_resumes_it_may_die_before_anything_is_due_again(play, dies: str):
     play(story, campaign=one_per_s())
 
 
+def test_a_pause_that_is_taken_back_at_once_as_the_database_goes_away(play):
+    """Nobody has looked in between, and the admin's client has given up: what waits goes on all the same."""
+
+    async def story(world: World) -> None:
+        await published(world)
+        await world.gateway.first_texts.run_once()
+        waiting = await send(world, range(1, 9), PAUSED)
+        await world.wait(0.2)
+        await pause(world, True)
+        await world.wait(20)  # the owner has nobody of theirs in hand any more
+        world.database.once(world.database.before, "interval '100 years'", breaks)
+        with pytest.raises(DatabaseAway):
+            await pause(world, False)
+        assert handed_of(world, waiting) < 8
+        await world.gateway.campaigns.load()
+        for _ in range(3):
+            await world.gateway.first_texts.run_once()
+            await world.wait(30)
+        assert handed_of(world, waiting) == 8
+        world.nobody_got_a_text_twice()
+
+    play(story, campaign=one_per_s())
+
+
+def test_a_database_that_is_away_for_long_after_a_resume(play):
+    async def story(world: World) -> None:
+        await published(world)
+        waiting = await send(world, range(1, 9), PAUSED)
+        await world.wait(0.2)
+        await pause(world, True)
+        await world.wait(20)
+        await world.gateway.first_texts.run_once()
+        await world.store.execute("UPDATE campaigns SET paused_actions = '{}'")
+        await world.gateway.campaigns.load()
+        for _ in range(8):
+            world.database.once(world.database.before, "interval '1 year'", breaks)
+            with contextlib.suppress(DatabaseAway):
+                await world.gateway.first_texts.run_once()
+            await world.wait(30)
+        assert handed_of(world, waiting) < 8
+        await world.gateway.first_texts.run_once()
+        await world.wait(30)
+        assert handed_of(world, waiting) == 8
+
+    play(story, campaign=one_per_s())
+
+
 async def die(world: World) -> None:
     world.crash()
     raise asyncio.CancelledError
+
+
+async def breaks() -> None:
+    """A connection breaks, and no other."""
+    raise ConnectionResetError
