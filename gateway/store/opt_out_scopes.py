@@ -52,8 +52,8 @@ _COPY: Final = """
 WITH piece AS (
     SELECT * FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $2 AND o.phone > $4 ORDER BY o.phone LIMIT $5
 ), copied AS (
-    INSERT INTO opt_outs (organisation_id, scope, phone, source, words, opted_out_at, volunteer_id)
-    SELECT $1, $3, phone, source, words, opted_out_at, volunteer_id FROM piece ORDER BY phone
+    INSERT INTO opt_outs (organisation_id, scope, phone, source, words, opted_out_at, volunteer_id, noted_again_at)
+    SELECT $1, $3, phone, source, words, opted_out_at, volunteer_id, noted_again_at FROM piece ORDER BY phone
     ON CONFLICT DO NOTHING
 )
 SELECT max(phone), count(*) FROM piece

@@ -102,16 +102,21 @@ _OPTED_OUT = noted(
 
 
 def _opting_out(whom: str) -> str:
-    """The parts of both statements' WITH; `whom` is a further condition."""
+    """The parts of both statements' WITH; `whom` is a further condition. Who has left already is noted again, and the row
+    waited for: else a START that is older, or just being heard, would lift it."""
     return f"""
 about AS (
     SELECT action_id, volunteer_id FROM conversations
     WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $4
-), stopped AS (
-    INSERT INTO opt_outs (organisation_id, scope, phone, source, opted_out_at, volunteer_id)
+), marked AS (
+    INSERT INTO opt_outs AS o (organisation_id, scope, phone, source, opted_out_at, volunteer_id)
     SELECT $1, $3, phone, $5, to_timestamp($6), $7 FROM contacts
     WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $4 AND {whom}
-    ON CONFLICT DO NOTHING RETURNING phone
+    ON CONFLICT (organisation_id, scope, phone) DO UPDATE SET
+        noted_again_at = greatest(o.noted_again_at, excluded.opted_out_at)
+    RETURNING phone, OLD.phone IS NULL AS is_new
+), stopped AS (
+    SELECT phone FROM marked WHERE is_new
 ), talk AS (
     UPDATE conversations SET revision = revision + 1, attention_at = NULL,
            last_report_at = to_timestamp($6)

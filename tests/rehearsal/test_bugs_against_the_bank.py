@@ -93,7 +93,13 @@ def any_later_text_lifts_an_opt_out(patch: Patch) -> None:
         r"FROM last_word WHERE intent = 'start'\)\)",
         "FROM fresh WHERE intent <> 'stop'))",
     )
-    rewrite(patch, conversations, "_HEAR", r"AND opted_out_at <= \(SELECT .*?\.phone\)", "")
+    rewrite(
+        patch,
+        conversations,
+        "_HEAR",
+        r"AND greatest\(opted_out_at, noted_again_at\) <= \(SELECT .*?\.phone\)",
+        "",
+    )
 
 
 def what_volunteers_mark_is_only_closed(patch: Patch) -> None:

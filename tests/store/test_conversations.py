@@ -406,3 +406,33 @@ async def test_a_start_at_one_worker_lifts_no_stop_that_is_said_at_another_meanw
                     pass
     await asyncio.gather(*both)
     assert await opted_out(database) == [phone(1)]
+
+
+async def test_an_old_start_lifts_nothing_that_a_volunteer_has_noted_since(database: Database) -> None:
+    """They had left already, so there was nothing to write; their START of before comes late, its webhook was lost."""
+    await texted(database)
+    await hear(database, heard(1, 1, **STOP))
+    assert await opt_outs.opt_out(database, KEY, SCOPE, 1, "manual", NOW + 200) is None
+    await hear(database, heard(2, 1, received_at=NOW + 199, **START))
+    assert await opted_out(database) == [phone(1)]
+    assert await database.fetch_value("SELECT source FROM opt_outs") == "keyword"
+    await hear(database, heard(3, 1, received_at=NOW + 201, **START))
+    assert await opted_out(database) == []
+
+
+async def test_a_volunteers_note_waits_for_a_start_that_is_being_heard(
+    database: Database, other: Database
+) -> None:
+    await texted(database)
+    await hear(database, heard(1, 1, **STOP))
+    async with database.transaction() as transaction:
+        await transaction.fetch(conversations._HOLD_OPT_OUTS, KEY.organisation_id, SCOPE, [phone(1)])
+        noting = asyncio.ensure_future(opt_outs.opt_out(other, KEY, SCOPE, 1, "manual", NOW + 101))
+        async with asyncio.timeout(20.0):
+            while not (
+                noting.done() or await transaction.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            ):
+                pass
+        await conversations.hear(transaction, KEY, SCOPE, [heard(2, 1, received_at=NOW + 100, **START)])
+    assert await noting == phone(1)
+    assert await opted_out(database) == [phone(1)]
