@@ -27,7 +27,7 @@ from gateway.p2p.keys import COMMAND
 from gateway.p2p.passwords import Passwords
 from gateway.p2p.sign_in import Opened, Person, Random, SignIn
 from gateway.p2p.tokens import INVITATION, TOKEN_BYTES
-from gateway.store import audit_log, buckets, campaigns, join_codes, users
+from gateway.store import audit_log, campaigns, join_codes, kept, users
 from gateway.store.database import Database, Statements
 from gateway.store.ids import Ids
 from gateway.store.join_codes import CodeTaken, Invited, JoinCode
@@ -287,7 +287,7 @@ class People:
         async with self._database.transaction() as transaction:
             changed, before, after = await users.change_member(transaction, key, user_id, role, active, now)
             if before and after and before.active and not after.active:
-                await buckets.no_longer_kept(transaction, key, user_id)
+                await kept.no_longer_kept(transaction, key, user_id)
             if before != after:
                 told = {"before": as_json(before), "after": as_json(after)}
                 await audit_log.write(transaction, key, now, who, "member changed", **told)

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
-from gateway.store.database import Database, Record, Statements
+from gateway.store.database import Database, Record
 from gateway.store.journal import RELEASED, assigned
 from gateway.store.recipients import ABOUT, FACTS, PERSON, Recipient, since
 
@@ -367,33 +367,3 @@ async def unassigned(database: Database, key: CampaignKey) -> int:
     """How many contacts of all the campaign's actions nobody has been given yet."""
     count: int = await database.fetch_value(_UNASSIGNED, *key)
     return count
-
-
-# Whom they were to text, and nobody has texted yet, is for others, in published actions and in those to come. Whoever is
-# on their screen comes back when the bucket lies idle, and is for others then.
-_NO_LONGER_KEPT = """
-WITH free AS (
-    UPDATE assignments s SET kept_for = NULL FROM actions a
-    WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND s.organisation_id = $1 AND s.campaign_id = $2
-      AND s.action_id = a.action_id AND s.kept_for = $3 AND s.volunteer_id IS NULL AND NOT s.texted
-), on_screen AS (
-    UPDATE assignments s SET kept_for = NULL FROM buckets b
-    WHERE b.organisation_id = $1 AND b.campaign_id = $2 AND b.volunteer_id = $3 AND s.organisation_id = $1
-      AND s.campaign_id = $2 AND s.action_id = b.action_id AND s.contact_id = ANY (b.contact_ids)
-      AND s.kept_for = $3 AND s.volunteer_id IS NOT NULL AND NOT s.texted
-)
-UPDATE contacts SET assignee_id = NULL, version = version + 1
-WHERE organisation_id = $1 AND campaign_id = $2 AND assignee_id = $3
-"""
-
-
-async def no_longer_kept(statements: Statements, key: CampaignKey, user_id: int) -> None:
-    """Nobody waits for this person any more (F184)."""
-    await statements.fetch(_NO_LONGER_KEPT, *key, user_id)
-
-
-def unless_gone(user_id: str) -> str:
-    """SQL: the person's id; null once their place in the campaign was taken away: nothing is kept for them any more."""
-    return f"""CASE WHEN NOT EXISTS (
-        SELECT FROM memberships p WHERE p.organisation_id = $1 AND p.campaign_id = $2 AND p.user_id = {user_id}
-        AND p.deactivated_at IS NOT NULL) THEN {user_id} END"""

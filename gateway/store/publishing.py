@@ -6,7 +6,9 @@ from typing import Any
 import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
+from gateway.store import kept
 from gateway.store.database import Database, Statements
+from gateway.store.kept import unless_gone
 
 # Who is on several of the lists is there once; an empty list of lists is the whole campaign.
 _OF_LISTS = """
@@ -31,7 +33,7 @@ WITH ours AS (
 ), piece AS (
     {members}
 ), people AS (
-    SELECT c.contact_id, c.hours_group, CASE WHEN (SELECT keeps FROM ours) THEN coalesce(c.assignee_id, (
+    SELECT c.contact_id, c.hours_group, CASE WHEN (SELECT keeps FROM ours) THEN coalesce({assignee}, (
         SELECT v.volunteer_id FROM conversations v
         WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = piece.contact_id
         AND v.volunteer_id >= 0 AND NOT EXISTS (
@@ -51,8 +53,10 @@ WITH ours AS (
 SELECT count(*), max(contact_id), (SELECT count(*) FROM people) FROM piece
 """
 _OURS = "AND EXISTS (SELECT FROM ours)"
-_ASSIGN_LISTS = _ASSIGN.format(members=_OF_LISTS.format(lists="$5", after="$6", limit="$7", ours=_OURS))
-_ASSIGN_ALL = _ASSIGN.format(members=_OF_ALL.format(lists="$5", after="$6", limit="$7", ours=_OURS))
+_WHERE = {"lists": "$5", "after": "$6", "limit": "$7", "ours": _OURS}
+_ASSIGNEE = unless_gone("c.assignee_id")
+_ASSIGN_LISTS = _ASSIGN.format(members=_OF_LISTS.format(**_WHERE), assignee=_ASSIGNEE)
+_ASSIGN_ALL = _ASSIGN.format(members=_OF_ALL.format(**_WHERE), assignee=_ASSIGNEE)
 AT_ONCE = 25_000
 
 
@@ -73,9 +77,10 @@ async def assign(
     sql = _ASSIGN_LISTS if list_ids else _ASSIGN_ALL
     total, last_id, more = 0, 0, at_once
     while more == at_once:
-        [(more, last_id, people)] = await database.fetch(
-            sql, *key, action_id, seed, list_ids, last_id or 0, at_once, version
-        )
+        async with database.transaction() as transaction:
+            await kept.hold(transaction, key)
+            asked = (*key, action_id, seed, list_ids, last_id or 0, at_once, version)
+            [(more, last_id, people)] = await transaction.fetch(sql, *asked)
         total += people
     return total
 

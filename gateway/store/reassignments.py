@@ -6,9 +6,10 @@ from typing import Final, Literal
 import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
-from gateway.store.buckets import unless_gone
+from gateway.store import kept
 from gateway.store.database import Connection, Database, Statements
 from gateway.store.journal import handed_over
+from gateway.store.kept import unless_gone
 
 _OF_CONVERSATION: Final = 0
 _OF_CONTACT: Final = -1  # whose the contact is before any action: contacts.assignee_id
@@ -330,11 +331,12 @@ ORDER BY action_id FOR NO KEY UPDATE
 async def move(
     database: Database, key: CampaignKey, begun: Begun, scope: Scope, moves: Sequence[Move], now: float
 ) -> int:
-    """A piece of a reassignment: all of it, or nothing; what it has moved already is passed over.
-
-    Returns how many contacts were moved.
-    """
+    """A piece of a reassignment: all of it, or nothing; what it has moved already is passed over, and so is what would be
+    somebody's whose place was taken away a moment ago. Returns how many contacts were moved."""
     async with database.transaction() as transaction:
+        await kept.hold(transaction, key)
+        gone = await kept.gone(transaction, key, {each.to_id for each in moves})
+        moves = [each for each in moves if each.to_id not in gone]
         actions = [row[0] for row in await transaction.fetch(_ACTIONS, *key, scope.action_id)]
         moved: int = await transaction.fetchval(
             _MOVE,
@@ -438,9 +440,10 @@ async def undo(
     undone, changed, told = 0, 0, list[int]()
     last_id, looked_at = 0, at_once
     while looked_at == at_once:
-        [(last_id, looked_at, back, stay)] = await database.fetch(
-            _UNDO, *key, reassignment_id, last_id or 0, at_once, now
-        )
+        async with database.transaction() as transaction:
+            await kept.hold(transaction, key)
+            asked = (*key, reassignment_id, last_id or 0, at_once, now)
+            [(last_id, looked_at, back, stay)] = await transaction.fetch(_UNDO, *asked)
         undone, changed = undone + back, changed + looked_at - back
         told += (stay or [])[: _MOST_TOLD - len(told)]
     return Undone(undone, changed, told)
