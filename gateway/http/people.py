@@ -110,7 +110,7 @@ class Entered(Struct, frozen=True, kw_only=True):
 
 
 class MemberList(Struct, frozen=True, kw_only=True):
-    """A page of members, the first to come first. `next`: the cursor of those after; null: there are none."""
+    """A page of members, by id. `next`: the cursor of those after; null: there are none."""
 
     members: list[Member]
     next: str | None

@@ -19,7 +19,7 @@ from gateway.core.bank.scripts import ScriptText
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import BadFields, BadInput, TextbankError
 from gateway.p2p.compiled import settings_of
-from gateway.p2p.cursors import IdPlace, cursor_of, place_of
+from gateway.p2p.cursors import AtPlace, IdPlace, before, cursor_of, place_of
 from gateway.p2p.script_rows import rows_of
 from gateway.pipeline.campaigns import Campaign, Campaigns
 from gateway.store import audit_log, campaign_actions, publishing, scripts
@@ -134,21 +134,21 @@ class Actions:
     ) -> ActionPage:
         """At most `limit` of those that the actor may see. Raises BadInput for a cursor of another list."""
         campaign = self._campaigns[campaign_id]
-        before_id = None if cursor is None else place_of(cursor, IdPlace).id
+        last = before(cursor)
         wanted = (
             wanted if _is_staff(actor) else msgspec.structs.replace(wanted, archived=False, published=True)
         )
         found: list[Action] = []
         looked_at, more = 0, True
         while more and len(found) <= limit and looked_at < MOST_LOOKED_AT:
-            piece = await campaign_actions.page(self._database, campaign.key, wanted, before_id, _PIECE)
+            piece = await campaign_actions.page(self._database, campaign.key, wanted, last, _PIECE)
             looked_at, more = looked_at + len(piece), len(piece) == _PIECE
             found += await self._seen(actor, campaign, [_action(campaign, each) for each in piece])
-            before_id = piece[-1].action_id if piece else before_id
+            last = _place(piece[-1]) if piece else last
         shown = found[:limit]
-        last_id = shown[-1].record.action_id if len(found) > limit else before_id
+        last = _place(shown[-1].record) if len(found) > limit else last
         is_over = len(found) <= limit and not more
-        return ActionPage(shown, None if is_over or last_id is None else cursor_of(IdPlace(last_id)))
+        return ActionPage(shown, None if is_over else cursor_of(AtPlace(*last)))
 
     async def _seen(self, actor: Actor, campaign: Campaign, actions: Sequence[Action]) -> list[Action]:
         """Those that the actor may see."""
@@ -376,6 +376,10 @@ def _action(campaign: Campaign, record: ActionRecord) -> Action:
     return Action(
         record=record, settings=settings_of(record), paused=record.action_id in campaign.paused_actions
     )
+
+
+def _place(record: ActionRecord) -> tuple[float, int]:
+    return record.created_at, record.action_id
 
 
 def _told(record: ActionRecord) -> dict[str, object]:

@@ -9,7 +9,7 @@ from gateway.clock import Clock
 from gateway.core.bank.permissions import Actor
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import BadInput
-from gateway.p2p.cursors import IdPlace, cursor_of, place_of
+from gateway.p2p.cursors import AtPlace, before, cursor_of
 from gateway.p2p.people import MemberFilter
 from gateway.pipeline.campaigns import Campaigns
 from gateway.store import announcements, audit_log, user_lists, users
@@ -23,7 +23,6 @@ MOST_REACHED: Final = 10_000
 """People that one announcement reaches."""
 LONGEST_TITLE: Final = 200
 LONGEST_BODY: Final = 4_000
-_NEWEST: Final = 2**63 - 1
 
 
 class Words(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,11 +113,10 @@ class Announcements:
 
     async def page(self, campaign_id: int, cursor: str | None, limit: int) -> AnnouncementPage:
         """At most `limit`, the newest first. Raises BadInput for a cursor of another list."""
-        before_id = _NEWEST if cursor is None else place_of(cursor, IdPlace).id
         key = self._campaigns[campaign_id].key
-        rows = await announcements.page(self._database, key, before_id, limit + 1)
+        rows = await announcements.page(self._database, key, before(cursor), limit + 1)
         shown = rows[:limit]
-        after = cursor_of(IdPlace(shown[-1].announcement_id)) if len(rows) > limit else None
+        after = cursor_of(AtPlace(shown[-1].at, shown[-1].announcement_id)) if len(rows) > limit else None
         return AnnouncementPage(shown, after)
 
     async def _people(

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
@@ -17,6 +17,24 @@ class IdPlace(msgspec.Struct, frozen=True, array_like=True):
     """A place in a list that is ordered by one id."""
 
     id: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+
+
+class AtPlace(msgspec.Struct, frozen=True, array_like=True):
+    """A place in a list that is ordered by instants. Ids come in blocks, a worker's own: they do not rise with time."""
+
+    at: Instant
+    id: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+
+
+NEWEST: Final = (2.0**40, 2**63 - 1)
+
+
+def before(cursor: str | None) -> tuple[float, int]:
+    """Instant and id of the row before which a list goes on that has the newest first. Raises BadInput."""
+    if cursor is None:
+        return NEWEST
+    place = place_of(cursor, AtPlace)
+    return place.at, place.id
 
 
 def cursor_of(place: object) -> str:

@@ -9,7 +9,7 @@ from gateway.clock import Clock
 from gateway.core.bank.links import SECRET_BYTES, Pressed, clean_slug, is_sealed, read
 from gateway.core.bank.permissions import Actor
 from gateway.core.rules.errors import BadInput, TextbankError
-from gateway.p2p.cursors import IdPlace, cursor_of, place_of
+from gateway.p2p.cursors import AtPlace, before, cursor_of
 from gateway.pipeline.campaigns import Campaigns
 from gateway.store import audit_log, campaign_actions, links
 from gateway.store.database import Database
@@ -106,17 +106,18 @@ class Links:
         self, campaign_id: int, link_id: int | None, action_id: int | None, cursor: str | None, limit: int
     ) -> ClickPage:
         """At most `limit` presses, of a link or an action, or all. Raises BadInput for a cursor of another list."""
-        before_id = None if cursor is None else place_of(cursor, IdPlace).id
         rows = await links.clicks(
             self._database,
             self._campaigns[campaign_id].key,
             link_id=link_id,
             action_id=action_id,
-            before_id=before_id,
+            before=before(cursor),
             limit=limit + 1,
         )
         shown = rows[:limit]
-        return ClickPage(shown, cursor_of(IdPlace(shown[-1].click_id)) if len(rows) > limit else None)
+        return ClickPage(
+            shown, cursor_of(AtPlace(shown[-1].at, shown[-1].click_id)) if len(rows) > limit else None
+        )
 
     # ------------------------------------------------------------ made and changed
 

@@ -17,7 +17,7 @@ from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import BadFields, BadInput, TextbankError
 from gateway.p2p import whose
 from gateway.p2p.bank import TextBank
-from gateway.p2p.cursors import IdPlace, cursor_of, place_of
+from gateway.p2p.cursors import AtPlace, before, cursor_of
 from gateway.p2p.preferences import person
 from gateway.p2p.user_lists import MOST_MEMBERS
 from gateway.pipeline.admission import ConversationChanged
@@ -45,7 +45,6 @@ __all__ = [
 _AT_ONCE: Final = (
     500  # contacts of a transaction: others wait for one of them for some ten milliseconds at most
 )
-_NEWEST: Final = 2**63 - 1
 _TOLD_SHARES: Final = 100
 
 
@@ -306,10 +305,9 @@ class Reassignments:
     async def page(self, campaign_id: int, cursor: str | None, limit: int) -> ReassignmentPage:
         """At most `limit`, the newest first. Raises BadInput for a cursor of another list."""
         key, now = self._campaigns[campaign_id].key, self._clock.now()
-        before_id = _NEWEST if cursor is None else place_of(cursor, IdPlace).id
-        rows = await reassignments.page(self._database, key, before_id, limit + 1)
+        rows = await reassignments.page(self._database, key, before(cursor), limit + 1)
         shown = rows[:limit]
-        after = cursor_of(IdPlace(shown[-1].reassignment_id)) if len(rows) > limit else None
+        after = cursor_of(AtPlace(shown[-1].at, shown[-1].reassignment_id)) if len(rows) > limit else None
         return ReassignmentPage([_view(each, now) for each in shown], after)
 
     async def undo(self, actor: Actor, campaign_id: int, reassignment_id: int) -> Undone:

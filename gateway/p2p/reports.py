@@ -6,7 +6,7 @@ from gateway.clock import Clock
 from gateway.core.bank.labels import Form, Marks, check_marks
 from gateway.core.bank.permissions import Act, Actor, Reach
 from gateway.p2p import whose
-from gateway.p2p.cursors import IdPlace, cursor_of, place_of
+from gateway.p2p.cursors import AtPlace, before, cursor_of
 from gateway.p2p.labels import Labels, everything
 from gateway.pipeline.admission import ConversationChanged
 from gateway.pipeline.campaigns import Campaign, Campaigns
@@ -71,10 +71,11 @@ class Reports:
         """At most `limit` reports on a person. Raises NoConversation, and BadInput for a cursor of another list."""
         campaign = self._campaigns[campaign_id]
         await whose.own(self._database, campaign, actor, Act.READ_CONVERSATIONS, contact_id)
-        before_id = None if cursor is None else place_of(cursor, IdPlace).id
-        rows = await reports.history(self._database, campaign.key, contact_id, before_id, limit + 1)
+        rows = await reports.history(self._database, campaign.key, contact_id, before(cursor), limit + 1)
         shown = rows[:limit]
-        return History(shown, cursor_of(IdPlace(shown[-1].report_id)) if len(rows) > limit else None)
+        return History(
+            shown, cursor_of(AtPlace(shown[-1].at, shown[-1].report_id)) if len(rows) > limit else None
+        )
 
     async def file(
         self,

@@ -4,7 +4,7 @@ import msgspec
 
 from gateway.clock import Clock
 from gateway.core.bank.permissions import Actor
-from gateway.p2p.cursors import IdPlace, cursor_of, place_of
+from gateway.p2p.cursors import AtPlace, before, cursor_of
 from gateway.p2p.preferences import person
 from gateway.pipeline.campaigns import Campaigns
 from gateway.store import user_notices
@@ -12,8 +12,6 @@ from gateway.store.database import Database
 from gateway.store.user_notices import UserNotice
 
 __all__ = ["NoticePage", "UserNotice", "UserNotices"]
-
-_NEWEST = 2**63 - 1
 
 
 class NoticePage(msgspec.Struct, frozen=True):
@@ -35,10 +33,9 @@ class UserNotices:
     async def page(self, actor: Actor, campaign_id: int, cursor: str | None, limit: int) -> NoticePage:
         """Raises NoPerson for an API key, and BadInput for a cursor of another list."""
         key, user_id = self._campaigns[campaign_id].key, person(actor)
-        before_id = _NEWEST if cursor is None else place_of(cursor, IdPlace).id
-        rows = await user_notices.page(self._database, key, user_id, before_id, limit + 1)
+        rows = await user_notices.page(self._database, key, user_id, before(cursor), limit + 1)
         shown = rows[:limit]
-        after = cursor_of(IdPlace(shown[-1].notice_id)) if len(rows) > limit else None
+        after = cursor_of(AtPlace(shown[-1].at, shown[-1].notice_id)) if len(rows) > limit else None
         return NoticePage(shown, after, await user_notices.unread(self._database, key, user_id))
 
     async def mark_read(self, actor: Actor, campaign_id: int, up_to: int) -> None:

@@ -32,8 +32,8 @@ _BY_KEY = f"""
 SELECT {_COLUMNS} FROM announcements WHERE organisation_id = $1 AND campaign_id = $2 AND who = $3 AND key = $4
 """  # noqa: S608 - fixed texts
 _PAGE = f"""
-SELECT {_COLUMNS} FROM announcements WHERE organisation_id = $1 AND campaign_id = $2 AND announcement_id < $3
-ORDER BY announcement_id DESC LIMIT $4
+SELECT {_COLUMNS} FROM announcements WHERE organisation_id = $1 AND campaign_id = $2 AND (at, announcement_id) < (to_timestamp($3), $4)
+ORDER BY at DESC, announcement_id DESC LIMIT $5
 """  # noqa: S608 - fixed texts
 _TELL = f"""
 WITH told AS (
@@ -85,9 +85,11 @@ async def by_key(statements: Statements, key: CampaignKey, who: str, word: str) 
     return Announcement(**dict(zip(Announcement.__struct_fields__, row, strict=True)))
 
 
-async def page(database: Database, key: CampaignKey, before_id: int, limit: int) -> list[Announcement]:
-    """At most `limit`, the newest first."""
-    rows = await database.fetch(_PAGE, *key, before_id, limit)
+async def page(
+    database: Database, key: CampaignKey, before: tuple[float, int], limit: int
+) -> list[Announcement]:
+    """At most `limit` before an instant and id, the newest first."""
+    rows = await database.fetch(_PAGE, *key, *before, limit)
     return [Announcement(**dict(zip(Announcement.__struct_fields__, row, strict=True))) for row in rows]
 
 

@@ -159,19 +159,19 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 _PAGE = f"""
 SELECT {_COLUMNS} FROM actions
-WHERE organisation_id = $1 AND campaign_id = $2 AND ($3::bigint IS NULL OR action_id < $3)
+WHERE organisation_id = $1 AND campaign_id = $2 AND (created_at, action_id) < (to_timestamp($8), $9)
   AND ($4::text IS NULL OR coalesce(settings -> 'folders', '[]') ? $4)
   AND ($5::text IS NULL OR state = $5) AND ($6::boolean IS NULL OR (archived_at IS NOT NULL) = $6)
   AND (NOT $7 OR published_at IS NOT NULL)
-ORDER BY action_id DESC LIMIT $8
+ORDER BY created_at DESC, action_id DESC LIMIT $3
 """  # noqa: S608 - our own names
 
 
 async def page(
-    database: Database, key: CampaignKey, wanted: Wanted, before_id: int | None, limit: int
+    database: Database, key: CampaignKey, wanted: Wanted, before: tuple[float, int], limit: int
 ) -> list[ActionRecord]:
-    """At most `limit` of them, the newest first: all, or those made before an action."""
-    asked = (before_id, wanted.folder, wanted.state, wanted.archived, wanted.published, limit)
+    """At most `limit` of them, the newest first, of those made before an instant and id."""
+    asked = (limit, wanted.folder, wanted.state, wanted.archived, wanted.published, *before)
     return [_record(row) for row in await database.fetch(_PAGE, *key, *asked)]
 
 

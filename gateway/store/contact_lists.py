@@ -63,12 +63,12 @@ SELECT {_LIST} FROM contact_lists WHERE organisation_id = $1 AND campaign_id = $
 """  # noqa: S608 - fixed texts
 _LISTS = f"""
 SELECT {_LIST} FROM contact_lists
-WHERE organisation_id = $1 AND campaign_id = $2 AND list_id < $3 ORDER BY list_id DESC LIMIT $4
+WHERE organisation_id = $1 AND campaign_id = $2 AND (made_at, list_id) < (to_timestamp($3), $4)
+ORDER BY made_at DESC, list_id DESC LIMIT $5
 """  # noqa: S608 - fixed texts
 _GROWN = """
 UPDATE contact_lists SET rows = rows + $4 WHERE organisation_id = $1 AND campaign_id = $2 AND list_id = $3
 """
-LAST: Final = 2**63 - 1
 
 
 async def by_name(statements: Statements, key: CampaignKey, name: str) -> ContactList | None:
@@ -88,9 +88,11 @@ async def make(transaction: Statements, key: CampaignKey, list_id: int, name: st
     return bool(await transaction.fetch(_NEW_LIST, *key, list_id, name, now))
 
 
-async def page(database: Database, key: CampaignKey, before_id: int, limit: int) -> list[ContactList]:
-    """At most `limit` lists, the newest first, those made before a list."""
-    return [ContactList(*row) for row in await database.fetch(_LISTS, *key, before_id, limit)]
+async def page(
+    database: Database, key: CampaignKey, before: tuple[float, int], limit: int
+) -> list[ContactList]:
+    """At most `limit` lists, the newest first, those made before an instant and id."""
+    return [ContactList(*row) for row in await database.fetch(_LISTS, *key, *before, limit)]
 
 
 async def grow(transaction: Statements, key: CampaignKey, list_id: int, joined: int) -> None:
@@ -120,7 +122,8 @@ SELECT {_IMPORT} FROM contact_imports WHERE organisation_id = $1 AND campaign_id
 """  # noqa: S608 - fixed texts
 _IMPORTS_OF_LIST = f"""
 SELECT {_IMPORT} FROM contact_imports
-WHERE organisation_id = $1 AND campaign_id = $2 AND list_id = $3 ORDER BY import_id DESC LIMIT $4
+WHERE organisation_id = $1 AND campaign_id = $2 AND list_id = $3
+ORDER BY began_at DESC, import_id DESC LIMIT $4
 """  # noqa: S608 - fixed texts
 
 

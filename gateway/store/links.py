@@ -37,7 +37,7 @@ def _row(row: Sequence[Any]) -> LinkRow:
     return LinkRow(**dict(zip(LinkRow.__struct_fields__, row, strict=True)))
 
 
-_ALL = f"SELECT {_COLUMNS} FROM links WHERE organisation_id = $1 AND campaign_id = $2 ORDER BY link_id"  # noqa: S608 - our own names
+_ALL = f"SELECT {_COLUMNS} FROM links WHERE organisation_id = $1 AND campaign_id = $2 ORDER BY created_at, link_id"  # noqa: S608 - our own names
 
 
 async def every(statements: Statements, key: CampaignKey) -> list[LinkRow]:
@@ -175,9 +175,9 @@ SELECT c.click_id, extract(epoch FROM c.at)::float8, c.link_id, l.slug, c.contac
        c.message_id, c.user_id
 FROM clicks c
 JOIN links l ON l.organisation_id = $1 AND l.campaign_id = $2 AND l.link_id = c.link_id
-WHERE c.organisation_id = $1 AND c.campaign_id = $2 AND ($3::bigint IS NULL OR c.click_id < $3)
+WHERE c.organisation_id = $1 AND c.campaign_id = $2 AND (c.at, c.click_id) < (to_timestamp($6), $7)
   AND ($4::bigint IS NULL OR c.link_id = $4) AND ($5::bigint IS NULL OR c.action_id = $5)
-ORDER BY c.click_id DESC LIMIT $6
+ORDER BY c.at DESC, c.click_id DESC LIMIT $3
 """
 
 
@@ -187,11 +187,11 @@ async def clicks(
     *,
     link_id: int | None,
     action_id: int | None,
-    before_id: int | None,
+    before: tuple[float, int],
     limit: int,
 ) -> list[ClickRow]:
     """At most `limit`, the newest first: of a link, of an action, or all."""
-    rows = await database.fetch(_CLICKS, *key, before_id, link_id, action_id, limit)
+    rows = await database.fetch(_CLICKS, *key, limit, link_id, action_id, *before)
     return [ClickRow(*row) for row in rows]
 
 

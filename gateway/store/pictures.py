@@ -38,7 +38,7 @@ async def every(statements: Statements, key: CampaignKey) -> Sequence[PictureRow
     rows = await statements.fetch(
         """
         SELECT picture_id, word, content_type, octet_length(bytes), extract(epoch FROM made_at)::float8 FROM pictures
-        WHERE organisation_id = $1 AND campaign_id = $2 ORDER BY picture_id DESC
+        WHERE organisation_id = $1 AND campaign_id = $2 ORDER BY made_at DESC, picture_id DESC
         """,
         *key,
     )

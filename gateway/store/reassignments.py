@@ -201,8 +201,8 @@ _SHOW = f"""
 SELECT {_COLUMNS} FROM reassignments WHERE organisation_id = $1 AND campaign_id = $2 AND reassignment_id = $3
 """  # noqa: S608 - fixed texts
 _PAGE = f"""
-SELECT {_COLUMNS} FROM reassignments WHERE organisation_id = $1 AND campaign_id = $2 AND reassignment_id < $3
-ORDER BY reassignment_id DESC LIMIT $4
+SELECT {_COLUMNS} FROM reassignments WHERE organisation_id = $1 AND campaign_id = $2 AND (at, reassignment_id) < (to_timestamp($3), $4)
+ORDER BY at DESC, reassignment_id DESC LIMIT $5
 """  # noqa: S608 - fixed texts
 # What can't be undone any more needs no memory.
 _FORGET = """
@@ -251,9 +251,9 @@ async def show(statements: Statements, key: CampaignKey, reassignment_id: int) -
     return _begun(rows[0]) if rows else None
 
 
-async def page(database: Database, key: CampaignKey, before_id: int, limit: int) -> list[Begun]:
-    """At most `limit` of them, the newest first."""
-    return [_begun(row) for row in await database.fetch(_PAGE, *key, before_id, limit)]
+async def page(database: Database, key: CampaignKey, before: tuple[float, int], limit: int) -> list[Begun]:
+    """At most `limit` of them before an instant and id, the newest first."""
+    return [_begun(row) for row in await database.fetch(_PAGE, *key, *before, limit)]
 
 
 class Move(msgspec.Struct, frozen=True, gc=False):

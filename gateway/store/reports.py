@@ -68,15 +68,16 @@ async def file(transaction: Statements, key: CampaignKey, row: ReportRow) -> boo
 
 _HISTORY = """
 SELECT report_id, action_id, user_id, extract(epoch FROM at)::float8, tags, removed_tags, fields::text FROM reports
-WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND ($4::bigint IS NULL OR report_id < $4)
-ORDER BY report_id DESC LIMIT $5
+WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3
+  AND (at, report_id) < (to_timestamp($4), $5)
+ORDER BY at DESC, report_id DESC LIMIT $6
 """
 
 
 async def history(
-    database: Database, key: CampaignKey, contact_id: int, before_id: int | None, limit: int
+    database: Database, key: CampaignKey, contact_id: int, before: tuple[float, int], limit: int
 ) -> list[ReportRow]:
-    """At most `limit` of a contact's reports, the newest first: all, or those before one."""
+    """At most `limit` of a contact's reports, the newest first, of those before an instant and id."""
     return [
         ReportRow(
             report_id=row[0],
@@ -90,7 +91,7 @@ async def history(
                 fields=msgspec.json.decode(row[6], type=dict[str, str | None]),
             ),
         )
-        for row in await database.fetch(_HISTORY, *key, contact_id, before_id, limit)
+        for row in await database.fetch(_HISTORY, *key, contact_id, *before, limit)
     ]
 
 

@@ -110,7 +110,7 @@ _OPT_OUTS: Final = _PIECES.format(
     " JOIN contacts k ON k.organisation_id = $1 AND k.campaign_id = $2 AND k.contact_id = v.contact_id"
     " LEFT JOIN opt_outs o ON o.organisation_id = $1 AND o.scope = $7 AND o.phone = k.phone"
     " WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id > $3 ORDER BY v.contact_id",
-    which="p.action_id = $6 AND p.opted_out_at IS NOT NULL",
+    which="p.action_id = $6 AND p.source IN ('keyword', 'manual', 'erasure')",  # as the counts have them: nobody's import
     id="contact_id",
     at="opted_out_at",
     contact="contact_id",

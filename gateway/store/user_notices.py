@@ -48,8 +48,9 @@ SELECT n.notice_id, n.user_id, n.kind, coalesce(a.title, n.title), coalesce(a.bo
        extract(epoch FROM n.at)::float8, extract(epoch FROM n.read_at)::float8
 FROM user_notices n
 LEFT JOIN announcements a ON a.organisation_id = $1 AND a.campaign_id = $2 AND a.announcement_id = n.announcement_id
-WHERE n.organisation_id = $1 AND n.campaign_id = $2 AND n.user_id = $3 AND n.notice_id < $4
-ORDER BY n.notice_id DESC LIMIT $5
+WHERE n.organisation_id = $1 AND n.campaign_id = $2 AND n.user_id = $3
+  AND (n.at, n.notice_id) < (to_timestamp($4), $5)
+ORDER BY n.at DESC, n.notice_id DESC LIMIT $6
 """
 _UNREAD = """
 SELECT count(*) FROM user_notices
@@ -57,7 +58,9 @@ WHERE organisation_id = $1 AND campaign_id = $2 AND user_id = $3 AND read_at IS 
 """
 _READ = """
 UPDATE user_notices SET read_at = to_timestamp($5)
-WHERE organisation_id = $1 AND campaign_id = $2 AND user_id = $3 AND notice_id <= $4 AND read_at IS NULL
+WHERE organisation_id = $1 AND campaign_id = $2 AND user_id = $3 AND read_at IS NULL
+  AND (at, notice_id) <= (SELECT at, notice_id FROM user_notices
+                          WHERE organisation_id = $1 AND campaign_id = $2 AND user_id = $3 AND notice_id = $4)
 """
 
 
@@ -68,10 +71,10 @@ async def tell(transaction: Statements, key: CampaignKey, notices: Sequence[User
 
 
 async def page(
-    database: Database, key: CampaignKey, user_id: int, before_id: int, limit: int
+    database: Database, key: CampaignKey, user_id: int, before: tuple[float, int], limit: int
 ) -> list[UserNotice]:
-    """At most `limit` of a person's messages with an id below `before_id`, the newest first."""
-    rows = await database.fetch(_PAGE, *key, user_id, before_id, limit)
+    """At most `limit` of a person's messages before an instant and id, the newest first."""
+    rows = await database.fetch(_PAGE, *key, user_id, *before, limit)
     return [
         UserNotice(
             notice_id=row[0],

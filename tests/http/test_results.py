@@ -129,6 +129,17 @@ async def test_every_figure_and_its_rows(house: House) -> None:
     assert {each["contact_id"] for each in await rows(house, "remaining")} == {9, 10}
 
 
+async def test_whom_an_import_marks_is_no_opt_out_of_the_action(house: House) -> None:
+    """F161: they did not leave because of its texts, so that the list has no more than the figure counts."""
+    await bank(house)
+    assert (
+        await house.call("POST", f"/v1/campaigns/{CAMPAIGN}/opt-outs", {"phones": [phone(4)]})
+    ).status == 200
+    whole = await results(house)
+    assert next(each["number"] for each in whole["figures"] if each["result"] == "opt_outs") == 1
+    assert [each["contact_id"] for each in await rows(house, "opt_outs")] == [2]
+
+
 async def test_by_script_volunteer_and_code(house: House) -> None:
     """F118, F168, F169, F170."""
     await bank(house)

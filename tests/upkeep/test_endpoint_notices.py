@@ -1,6 +1,7 @@
 """An endpoint that is switched off is told to the campaign's admins: nobody else would see that the CRM hears nothing."""
 
 from gateway.core.bank.webhooks import Answered
+from gateway.p2p.cursors import NEWEST
 from gateway.store import user_notices, users
 from gateway.store.database import Database
 from gateway.store.users import UserRow
@@ -21,8 +22,8 @@ async def test_admins_are_told_once_and_nobody_else(database: Database) -> None:
     stage.receiver.answer = lambda _: Answered(is_taken=False, status=410, is_gone=True)
     for _ in range(2):
         await stage.round()
-    [notice] = await user_notices.page(database, KEY, 9, 2**63 - 1, 10)
+    [notice] = await user_notices.page(database, KEY, 9, NEWEST, 10)
     assert (notice.kind, notice.about) == ("endpoint", {"endpoint_id": 1})
     assert "crm.example.org" in notice.body
     assert "410" in notice.body
-    assert await user_notices.page(database, KEY, 8, 2**63 - 1, 10) == []
+    assert await user_notices.page(database, KEY, 8, NEWEST, 10) == []
