@@ -1,6 +1,5 @@
 """Published actions and the inbox as a volunteer meets it: answer, report, opt out (F111, F123)."""
 
-import asyncio
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -28,7 +27,6 @@ from gateway.store.ids import Ids
 from gateway.store.scripts import ScriptRow
 
 _ON_SCREENS = 20_000  # conversations that this worker remembers
-_COUNTS_AT_ONCE = 2  # of those whom an action has left: they must not fill all connections
 _LOOKED_AT_S = 3600.0  # groups of recipients, at the latest, whether they may be texted
 
 
@@ -84,7 +82,6 @@ class Action(msgspec.Struct):
     texts: Compiled
     hours_groups: list[str]
     fronts: Fronts
-    counting: asyncio.Semaphore
     open_groups: dict[Kind, _OpenGroups] = {}
 
 
@@ -165,7 +162,6 @@ class TextBank:
             texts,
             await contacts.hours_groups(self._database, self._campaigns[campaign_id].key),
             fronts=Fronts(),
-            counting=asyncio.Semaphore(_COUNTS_AT_ONCE),
         )
 
     async def action(self, campaign_id: int, action_id: int) -> Action:

@@ -23,15 +23,17 @@ from gateway.p2p.bank import Action, TextBank, variables_of
 from gateway.p2p.bucket_refusals import ActionOver, BroadcastsGoByThemselves, NoContact
 from gateway.p2p.compiled import Compiled, ReadyScript
 from gateway.p2p.shared_claims import SharedClaims, Where
+from gateway.p2p.shared_looks import SharedLooks
 from gateway.p2p.variants import Luck, drawn, luck_of, named
 from gateway.pipeline.admission import Admission, Outcome
 from gateway.pipeline.campaigns import Campaign, Campaigns
 from gateway.store import buckets
-from gateway.store.buckets import NOBODY, Assigned, Claimed, Wanted
+from gateway.store.buckets import NOBODY, Assigned, Claimed, Standing, Wanted
 from gateway.store.database import Database
 
 _SHOWN: Final = 50_000  # texts that this worker put on screens, and remembers
 _HASH_BYTES: Final = 8
+_MOST_HELD_TOLD: Final = 1_000
 
 
 class Volunteer(msgspec.Struct, frozen=True):
@@ -122,6 +124,7 @@ class Buckets:
         self._shown: OrderedDict[tuple[int, int, int], _Shown] = OrderedDict()
         self._anew: set[asyncio.Task[Outcome]] = set()
         self._claims = SharedClaims(self._claim)
+        self._standings = SharedLooks[Standing]()
 
     def close(self) -> None:
         """Stops at once: presses that are still being looked at were not acknowledged, and claims not answered."""
@@ -182,6 +185,8 @@ class Buckets:
             raise BroadcastsGoByThemselves
         size = size or action.texts.settings.bucket_size or campaign.settings.bucket_size
         whose = volunteer.volunteer_id
+        if known is not None:
+            known = await buckets.finish(self._database, campaign.key, action_id, whose, known)
         claimed = await self._claims.claim((campaign_id, action_id), Wanted(whose, known, size))
         ids = claimed.contact_ids
         people = await self._about(campaign, action_id, ids, whose, just_given=claimed.is_new)
@@ -236,11 +241,13 @@ class Buckets:
 
     async def left(self, campaign_id: int, action_id: int, volunteer_id: int) -> Left:
         """Whom there is still for a volunteer (F162, F184)."""
-        campaign, action = self._campaigns[campaign_id], await self._bank.action(campaign_id, action_id)
-        now, who = self._clock.now(), (campaign.key, action_id, volunteer_id)
-        async with action.counting:  # in turns: on a long list it takes a while
-            free = await buckets.free(self._database, *who)
-            held = await buckets.held(self._database, *who)
+        campaign = self._campaigns[campaign_id]
+        await self._bank.action(campaign_id, action_id)
+        now = self._clock.now()
+        standing = await self._standings.look(
+            (campaign_id, action_id), lambda: buckets.standing(self._database, campaign.key, action_id)
+        )
+        free = standing.free_for(volunteer_id)
         verdicts = {group: verdict(now, campaign.settings.hours, group) for group in free}
         shut = {group: each.opens_at for group, each in verdicts.items() if isinstance(each, Shut)}
         later = {group: at for group, at in shut.items() if at < math.inf}
@@ -248,7 +255,7 @@ class Buckets:
             free_now=sum(count for group, count in free.items() if group not in shut),
             free_later=sum(free[group] for group in later),
             opens_at=min(later.values(), default=None),
-            held=held,
+            held=min(standing.held_from(volunteer_id), _MOST_HELD_TOLD),
         )
 
     # ------------------------------------------------------------ presses

@@ -32,11 +32,14 @@ class SharedLooks(Generic[Found]):
     async def _run(self, what: Hashable, read: Read[Found], before: "asyncio.Task[Found] | None") -> Found:
         if before is not None:
             await asyncio.wait([before])
-            self._under_way[what] = self._next.pop(what)
         try:
             return await read()
-        finally:
-            del self._under_way[what]
+        finally:  # at once, not when the next one comes to its turn: a call in between would begin a third
+            following = self._next.pop(what, None)
+            if following is None:
+                del self._under_way[what]
+            else:
+                self._under_way[what] = following
 
 
 def _was_seen(task: "asyncio.Task[Found]") -> None:

@@ -305,45 +305,87 @@ async def tidy(database: Database, key: CampaignKey, now: float, idle_s: float, 
     return Tidied(rows[0][0], [(row[1], row[2]) for row in rows if row[2] is not None])
 
 
-async def free(database: Database, key: CampaignKey, action_id: int, volunteer_id: int) -> dict[str, int]:
-    """By group of recipients how many contacts of the action this volunteer may be given."""
-    rows = await database.fetch(
-        """
-        SELECT hours_group, sum(count)::bigint FROM (
-            SELECT hours_group, count(*) FROM assignments
-            WHERE organisation_id = $1 AND campaign_id = $2 AND action_id = $3 AND volunteer_id IS NULL
-              AND kept_for IS NULL AND NOT texted GROUP BY hours_group
-            UNION ALL
-            SELECT hours_group, count(*) FROM assignments
-            WHERE organisation_id = $1 AND campaign_id = $2 AND action_id = $3 AND volunteer_id IS NULL
-              AND kept_for = $4 AND NOT texted GROUP BY hours_group) AS whose
-        GROUP BY hours_group ORDER BY hours_group
-        """,
-        *key,
-        action_id,
-        volunteer_id,
-    )
-    return dict(rows)
+# A bucket that was pressed whole goes when the next one is asked for: whom others still have is read from those that
+# are left, and at the end of a bank everybody asks.
+_FINISH = f"""
+WITH gone AS (
+    DELETE FROM buckets b
+    WHERE b.organisation_id = $1 AND b.campaign_id = $2 AND b.action_id = $3 AND b.volunteer_id = $4 AND b.bucket_id <= $5
+      AND NOT EXISTS (
+        SELECT FROM unnest(b.contact_ids) AS each (contact_id)
+        CROSS JOIN LATERAL (
+            SELECT * FROM assignments a WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3
+             AND a.contact_id = each.contact_id AND a.volunteer_id = $4 AND NOT a.texted LIMIT 1) a
+        WHERE {_NOT_PRESSED})
+    RETURNING b.bucket_id
+)
+SELECT CASE WHEN $5 IN (SELECT bucket_id FROM gone) THEN (
+    SELECT max(b.bucket_id) FROM buckets b
+    WHERE b.organisation_id = $1 AND b.campaign_id = $2 AND b.action_id = $3 AND b.volunteer_id = $4 AND b.bucket_id < $5
+      AND b.bucket_id NOT IN (SELECT bucket_id FROM gone)) ELSE $5 END
+"""  # noqa: S608 - fixed texts
 
 
+async def finish(
+    database: Database, key: CampaignKey, action_id: int, volunteer_id: int, known: int
+) -> int | None:
+    """The volunteer's buckets up to the `known` one go where all of them is pressed; returns the bucket that a claim of
+    the next one knows now."""
+    newest: int | None = await database.fetch_value(_FINISH, *key, action_id, volunteer_id, known)
+    return newest
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """Whom an action has left, by group of recipients: `free` for anybody, `kept` for one volunteer; and how many each
+    volunteer has on the screen and has not pressed, who may come back to the others, `held`."""
+
+    free: dict[str, int]
+    kept: dict[int, dict[str, int]]
+    held: dict[int, int]
+
+    def free_for(self, volunteer_id: int) -> dict[str, int]:
+        """By group, how many this volunteer may be given."""
+        mine = self.kept.get(volunteer_id, {})
+        return {group: self.free.get(group, 0) + mine.get(group, 0) for group in sorted({*self.free, *mine})}
+
+    def held_from(self, volunteer_id: int) -> int:
+        """How many the others have; counted up to a thousand or two."""
+        return sum(count for whose, count in self.held.items() if whose != volunteer_id)
+
+
+_FREE = """
+SELECT NULL::bigint, hours_group, count(*) FROM assignments
+WHERE organisation_id = $1 AND campaign_id = $2 AND action_id = $3 AND volunteer_id IS NULL AND kept_for IS NULL
+  AND NOT texted GROUP BY hours_group
+UNION ALL
+SELECT kept_for, hours_group, count(*) FROM assignments
+WHERE organisation_id = $1 AND campaign_id = $2 AND action_id = $3 AND volunteer_id IS NULL AND kept_for IS NOT NULL
+  AND NOT texted GROUP BY kept_for, hours_group
+"""
+# Who was given back and claimed again stands in two buckets of a volunteer.
 _HELD = f"""
-SELECT count(*) FROM (
-    SELECT DISTINCT a.contact_id FROM buckets b CROSS JOIN LATERAL unnest(b.contact_ids) AS each (contact_id)
+SELECT volunteer_id, count(DISTINCT contact_id) FROM (
+    SELECT b.volunteer_id, a.contact_id FROM buckets b CROSS JOIN LATERAL unnest(b.contact_ids) AS each (contact_id)
     CROSS JOIN LATERAL (
         SELECT * FROM assignments a WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3
          AND a.contact_id = each.contact_id AND a.volunteer_id = b.volunteer_id AND a.kept_for IS NULL
          AND NOT a.texted LIMIT 1) a
-    WHERE b.organisation_id = $1 AND b.campaign_id = $2 AND b.action_id = $3 AND b.volunteer_id <> $4
-      AND {_NOT_PRESSED} LIMIT $5) AS found
+    WHERE b.organisation_id = $1 AND b.campaign_id = $2 AND b.action_id = $3 AND {_NOT_PRESSED} LIMIT $4) AS found
+GROUP BY volunteer_id
 """  # noqa: S608 - fixed texts
+_MOST_HELD: Final = 2_000
 
 
-async def held(
-    database: Database, key: CampaignKey, action_id: int, volunteer_id: int, *, limit: int = 1000
-) -> int:
-    """How many contacts other volunteers have and have not pressed, and might give back; counted up to `limit`."""
-    count: int = await database.fetch_value(_HELD, *key, action_id, volunteer_id, limit)
-    return count
+async def standing(
+    database: Database, key: CampaignKey, action_id: int, *, most_held: int = _MOST_HELD
+) -> Standing:
+    """Whom the action has left. On a long list it takes a while: whoever asks at once may share it."""
+    free: dict[str, int] = {}
+    kept: dict[int, dict[str, int]] = {}
+    for whose, group, count in await database.fetch(_FREE, *key, action_id):
+        (free if whose is None else kept.setdefault(whose, {}))[group] = count
+    held = await database.fetch(_HELD, *key, action_id, most_held)
+    return Standing(free, kept, {row[0]: row[1] for row in held})
 
 
 # Those who are kept for somebody and those who are not are counted apart: each is what an index holds, and nothing else.

@@ -8,6 +8,7 @@ import pytest
 from gateway.core.bank.permissions import Role
 from gateway.p2p.bank import Scripts
 from gateway.p2p.buckets import text_hash
+from gateway.store import buckets
 from tests.http.house import CAMPAIGN, OTHER_CAMPAIGN, START_AT, UNDER_WAY, Answer, House
 from tests.http.persons import code_of, join, somebody
 
@@ -141,6 +142,30 @@ async def test_a_small_list_goes_to_one_volunteer_whole(ann: Phone, ben: Phone) 
     assert len((await ann.take())["rows"]) == 10
     left = (await ben.take())["left"]
     assert (left["free_now"], left["held"], left["nobody"]) == (0, 10, False)
+
+
+async def test_all_who_find_nobody_at_once_share_a_count(
+    ann: Phone, ben: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the end of a bank of 200,000 a count took seconds, and a thousand volunteers waited for each other's."""
+    counts = 0
+    really = buckets.standing
+
+    async def counted(*where: Any, **how: Any) -> buckets.Standing:
+        nonlocal counts
+        counts += 1
+        return await really(*where, **how)
+
+    monkeypatch.setattr(buckets, "standing", counted)
+    bucket = await ann.take()
+    ask = ann.house.worker.gateway.buckets.left
+    found = await asyncio.gather(*(ask(CAMPAIGN, ACTION, ben.user_id) for _ in range(40)))
+    assert {each.held for each in found} == {10}
+    assert counts == 2
+    for row in bucket["rows"]:
+        await ann.press(row)
+    await ann.take(after=bucket["bucket_id"])
+    assert await ann.house.count("buckets") == 0
 
 
 async def test_whoever_stops_gives_the_rest_back(ann: Phone, ben: Phone) -> None:

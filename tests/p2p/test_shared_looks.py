@@ -40,6 +40,27 @@ async def test_who_asks_while_one_looks_shares_the_next() -> None:
     assert looks._under_way == looks._next == {}
 
 
+async def test_who_asks_just_as_one_ends_waits_behind_the_next() -> None:
+    books, looks = Books(), SharedLooks[int]()
+    loop = asyncio.get_running_loop()
+    late: list[asyncio.Task[int]] = []
+
+    async def read() -> int:
+        number = await books.read()
+        if not late:
+            loop.call_soon(lambda: late.append(loop.create_task(looks.look("inbox", read))))
+        return number
+
+    both = [loop.create_task(looks.look("inbox", read)) for _ in range(2)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    both.append(loop.create_task(looks.look("inbox", read)))
+    books.may_end.set()
+    await asyncio.gather(*both)
+    assert await asyncio.gather(*late) == [0]
+    assert looks._under_way == looks._next == {}
+
+
 async def test_other_things_wait_for_nobody() -> None:
     books, looks = Books(), SharedLooks[int]()
     held = asyncio.get_running_loop().create_task(looks.look("one", books.read))

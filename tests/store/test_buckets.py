@@ -296,6 +296,28 @@ async def test_a_bucket_is_read_again_without_those_that_were_pressed(database: 
     assert await buckets.remaining(database, KEY, ACTION) == 10
 
 
+async def test_a_bucket_that_was_pressed_whole_goes_when_the_next_is_asked_for(database: Database):
+    await published(database, 12)
+    first, (begun, _) = await claim(database, 7, 3), await buckets.mine(database, KEY, ACTION, 7)
+    second, (newest, _) = await claim(database, 7, 3), await buckets.mine(database, KEY, ACTION, 7)
+    others = await claim(database, 8, 3)
+    assert begun is not None
+    assert newest is not None
+    assert await buckets.finish(database, KEY, ACTION, 7, newest) == newest
+    for nth, contact_id in enumerate([*first[1:], *second, *others], start=1):
+        await admit(database, admission(nth, contact_id))
+    assert (
+        await buckets.finish(database, KEY, ACTION, 7, newest) == begun
+    )  # one of its people waits for a press
+    assert (
+        await buckets.finish(database, KEY, ACTION, 7, newest) == newest
+    )  # whoever asks once more knows no better
+    assert await buckets.mine(database, KEY, ACTION, 7) == (begun, first[:1])
+    await admit(database, admission(20, first[0]))
+    assert await buckets.finish(database, KEY, ACTION, 7, begun) is None
+    assert await database.fetch("SELECT volunteer_id FROM buckets") == [(8,)]
+
+
 async def test_whoever_is_claimed_again_is_there_once(database: Database):
     """Some were given back, and come with the volunteer's next bucket."""
     await published(database, 6)
@@ -304,7 +326,7 @@ async def test_whoever_is_claimed_again_is_there_once(database: Database):
     second = await claim(database, 7, 4)
     assert {*first[:2]} < {*second}
     assert (await buckets.mine(database, KEY, ACTION, 7))[1] == [*first[2:], *second]
-    assert await buckets.held(database, KEY, ACTION, 8) == 6
+    assert (await buckets.standing(database, KEY, ACTION)).held_from(8) == 6
 
 
 async def test_kept_contacts_are_for_their_volunteer_alone(database: Database):
@@ -316,12 +338,14 @@ async def test_kept_contacts_are_for_their_volunteer_alone(database: Database):
     )
     assert sorted(await claim(database, 8, 10)) == [5, 6, 7, 8, 9, 10]
     assert await claim(database, 8, 10) == []
-    assert await buckets.free(database, KEY, ACTION, 8) == {}
-    assert await buckets.free(database, KEY, ACTION, 7) == {GROUP: 4}
+    assert (await buckets.standing(database, KEY, ACTION)).free_for(8) == {}
+    assert (await buckets.standing(database, KEY, ACTION)).free_for(7) == {GROUP: 4}
     mine = await claim(database, 7, 3)
     assert {*mine} <= {1, 2, 3, 4}
-    assert await buckets.held(database, KEY, ACTION, 7) == 6
-    assert await buckets.held(database, KEY, ACTION, 8) == 0  # what is kept never comes to them
+    assert (await buckets.standing(database, KEY, ACTION)).held_from(7) == 6
+    assert (await buckets.standing(database, KEY, ACTION)).held_from(
+        8
+    ) == 0  # what is kept never comes to them
     assert len(await buckets.release(database, KEY, ACTION, 7, mine, NOW)) == 3
     assert await claim(database, 8, 10) == []
 
@@ -341,9 +365,9 @@ async def test_whom_others_hold_may_come_back(database: Database):
     await published(database, 5)
     mine = await claim(database, 7, 5)
     await admit(database, admission(1, mine[0]))
-    assert await buckets.held(database, KEY, ACTION, 8) == 4
-    assert await buckets.held(database, KEY, ACTION, 8, limit=2) == 2
-    assert await buckets.held(database, KEY, ACTION, 7) == 0
+    assert (await buckets.standing(database, KEY, ACTION)).held_from(8) == 4
+    assert (await buckets.standing(database, KEY, ACTION, most_held=2)).held_from(8) == 2
+    assert (await buckets.standing(database, KEY, ACTION)).held_from(7) == 0
 
 
 async def test_idle_buckets_are_given_back(database: Database):

@@ -43,8 +43,7 @@ def test_idle_buckets_are_for_others_again(play, monkeypatch):
         assert await due(world)
         for volunteer in (ANN, BEN):
             assert (await ours.mine(CAMPAIGN, ACTION, volunteer)).items == []
-        held = await buckets.held(world.store, KEY, ACTION, 3)
-        assert held == 0
+        assert (await buckets.standing(world.store, KEY, ACTION)).held == {}
         late = bens.items[0]
         pressed = await ours.send(CAMPAIGN, ACTION, BEN, Press(late.contact_id, late.script, late.text_hash))
         assert pressed.code == 1303
