@@ -229,7 +229,7 @@ class Delivery:
                     not_after=message.not_after,
                     free=message.attempt - message.spent,
                 )
-                if isinstance(follows, Again):
+                if isinstance(follows, Again) and message.has_words:
                     again.append(_requeue(news, follows))
                     failed.append(Requeued(news, message.number_id, follows.other_number))
                     self._metrics.transition(State(message.state), State.QUEUED)

@@ -153,7 +153,7 @@ async def late(statements: Statements, key: CampaignKey, words: Sequence[Word], 
 
 
 class InFlight(msgspec.Struct, frozen=True):
-    """A message whose attempt failed, locked while what follows is decided."""
+    """A message whose attempt failed, locked while what follows is decided. `has_words`: its person was not erased since."""
 
     message_id: int
     state: str
@@ -161,12 +161,14 @@ class InFlight(msgspec.Struct, frozen=True):
     spent: int
     not_after: float
     number_id: int | None
+    has_words: bool
 
 
 async def lock(connection: Connection, key: CampaignKey, message_ids: Sequence[int]) -> dict[int, InFlight]:
     rows = await connection.fetch(
         """
-        SELECT message_id, state, attempt, spent, extract(epoch FROM not_after)::float8, number_id
+        SELECT message_id, state, attempt, spent, extract(epoch FROM not_after)::float8, number_id,
+               body <> '' OR media IS NOT NULL
         FROM messages
         WHERE organisation_id = $1 AND campaign_id = $2
           AND message_id = ANY ($3::bigint[]) ORDER BY message_id FOR UPDATE

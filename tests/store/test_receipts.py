@@ -250,7 +250,7 @@ async def test_lock_reads_what_the_decision_needs(database: Database):
     async with database.transaction() as connection:
         there = await receipts.lock(connection, KEY, [2, 99])
     assert list(there) == [2]
-    assert msgspec.structs.astuple(there[2]) == (2, "sending", 1, 1, NOW + 3600, NUMBER)
+    assert msgspec.structs.astuple(there[2]) == (2, "sending", 1, 1, NOW + 3600, NUMBER, True)
 
 
 # ---------------------------------------------------------------- late words
