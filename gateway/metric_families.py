@@ -77,6 +77,7 @@ CHORE = Label(
         "idle_buckets",
         "scheduled_actions",
         "webhook_deliveries",
+        "statistics",
         "mails",
         "promises",
     ),

@@ -38,7 +38,6 @@ from gateway.store.contact_lists import Import
 from gateway.store.contacts import ContactRow, TakenIn
 from gateway.store.database import Database
 from gateway.store.ids import Ids
-from gateway.store.statistics import Growth
 from gateway.store.temporary import TemporaryFolder
 from gateway.turns import Floor, Turns
 
@@ -108,7 +107,6 @@ class ContactLists:
         self._opted_out = opted_out
         self._settle = settle
         self._ids = Ids(database)
-        self._grown = Growth(database, "contacts", "list_members")
 
     async def ids_of(self, campaign: Campaign, phones: Sequence[str]) -> dict[str, int]:
         """phone -> contact id, for those of the E.164 phones that are contacts of the campaign."""
@@ -163,7 +161,6 @@ class ContactLists:
             counts = {"rows": len(named), "new": taken.new}
             await tell(transaction, campaign.key, self._now(), how.owner, list_id, **counts)
         await shorten_windows(self._database, campaign, self._now(), taken.moved_to)
-        await self._grown.by(taken.joined or taken.new)
         return taken, list_id
 
     # ---------------------------------------------------------------- a file
@@ -233,7 +230,6 @@ class ContactLists:
         if under_way.brought_opt_outs and self._settle is not None:
             await self._settle()
         if found is not None:
-            await self._grown.by(told.joined or told.new)
             return await self.result(campaign, found, told)
         rejects = [_told(each.line, each.column, each.reason, each.text) for each in reader.rejects_kept]
         return msgspec.structs.replace(told, rejects=rejects, dry_run=True, list_id=list_id)

@@ -18,13 +18,20 @@ from gateway.p2p.compiled import surroundings, wording_of
 from gateway.p2p.people_in_scripts import values_of
 from gateway.p2p.script_rows import text_of
 from gateway.pipeline.campaigns import Campaign, Campaigns
-from gateway.store import admin_notices, audit_log, campaign_actions, publishing, scripts, user_notices
+from gateway.store import (
+    admin_notices,
+    audit_log,
+    campaign_actions,
+    publishing,
+    scripts,
+    statistics,
+    user_notices,
+)
 from gateway.store.campaign_actions import ActionRecord
 from gateway.store.database import Connection, Database
 from gateway.store.ids import Ids
 from gateway.store.rows import as_json
 from gateway.store.scripts import ScriptRow
-from gateway.store.statistics import Growth, analyze
 from gateway.store.user_notices import UserNotice
 
 _DUE_AT_ONCE: Final = 20
@@ -58,7 +65,6 @@ class Publishing:
         self._clock = clock
         self._actions = actions
         self._ids = Ids(database)
-        self._assigned = Growth(database, "assignments")
 
     async def readiness(self, actor: Actor, campaign_id: int, action_id: int) -> Readiness:
         """Raises NoAction."""
@@ -68,6 +74,7 @@ class Publishing:
     async def _readiness(self, campaign: Campaign, action: Action) -> Readiness:
         key, now = campaign.key, self._clock.now()
         lists, action_id = action.settings.audience.contact_list_ids, action.record.action_id
+        await statistics.refresh(self._database)  # the lists may have been imported a moment ago
         reached = await publishing.reached(self._database, key, lists)
         sample = await publishing.sample(self._database, key, lists, seed=action_id, limit=SAMPLED)
         rows = await scripts.of_action(self._database, key, action_id)
@@ -168,7 +175,7 @@ class Publishing:
             if not await publishing.publish(transaction, key, action_id, version, state, now):
                 raise ActionClash(await self._actions.read(actor, campaign.campaign_id, action_id))
             await self._tell(transaction, campaign, actor, action.record, after, contacts=count)
-        await self._assigned.by(count)
+        await statistics.refresh(self._database)
         await self._campaigns.take_up(campaign.campaign_id)
         return await self._actions.read(actor, campaign.campaign_id, action_id)
 
@@ -282,5 +289,5 @@ async def publish_whole(
         version = await campaign_actions.touch(transaction, key, action.action_id)
     count = await publishing.assign(database, key, action.action_id, version, (), seed)
     await publishing.publish(database, key, action.action_id, version, State.PUBLIC, now)
-    await analyze(database, "contacts", "assignments")
+    await statistics.refresh(database)
     return count

@@ -41,7 +41,6 @@ _THROWAWAY = {
     "checkpoint_timeout": "'1h'",
     "track_activities": "off",
     "vacuum_truncate": "off",  # giving room back takes a lock for which statements wait
-    "autovacuum_naptime": "'1s'",  # a rehearsal's hour is a second
 }
 _ALWAYS = {
     "jit": "off",
@@ -49,8 +48,8 @@ _ALWAYS = {
     "random_page_cost": "1.1",
     "autovacuum_vacuum_cost_delay": "0",
     "default_statistics_target": "10",  # hot statements go by key: statistics need to know sizes, not values
-    # A bank fills empty tables within minutes, so plans follow its statistics; but each look at a busy table makes every
-    # connection plan its statements anew: at 1 s that was a third of the server's processor.
+    # Each look at a busy table makes every connection plan its statements anew: at 1 s that was a third of the server's
+    # processor. What grows quickly is told by the gateway itself (statistics.py).
     "autovacuum_naptime": "'10s'",
 }
 PREFIX: Final = "textbank-pg-"

@@ -93,19 +93,6 @@ def people(first: int, last: int, header: str = "phone,first_name,zip") -> str:
     return "\n".join((header, *rows)) + "\n"
 
 
-_ANALYZED = "SELECT coalesce(sum(pg_stat_get_analyze_count(t::regclass)), 0) FROM unnest($1::text[]) AS t"
-
-
-async def test_the_planner_learns_of_a_list_before_somebody_publishes_to_it(office: Office) -> None:
-    """Autovacuum may be a minute away, and without it 20,000 new rows look like none."""
-    tables = ["contacts", "list_members"]
-    await office.imports(people(1, 3_000), list_name="Volunteers")
-    await office.database.execute("SELECT pg_stat_force_next_flush()")
-    assert await office.database.fetch_value(_ANALYZED, tables) == len(tables)
-    await office.imports(people(3_001, 3_500), list_name="Volunteers")  # not so many more
-    assert await office.database.fetch_value(_ANALYZED, tables) == len(tables)
-
-
 # ---------------------------------------------------------------- merging
 
 

@@ -188,3 +188,16 @@ async def test_a_scheduled_action_is_published_once_by_whichever_worker(
     assert (action.state, action.record.publish_at) == (State.PRIVATE, None)
     assert await lines(database) == 1
     assert len(await assigned(database, action_id)) == PEOPLE
+
+
+async def test_the_planner_knows_a_list_that_was_imported_a_moment_ago(
+    workers: tuple[Worker, Worker], database: Database
+) -> None:
+    """Without that, 20,000 contacts looked like one, and counting them was over the limit of a statement."""
+    first, _ = workers
+    people = [ContactRow(each, f"+1267555{each:04d}", "", first_name="Bo") for each in range(1_000, 4_000)]
+    await database.script("TRUNCATE contacts CASCADE")  # nothing is known of it any more
+    await contacts.add(database, OURS, people)
+    await first.publishing.readiness(ADMIN, OURS.campaign_id, await drafted(first, 5))
+    known = await database.fetch_value("SELECT reltuples::bigint FROM pg_class WHERE relname = 'contacts'")
+    assert known == len(people)
