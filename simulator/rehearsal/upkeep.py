@@ -21,7 +21,7 @@ from gateway.upkeep.reconciliation import Reconciliation
 from simulator.model.ledger import STATUSES, Ledger, inbound_number_of, number_of
 from simulator.rehearsal.history import RememberingProvider
 
-_STATISTICS_S: Final = 60.0  # of virtual time, in which a table may grow fivefold at the beginning of a bank
+_STATISTICS_S: Final = 300.0  # of virtual time, in which a bank begins with some thousand texts
 
 
 class Upkeep:
