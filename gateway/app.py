@@ -28,11 +28,11 @@ from gateway.pipeline.options import DispatchOptions
 from gateway.pipeline.settling import Settling
 from gateway.post import post_of
 from gateway.providers.base import History, InboundText, Provider, StatusReport
-from gateway.store import months, ownership, statistics
+from gateway.store import months, ownership
 from gateway.store.database import Database
 from gateway.store.group_commit import CommitWindow
 from gateway.store.notices import Notices, Notifier, Subject
-from gateway.upkeep import promises
+from gateway.upkeep import planner, promises
 from gateway.upkeep.breakers import BreakerWatch
 from gateway.upkeep.chores import Chore, Work
 from gateway.upkeep.clock_watch import ClockWatch
@@ -414,14 +414,8 @@ def retention_of(gateway: Gateway, kept: Kept) -> Retention:
     )
 
 
-async def _statistics(gateway: Gateway, _done_until: float | None) -> float:
-    await statistics.refresh(gateway.database)
-    return gateway.clock.now()
-
-
 async def _months_ahead(gateway: Gateway, _done_until: float | None) -> float:
-    now = gateway.clock.now()
-    await months.make_ahead(gateway.database, now)
+    await months.make_ahead(gateway.database, now := gateway.clock.now())
     return now
 
 
@@ -441,7 +435,7 @@ def chores_of(settings: Settings, gateway: Gateway) -> list[Chore]:
     if settings.mail.url is not None:
         works["mails"] = EVERY_S, Mailing(gateway.database, gateway.clock, post_of(settings)).run
     works["scheduled_actions"] = _SCHEDULED_S, publishing_of(gateway).publish_due
-    works["statistics"] = statistics.EVERY_S, functools.partial(_statistics, gateway)
+    works["statistics"] = planner.EVERY_S, planner.PlannerNews(gateway.database, gateway.clock).run
     works["months"] = _MONTHS_S, functools.partial(_months_ahead, gateway)
     books = gateway.database, gateway.campaigns, gateway.clock
     works["idle_conversations"] = _IDLE_S, IdleConversations(*books).run

@@ -10,7 +10,6 @@ import structlog
 from gateway.store.database import Database
 from gateway.store.troubles import DatabaseAway
 
-EVERY_S = 10.0
 _WITHIN_S = 300.0
 _log = structlog.get_logger("textbank.store")
 
