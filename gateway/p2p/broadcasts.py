@@ -6,6 +6,7 @@ followed at once, and volunteers' first texts wait behind few.
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -25,7 +26,6 @@ from gateway.store.database import Database
 MOST_WAITING: Final = 300  # texts of the campaign that are due
 _AT_ONCE: Final = 100
 _NOBODY_FOR_S: Final = 15.0  # after nobody was found, nobody is looked for
-_HOURS: Final = 1202
 _Place = tuple[int, int]  # campaign, action
 _log = structlog.get_logger("textbank.broadcasts")
 
@@ -42,11 +42,13 @@ class Broadcasts:
         self._clock = clock
         self._buckets = buckets
         self._known: dict[_Place, int | None] = {}  # the newest bucket
-        self._look_at: dict[_Place, float] = {}
+        self._look_at: dict[_Place, float] = {}  # by Clock.steady
+        self._whole: set[_Place] = set()  # whose last turn came to its end
 
     async def run_once(self, owned: Sequence[CampaignKey]) -> int:
         """A turn of every broadcast of these campaigns; returns how many texts were asked for."""
-        known = self._campaigns
+        known, ours = self._campaigns, {key.campaign_id for key in owned}
+        self._whole = {place for place in self._whole if place[0] in ours}
         return sum([await self._turns(known[key.campaign_id]) for key in owned if key.campaign_id in known])
 
     async def _turns(self, campaign: Campaign) -> int:
@@ -54,7 +56,7 @@ class Broadcasts:
             return 0
         asked = 0
         for action_id in sorted(campaign.broadcasts - campaign.paused_actions):
-            if self._look_at.get((campaign.campaign_id, action_id), 0.0) <= self._clock.now():
+            if self._look_at.get((campaign.campaign_id, action_id), -math.inf) <= self._clock.steady():
                 asked += await self._tried(campaign, action_id)
         return asked
 
@@ -65,17 +67,22 @@ class Broadcasts:
             return 0
         except Exception:  # noqa: BLE001 - a script that can't be read must not stop the others
             _log.exception("a broadcast met a defect", action=action_id, campaign_id=campaign.campaign_id)
-            self._look_at[campaign.campaign_id, action_id] = self._clock.now() + _NOBODY_FOR_S
+            self._look_at[campaign.campaign_id, action_id] = self._clock.steady() + _NOBODY_FOR_S
             return 0
 
     async def _turn(self, campaign: Campaign, action_id: int) -> int:
         place, asked = (campaign.campaign_id, action_id), 0
+        if place not in self._whole:
+            self._free(place, await broadcasts.left_over(self._database, campaign.key, action_id))
+            self._whole.add(place)
         while await self._room(campaign) and self._goes_on(campaign.campaign_id, action_id):
             bucket = await self._buckets.take(*place, _GATEWAY, after=self._known.get(place), size=_AT_ONCE)
             if bucket.bucket_id is None:
-                self._look_at[place] = self._clock.now() + _NOBODY_FOR_S
+                self._look_at[place] = self._clock.steady() + _NOBODY_FOR_S
                 break
+            self._whole.discard(place)
             await self._send(campaign, action_id, bucket)
+            self._whole.add(place)
             self._known[place] = bucket.bucket_id
             asked += len(bucket.items)
         return asked
@@ -93,10 +100,14 @@ class Broadcasts:
         self._admission.require_room(campaign.campaign_id, len(items))
         sent = [self._submit(campaign.campaign_id, action_id, bucket.bucket_id, item) for item in items]
         outcomes = await asyncio.gather(*sent)
-        later = [item.contact_id for item, each in zip(items, outcomes, strict=True) if each.code == _HOURS]
+        told = zip(items, outcomes, strict=True)
+        later = [item.contact_id for item, each in told if each.code == broadcasts.OUT_OF_HOURS]
         if later:
             await broadcasts.later(self._database, campaign.key, action_id, later)
-            self._buckets.given_back(campaign.campaign_id, [(action_id, contact_id) for contact_id in later])
+            self._free((campaign.campaign_id, action_id), later)
+
+    def _free(self, place: _Place, contact_ids: Sequence[int]) -> None:
+        self._buckets.given_back(place[0], [(place[1], contact_id) for contact_id in contact_ids])
 
     def _submit(
         self, campaign_id: int, action_id: int, bucket_id: int | None, item: Item

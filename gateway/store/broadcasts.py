@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from gateway.core.rules.campaign import CampaignKey
+from gateway.core.rules.errors import SubReason
 from gateway.core.rules.safeguards import GATEWAY
 from gateway.store.database import Database, Statements
 from gateway.store.rows import as_rows
@@ -93,6 +94,9 @@ async def consents(database: Database, key: CampaignKey, after_id: int, limit: i
 
 # ---------------------------------------------------------------- what goes out
 
+OUT_OF_HOURS: Final = 1202
+"""Their windows had just shut, or the action was paused: their turn comes again."""
+
 _WAITING: Final = """
 SELECT count(*) FROM (
     SELECT FROM queue WHERE organisation_id = $1 AND campaign_id = $2 AND due_at <= to_timestamp($3) LIMIT $4) AS head
@@ -101,6 +105,21 @@ _LATER: Final = """
 UPDATE assignments SET volunteer_id = NULL, assigned_at = NULL
 WHERE organisation_id = $1 AND campaign_id = $2 AND action_id = $3 AND contact_id = ANY ($4::bigint[])
   AND volunteer_id = $5
+"""
+# Of a turn that was broken off in between: its bucket is one of the newest. What waited, and ended so, is over.
+_LEFT_OVER: Final = """
+UPDATE assignments a SET volunteer_id = NULL, assigned_at = NULL
+FROM (SELECT b.contact_ids FROM buckets b
+      WHERE b.organisation_id = $1 AND b.campaign_id = $2 AND b.action_id = $3 AND b.volunteer_id = $4
+      ORDER BY b.bucket_id DESC LIMIT 4) newest
+CROSS JOIN LATERAL unnest(newest.contact_ids) AS each (contact_id)
+WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3 AND a.contact_id = each.contact_id
+  AND a.volunteer_id = $4 AND NOT a.texted
+  AND EXISTS (SELECT FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.contact_id = a.contact_id
+              AND m.action_id = $3)
+  AND NOT EXISTS (SELECT FROM messages m WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.contact_id = a.contact_id
+                  AND m.action_id = $3 AND (m.code IS DISTINCT FROM $5 OR m.reason IS NOT DISTINCT FROM $6))
+RETURNING a.contact_id
 """
 
 
@@ -111,5 +130,12 @@ async def waiting(database: Database, key: CampaignKey, now: float, limit: int) 
 
 
 async def later(database: Database, key: CampaignKey, action_id: int, contact_ids: Sequence[int]) -> None:
-    """Their windows had just shut, or the action was paused: their turn comes again."""
+    """Of those who were refused so: their turn comes again."""
     await database.execute(_LATER, *key, action_id, contact_ids, GATEWAY)
+
+
+async def left_over(database: Database, key: CampaignKey, action_id: int) -> list[int]:
+    """The same of those refused so in a turn of which nobody knows whether it came to its end; returns who they are."""
+    unless = SubReason.EXPIRED_IN_QUEUE
+    rows = await database.fetch(_LEFT_OVER, *key, action_id, GATEWAY, OUT_OF_HOURS, unless)
+    return sorted({row[0] for row in rows})

@@ -11,6 +11,8 @@ from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.safeguards import GATEWAY
 from gateway.p2p.broadcasts import Broadcasts
 from gateway.p2p.buckets import Volunteer
+from gateway.store import broadcasts
+from gateway.store.troubles import DatabaseGone
 from tests.http.house import CAMPAIGN, START_AT, UNDER_WAY, House, a_house, phone
 from tests.http.persons import somebody
 from tests.http.signing_provider import PATIENCE_S
@@ -127,6 +129,36 @@ async def test_a_pause_holds_it_and_an_archived_one_is_over(house: House) -> Non
     assert (await house.call("PATCH", f"{PATH}/{other}", {"archived": True})).status == 200
     assert await turn(house) == 0
     assert (await house.call("PATCH", path, {"settings": {"kind": "p2p"}})).status == 422
+
+
+@pytest.mark.parametrize("goes_on", ["the same worker", "another one"])
+async def test_a_turn_that_was_broken_off_after_refusals_passes_nobody_over(
+    house: House, monkeypatch: pytest.MonkeyPatch, goes_on: str
+) -> None:
+    """The database goes away when they are refused for a pause, and before that their turn is to come again."""
+    await agree(house, *range(1, 7))
+    action_id = await broadcast(house)
+    paused = "UPDATE campaigns SET paused_actions = $1 WHERE campaign_id = 1"
+    gateway = house.worker.gateway
+    await gateway.campaigns.load()
+    one, ours = sender(house), [CampaignKey(1, CAMPAIGN)]
+
+    async def away(*_: object) -> None:
+        raise DatabaseGone("it went away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(broadcasts, "later", away)
+        async with asyncio.timeout(PATIENCE_S):
+            while not await outcomes(house):  # while this worker has not heard of the pause
+                await house.store.execute(paused, [])
+                await gateway.campaigns.load()
+                await house.store.execute(paused, [action_id])
+                assert await one.run_once(ours) == 0
+    assert set((await outcomes(house)).values()) == {1202}
+    await house.store.execute(paused, [])
+    await gateway.campaigns.load()
+    assert await (one if goes_on == "the same worker" else sender(house)).run_once(ours) == 6
+    assert set((await outcomes(house)).values()) == {None}
 
 
 async def test_who_withdraws_while_their_text_waits_gets_none(house: House) -> None:
