@@ -22,7 +22,7 @@ from gateway.p2p.preferences import person
 from gateway.p2p.user_lists import MOST_MEMBERS
 from gateway.pipeline.admission import ConversationChanged
 from gateway.pipeline.campaigns import Campaigns
-from gateway.store import audit_log, reassignments, threads, user_lists, user_notices
+from gateway.store import audit_log, reassigned, reassignments, threads, user_lists, user_notices
 from gateway.store.database import Database
 from gateway.store.ids import Ids
 from gateway.store.inbox import Conversation
@@ -155,6 +155,7 @@ class Reassignments:
             raise BadInput("it was used for another reassignment", "Idempotency-Key", "give each its own")
         if begun.reassignment_id != fresh_id:
             plan = await self._plan(campaign.key, scope, target, seed=begun.reassignment_id)
+            plan = await self._with_moved(campaign.key, begun, plan)
         if begun.result is None:
             await self._carry_out(actor, campaign_id, begun, scope, plan)
         ended = await reassignments.show(self._database, campaign.key, begun.reassignment_id)
@@ -284,6 +285,15 @@ class Reassignments:
             if each.staff_only:
                 barred.setdefault(each.contact_id, set()).update(volunteers)
         return _Plan(found, split(list(found), people, seed, barred))
+
+    async def _with_moved(self, key: CampaignKey, begun: Begun, plan: _Plan) -> _Plan:
+        """The whole of one that was broken off: a scope may mean no more whom it has moved already."""
+        moved = await reassigned.so_far(self._database, key, begun.reassignment_id)
+        scope = Scope(contact_ids=tuple(moved))
+        known = await reassignments.find(self._database, key, scope, len(moved)) if moved else []
+        found = {**plan.found, **{each.contact_id: each for each in known}}
+        pairs = dict(plan.split.pairs) | {each.contact_id: moved[each.contact_id] for each in known}
+        return _Plan(found, msgspec.structs.replace(plan.split, pairs=sorted(pairs.items())))
 
     async def _people(self, key: CampaignKey, scope: Scope, target: Target) -> list[int]:
         """Whom the target names. Raises BadFields."""

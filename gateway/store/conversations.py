@@ -77,7 +77,10 @@ WITH heard AS (
 ), fresh AS (
     SELECT h.*, c.contact_id, v.action_id, v.volunteer_id, v.initial_script,
            (v.last_inbound_at < v.last_initial_at) IS NOT FALSE
-             AND row_number() OVER (PARTITION BY c.contact_id ORDER BY h.inbound_id) = 1 AS is_first,
+             AND row_number() OVER (PARTITION BY c.contact_id ORDER BY h.inbound_id) = 1
+             AND (v.last_inbound_at IS NULL OR NOT EXISTS ( -- a first text of no action asks nobody anew
+               SELECT FROM inbound i WHERE i.organisation_id = $1 AND i.campaign_id = $2 AND i.contact_id = c.contact_id
+               AND i.action_id = v.action_id)) AS is_first,
            (SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3
              AND o.phone = h.phone) IS NOT NULL AS had_left
     FROM heard h

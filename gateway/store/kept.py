@@ -34,22 +34,37 @@ def unless_gone(user_id: str) -> str:
         AND p.deactivated_at IS NOT NULL) THEN {user_id} END"""
 
 
-# Whom they were to text, and nobody has texted yet, is for others, in published actions and in those to come. Whoever is
-# on their screen comes back when the bucket lies idle, and is for others then.
-_NO_LONGER_KEPT = """
+def staff_for(contact_id: str, rather: str) -> str:
+    """SQL: who of the staff may have a person that was reported as abusive (F126), `rather` if they may; null: nobody."""
+    return f"""(
+        SELECT m.user_id FROM memberships m
+        WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.role <> 'volunteer' AND m.deactivated_at IS NULL
+          AND NOT EXISTS (
+              SELECT FROM abuse_reports o
+              WHERE o.organisation_id = $1 AND o.campaign_id = $2 AND o.contact_id = {contact_id} AND o.user_id = m.user_id)
+        ORDER BY m.user_id IS DISTINCT FROM {rather}, m.role <> 'admin', m.joined_at, m.user_id LIMIT 1)"""  # noqa: S608
+
+
+_FOR_OTHERS: Final = f"""CASE WHEN EXISTS (
+        SELECT FROM abuse_reports r
+        WHERE r.organisation_id = $1 AND r.campaign_id = $2 AND r.contact_id = s.contact_id)
+    THEN coalesce({staff_for("s.contact_id", "NULL")}, s.kept_for) END"""
+# Whom they were to text, and nobody has texted yet, is for others (for staff, who was reported as abusive), in published
+# actions and in those to come. Whoever is on their screen comes back when the bucket lies idle, and is for others then.
+_NO_LONGER_KEPT = f"""
 WITH free AS (
-    UPDATE assignments s SET kept_for = NULL FROM actions a
+    UPDATE assignments s SET kept_for = {_FOR_OTHERS} FROM actions a
     WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND s.organisation_id = $1 AND s.campaign_id = $2
       AND s.action_id = a.action_id AND s.kept_for = $3 AND s.volunteer_id IS NULL AND NOT s.texted
 ), on_screen AS (
-    UPDATE assignments s SET kept_for = NULL FROM buckets b
+    UPDATE assignments s SET kept_for = {_FOR_OTHERS} FROM buckets b
     WHERE b.organisation_id = $1 AND b.campaign_id = $2 AND b.volunteer_id = $3 AND s.organisation_id = $1
       AND s.campaign_id = $2 AND s.action_id = b.action_id AND s.contact_id = ANY (b.contact_ids)
       AND s.kept_for = $3 AND s.volunteer_id IS NOT NULL AND NOT s.texted
 )
 UPDATE contacts SET assignee_id = NULL, version = version + 1
 WHERE organisation_id = $1 AND campaign_id = $2 AND assignee_id = $3
-"""
+"""  # noqa: S608 - fixed texts
 
 
 async def no_longer_kept(transaction: Statements, key: CampaignKey, user_id: int) -> None:

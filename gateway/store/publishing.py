@@ -8,7 +8,7 @@ import msgspec
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store import kept
 from gateway.store.database import Database, Statements
-from gateway.store.kept import unless_gone
+from gateway.store.kept import staff_for, unless_gone
 
 # Who is on several of the lists is there once; an empty list of lists is the whole campaign.
 _OF_LISTS = """
@@ -26,14 +26,21 @@ ORDER BY c.contact_id LIMIT {limit}
 _ASSIGN = """
 WITH ours AS (
     SELECT ((a.settings ->> 'keep_assignments')::boolean IS TRUE OR (p.settings ->> 'keep_assignments')::boolean IS TRUE)
-           AND a.settings ->> 'kind' IS DISTINCT FROM 'broadcast' AS keeps
+           AND a.settings ->> 'kind' IS DISTINCT FROM 'broadcast' AS keeps,
+           a.settings ->> 'kind' IS DISTINCT FROM 'broadcast' AS by_hand
     FROM actions a JOIN campaigns p ON p.organisation_id = $1 AND p.campaign_id = $2
     WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = $3 AND a.version = $8
     AND a.published_at IS NULL FOR SHARE OF a
 ), piece AS (
     {members}
+), abusive AS MATERIALIZED ( -- F126: for staff alone; without staff for nobody. A broadcast is sent by nobody.
+    SELECT r.contact_id, {staff} AS staff_id
+    FROM (SELECT DISTINCT contact_id FROM abuse_reports WHERE organisation_id = $1 AND campaign_id = $2) r
+    LEFT JOIN conversations v ON v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = r.contact_id
+    WHERE (SELECT by_hand FROM ours)
 ), people AS (
-    SELECT c.contact_id, c.hours_group, CASE WHEN (SELECT keeps FROM ours) THEN coalesce({assignee}, (
+    SELECT c.contact_id, c.hours_group, CASE WHEN abusive.contact_id IS NOT NULL THEN abusive.staff_id
+        WHEN (SELECT keeps FROM ours) THEN coalesce({assignee}, (
         SELECT v.volunteer_id FROM conversations v
         WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = piece.contact_id
         AND v.volunteer_id >= 0 AND NOT EXISTS (
@@ -43,7 +50,9 @@ WITH ours AS (
         SELECT * FROM contacts c    -- takes the key, and no other index of theirs, which it would read whole
         WHERE c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id >= piece.contact_id
         ORDER BY c.contact_id LIMIT 1) c
+    LEFT JOIN abusive ON abusive.contact_id = piece.contact_id
     WHERE c.contact_id = piece.contact_id AND c.deleted_at IS NULL
+      AND (abusive.contact_id IS NULL OR abusive.staff_id IS NOT NULL)
 ), assigned AS (
     INSERT INTO assignments (organisation_id, campaign_id, action_id, contact_id, hours_group, turn, kept_for)
     SELECT $1, $2, $3, contact_id, hours_group, hashint8extended(contact_id, $4), kept_for
@@ -55,8 +64,9 @@ SELECT count(*), max(contact_id), (SELECT count(*) FROM people) FROM piece
 _OURS = "AND EXISTS (SELECT FROM ours)"
 _WHERE = {"lists": "$5", "after": "$6", "limit": "$7", "ours": _OURS}
 _ASSIGNEE = unless_gone("c.assignee_id")
-_ASSIGN_LISTS = _ASSIGN.format(members=_OF_LISTS.format(**_WHERE), assignee=_ASSIGNEE)
-_ASSIGN_ALL = _ASSIGN.format(members=_OF_ALL.format(**_WHERE), assignee=_ASSIGNEE)
+_STAFF = staff_for("r.contact_id", "v.volunteer_id")
+_ASSIGN_LISTS = _ASSIGN.format(members=_OF_LISTS.format(**_WHERE), assignee=_ASSIGNEE, staff=_STAFF)
+_ASSIGN_ALL = _ASSIGN.format(members=_OF_ALL.format(**_WHERE), assignee=_ASSIGNEE, staff=_STAFF)
 AT_ONCE = 25_000
 
 

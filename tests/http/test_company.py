@@ -68,6 +68,33 @@ async def test_abuse_goes_to_staff_and_never_back_to_who_reported_it(house: Hous
         assert 1 not in [each.contact_id for each in offered]
 
 
+async def test_whoever_was_reported_is_staffs_alone_in_the_next_action_too(house: House) -> None:
+    """F126: also when the one of the staff who had them leaves."""
+    staff = await a_staff(house)
+    assert (await act(house, "abuse", {"words": "Threats"}, 1, key=staff.tokens["ann"])).status == 204
+    here = f"/v1/campaigns/{CAMPAIGN}"
+    script = {"kind": "initial", "source": "Once more, {{first_name}}. Reply STOP to opt out"}
+    made = await house.call("POST", f"{here}/actions", {"title": "Next", "scripts": [script]})
+    action = f"{here}/actions/{made.body['action_id']}"
+    assert (await house.call("POST", f"{action}/publish", {})).status == 200
+
+    async def on_screen(who: str) -> set[int]:
+        bucket = await house.call("POST", f"{action}/buckets", {"size": 50}, key=staff.tokens[who])
+        assert bucket.status == 200, bucket.body
+        offered = {each["contact_id"] for each in bucket.body["rows"]}
+        assert (await house.call("POST", f"{action}/buckets:done", {}, key=staff.tokens[who])).status == 200
+        return offered
+
+    has = (await house.call("GET", f"{INBOX}/1")).body["conversation"]["volunteer_id"]
+    leaves, stays = ("dora", "sue") if has == staff.ids["dora"] else ("sue", "dora")
+    await staff.arrive("adam", "admin")  # the last one can't leave
+    for _ in range(2):
+        assert (await on_screen("ann")) == (await on_screen("ben")) == set(range(2, 11))
+        member = f"{here}/members/{staff.ids[leaves]}"
+        assert (await house.call("PATCH", member, {"active": False})).status == 200
+    assert 1 in await on_screen("adam") | await on_screen(stays)
+
+
 async def test_undoing_does_not_bring_them_back(house: House) -> None:
     staff = await a_staff(house)
     assert (await act(house, "abuse", {"words": "Threats"}, 1, key=staff.tokens["ann"])).status == 204

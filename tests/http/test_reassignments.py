@@ -8,6 +8,7 @@ import pytest
 from gateway.core.bank.permissions import Role
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.lifecycle import State
+from gateway.p2p import reassignments
 from gateway.p2p.buckets import Press, Volunteer
 from gateway.pipeline.admission import Outcome
 from gateway.store import buckets
@@ -267,6 +268,30 @@ async def test_a_repeat_by_its_key_is_answered_as_the_first_time(staff: Staff) -
     other = await staff.move(**{**said, "to_user_id": staff.ids["cleo"]})
     assert other.status == 422
     assert await staff.house.count("reassignments") == 1
+
+
+async def test_one_that_was_broken_off_goes_on_by_its_key(
+    staff: Staff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F192: page after page of two, of which the last was refused; what is told at the end is the whole."""
+    monkeypatch.setattr(reassignments, "_AT_ONCE", 2)
+    ann, ben = staff.ids["ann"], staff.ids["ben"]
+    said = {"from_user_id": ann, "to_user_id": ben, "idempotency_key": "once"}
+    foreseen = (await staff.move(from_user_id=ann, to_user_id=ben, dry_run=True)).body
+    await staff.house.store.execute(
+        "ALTER TABLE assignments ADD CONSTRAINT stays CHECK (contact_id <> 6 OR kept_for IS NULL) NOT VALID"
+    )
+    try:
+        assert (await staff.move(**said)).status == 500
+    finally:
+        await staff.house.store.execute("ALTER TABLE assignments DROP CONSTRAINT stays")
+    assert [who for who, to in (await staff.assigned()).items() if to == ben] == [1, 2, 3, 4]
+    done = await staff.move(**said)
+    assert (done.status, set((await staff.assigned()).values())) == (201, {ben})
+    assert done.body["reassignment"]["moved"] == 6
+    assert {**done.body, "reassignment": None} == foreseen
+    [notice] = (await staff.house.call("GET", NOTICES, key=staff.tokens["ben"])).body["notices"]
+    assert notice["about"]["contacts"] == 6
 
 
 async def test_a_browser_and_an_app_can_do_the_same(staff: Staff) -> None:

@@ -129,6 +129,35 @@ async def test_every_figure_and_its_rows(house: House) -> None:
     assert {each["contact_id"] for each in await rows(house, "remaining")} == {9, 10}
 
 
+async def test_who_left_in_other_words_is_an_opt_out_of_whoever_noted_it(house: House) -> None:
+    """F161 and F168: noted once, however often it is noted; the script's rate has only what people wrote themselves."""
+    await bank(house)
+    path = f"/v1/campaigns/{CAMPAIGN}/conversations/3/opt-out"
+    for _ in range(2):
+        assert (await house.call("POST", path, {"noted_by": BEN})).status == 200
+    whole = await results(house)
+    assert next(each["number"] for each in whole["figures"] if each["result"] == "opt_outs") == 2
+    by_hand = (await rows(house, "opt_outs"))[1]
+    assert (by_hand["contact_id"], by_hand["kind"], by_hand["user"]) == (3, "manual", "Ben")
+    people = (await results(house, "/volunteers"))["volunteers"]
+    assert [each["opt_outs"] for each in people] == [0, 2]
+    rates = {each["script"]: each["rates"]["opted_out"]["number"] for each in whole["scripts"]}
+    assert (rates["initial-1"], rates["initial-2"]) == (1, 0)
+
+
+async def test_who_is_texted_by_the_office_meanwhile_is_one_person_who_answered(house: House) -> None:
+    """F159: `people` are different ones; a first text outside any action begins no other answer to the action."""
+    await bank(house)
+    lenient = {"settings": {"safeguards": {"lock_enabled": False}}}
+    assert (await house.call("PATCH", f"/v1/campaigns/{CAMPAIGN}", lenient)).status == 200
+    sent = await house.send(1, "From the office", kind="initial")
+    assert sent.body["state"] != "blocked", sent.body
+    await house.says(await house.provider.next_text(), "delivered")
+    await house.writes(1, "And once more")
+    figures = {each["result"]: each for each in (await results(house))["figures"]}
+    assert (figures["responses"]["number"], figures["responses"]["people"]) == (4, 3)
+
+
 async def test_whom_an_import_marks_is_no_opt_out_of_the_action(house: House) -> None:
     """F161: they did not leave because of its texts, so that the list has no more than the figure counts."""
     await bank(house)
@@ -162,9 +191,10 @@ async def test_by_script_volunteer_and_code(house: House) -> None:
     }
     assert errors[1302]["title"] == "Unsubscribed"
     people = (await results(house, "/volunteers"))["volunteers"]
-    assert [(each["name"], each["initials"], each["follow_ups"], each["failed"]) for each in people] == [
-        ("Vera", 3, 1, 1),
-        ("Ben", 2, 0, 2),
+    did = ("name", "initials", "follow_ups", "failed", "responses", "opt_outs", "reports")
+    assert [tuple(each[what] for what in did) for each in people] == [
+        ("Vera", 3, 1, 1, 2, 0, 1),
+        ("Ben", 2, 0, 2, 1, 1, 0),
     ]
     page = await results(house, "/volunteers?limit=1")
     assert (await results(house, f"/volunteers?limit=1&cursor={page['next']}"))["volunteers"] == people[1:]
