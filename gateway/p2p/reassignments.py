@@ -22,7 +22,7 @@ from gateway.p2p.preferences import person
 from gateway.p2p.user_lists import MOST_MEMBERS
 from gateway.pipeline.admission import ConversationChanged
 from gateway.pipeline.campaigns import Campaigns
-from gateway.store import audit_log, reassigned, reassignments, threads, user_lists, user_notices
+from gateway.store import audit_log, creators, reassigned, reassignments, threads, user_lists, user_notices
 from gateway.store.database import Database
 from gateway.store.ids import Ids
 from gateway.store.inbox import Conversation
@@ -215,8 +215,8 @@ class Reassignments:
         self._bank.changed_hands(campaign_id)
 
     async def _creator(self, key: CampaignKey, action_id: int | None) -> int:
-        found = await reassignments.creators(self._database, key, [action_id] if action_id else [])
-        user_id = next(iter(found.values()), None) or await reassignments.an_admin(self._database, key)
+        found = await creators.creators(self._database, key, [action_id] if action_id else [])
+        user_id = next(iter(found.values()), None) or await creators.an_admin(self._database, key)
         if user_id is None:
             raise BadInput("the campaign has no admin to hand over to", "campaign", "make somebody admin")
         return user_id
@@ -275,10 +275,10 @@ class Reassignments:
         barred = await reassignments.barred(self._database, key, list(found))
         if target.creators:
             actions = {each.contact_id: each.action_id or scope.action_id for each in found.values()}
-            known = await reassignments.creators(
+            known = await creators.creators(
                 self._database, key, sorted({each for each in actions.values() if each})
             )
-            otherwise = await reassignments.an_admin(self._database, key)
+            otherwise = await creators.an_admin(self._database, key)
             return _Plan(found, to_creators(actions, known, otherwise, barred))
         volunteers = set(people) - await user_lists.staff(self._database, key, people)
         for each in found.values():

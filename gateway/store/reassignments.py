@@ -146,30 +146,6 @@ async def barred(statements: Statements, key: CampaignKey, contact_ids: Sequence
     return found
 
 
-_CREATORS = """
-SELECT a.action_id, a.created_by FROM actions a
-JOIN memberships m ON m.organisation_id = $1 AND m.campaign_id = $2 AND m.user_id = a.created_by
-WHERE a.organisation_id = $1 AND a.campaign_id = $2 AND a.action_id = ANY ($3::bigint[])
-  AND m.deactivated_at IS NULL AND m.role <> 'volunteer'
-"""
-_AN_ADMIN = """
-SELECT user_id FROM memberships
-WHERE organisation_id = $1 AND campaign_id = $2 AND role = 'admin' AND deactivated_at IS NULL
-ORDER BY joined_at, user_id LIMIT 1
-"""
-
-
-async def creators(statements: Statements, key: CampaignKey, action_ids: Sequence[int]) -> dict[int, int]:
-    """By action, whoever made it, if they are of the campaign's active staff."""
-    return {row[0]: row[1] for row in await statements.fetch(_CREATORS, *key, action_ids)}
-
-
-async def an_admin(statements: Statements, key: CampaignKey) -> int | None:
-    """The campaign's first active admin; None: there is none."""
-    rows = await statements.fetch(_AN_ADMIN, *key)
-    return rows[0][0] if rows else None
-
-
 # ---------------------------------------------------------------- the moves
 
 
@@ -377,13 +353,17 @@ class Undone(msgspec.Struct, frozen=True):
 
 _MOST_TOLD: Final = 100
 # Whom nobody has texted goes back to whoever had them on the screen only while a bucket brings them there: else they are
-# for others.
+# for others. An undo that was broken off goes on with those whose revision still stands.
 _UNDO = f"""
 WITH moved AS MATERIALIZED (
     SELECT r.contact_id, r.from_id, r.revision FROM reassigned r
     WHERE r.organisation_id = $1 AND r.campaign_id = $2 AND r.reassignment_id = $3 AND r.action_id = {_OF_CONVERSATION}
-      AND r.contact_id > $4
-    ORDER BY r.contact_id LIMIT $5
+      AND r.contact_id > $4 AND r.revision IS NOT NULL
+    ORDER BY r.contact_id LIMIT $5 FOR UPDATE
+), looked_at AS (
+    UPDATE reassigned r SET revision = NULL FROM moved
+    WHERE r.organisation_id = $1 AND r.campaign_id = $2 AND r.reassignment_id = $3 AND r.action_id = {_OF_CONVERSATION}
+      AND r.contact_id = moved.contact_id
 ), talk AS (
     UPDATE conversations v SET volunteer_id = moved.from_id, revision = v.revision + 1, offered_at = to_timestamp($6)
     FROM moved
@@ -422,14 +402,17 @@ SELECT max(contact_id), count(*), (SELECT count(*) FROM talk),
        (array_agg(contact_id ORDER BY contact_id) FILTER (WHERE contact_id NOT IN (SELECT contact_id FROM talk)))[:{_MOST_TOLD}]
 FROM moved
 """  # noqa: S608 - fixed texts
-_CLOSE = """
+_CLOSE = f"""
 UPDATE reassignments SET undone_at = to_timestamp($4)
-WHERE organisation_id = $1 AND campaign_id = $2 AND reassignment_id = $3 AND undone_at IS NULL RETURNING moved
-"""
+WHERE organisation_id = $1 AND campaign_id = $2 AND reassignment_id = $3 AND (undone_at IS NULL OR EXISTS (
+    SELECT FROM reassigned r WHERE r.organisation_id = $1 AND r.campaign_id = $2 AND r.reassignment_id = $3
+    AND r.action_id = {_OF_CONVERSATION} AND r.revision IS NOT NULL))
+RETURNING moved
+"""  # noqa: S608 - fixed texts
 
 
 async def close(transaction: Connection, key: CampaignKey, reassignment_id: int, now: float) -> bool:
-    """Whether it is undone from now on, and was not before."""
+    """Whether it is undone from now on, and was not before, or not whole."""
     return bool(await transaction.fetch(_CLOSE, *key, reassignment_id, now))
 
 

@@ -12,6 +12,9 @@ from gateway.p2p import reassignments
 from gateway.p2p.buckets import Press, Volunteer
 from gateway.pipeline.admission import Outcome
 from gateway.store import buckets
+from gateway.store import reassignments as rows
+from gateway.store.database import Database
+from gateway.store.troubles import DatabaseGone
 from tests.http.house import CAMPAIGN, OTHER_CAMPAIGN, START_AT, Answer, House
 from tests.http.persons import SAME_ORIGIN, by_cookie, somebody
 from tests.http.test_inbox import ACTION, INBOX, act, seen, texted, wrote
@@ -307,6 +310,27 @@ async def test_a_browser_and_an_app_can_do_the_same(staff: Staff) -> None:
                 done = await house.call("POST", path, body, key=token)
             assert done.status == 200, (over, act_name, done.body)
     assert await staff.mine("ann") == [3]
+
+
+async def test_an_undo_that_was_broken_off_goes_on(staff: Staff, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database goes away when one of them is back: whoever asks again has the others back, too, and no more after that."""
+    key = CampaignKey(1, CAMPAIGN)
+    done = (await staff.move(from_user_id=staff.ids["ann"], to_user_id=staff.ids["ben"])).body["reassignment"]
+    path, number = f"{MOVES}/{done['reassignment_id']}/undo", done["reassignment_id"]
+
+    async def one_of_them(database: Database, *_: object) -> None:
+        async with database.transaction() as transaction:
+            await transaction.fetch(rows._UNDO, *key, number, 0, 1, START_AT)
+        raise DatabaseGone("it went away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rows, "undo", one_of_them)
+        assert (await staff.house.call("POST", path)).status == 503
+    assert await staff.threads_of("ann") == [1]
+    undone = await staff.house.call("POST", path)
+    assert (undone.status, undone.body) == (200, {"undone": 5, "changed": 0, "changed_ids": []})
+    assert (await staff.threads_of("ann"), await staff.threads_of("ben")) == ([1, 2, 3, 4], [])
+    assert (await staff.house.call("POST", path)).status == 409
 
 
 @pytest.mark.parametrize("how", ["on their screen", "given back by an undo"])
