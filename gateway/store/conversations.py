@@ -76,11 +76,7 @@ WITH heard AS (
     RETURNING inbound_id
 ), fresh AS (
     SELECT h.*, c.contact_id, v.action_id, v.volunteer_id, v.initial_script,
-           (v.last_inbound_at < v.last_initial_at) IS NOT FALSE
-             AND row_number() OVER (PARTITION BY c.contact_id ORDER BY h.inbound_id) = 1
-             AND (v.last_inbound_at IS NULL OR NOT EXISTS ( -- a first text of no action asks nobody anew
-               SELECT FROM inbound i WHERE i.organisation_id = $1 AND i.campaign_id = $2 AND i.contact_id = c.contact_id
-               AND i.action_id = v.action_id)) AS is_first,
+           row_number() OVER (PARTITION BY c.contact_id ORDER BY h.inbound_id) = 1 AS comes_first,
            (SELECT o.phone FROM opt_outs o WHERE o.organisation_id = $1 AND o.scope = $3
              AND o.phone = h.phone) IS NOT NULL AS had_left
     FROM heard h
@@ -103,14 +99,22 @@ WITH heard AS (
     SELECT $1, $3, phone, 'keyword', body, to_timestamp(received_at) FROM last_word WHERE intent = 'stop'
     ON CONFLICT (organisation_id, scope, phone) DO UPDATE SET phone = excluded.phone WHERE false
     RETURNING phone, opted_out_at
+), talks AS MATERIALIZED ( -- locked, after the opt-outs as everywhere, and so read as they are
+    SELECT contact_id, last_inbound_at, last_initial_at FROM conversations
+    WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = ANY (ARRAY(SELECT contact_id FROM fresh))
+      AND (SELECT count(*) FROM stopped) >= 0
+    ORDER BY contact_id FOR NO KEY UPDATE
 ), stored AS (
     INSERT INTO inbound (organisation_id, campaign_id, inbound_id, provider_sid, contact_id, phone, number_phone, body,
         intent, suggests_opt_out, wrong_number, received_at, action_id, volunteer_id, script, opted_out, is_first)
     SELECT $1, $2, inbound_id, provider_sid, contact_id, phone, number_phone, body, intent, suggests_opt_out,
            wrong_number, to_timestamp(received_at), action_id, volunteer_id, initial_script,
            (inbound_id IN (SELECT w.inbound_id FROM stopped JOIN last_word w USING (phone))) IS TRUE,
-           is_first
-    FROM fresh ORDER BY inbound_id
+           comes_first AND (t.last_inbound_at < t.last_initial_at) IS NOT FALSE
+             AND (t.last_inbound_at IS NULL OR NOT EXISTS ( -- a first text of no action asks nobody anew
+               SELECT FROM inbound i WHERE i.organisation_id = $1 AND i.campaign_id = $2
+               AND i.contact_id = fresh.contact_id AND i.action_id = fresh.action_id))
+    FROM fresh LEFT JOIN talks t USING (contact_id) ORDER BY inbound_id
     RETURNING inbound_id, contact_id, phone, action_id, volunteer_id, script, received_at,
               CASE WHEN is_first THEN '{FIRST_ANSWER}' END AS before, CASE WHEN opted_out THEN '{OPTED_OUT}' ELSE intent END AS state
 ), started AS (

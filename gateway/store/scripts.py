@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.core.bank.results import REFUSED_AT_ONCE
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database, Statements
 from gateway.store.rows import as_rows
@@ -109,15 +110,18 @@ async def put_in_order(
 
 
 async def uses(database: Database, key: CampaignKey, action_id: int) -> dict[str, int]:
-    """How often each of the action's scripts was sent, by name (F118); what was blocked was not."""
+    """How often each of the action's scripts was sent, by name (F118); what was blocked was not, nor what the provider
+    refused at once."""
     rows = await database.fetch(
         """
         SELECT script, count(*) FROM messages
         WHERE organisation_id = $1 AND campaign_id = $2 AND action_id = $3 AND script IS NOT NULL
-          AND state <> 'blocked'
+          AND state <> 'blocked' AND (state = 'failed' AND code >= $4 AND code < $5) IS NOT TRUE
         GROUP BY script ORDER BY script
         """,
         *key,
         action_id,
+        REFUSED_AT_ONCE.start,
+        REFUSED_AT_ONCE.stop,
     )
     return {row[0]: row[1] for row in rows}

@@ -158,6 +158,19 @@ async def test_who_is_texted_by_the_office_meanwhile_is_one_person_who_answered(
     assert (figures["responses"]["number"], figures["responses"]["people"]) == (4, 3)
 
 
+async def test_what_the_provider_refused_is_no_use_of_its_script(house: House) -> None:
+    """F118, in the results and beside the scripts."""
+    await bank(house)
+    used = {each["script"]: each["used"] for each in (await results(house))["scripts"]}
+    counted = (await house.call("GET", f"{PATH}/scripts:count")).body["uses"]
+    assert used == counted
+    await initial(house, 8, "failed", 21610)
+    whole = await results(house)
+    assert {each["script"]: each["used"] for each in whole["scripts"]} == used
+    assert (await house.call("GET", f"{PATH}/scripts:count")).body["uses"] == counted
+    assert next(each["number"] for each in whole["figures"] if each["result"] == "twilio_errors") == 2
+
+
 async def test_whom_an_import_marks_is_no_opt_out_of_the_action(house: House) -> None:
     """F161: they did not leave because of its texts, so that the list has no more than the figure counts."""
     await bank(house)

@@ -279,9 +279,21 @@ def by_name(counts: Iterable[Line]) -> dict[str, list[Line]]:
 
 
 def used(counts: Iterable[Counted]) -> int:
-    """How often a script was sent: texts by it that went out, or failed after they were handed over (F118)."""
+    """How often a script was sent: texts by it that the provider took, whatever became of them (F118)."""
     states = (*WENT_OUT, State.UNDELIVERED, State.FAILED)
-    return sum(line.number for line in counts if line.what not in _NO_MESSAGES and line.state in states)
+    return sum(
+        line.number
+        for line in counts
+        if line.what not in _NO_MESSAGES and line.state in states and not _was_refused(line)
+    )
+
+
+REFUSED_AT_ONCE: Final = range(20_000, 30_000)
+"""Codes with which the provider answers a request for a text: it took nothing."""
+
+
+def _was_refused(line: Counted) -> bool:
+    return line.state == State.FAILED and line.code in REFUSED_AT_ONCE
 
 
 class ErrorLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -146,12 +146,13 @@ def test_rates_are_of_whom_they_could_be() -> None:
         Line("initial", "sent", number=10),
         Line("initial", "undelivered", 30005, 20),
         Line("initial", "blocked", 1302, 7),
+        Line("initial", "failed", 21610, 5),  # the provider took none of these
         Line("initial", "under_way", number=9),
         Line("responder", "", number=18),
         Line("response", "opted_out", number=9),
     ]
     rates = rates_of(lines)
-    assert (rates.delivered.number, rates.delivered.of) == (80, 100)
+    assert (rates.delivered.number, rates.delivered.of) == (80, 105)
     assert (rates.replied.number, rates.replied.of) == (18, 90)
     assert (rates.opted_out.number, rates.opted_out.of) == (9, 90)
     assert used(lines) == 110  # F118
