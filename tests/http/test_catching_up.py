@@ -214,6 +214,7 @@ async def test_a_provider_without_history_has_no_chores(dsn: str) -> None:
     async with a_scene(dsn, CatchUp(inbound_poll_s=0, reconcile_s=0)) as scene:
         assert [each.name for each in chores_of(scene.worker.settings, scene.worker.gateway)] == [
             "scheduled_actions",
+            "statistics",
             "months",
             "idle_conversations",
             "idle_buckets",
@@ -224,6 +225,7 @@ async def test_a_provider_without_history_has_no_chores(dsn: str) -> None:
         scene.worker.gateway.provider = object()  # type: ignore[assignment]
         assert [each.name for each in chores_of(SETTINGS, scene.worker.gateway)] == [
             "scheduled_actions",
+            "statistics",
             "months",
             "idle_conversations",
             "idle_buckets",

@@ -128,7 +128,9 @@ def buckets_have_not_heard_of_it(patch: Patch) -> None:
 _PRESSES, _IDLE, _STOPPED = "presses_sent", "nothing_idles", "filtered_scripts_stopped"
 _THE = "one script of two is filtered"
 PLANTS = {
-    "an open breaker holds replies too": Plant(replies_wait_as_well, _THE, _PRESSES, frozenset({_IDLE})),
+    "an open breaker holds replies too": Plant(
+        replies_wait_as_well, _THE, _PRESSES, frozenset({_IDLE}), seeds=2
+    ),
     "a breaker opens for all carriers": Plant(
         it_opens_for_all_carriers, _THE, _PRESSES, frozenset({_STOPPED})
     ),
