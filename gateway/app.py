@@ -28,11 +28,11 @@ from gateway.pipeline.options import DispatchOptions
 from gateway.pipeline.settling import Settling
 from gateway.post import post_of
 from gateway.providers.base import History, InboundText, Provider, StatusReport
-from gateway.store import months, ownership
+from gateway.store import ownership
 from gateway.store.database import Database
 from gateway.store.group_commit import CommitWindow
 from gateway.store.notices import Notices, Notifier, Subject
-from gateway.upkeep import planner, promises
+from gateway.upkeep import promises, tables
 from gateway.upkeep.breakers import BreakerWatch
 from gateway.upkeep.chores import Chore, Work
 from gateway.upkeep.clock_watch import ClockWatch
@@ -55,7 +55,6 @@ from gateway.upkeep.workload import Workload
 _ASK_EVERY_S = 30.0
 _QUIET_ALONE_S, _QUIET_AMONG_OTHERS_S = 600.0, 1.0
 _SCHEDULED_S = 10.0  # how often scheduled actions are looked for
-_MONTHS_S = 6 * 3600.0  # how often the next months' partitions are made, long before they begin
 _SWEEP_S = 3600.0  # how often deliveries to campaigns' endpoints that are done with are looked for
 _IDLE_S, _IDLE_BUCKETS_S = 6 * 3600.0, 60.0  # how often what was idle for long is looked for
 
@@ -414,11 +413,6 @@ def retention_of(gateway: Gateway, kept: Kept) -> Retention:
     )
 
 
-async def _months_ahead(gateway: Gateway, _done_until: float | None) -> float:
-    await months.make_ahead(gateway.database, now := gateway.clock.now())
-    return now
-
-
 def publishing_of(gateway: Gateway) -> Publishing:
     """What publishes actions, now or when their time has come."""
     shared = gateway.database, gateway.campaigns, gateway.clock
@@ -435,8 +429,9 @@ def chores_of(settings: Settings, gateway: Gateway) -> list[Chore]:
     if settings.mail.url is not None:
         works["mails"] = EVERY_S, Mailing(gateway.database, gateway.clock, post_of(settings)).run
     works["scheduled_actions"] = _SCHEDULED_S, publishing_of(gateway).publish_due
-    works["statistics"] = planner.EVERY_S, planner.PlannerNews(gateway.database, gateway.clock).run
-    works["months"] = _MONTHS_S, functools.partial(_months_ahead, gateway)
+    own = tables.Tables(gateway.database, gateway.clock)
+    works["statistics"] = tables.STATISTICS_S, own.tell_planner
+    works["months"] = tables.MONTHS_S, own.make_months
     books = gateway.database, gateway.campaigns, gateway.clock
     works["idle_conversations"] = _IDLE_S, IdleConversations(*books).run
     works["idle_buckets"] = _IDLE_BUCKETS_S, IdleBuckets(*books, gateway.buckets.given_back).run

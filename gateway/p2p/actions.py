@@ -19,7 +19,7 @@ from gateway.core.bank.scripts import ScriptText
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import BadFields, BadInput, TextbankError
 from gateway.p2p.compiled import settings_of
-from gateway.p2p.cursors import AtPlace, IdPlace, before, cursor_of, place_of
+from gateway.p2p.cursors import AtPlace, IdPlace, before, cursor_of, page_of, place_of
 from gateway.p2p.script_rows import rows_of
 from gateway.pipeline.campaigns import Campaign, Campaigns
 from gateway.store import audit_log, campaign_actions, publishing, scripts
@@ -330,8 +330,7 @@ class Actions:
         key = self._campaigns[campaign_id].key
         after_id = 0 if cursor is None else place_of(cursor, IdPlace).id
         rows = await campaign_actions.invitees(self._database, key, action_id, after_id, limit + 1)
-        shown = rows[:limit]
-        return Invitees(shown, cursor_of(IdPlace(shown[-1].user_id)) if len(rows) > limit else None)
+        return Invitees(*page_of(rows, limit, lambda each: IdPlace(each.user_id)))
 
     async def enter(self, actor: Actor, campaign_id: int, link: str) -> Action:
         """A member of the campaign who has an action's link sees it from now on (F150). Raises NoLink, and NoAction

@@ -9,7 +9,7 @@ from gateway.clock import Clock
 from gateway.core.bank.permissions import Actor
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import BadInput
-from gateway.p2p.cursors import AtPlace, before, cursor_of
+from gateway.p2p.cursors import AtPlace, before, page_of
 from gateway.p2p.people import MemberFilter
 from gateway.pipeline.campaigns import Campaigns
 from gateway.store import announcements, audit_log, user_lists, users
@@ -115,9 +115,7 @@ class Announcements:
         """At most `limit`, the newest first. Raises BadInput for a cursor of another list."""
         key = self._campaigns[campaign_id].key
         rows = await announcements.page(self._database, key, before(cursor), limit + 1)
-        shown = rows[:limit]
-        after = cursor_of(AtPlace(shown[-1].at, shown[-1].announcement_id)) if len(rows) > limit else None
-        return AnnouncementPage(shown, after)
+        return AnnouncementPage(*page_of(rows, limit, lambda each: AtPlace(each.at, each.announcement_id)))
 
     async def _people(
         self, key: CampaignKey, whom: MemberFilter, user_ids: tuple[int, ...], words: Words

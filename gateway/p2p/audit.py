@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from gateway.p2p.cursors import IdPlace, cursor_of, place_of
+from gateway.p2p.cursors import IdPlace, page_of, place_of
 from gateway.pipeline.campaigns import Campaign
 from gateway.store import audit_log
 from gateway.store.audit_log import AuditRow
@@ -30,5 +30,4 @@ class AuditLog:
         """At most `limit` lines. Raises BadInput for a cursor of another list."""
         before_id = None if cursor is None else place_of(cursor, IdPlace).id
         rows = await audit_log.page(self._database, campaign.key, before_id, limit + 1)
-        shown = rows[:limit]
-        return AuditPage(shown, cursor_of(IdPlace(shown[-1].audit_id)) if len(rows) > limit else None)
+        return AuditPage(*page_of(rows, limit, lambda each: IdPlace(each.audit_id)))

@@ -9,7 +9,7 @@ from msgspec import Meta
 from gateway.clock import Clock
 from gateway.core.rules.errors import BadFields
 from gateway.core.text.phone import PhoneFault, parse
-from gateway.p2p.cursors import IdPlace, cursor_of, place_of
+from gateway.p2p.cursors import IdPlace, page_of, place_of
 from gateway.pipeline.campaigns import Campaign
 from gateway.store import audit_log, broadcasts, directory
 from gateway.store.broadcasts import Consented, ConsentRow
@@ -114,8 +114,7 @@ class Consents:
         """By contact. Raises BadInput for a cursor of another list."""
         after_id = 0 if cursor is None else place_of(cursor, IdPlace).id
         rows = await broadcasts.consents(self._database, campaign.key, after_id, limit + 1)
-        shown = rows[:limit]
-        return ConsentPage(shown, cursor_of(IdPlace(shown[-1].contact_id)) if len(rows) > limit else None)
+        return ConsentPage(*page_of(rows, limit, lambda each: IdPlace(each.contact_id)))
 
     async def _ids(self, campaign: Campaign, whom: Sequence[Whom], where: str) -> list[int | None]:
         """Their contact ids in their order; None for whoever is no contact. Raises BadFields."""

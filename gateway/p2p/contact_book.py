@@ -11,7 +11,7 @@ from gateway.core.bank.contacts import hours_group_of
 from gateway.core.bank.permissions import Act, Actor
 from gateway.core.rules.errors import BadInput, NotNow, TextbankError
 from gateway.p2p.contacts import clean_list_name
-from gateway.p2p.cursors import AtPlace, IdPlace, before, cursor_of, place_of
+from gateway.p2p.cursors import AtPlace, IdPlace, before, cursor_of, page_of, place_of
 from gateway.p2p.list_cells import clean, state_code, zip_code
 from gateway.pipeline.campaigns import Campaign, Campaigns
 from gateway.pipeline.changed_hours import shorten_windows
@@ -242,10 +242,7 @@ class ContactBook:
         """The campaign's lists, the newest first. Raises BadInput for a cursor of another list."""
         key = self._campaigns[campaign_id].key
         rows = await contact_lists.page(self._database, key, before(cursor), limit + 1)
-        shown = rows[:limit]
-        return ListPage(
-            shown, cursor_of(AtPlace(shown[-1].made_at, shown[-1].list_id)) if len(rows) > limit else None
-        )
+        return ListPage(*page_of(rows, limit, lambda each: AtPlace(each.made_at, each.list_id)))
 
     async def one_list(self, campaign_id: int, list_id: int) -> tuple[ContactList, list[Import]]:
         """A list and its last imports. Raises NoList."""

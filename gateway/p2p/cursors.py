@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Callable, Sequence
 from typing import Annotated, Final, TypeVar
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from gateway.core.rules.errors import BadInput
 
 Place = TypeVar("Place")
+Row = TypeVar("Row")
 Instant = Annotated[float, msgspec.Meta(ge=0, le=2.0**40)]
 """Unix seconds that the store can keep."""
 
@@ -40,6 +42,13 @@ def before(cursor: str | None) -> tuple[float, int]:
 def cursor_of(place: object) -> str:
     """The word for a place in a list, a record of plain values."""
     return base64.urlsafe_b64encode(msgspec.msgpack.encode(place)).rstrip(b"=").decode()
+
+
+def page_of(rows: Sequence[Row], limit: int, place: Callable[[Row], object]) -> tuple[list[Row], str | None]:
+    """Of rows that were asked for with one more than `limit`: those of the page, and the cursor of those after; None: there
+    are none."""
+    shown = list(rows[:limit])
+    return shown, cursor_of(place(shown[-1])) if len(rows) > limit else None
 
 
 def place_of(cursor: str, kind: type[Place]) -> Place:

@@ -19,7 +19,7 @@ from gateway.core.bank.webhooks import (
 )
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import BadFields, BadInput, TextbankError
-from gateway.p2p.cursors import IdPlace, cursor_of, place_of
+from gateway.p2p.cursors import IdPlace, page_of, place_of
 from gateway.p2p.sign_in import Random
 from gateway.store import audit_log, campaigns, deliveries, endpoints, events
 from gateway.store.database import Connection, Database
@@ -187,8 +187,7 @@ class Endpoints:
         """At most `limit` deliveries. Raises BadInput for a cursor of another list."""
         before = None if cursor is None else place_of(cursor, IdPlace).id
         rows = await deliveries.page(self._database, key, endpoint_id, state, before, limit + 1)
-        shown = rows[:limit]
-        return Page(shown, cursor_of(IdPlace(shown[-1].delivery_id)) if len(rows) > limit else None)
+        return Page(*page_of(rows, limit, lambda each: IdPlace(each.delivery_id)))
 
     async def replay(self, key: CampaignKey, endpoint_id: int, delivery_id: int | None, who: str) -> int:
         """One delivery, or all that are parked, are sent again, for up to 72 hours from now; how many."""

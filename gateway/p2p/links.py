@@ -9,7 +9,7 @@ from gateway.clock import Clock
 from gateway.core.bank.links import SECRET_BYTES, Pressed, clean_slug, is_sealed, read
 from gateway.core.bank.permissions import Actor
 from gateway.core.rules.errors import BadInput, TextbankError
-from gateway.p2p.cursors import AtPlace, before, cursor_of
+from gateway.p2p.cursors import AtPlace, before, page_of
 from gateway.pipeline.campaigns import Campaigns
 from gateway.store import audit_log, campaign_actions, links
 from gateway.store.database import Database
@@ -114,10 +114,7 @@ class Links:
             before=before(cursor),
             limit=limit + 1,
         )
-        shown = rows[:limit]
-        return ClickPage(
-            shown, cursor_of(AtPlace(shown[-1].at, shown[-1].click_id)) if len(rows) > limit else None
-        )
+        return ClickPage(*page_of(rows, limit, lambda each: AtPlace(each.at, each.click_id)))
 
     # ------------------------------------------------------------ made and changed
 

@@ -7,7 +7,7 @@ import msgspec
 from gateway.core.bank.permissions import Act, Actor
 from gateway.core.rules.errors import BadInput
 from gateway.core.text.phone import PhoneFault, parse
-from gateway.p2p.cursors import cursor_of, place_of
+from gateway.p2p.cursors import page_of, place_of
 from gateway.pipeline.campaigns import Campaigns
 from gateway.store import opt_outs
 from gateway.store.database import Database
@@ -65,8 +65,7 @@ class OptOuts:
         rows = await opt_outs.page(
             self._database, campaign.key, campaign.opt_out_scope, source, begin, limit + 1
         )
-        shown = rows[:limit]
-        return OptOutPage(shown, cursor_of(_PhonePlace(shown[-1].phone)) if len(rows) > limit else None)
+        return OptOutPage(*page_of(rows, limit, lambda each: _PhonePlace(each.phone)))
 
     async def counts(self, campaign_id: int) -> OptOutCounts:
         """How many are in force."""

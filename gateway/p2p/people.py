@@ -22,7 +22,7 @@ from gateway.core.bank.permissions import Actor, Role
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import BadInput
 from gateway.p2p import tokens
-from gateway.p2p.cursors import IdPlace, cursor_of, place_of
+from gateway.p2p.cursors import IdPlace, page_of, place_of
 from gateway.p2p.keys import COMMAND
 from gateway.p2p.passwords import Passwords
 from gateway.p2p.sign_in import Opened, Person, Random, SignIn
@@ -214,8 +214,7 @@ class People:
         """At most `limit` of them, by user id. Raises BadInput for a cursor of another list."""
         after = 0 if cursor is None else place_of(cursor, IdPlace).id
         rows = await users.members(self._database, key, wanted, after=after, limit=limit + 1)
-        shown = rows[:limit]
-        return MemberPage(shown, cursor_of(IdPlace(shown[-1].user_id)) if len(rows) > limit else None)
+        return MemberPage(*page_of(rows, limit, lambda each: IdPlace(each.user_id)))
 
     async def count(self, key: CampaignKey, wanted: MemberFilter) -> int:
         """How many a filter has (F171)."""

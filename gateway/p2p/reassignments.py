@@ -17,7 +17,7 @@ from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import BadFields, BadInput, TextbankError
 from gateway.p2p import whose
 from gateway.p2p.bank import TextBank
-from gateway.p2p.cursors import AtPlace, before, cursor_of
+from gateway.p2p.cursors import AtPlace, before, page_of
 from gateway.p2p.preferences import person
 from gateway.p2p.user_lists import MOST_MEMBERS
 from gateway.pipeline.admission import ConversationChanged
@@ -316,8 +316,7 @@ class Reassignments:
         """At most `limit`, the newest first. Raises BadInput for a cursor of another list."""
         key, now = self._campaigns[campaign_id].key, self._clock.now()
         rows = await reassignments.page(self._database, key, before(cursor), limit + 1)
-        shown = rows[:limit]
-        after = cursor_of(AtPlace(shown[-1].at, shown[-1].reassignment_id)) if len(rows) > limit else None
+        shown, after = page_of(rows, limit, lambda each: AtPlace(each.at, each.reassignment_id))
         return ReassignmentPage([_view(each, now) for each in shown], after)
 
     async def undo(self, actor: Actor, campaign_id: int, reassignment_id: int) -> Undone:

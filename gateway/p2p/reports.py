@@ -6,7 +6,7 @@ from gateway.clock import Clock
 from gateway.core.bank.labels import Form, Marks, check_marks
 from gateway.core.bank.permissions import Act, Actor, Reach
 from gateway.p2p import whose
-from gateway.p2p.cursors import AtPlace, before, cursor_of
+from gateway.p2p.cursors import AtPlace, before, page_of
 from gateway.p2p.labels import Labels, everything
 from gateway.pipeline.admission import ConversationChanged
 from gateway.pipeline.campaigns import Campaign, Campaigns
@@ -72,10 +72,7 @@ class Reports:
         campaign = self._campaigns[campaign_id]
         await whose.own(self._database, campaign, actor, Act.READ_CONVERSATIONS, contact_id)
         rows = await reports.history(self._database, campaign.key, contact_id, before(cursor), limit + 1)
-        shown = rows[:limit]
-        return History(
-            shown, cursor_of(AtPlace(shown[-1].at, shown[-1].report_id)) if len(rows) > limit else None
-        )
+        return History(*page_of(rows, limit, lambda each: AtPlace(each.at, each.report_id)))
 
     async def file(
         self,

@@ -9,7 +9,7 @@ from gateway.clock import Clock
 from gateway.core.bank.labels import clean_label
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import BadFields, BadInput, TextbankError
-from gateway.p2p.cursors import IdPlace, cursor_of, place_of
+from gateway.p2p.cursors import IdPlace, cursor_of, page_of, place_of
 from gateway.pipeline.campaigns import Campaigns
 from gateway.store import audit_log, user_lists
 from gateway.store.database import Database, Statements
@@ -57,8 +57,7 @@ class UserLists:
         """At most `limit` lists. Raises BadInput for a cursor of another list."""
         after = 0 if cursor is None else place_of(cursor, IdPlace).id
         rows = await user_lists.page(self._database, self._key(campaign_id), after, limit + 1)
-        shown = rows[:limit]
-        return ListPage(shown, cursor_of(IdPlace(shown[-1].user_list_id)) if len(rows) > limit else None)
+        return ListPage(*page_of(rows, limit, lambda each: IdPlace(each.user_list_id)))
 
     async def members(self, campaign_id: int, user_list_id: int, cursor: str | None, limit: int) -> MemberIds:
         """At most `limit` of the list's active members. Raises NoUserList, and BadInput for a cursor of another list."""

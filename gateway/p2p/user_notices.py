@@ -4,7 +4,7 @@ import msgspec
 
 from gateway.clock import Clock
 from gateway.core.bank.permissions import Actor
-from gateway.p2p.cursors import AtPlace, before, cursor_of
+from gateway.p2p.cursors import AtPlace, before, page_of
 from gateway.p2p.preferences import person
 from gateway.pipeline.campaigns import Campaigns
 from gateway.store import user_notices
@@ -34,8 +34,7 @@ class UserNotices:
         """Raises NoPerson for an API key, and BadInput for a cursor of another list."""
         key, user_id = self._campaigns[campaign_id].key, person(actor)
         rows = await user_notices.page(self._database, key, user_id, before(cursor), limit + 1)
-        shown = rows[:limit]
-        after = cursor_of(AtPlace(shown[-1].at, shown[-1].notice_id)) if len(rows) > limit else None
+        shown, after = page_of(rows, limit, lambda each: AtPlace(each.at, each.notice_id))
         return NoticePage(shown, after, await user_notices.unread(self._database, key, user_id))
 
     async def mark_read(self, actor: Actor, campaign_id: int, up_to: int) -> None:

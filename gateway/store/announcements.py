@@ -32,7 +32,8 @@ _BY_KEY = f"""
 SELECT {_COLUMNS} FROM announcements WHERE organisation_id = $1 AND campaign_id = $2 AND who = $3 AND key = $4
 """  # noqa: S608 - fixed texts
 _PAGE = f"""
-SELECT {_COLUMNS} FROM announcements WHERE organisation_id = $1 AND campaign_id = $2 AND (at, announcement_id) < (to_timestamp($3), $4)
+SELECT {_COLUMNS} FROM announcements
+WHERE organisation_id = $1 AND campaign_id = $2 AND (at, announcement_id) < (to_timestamp($3), $4)
 ORDER BY at DESC, announcement_id DESC LIMIT $5
 """  # noqa: S608 - fixed texts
 _TELL = f"""

@@ -60,7 +60,8 @@ _HEARD = noted(
 # A text whose id at the provider is in `inbound_ids` was heard before, in whatever month.
 # The last new STOP or START of a person decides; one that came before and comes again is not new.
 # A START that comes late, fetched after its webhook was lost, lifts no newer opt-out, and none that the person has
-# repeated since to any number of the scope, or somebody has noted for them. The scalar subquery is worked out for a START alone.
+# repeated since to any number of the scope, or somebody has noted for them. The scalar subquery is worked out
+# for a START alone.
 # A STOP locks the opt-out that is there already, so that no START lifts it meanwhile without having seen that STOP.
 # F125: after an opt-out no reply needs attention. C5: only the person's own START clears an opt-out.
 # F205: whatever a person writes brings their conversation back from the archive.
@@ -121,7 +122,8 @@ WITH heard AS (
     DELETE FROM opt_outs
     WHERE organisation_id = $1 AND scope = $3
       AND phone = ANY (ARRAY(SELECT phone FROM last_word WHERE intent = 'start'))
-      AND greatest(opted_out_at, noted_again_at) <= (SELECT to_timestamp(w.received_at) FROM last_word w WHERE w.phone = opt_outs.phone)
+      AND greatest(opted_out_at, noted_again_at) <= (
+        SELECT to_timestamp(w.received_at) FROM last_word w WHERE w.phone = opt_outs.phone)
 ), talk AS (
     INSERT INTO conversations AS v (organisation_id, campaign_id, contact_id, last_inbound_at, unread, attention_at)
     SELECT $1, $2, f.contact_id, to_timestamp(max(f.received_at)), count(*),

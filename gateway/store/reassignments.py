@@ -177,7 +177,8 @@ _SHOW = f"""
 SELECT {_COLUMNS} FROM reassignments WHERE organisation_id = $1 AND campaign_id = $2 AND reassignment_id = $3
 """  # noqa: S608 - fixed texts
 _PAGE = f"""
-SELECT {_COLUMNS} FROM reassignments WHERE organisation_id = $1 AND campaign_id = $2 AND (at, reassignment_id) < (to_timestamp($3), $4)
+SELECT {_COLUMNS} FROM reassignments
+WHERE organisation_id = $1 AND campaign_id = $2 AND (at, reassignment_id) < (to_timestamp($3), $4)
 ORDER BY at DESC, reassignment_id DESC LIMIT $5
 """  # noqa: S608 - fixed texts
 # What can't be undone any more needs no memory.

@@ -153,7 +153,8 @@ async def late(statements: Statements, key: CampaignKey, words: Sequence[Word], 
 
 
 class InFlight(msgspec.Struct, frozen=True):
-    """A message whose attempt failed, locked while what follows is decided. `has_words`: its person was not erased since."""
+    """A message whose attempt failed, locked while what follows is decided. `has_words`: its person was not erased
+    since."""
 
     message_id: int
     state: str

@@ -12,12 +12,12 @@ from typing import Final
 from gateway.app import Gateway
 from gateway.config import CatchUp
 from gateway.providers.base import InboundText, StatusReport
-from gateway.store import statistics
 from gateway.upkeep.breakers import EVERY_S as BREAKERS_S
 from gateway.upkeep.chores import Chore
 from gateway.upkeep.inbound_poll import InboundPoll
 from gateway.upkeep.periodic import every
 from gateway.upkeep.reconciliation import Reconciliation
+from gateway.upkeep.tables import Tables
 from simulator.model.ledger import STATUSES, Ledger, inbound_number_of, number_of
 from simulator.rehearsal.history import RememberingProvider
 
@@ -55,7 +55,7 @@ class Upkeep:
             if every_s > 0:
                 works.append(_regularly(Chore(database, clock, metrics, name, every_s, work), every_s))
         works.append(every(BREAKERS_S, self._watch_breakers, "the watch on breakers"))
-        works.append(every(_STATISTICS_S, self._tell_planner, "the planner's statistics"))
+        works.append(every(_STATISTICS_S, Tables(database, clock).tell_planner, "the planner's statistics"))
         loop = asyncio.get_running_loop()
         return [loop.create_task(work, name="upkeep") for work in works]
 
@@ -63,9 +63,6 @@ class Upkeep:
         """What happened is counted just before somebody looks at it: nobody else asks for counts."""
         await self._gateway.counting.run_once()
         await self._gateway.breaker_watch.run_once()
-
-    async def _tell_planner(self) -> None:
-        await statistics.refresh(self._gateway.database)
 
     # ------------------------------------------------------------ what they bring
 

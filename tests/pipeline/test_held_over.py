@@ -1,7 +1,7 @@
 """What waits when its window ends: an action holds its first texts until the next day, or lets them end."""
 
 import asyncio
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -210,53 +210,53 @@ def test_what_the_action_says_when_the_window_ends_counts(play, last: ActionChan
     play(story, campaign=one_per_s())
 
 
+Overflow = Literal["next_day", "end"]
+
+
+async def submitted(world: World, overflow: Overflow, *, at: float, answers: list[Any]) -> int:
+    """A first text that the provider answers so, of an action with this overflow; its id."""
+    await world.gateway.bank.publish(CAMPAIGN, ACTION, "Title", Scripts(initials=("Hello",)), seed=1)
+    settings = ActionChange(settings=ActionSettings(overflow=overflow))
+    await actions(world).change(ADMIN, CAMPAIGN, ACTION, settings)
+    await until(world, at)
+    world.provider.answers.extend(answers)
+    message_id: int = (await world.submit(1, action_id=ACTION)).message_id
+    return message_id
+
+
+async def ends_as_its_action_says(world: World, message_id: int, overflow: Overflow) -> None:
+    """After the end of the hours, and the next morning."""
+    expected = ("queued", None) if overflow == "next_day" else ("blocked", 1202)
+    row = await world.message(message_id)
+    assert (row["state"], None if expected[1] is None else row["code"]) == expected
+    await until(world, OPENS + 120)
+    taken = [each for each in world.provider.taken if each.text.message_id == message_id]
+    assert len(taken) == (overflow == "next_day")
+
+
 @pytest.mark.parametrize("overflow", ["next_day", "end"])
-def test_what_the_provider_did_not_take_in_time_waits_like_any_other(
-    play, overflow: Literal["next_day", "end"]
-):
+def test_what_the_provider_did_not_take_in_time_waits_like_any_other(play, overflow: Overflow):
     """It says "too many requests" up to the end of the hours."""
 
     async def story(world: World) -> None:
-        await world.gateway.bank.publish(CAMPAIGN, ACTION, "Title", Scripts(initials=("Hello",)), seed=1)
-        settings = ActionChange(settings=ActionSettings(overflow=overflow))
-        await actions(world).change(ADMIN, CAMPAIGN, ACTION, settings)
-        await until(world, FIVE - 400)
-        world.provider.answers.extend([Refused(20429)] * 50)
-        outcome = await world.submit(1, action_id=ACTION)
+        message_id = await submitted(world, overflow, at=FIVE - 400, answers=[Refused(20429)] * 50)
         await until(world, FIVE + 300)
         world.provider.answers.clear()
-        expected = ("queued", None) if overflow == "next_day" else ("blocked", 1202)
-        row = await world.message(outcome.message_id)
-        assert (row["state"], None if expected[1] is None else row["code"]) == expected
-        await until(world, OPENS + 120)
-        taken = [each for each in world.provider.taken if each.text.message_id == outcome.message_id]
-        assert len(taken) == (overflow == "next_day")
+        await ends_as_its_action_says(world, message_id, overflow)
 
     play(story, campaign=one_per_s())
 
 
 @pytest.mark.parametrize("overflow", ["next_day", "end"])
-def test_what_a_crash_left_when_the_window_ends_waits_like_any_other(
-    play, overflow: Literal["next_day", "end"]
-):
+def test_what_a_crash_left_when_the_window_ends_waits_like_any_other(play, overflow: Overflow):
     """The provider is asked when the hours are over, and never had it: it is held over, or its action lets it end."""
 
     async def story(world: World) -> None:
-        await world.gateway.bank.publish(CAMPAIGN, ACTION, "Title", Scripts(initials=("Hello",)), seed=1)
-        settings = ActionChange(settings=ActionSettings(overflow=overflow))
-        await actions(world).change(ADMIN, CAMPAIGN, ACTION, settings)
-        await until(world, FIVE - 75)
-        world.provider.answers.append(Lost(taken=False))
-        outcome = await world.submit(1, action_id=ACTION)
+        message_id = await submitted(world, overflow, at=FIVE - 75, answers=[Lost(taken=False)])
         await world.wait(0.5)
         world.crash()
         await world.restart(after_s=60)
         await until(world, FIVE + 300)
-        expected = ("queued", None) if overflow == "next_day" else ("blocked", 1202)
-        row = await world.message(outcome.message_id)
-        assert (row["state"], None if expected[1] is None else row["code"]) == expected
-        await until(world, OPENS + 120)
-        taken = [each for each in world.provider.taken if each.text.message_id == outcome.message_id]
-        assert len(taken) == (overflow == "next_day")
+        await ends_as_its_action_says(world, message_id, overflow)
 
     play(story, campaign=one_per_s())

@@ -92,7 +92,8 @@ def after_failure(
     """What to do after attempt number `attempt` (1 is the first) ended with this code.
 
     `free` hand-overs before it cost the message no attempt: they lengthen the wait all the same. `random` in [0, 1)
-    spreads retries; `not_after` is the end of the message's use (hours, validity); `daily_reset_at` is when the carrier's daily cap starts anew. All instants are Unix seconds.
+    spreads retries; `not_after` is the end of the message's use (hours, validity); `daily_reset_at` is when the
+    carrier's daily cap starts anew. All instants are Unix seconds.
     """
     if ended is Ended.RECALLED:
         return Again(now, False, False)
