@@ -97,7 +97,7 @@ def any_later_text_lifts_an_opt_out(patch: Patch) -> None:
         patch,
         conversations,
         "_HEAR",
-        r"AND greatest\(opted_out_at, noted_again_at\) <= \(SELECT .*?\.phone\)",
+        r"AND greatest\(opted_out_at, noted_again_at\) <= \(\s*SELECT .*?\.phone\)",
         "",
     )
 
