@@ -15,6 +15,7 @@ from typing import NamedTuple
 import asyncpg
 
 from gateway.core.rules.errors import BadInput, TextbankError
+from gateway.store import statistics
 from gateway.store.database import Connection, Database
 from gateway.store.troubles import trouble
 
@@ -88,7 +89,7 @@ def shipped() -> Iterator[Migration]:
 async def migrate(database: Database, now: float) -> list[str]:
     """Applies what is missing, each in a transaction of its own; returns the names applied.
 
-    With nothing missing nothing is created, so the role then needs no CREATE. Raises BadInput for a right that
+    What was moved to another table is new to the planner: it is told. With nothing missing nothing is created, so the role then needs no CREATE. Raises BadInput for a right that
     the role lacks, MigrationFailed for a refusal of another kind.
     """
     try:
@@ -96,6 +97,8 @@ async def migrate(database: Database, now: float) -> list[str]:
         await _require_rights(database)
     except asyncpg.InsufficientPrivilegeError as error:
         raise _lacks_a_right(error) from error
+    if applied:
+        await statistics.refresh(database)
     return applied
 
 
