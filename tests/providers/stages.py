@@ -176,9 +176,10 @@ class OverHttp:
         self.ledger, self.faults, self.population = world.ledger, world.faults, world.population.listed
 
     async def close(self) -> None:
+        """Whoever calls stops first: a call that is taken while its server closes leaves a socket open."""
         await self.provider.close()
-        await self.ours.close()
         await self.server.stop()
+        await self.ours.close()
 
     @property
     def _url(self) -> str:
