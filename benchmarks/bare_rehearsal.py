@@ -36,6 +36,7 @@ from benchmarks.tape_of_rehearsal import (
     rows_of,
 )
 from gateway.providers.base import InboundText, ProviderError, StatusReport
+from gateway.store import statistics
 from gateway.store.database import Connection, Database
 from gateway.store.embedded import EmbeddedServer
 from gateway.store.migrate import make_throwaway, migrate
@@ -148,7 +149,7 @@ class Bare(run._Rehearsal):
         contacts = await contact_import.put(
             self.database, run.KEY, people, self.provider.look_up, self.clock.now()
         )
-        await self.database.script("ANALYZE")
+        await statistics.refresh(self.database)
         self.provider.listen(_Nobody())  # type: ignore[arg-type]
         self.volunteers = Volunteers(
             self.env,

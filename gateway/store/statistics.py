@@ -13,11 +13,11 @@ from gateway.store.troubles import DatabaseAway
 _WITHIN_S = 300.0
 _log = structlog.get_logger("textbank.store")
 
-# By their size, which costs no reading: of a thousand rows or so, and then each time they are five times as large.
+# By their size, which costs no reading: of a hundred rows or so, and then each time they are five times as large.
 _GROWN = """
 SELECT c.oid::regclass::text FROM pg_class c
 WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace
-  AND pg_relation_size(c.oid) >= current_setting('block_size')::bigint * (16 + 5 * greatest(c.relpages, 0)::bigint)
+  AND pg_relation_size(c.oid) >= current_setting('block_size')::bigint * (2 + 5 * greatest(c.relpages, 0)::bigint)
 ORDER BY 1
 """
 

@@ -192,7 +192,6 @@ class _Rehearsal:
         for each in self.companions:
             world = self.database, self.market, self.population, self.clock.now()
             await each.create(*world, opt_out_scope=scope_of(each.campaign_id))
-        await self.database.script("ANALYZE")
         self.gateway = await self._start_gateway()
         await self.gateway.bank.publish(
             CAMPAIGN, ACTION, self.scenario.title, scripts_of(self.plan), seed=self.plan.seed
