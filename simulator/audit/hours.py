@@ -63,6 +63,8 @@ def shut_around(
     found = groups < 0
     known = np.flatnonzero(~found)
     if len(known) and len(minutes):
+        from_minute, to_minute = _minute(np.array([at[known].min(), at[known].max()]), minutes)
+        minutes = minutes[from_minute : to_minute + _EDGE_MINUTES + 1]
         shut_so_far = _shut_minutes(evidence, places, groups[known], minutes)
         now = _minute(at[known], minutes)
         until = np.minimum(now + _EDGE_MINUTES, len(minutes) - 1)
@@ -160,6 +162,7 @@ def _place_open(evidence: Evidence, place: Place, is_answer: bool, at: Floats) -
     return is_open
 
 
+@cache
 def _week(states: frozenset[str], is_answer: bool) -> tuple[Integers, Integers]:
     """Opening and shutting, in seconds after midnight, Monday first."""
     opens_s, shuts_s = np.full(7, _OPENS_S), np.full(7, _SHUTS_S)
@@ -219,13 +222,21 @@ class Opening:
 
 def _groups(evidence: Evidence, phones: Integers) -> tuple[Integers, list[Place]]:
     """The place of the person behind every phone, as an index; -1 where no area code says one."""
+    by_code, of_codes = _places_by_code()
+    places = dict(of_codes)
+    groups = by_code[phones // 10_000_000 % 1000]
+    _narrow(groups, places, evidence.world.addresses, evidence.world.addresses.places_of(phones))
+    return groups, list(places)
+
+
+@cache
+def _places_by_code() -> tuple[Integers, dict[Place, int]]:
+    """For each area code the number of its place, -1 where there is none, and the places."""
     places: dict[Place, int] = {}
     by_code = np.full(1000, -1, np.int64)
     for code, (state, zones) in _area_codes().items():
         by_code[int(code)] = places.setdefault(Place(frozenset((state,)), frozenset(zones)), len(places))
-    groups = by_code[phones // 10_000_000 % 1000]
-    _narrow(groups, places, evidence.world.addresses, evidence.world.addresses.places_of(phones))
-    return groups, list(places)
+    return by_code, places
 
 
 def _narrow(groups: Integers, places: dict[Place, int], addresses: Addresses, lives: Integers) -> None:

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime, time, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from heapq import heappop, heappush
 from math import exp, inf, log
 from statistics import NormalDist
@@ -200,17 +200,7 @@ class Percentiles:
     __slots__ = ("_table",)
 
     def __init__(self, *points: tuple[float, float], factor: float = 1.0) -> None:
-        normal = NormalDist()
-        scores = [normal.inv_cdf(share) for share, _ in points]
-        logs = [log(factor * time_s) for _, time_s in points]
-        last = len(points) - 2
-
-        def at(score: float) -> float:
-            left = min(max(bisect_right(scores, score) - 1, 0), last)
-            slope = (logs[left + 1] - logs[left]) / (scores[left + 1] - scores[left])
-            return exp(logs[left] + slope * (score - scores[left]))
-
-        self._table = [at(score) for score in _scores()]
+        self._table = _times(points, factor)
 
     def at(self, uniform: float) -> float:
         """The time at quantile `uniform` in [0, 1)."""
@@ -219,6 +209,22 @@ class Percentiles:
     def at_bits(self, word: int) -> float:
         """The same for the lowest 12 bits of a random word: no float on the way."""
         return self._table[word & (_STEPS - 1)]
+
+
+@lru_cache(256)
+def _times(points: tuple[tuple[float, float], ...], factor: float) -> list[float]:
+    """The time at each step: the same for every world with these parameters, of which tests make hundreds."""
+    normal = NormalDist()
+    scores = [normal.inv_cdf(share) for share, _ in points]
+    logs = [log(factor * time_s) for _, time_s in points]
+    last = len(points) - 2
+
+    def at(score: float) -> float:
+        left = min(max(bisect_right(scores, score) - 1, 0), last)
+        slope = (logs[left + 1] - logs[left]) / (scores[left + 1] - scores[left])
+        return exp(logs[left] + slope * (score - scores[left]))
+
+    return [at(score) for score in _scores()]
 
 
 @cache
