@@ -1,5 +1,7 @@
 """Columns of consent: those of the usual exports, each with its own values; what isn't understood is asked about."""
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -138,6 +140,37 @@ def test_of_many_questions_a_few_are_told_and_all_can_be_had(tmp_path: Path) -> 
     with pytest.raises(UnclearConsent, match=r"4 columns look like consent.*and 1 more"):
         list(reader)
     assert [each.column for each in reader.summary.questions] == headers
+
+
+@pytest.fixture
+def within_a_minute() -> Iterator[None]:
+    """Ends a look that would take for ever; a pattern that is being matched hears of signals too."""
+
+    def took_too_long(*_: object) -> None:
+        raise TimeoutError
+
+    signal.signal(signal.SIGALRM, took_too_long)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+@pytest.mark.usefixtures("within_a_minute")
+def test_a_list_that_begins_with_ids_is_read(tmp_path: Path) -> None:
+    """Each of the first rows might be the header, in any of the formats: cells of many digits, and whole rows of them."""
+    rows = "\n".join(f"10023456{n:02},215555010{n % 10},19104,Ann" for n in range(20))
+    path = tmp_path / "list.csv"
+    path.write_text(f"voter_id,phone,zip,first_name\n{rows}\n", encoding="utf-8")
+    assert texted(read_list(path)) == 10  # each phone once
+
+
+@pytest.mark.usefixtures("within_a_minute")
+@pytest.mark.parametrize(
+    "part", ["1", "yn", "datetime", "cellphone", "timestamp", "no", "text s", "opt out "]
+)
+def test_no_header_takes_long_to_understand(part: str) -> None:
+    sense_of([*(part * 500).split(), "unheard-of"])
 
 
 def test_any_column_that_says_opted_out_counts(tmp_path: Path) -> None:
