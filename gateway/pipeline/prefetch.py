@@ -1,7 +1,7 @@
 """The head of a campaign's queue in memory: what is due is read in time, and never more than memory may hold."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from gateway.clock import Clock
 from gateway.core.rules.campaign import CampaignKey
@@ -71,6 +71,17 @@ class Prefetch:
             self.read_again_in(self._options.poll_s)
         else:
             self.push(message)
+
+    def crowding(self, carriers: Collection[str | None]) -> list[int]:
+        """First texts to these carriers that keep others from being read: all but the oldest, when memory is half full."""
+        options = self._options
+        if len(self._in_hand) <= options.look_ahead // 2:
+            return []
+        theirs = [
+            each for each in self._in_hand.values() if each.lane == Lane.INITIAL and each.carrier in carriers
+        ]
+        theirs.sort(key=lambda each: (each.due_at, each.message_id))
+        return [each.message_id for each in theirs[options.look_ahead // 4 :]]
 
     def line_up_anew(self) -> None:
         """Whoever was parked until a slot of before is looked at again."""

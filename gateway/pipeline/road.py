@@ -27,6 +27,7 @@ from gateway.pipeline.campaigns import Campaign
 from gateway.pipeline.changed_hours import shorten_windows
 from gateway.pipeline.consequences import Consequences
 from gateway.pipeline.delivery import Requeued
+from gateway.pipeline.full_day import FullDay
 from gateway.pipeline.given_numbers import GivenNumbers
 from gateway.pipeline.hand_over import SHORTEST_VALIDITY_S
 from gateway.pipeline.lease import Held, outbound
@@ -70,6 +71,7 @@ class CampaignRoad:
             station.provider, station.database, station.clock, station.metrics, campaign.key, pool, self.wake
         )
         self._brand_day = BrandDay(station.database, station.clock, campaign, pacer.cap, self.wake)
+        self._full_day = FullDay(station.database, campaign.key, self._queue, pacer)
         self._second_look = SecondLook(station, self._queue)
         self._consequences = Consequences(station, campaign, pool, pacer)
         self._woken = asyncio.Event()
@@ -77,8 +79,7 @@ class CampaignRoad:
         self._writing = RecentDurations()  # from a decision until its write is known
         self._next_sweep_at = self._next_save_at = 0.0
         self.handed_over: defaultdict[tuple[int, str | None], int] = defaultdict(int)  # segments, ever
-        # texts to a new campaign can't be lost
-        self.hold = station.inbound_gap.hold(wants_fetch=bool(pool.numbers))
+        self.hold = station.inbound_gap.hold(wants_fetch=bool(pool.numbers))  # a new campaign's can't be lost
         self._stopping = False
         self._hours_changed = self._must_begin_anew = False  # to be followed at the next step
         self._goes_round_locks_until = 0.0  # by Clock.steady
@@ -190,6 +191,7 @@ class CampaignRoad:
             self._must_begin_anew = True
         else:
             self.pacer.change(campaign.limits)
+            self._full_day.has_changed = True
             self.pool.change(campaign.settings.pool, campaign.limits)
             self._queue.line_up_anew()
         if before.settings.hours != campaign.settings.hours:
@@ -207,6 +209,8 @@ class CampaignRoad:
             await self.save_numbers()
             await self._brand_day.hand_back()
             raise OwnershipLost("its registration was changed: it begins anew")
+        if self._full_day.has_changed:
+            await self._full_day.take_up(now)
 
     # ------------------------------------------------------------ what is learned from the provider
 
@@ -256,8 +260,7 @@ class CampaignRoad:
     async def _step(self) -> float:
         """One look at everything that is due; returns when to look again."""
         now = self._station.clock.now()
-        if self._hours_changed or self._must_begin_anew:
-            await self._follow_changes(now)
+        await self._follow_changes(now)
         self.pacer.speed_up(now)
         if now >= self._next_sweep_at:
             self._next_sweep_at = now + _SWEEP_S
@@ -270,6 +273,7 @@ class CampaignRoad:
             self._next_save_at = now + _SAVE_NUMBERS_S
             await self.save_numbers()
         if now >= self._queue.next_read_at:
+            await self._full_day.make_room(now)
             await self._queue.refill(now)
         # it is woken when it may go again
         can_go = self._queue and self._station.is_trusted and not self.hold.is_on
@@ -284,8 +288,7 @@ class CampaignRoad:
         self._station.wants_room(self, taken.wants_room)
         for buy in taken.buys:
             self._buyer.consider(buy)
-        picked: list[Picked] = []
-        over: list[Picked] = []
+        picked, over = list[Picked](), list[Picked]()
         for each in taken.picked:
             slot = max(each.chosen.slot, now)
             (picked if self._in_time(self._queue[each.item.message_id], slot) else over).append(each)

@@ -264,6 +264,33 @@ async def waiting(
     return Head(found, rows[0][0] == limit)
 
 
+async def put_off(database: Database, key: CampaignKey, message_ids: Sequence[int], until: float) -> None:
+    """Queued messages are due no earlier than that."""
+    await database.execute(
+        """
+        UPDATE queue SET due_at = to_timestamp($4) WHERE organisation_id = $1 AND campaign_id = $2
+        AND message_id = ANY ($3::bigint[]) AND due_at < to_timestamp($4)
+        """,
+        *key,
+        message_ids,
+        until,
+    )
+
+
+async def take_up(database: Database, key: CampaignKey, lane: int, due_at: float, now: float) -> None:
+    """Those of the lane that were put off until `due_at` are due now."""
+    await database.execute(
+        """
+        UPDATE queue SET due_at = to_timestamp($5) WHERE organisation_id = $1 AND campaign_id = $2
+        AND lane = $3 AND due_at = to_timestamp($4)
+        """,
+        *key,
+        lane,
+        due_at,
+        now,
+    )
+
+
 async def next_due(database: Database, key: CampaignKey, after: float) -> float | None:
     """When the next queued message of later than `after` is due; None: there is none."""
     due: float | None = await database.fetch_value(

@@ -15,14 +15,15 @@ from gateway.store import campaigns, contacts, numbers
 from gateway.store.campaigns import CampaignRow
 from gateway.store.contacts import ContactRow
 from gateway.store.numbers import NumberRow
-from tests.pipeline.world import CAMPAIGN, GROUP, START_AT, World, number_phone, phone
+from tests.pipeline.test_changed_settings import change
+from tests.pipeline.world import CAMPAIGN, GROUP, SETTINGS, START_AT, World, number_phone, phone
 
 SECOND = 2
 CAP = 40
 
 
 def of_brand(brand: str = "Vote", **more: object) -> CampaignSettings:
-    return CampaignSettings(registration=Registration(brand=brand, tmobile_daily_cap=CAP, **more))
+    return CampaignSettings(registration=Registration(**{"brand": brand, "tmobile_daily_cap": CAP} | more))
 
 
 async def add_campaign(world: World, settings: CampaignSettings, people: int = 60) -> None:
@@ -147,3 +148,32 @@ def test_while_the_database_is_away_nothing_is_lost(play):
         world.nobody_got_a_text_twice()
 
     play(story, campaign=of_brand(), people=60)
+
+
+@pytest.mark.parametrize("is_raised", [False, True])
+def test_who_waits_for_t_mobiles_midnight_stands_in_nobodys_way(play, is_raised: bool):
+    """More of them than memory holds; the others go, and a cap that is raised lets them go at once."""
+    small = msgspec.structs.replace(
+        SETTINGS, dispatch=msgspec.structs.replace(SETTINGS.dispatch, look_ahead=20)
+    )
+
+    async def story(world: World) -> None:
+        await world.store.execute(
+            "UPDATE contacts SET carrier = CASE WHEN contact_id <= 80 THEN 'tmobile' ELSE 'att' END"
+        )
+        await world.send_all(range(1, 81))
+        await world.wait(10)
+        await world.send_all(range(81, 111))
+        await world.wait(300)
+        handed = {each.text.phone for each in world.handed}
+        assert len(handed) == CAP + 30
+        assert {phone(each) for each in range(81, 111)} <= handed
+        if is_raised:
+            await change(world, of_brand(tmobile_daily_cap=1000))
+            await world.wait(300)
+            assert len(world.handed) == 110
+        await world.wait(86_400)
+        assert await world.queued() == []
+        world.nobody_got_a_text_twice()
+
+    play(story, campaign=of_brand(), people=120, settings=small)
