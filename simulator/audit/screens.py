@@ -62,12 +62,16 @@ def still_waiting(evidence: Evidence) -> Integers:
     if not len(replies) or not np.isfinite(evidence.world.day_ends_at):
         return np.empty(0, np.int64)
     person, heard_at = texts.person[replies], texts.heard_at[replies]
-    ends_at = np.full(len(person), evidence.world.day_ends_at)
     answers = books.answers[(books.answers["response"] >= 0) & (books.answers["state"] != BLOCKED)]
     answered_at = Moments(answers["phone"], answers["at"] - answers["took_s"]).next_at(person, heard_at)
     unsure_at = Moments(books.unsure["phone"], books.unsure["at"]).next_at(person, heard_at)
-    waits = np.isinf(answered_at) & np.isinf(unsure_at) & (heard_at < ends_at - _KNOWN_WITHIN_S)
-    waits &= _still_wants(evidence, texts, person, heard_at, ends_at)
+    waits = (
+        np.isinf(answered_at)
+        & np.isinf(unsure_at)
+        & (heard_at < evidence.world.day_ends_at - _KNOWN_WITHIN_S)
+    )
+    # The books are read when the last volunteer has ended: a mark made after the day's end is in them.
+    waits &= _still_wants(evidence, texts, person, heard_at, np.full(len(person), np.inf))
     waits &= ~_repeats(evidence, person, heard_at)
     return np.unique(person[waits])
 

@@ -171,11 +171,15 @@ def marked(bank):
     bank.marks.append((ANN, 1000.0, 1001.0))
 
 
+def marked_after_the_last_look(bank):
+    bank.marks.append((ANN, 20_003.0, 20_003.5))  # the day ended at 20,000
+
+
 def left(bank):
     bank.writes(ANN, 1000.0, "STOP", "stop")
 
 
-@pytest.mark.parametrize("what", [answered, marked, left])
+@pytest.mark.parametrize("what", [answered, marked, marked_after_the_last_look, left])
 def test_who_was_answered_or_has_left_waits_no_more(what):
     bank = Missing().writes(ANN, 100.0, "Yes!").writes(BOB, 100.0, "Yes!")
     assert waits(bank) == [ANN, BOB]
