@@ -13,11 +13,14 @@ from gateway.store.troubles import DatabaseAway
 _WITHIN_S = 300.0
 _log = structlog.get_logger("textbank.store")
 
-# By their size, which costs no reading: of a hundred rows or so, and then each time they are five times as large.
+# By their size, which costs no reading: of a hundred rows or so, and then each time they are five times as large. An index
+# that is made, as migrations and restores do, writes a table's size down and learns nothing of its columns.
 _GROWN = """
 SELECT c.oid::regclass::text FROM pg_class c
+CROSS JOIN LATERAL (SELECT pg_stat_get_analyze_count(c.oid) + pg_stat_get_autoanalyze_count(c.oid) = 0 AS is_new) known
 WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace
-  AND pg_relation_size(c.oid) >= current_setting('block_size')::bigint * (2 + 5 * greatest(c.relpages, 0)::bigint)
+  AND pg_relation_size(c.oid) >= current_setting('block_size')::bigint
+      * (2 + CASE WHEN known.is_new THEN 0 ELSE 5 * greatest(c.relpages, 0)::bigint END)
 ORDER BY 1
 """
 

@@ -75,6 +75,10 @@ ON CONFLICT (campaign_id, provider_sid) DO NOTHING
 """
 
 
+_UNKNOWN_TO_THE_PLANNER = """
+SELECT c.relname FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace
+AND pg_relation_size(c.oid) > 50000 AND NOT EXISTS (SELECT FROM pg_stats WHERE schemaname = 'public' AND tablename = c.relname)
+"""
 _SOMEBODY_WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock')"
 
 
@@ -169,6 +173,7 @@ async def test_a_move_under_load_loses_nothing_and_holds_nobody_up(release_befor
 async def test_a_text_that_both_releases_hear_is_heard_once(release_before: str):
     database = Database(release_before, connections=1)
     await migrate(database, NOW)
+    assert await database.fetch(_UNKNOWN_TO_THE_PLANNER) == []
     await months.make_ahead(database, NOW)
 
     async def heard_now(number: int, inbound_id: int) -> int:
