@@ -191,7 +191,7 @@ class CampaignRoad:
             self._must_begin_anew = True
         else:
             self.pacer.change(campaign.limits)
-            self._full_day.has_changed = True
+            self._full_day.has_changed |= before.limits != campaign.limits
             self.pool.change(campaign.settings.pool, campaign.limits)
             self._queue.line_up_anew()
         if before.settings.hours != campaign.settings.hours:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+CAPPED: Final = (None, "tmobile")  # an unknown carrier may be T-Mobile
 CAP_ZONE: Final = ZoneInfo("America/Los_Angeles")
 # The carrier counts a text when it arrives there: one handed over this late may fall into the next day.
 CAP_EDGE_S: Final = 30.0

@@ -16,7 +16,14 @@ from typing import Final
 import msgspec
 
 from gateway.core.rules.registration import BIG_CARRIERS, Limits
-from gateway.core.sending.daily_cap import CAP_EDGE_S, DailyCap, PacerState, last_cap_reset, next_cap_reset
+from gateway.core.sending.daily_cap import (
+    CAP_EDGE_S,
+    CAPPED,
+    DailyCap,
+    PacerState,
+    last_cap_reset,
+    next_cap_reset,
+)
 
 __all__ = [
     "CAP_EDGE_S",
@@ -160,7 +167,7 @@ class Pacer:
             slot = max(slot, free_at)
             if (meter := self._small_meter(carrier)) is not None:
                 slot = max(slot, meter.get(number, 0.0))
-        if self.cap is not None and (carrier is None or carrier == "tmobile"):
+        if self.cap is not None and carrier in CAPPED:
             slot = self.cap.clear_at(slot, segments)
         return slot
 
@@ -188,7 +195,7 @@ class Pacer:
         self._number_free_at[number] = slot + segments * self._number_segment_s
         if (meter := self._small_meter(carrier)) is not None:
             meter[number] = slot + segments * self._small_segment_s
-        if self.cap is not None and (carrier is None or carrier == "tmobile"):
+        if self.cap is not None and carrier in CAPPED:
             self.cap.add(slot, segments)
 
     def _tight(self, slot: float, carrier: str | None, number: int) -> str | None:
@@ -223,7 +230,7 @@ class Pacer:
         meter = self._small_meter(carrier)
         if meter is not None and meter.get(number) == slot + segments * self._small_segment_s:
             meter[number] = slot
-        if self.cap is not None and (carrier is None or carrier == "tmobile"):
+        if self.cap is not None and carrier in CAPPED:
             self.cap.give_back(slot, segments)
 
     def duration_s(self, segments: int, carrier: str | None = "") -> float:
@@ -234,7 +241,7 @@ class Pacer:
 
     def capped_until(self, now: float, carrier: str | None, segments: int = 1) -> float | None:
         """When T-Mobile's daily cap lets the message go (Pacific midnight); None when it does now."""
-        if self.cap is None or not (carrier is None or carrier == "tmobile"):
+        if self.cap is None or carrier not in CAPPED:
             return None
         return self.cap.full_until(now, segments)
 
