@@ -32,7 +32,7 @@ from gateway.parts import ask_provider, door_parts
 from gateway.pipeline.admission import Admission
 from gateway.providers.base import History, NotSent, Provider, ProviderError, Refused
 from gateway.providers.twilio import webhooks as twilio_webhooks
-from gateway.store import months, restored, statistics
+from gateway.store import months, restored
 from gateway.store.database import Database
 from gateway.store.hosts import Succession
 from gateway.store.limits import PROBE, within
@@ -174,7 +174,6 @@ class Worker:
             if applied:
                 _log.info("migrated", applied=applied)
             await months.make_ahead(self.database, self.clock.now())
-            await statistics.refresh(self.database)  # a restored database has none
             if mended := await restored.mend(self.database):
                 _log.info("the database was restored: its journal is readable again", campaigns=mended)
             await self.gateway.start()

@@ -89,16 +89,16 @@ def shipped() -> Iterator[Migration]:
 async def migrate(database: Database, now: float) -> list[str]:
     """Applies what is missing, each in a transaction of its own; returns the names applied.
 
-    What was moved to another table is new to the planner: it is told. With nothing missing nothing is created, so the role then needs no CREATE. Raises BadInput for a right that
-    the role lacks, MigrationFailed for a refusal of another kind.
+    The planner is told of what it does not know: tables that were moved, or restored. With nothing missing nothing is
+    created, so the role then needs no CREATE. Raises BadInput for a right that the role lacks, MigrationFailed for a
+    refusal of another kind.
     """
     try:
         applied = await _apply_missing(database, now)
         await _require_rights(database)
     except asyncpg.InsufficientPrivilegeError as error:
         raise _lacks_a_right(error) from error
-    if applied:
-        await statistics.refresh(database)
+    await statistics.refresh(database)
     return applied
 
 
