@@ -1,6 +1,5 @@
 """Columns of consent: those of the usual exports, each with its own values; what isn't understood is asked about."""
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from gateway.p2p.list_cells import words_of
 from gateway.p2p.list_consent import EXPORTS, Sense, sense_of
 from gateway.p2p.list_questions import UnclearConsent
 from gateway.p2p.lists import ListReader, read_list
+from tests.patience import no_longer_than
 
 PHONE = "215-555-0100"
 
@@ -144,16 +144,8 @@ def test_of_many_questions_a_few_are_told_and_all_can_be_had(tmp_path: Path) -> 
 
 @pytest.fixture
 def within_a_minute() -> Iterator[None]:
-    """Ends a look that would take for ever; a pattern that is being matched hears of signals too."""
-
-    def took_too_long(*_: object) -> None:
-        raise TimeoutError
-
-    signal.signal(signal.SIGALRM, took_too_long)
-    signal.alarm(60)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    with no_longer_than(60.0, "a pattern tries for ever"):
+        yield
 
 
 @pytest.mark.usefixtures("within_a_minute")

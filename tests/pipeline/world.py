@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import itertools
-import signal
 from asyncio import Future
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
@@ -28,6 +27,7 @@ from gateway.store.database import Connection, Database, Record
 from gateway.store.limits import NO_TIMERS
 from gateway.store.numbers import NumberRow
 from simulator.rehearsal.loop import Outside, VirtualLoop, run
+from tests.patience import no_longer_than
 from tests.pipeline.scripted_provider import Handed, ScriptedProvider, reference
 
 CAMPAIGN, SCOPE, ACTION, VOLUNTEER = 1, 11, 5, 7
@@ -357,21 +357,6 @@ def play(
         finally:
             await world.hang_up()
 
-    with _no_longer_than(HANG_S):
+    # virtual time stands still while a story hangs in the database
+    with no_longer_than(HANG_S, "the story hangs: somebody waits inside the database for ever"):
         return run(simpy.Environment(), begin)
-
-
-@contextlib.contextmanager
-def _no_longer_than(real_s: float) -> Iterator[None]:
-    """A story that would never end is an error: virtual time stands still while it hangs in the database."""
-
-    def give_up(_number: int, _frame: object) -> None:
-        raise TimeoutError("the story hangs: somebody waits inside the database for ever")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, real_s)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
