@@ -437,6 +437,17 @@ def test_the_only_number_with_the_only_script_puts_the_script_under_suspicion() 
     assert [pool.filtered(NOON, 1, "a") for _ in range(5)] == [None] * 4 + [Suspect.SCRIPT]
 
 
+def test_a_number_is_seen_though_an_hour_has_just_begun() -> None:
+    """What the others did a moment ago still counts, and what they did an hour ago does not."""
+    pool = pool_of(number(1), number(2))
+    sent(pool, 2, 100)
+    some = [pool.filtered(NOON + 3601, 1, "a") for _ in range(20)]
+    assert Suspect.NUMBER not in some
+    lately = pool_of(number(1), number(2))
+    sent(lately, 2, 100)
+    assert [lately.filtered(NOON + 1801, 1, "a") for _ in range(5)][-1] is Suspect.NUMBER
+
+
 def test_the_usual_noise_and_the_last_hour_make_no_suspect() -> None:
     pool = pool_of(number(1), number(2))
     sent(pool, 1, 2000)
