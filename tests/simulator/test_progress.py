@@ -69,12 +69,12 @@ def test_the_pace_is_that_of_the_last_seconds() -> None:
 
 def test_history_is_thinned_but_spans_the_run() -> None:
     with Progress("Election day", ZONE, StringIO()) as progress:
-        for n in range(5000):
+        for n in range(1200):
             progress(snapshot(virtual_s=float(n), wall_s=n / 1000))
     times = [each.virtual_s for each in progress.history]
     assert 150 <= len(times) <= 400
     assert times[0] == 0.0
-    assert times[-1] > 4900
+    assert times[-1] > 1100
     assert len({b - a for a, b in pairwise(times)}) == 1
 
 
