@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.rules.registration import Limits, Registration, limits
+from gateway.core.sending.filtering import FilteringPolicy, FilteringWatch
 from gateway.core.sending.numbers import (
     BuyOne,
     BuyReason,
@@ -437,15 +438,16 @@ def test_the_only_number_with_the_only_script_puts_the_script_under_suspicion() 
     assert [pool.filtered(NOON, 1, "a") for _ in range(5)] == [None] * 4 + [Suspect.SCRIPT]
 
 
-def test_a_number_is_seen_though_an_hour_has_just_begun() -> None:
-    """What the others did a moment ago still counts, and what they did an hour ago does not."""
-    pool = pool_of(number(1), number(2))
-    sent(pool, 2, 100)
-    some = [pool.filtered(NOON + 3601, 1, "a") for _ in range(20)]
-    assert Suspect.NUMBER not in some
-    lately = pool_of(number(1), number(2))
-    sent(lately, 2, 100)
-    assert [lately.filtered(NOON + 1801, 1, "a") for _ in range(5)][-1] is Suspect.NUMBER
+@pytest.mark.parametrize(
+    ("s_ago", "suspect"), [(10.0, Suspect.NUMBER), (1790.0, Suspect.NUMBER), (3601.0, Suspect.SCRIPT)]
+)
+def test_a_number_is_seen_whenever_counting_began(s_ago: float, suspect: Suspect) -> None:
+    """What the others did a moment ago counts though an hour is over, and what they did an hour ago does not."""
+    watch = FilteringWatch(FilteringPolicy())
+    watch.sent(NOON, 2)
+    for _ in range(100):
+        watch.sent(NOON + 3601 - s_ago, 2)
+    assert [watch.filtered(NOON + 3601, 1, "a") for _ in range(5)][-1] is suspect
 
 
 def test_the_usual_noise_and_the_last_hour_make_no_suspect() -> None:
