@@ -5,9 +5,10 @@
 | 9000       | a look-up calls the phone a landline                                                              |
 | 1302       | the person had asked to be left alone, was marked, or the provider had said so (21610)            |
 | 1204, 1205 | a text to this person had ended with a code that is remembered, within its time                   |
-| 1202       | the window was shut, or about to                                                                  |
+| 1202       | the window was shut, or about to within three minutes                                             |
 | 1203       | a purchase had failed, or as many numbers as the campaign may have were bought, or none yet        |
-| 1001, 1304 | another text to this person was asked for before                                                  |
+| 1001       | a first text: another text to this person was asked for before; an answer: the same one, lately   |
+| 1304       | another text to this person was asked for before                                                  |
 | 9001       | another text to this person was asked for within two minutes                                      |
 | 1303       | the contact was with another volunteer, or with none                                              |
 
@@ -22,6 +23,7 @@ import numpy as np
 from simulator.audit.evidence import Booleans, Breaches, Evidence, Judged
 from simulator.audit.first_texts import DAY_S
 from simulator.audit.hours import shut_around
+from simulator.audit.moments import Moments
 from simulator.audit.persons import latest, marks_of_the_list, told_to_the_list
 from simulator.audit.records import BLOCKED, REPLY, Rows
 from simulator.audit.wall_clock import Floats, Integers
@@ -45,9 +47,13 @@ _LEAVING = frozenset({Intent.KEYWORD, Intent.LEAVES, Intent.ABUSE, Intent.WRONG_
 _UNSUBSCRIBED = 21610
 _ROUNDING_S = 1.0
 _LOCKED_S = 120.0
+_SHUTS_WITHIN_MINUTES = (
+    3  # a minute before its end the window takes nothing new, and what is claimed has a slot ahead
+)
 _FEWEST_A_DAY = 10  # purchases
 _FOR_GOOD = (9000, 1205, 1204, 1302)
 _REPEATS = (1001, 1304, 9001)
+_MANY = 128  # more than there are answers to press
 
 
 class _Blocks:
@@ -158,8 +164,10 @@ def _before(
 
 def _was_shut(blocks: _Blocks, chosen: Integers) -> Booleans:
     evidence, phone, is_answer = blocks.evidence, blocks.phone[chosen], blocks.is_answer[chosen]
-    shut = shut_around(evidence, phone, blocks.at[chosen], is_answer)
-    return shut | shut_around(evidence, phone, blocks.asked_at[chosen], is_answer)
+    shut = shut_around(evidence, phone, blocks.at[chosen], is_answer, within_minutes=_SHUTS_WITHIN_MINUTES)
+    return shut | shut_around(
+        evidence, phone, blocks.asked_at[chosen], is_answer, within_minutes=_SHUTS_WITHIN_MINUTES
+    )
 
 
 def _had_no_number(blocks: _Blocks, chosen: Integers) -> Booleans:
@@ -184,6 +192,34 @@ def _had_another(blocks: _Blocks, chosen: Integers) -> Booleans:
         blocks.phone[chosen],
         blocks.asked_at[chosen] + _ROUNDING_S,
     )
+
+
+def _had_the_same(blocks: _Blocks, chosen: Integers) -> Booleans:
+    """Of a first text whether there was another; of an answer whether this very one was pressed for the person lately.
+
+    A press that nobody answered may have been carried out. Who pressed the answer is not known of every message: where
+    nobody does, any earlier text may have had its words.
+    """
+    found = _had_another(blocks, chosen)
+    answers, unsure = blocks.evidence.books.answers, blocks.evidence.books.unsure
+    rows = Moments(answers["message_id"], np.zeros(len(answers))).before(
+        blocks.ids[chosen], np.zeros(len(chosen))
+    )
+    is_answer = (
+        (rows >= 0) & (answers["response"][rows] >= 0) if len(answers) else np.zeros(len(rows), np.bool_)
+    )
+    its = np.flatnonzero(is_answer)
+    if not len(its):
+        return found
+    let_in = answers[answers["state"] != BLOCKED]
+    pressed = np.concatenate((let_in["phone"], unsure["phone"])) * _MANY + np.concatenate(
+        (let_in["response"], unsure["response"])
+    )
+    at = np.concatenate((let_in["at"] - let_in["took_s"], unsure["at"]))
+    theirs = blocks.phone[chosen[its]] * _MANY + answers["response"][rows[its]]
+    until = blocks.asked_at[chosen[its]] + _ROUNDING_S
+    found[its] = _before(pressed, at, theirs, until, within_s=DAY_S)
+    return found
 
 
 def _was_locked(blocks: _Blocks, chosen: Integers) -> Booleans:
@@ -216,7 +252,7 @@ _REASONS: Mapping[int, Callable[[_Blocks, Integers], Booleans]] = {
     1205: _had_failed,
     1202: _was_shut,
     1203: _had_no_number,
-    1001: _had_another,
+    1001: _had_the_same,
     1304: _had_another,
     9001: _was_locked,
     1303: _was_anothers,

@@ -1,4 +1,5 @@
-"""Breakers: first texts of a script that a carrier filters must stop, and only these may wait for that.
+"""Breakers: first texts of a script that a carrier filters must stop, and only these may wait for that; a number from
+which everything is filtered begins no conversations (filtered_numbers.py).
 
 All from what the carriers did and the gateway was told of it: of each script that was on a screen and each carrier, how
 many of its first texts had ended, and how many of them were filtered. What the gateway says of its breakers is not asked.
@@ -14,6 +15,7 @@ import numpy as np
 
 from simulator.audit.ends import FILTERED
 from simulator.audit.evidence import Booleans, Breaches, Evidence, Judged
+from simulator.audit.filtered_numbers import begun_in_vain
 from simulator.audit.kinds import kinds_of
 from simulator.audit.records import BLOCKED, Breaker, Rows
 from simulator.audit.wall_clock import Floats, Integers
@@ -51,9 +53,12 @@ class Stopped(NamedTuple):
 
 
 def judge_breakers(evidence: Evidence) -> Judged:
-    """First texts that went on though their carrier plainly filtered their script; and other scripts without a reason."""
+    """First texts that went on though their carrier plainly filtered their script, or all that came from their number; and
+    other scripts without a reason."""
+    in_vain, numbers = begun_in_vain(evidence)
+    of_numbers = Breaches("submission", in_vain, "begun from a number from which everything was filtered")
     if evidence.world.breaker is None:
-        return Judged([], 0)
+        return Judged([of_numbers], numbers)
     plain, first = _plain(evidence), _first_texts(evidence)
     rows, of = _press_of(evidence, first)
     pair = _pairs(evidence, first["variant"], first["phone"])
@@ -65,10 +70,11 @@ def judge_breakers(evidence: Evidence) -> Judged:
         Breaches(
             "message", first["message_id"][other], "is another script than was drawn, and nothing held that"
         ),
+        of_numbers,
     ]
     several = len(evidence.world.texts.initials) > 1 if evidence.world.texts is not None else False
     asked = several | (first["at"] > plain.surely_at[drawn])
-    return Judged(found, int(np.count_nonzero(asked)))
+    return Judged(found, int(np.count_nonzero(asked)) + numbers)
 
 
 def held_since(evidence: Evidence, message_ids: Integers) -> Floats:

@@ -80,10 +80,19 @@ def said(ledger: Ledger, elsewhere: Elsewhere | None = None) -> Said:
     return Said(np.ascontiguousarray(inbound["person"]), np.ascontiguousarray(inbound["at"]), heard_at, means)
 
 
+def said_to_the_list(evidence: Evidence, elsewhere: Elsewhere | None = None) -> Said:
+    """The same for one campaign: a text to another that keeps a list of its own asks nothing of ours."""
+    texts = said(evidence.ledger, elsewhere)
+    if evidence.world.elsewhere is None:
+        to_others = evidence.ledger.inbound.columns()["campaign"] != evidence.books.campaign_id
+        texts.means[to_others] = Means.NOTHING
+    return texts
+
+
 def judge_consent(evidence: Evidence) -> Judged:
     """Opt-outs that are missing, opt-outs that nobody asked for, texts to people whom the list marks."""
     world, books = evidence.world, evidence.books
-    texts = said(evidence.ledger, world.elsewhere)
+    texts = said_to_the_list(evidence, world.elsewhere)
     marked = world.marked[is_placed(world.marked)]
     must = _must_have_left(evidence, texts, marked)
     listed = distinct(books.opt_outs["phone"].astype(np.int64))

@@ -53,9 +53,14 @@ def judge_hours(evidence: Evidence) -> Judged:
 
 
 def shut_around(
-    evidence: Evidence, phones: Integers, at: Floats, is_answer: Booleans | None = None
+    evidence: Evidence,
+    phones: Integers,
+    at: Floats,
+    is_answer: Booleans | None = None,
+    *,
+    within_minutes: int = _EDGE_MINUTES,
 ) -> Booleans:
-    """Whether a person's window, or the campaign's, is shut at a moment or within ten minutes after: the window for a
+    """Whether a person's window, or the campaign's, is shut at a moment or within some minutes after: the window for a
     first text, or for an answer where it `is_answer`."""
     groups, places = _groups(evidence, phones)
     first, last = evidence.span
@@ -64,10 +69,10 @@ def shut_around(
     known = np.flatnonzero(~found)
     if len(known) and len(minutes):
         from_minute, to_minute = _minute(np.array([at[known].min(), at[known].max()]), minutes)
-        minutes = minutes[from_minute : to_minute + _EDGE_MINUTES + 1]
+        minutes = minutes[from_minute : to_minute + within_minutes + 1]
         shut_so_far = _shut_minutes(evidence, places, groups[known], minutes)
         now = _minute(at[known], minutes)
-        until = np.minimum(now + _EDGE_MINUTES, len(minutes) - 1)
+        until = np.minimum(now + within_minutes, len(minutes) - 1)
         of_text = groups[known] * 2 + (0 if is_answer is None else is_answer[known])
         found[known] = shut_so_far[of_text, until + 1] > shut_so_far[of_text, now]
     return found

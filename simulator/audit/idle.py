@@ -11,8 +11,9 @@ Time counts as idle for a text when, in cells of a few seconds, all of this hold
 - no carrier filtered so much of its script that first texts may wait for that (breakers.py).
 
 More than two minutes of such time between the press and the first call are a breach: the gateway's own windows,
-looks and polls are done in less. So are more than 25 minutes between two calls for one message, and a wait in which
-texts overtook that had to wait themselves (order.py).
+looks and polls are done in less. So are more than 25 minutes between two calls for one message (after "slow down" two
+minutes more than that is waited out, twice as long each time), and a wait in which texts overtook that had to wait
+themselves (order.py).
 """
 
 import numpy as np
@@ -22,7 +23,7 @@ from simulator.audit.evidence import Breaches, Evidence, Judged
 from simulator.audit.hours import Opening, shut_around
 from simulator.audit.kinds import kinds_of
 from simulator.audit.order import Waits, overtaken
-from simulator.audit.records import BLOCKED, FAILED, QUEUED, REPLY, SENDING, UNKNOWN
+from simulator.audit.records import BLOCKED, FAILED, QUEUED, REPLY, SENDING, UNDELIVERED, UNKNOWN
 from simulator.audit.room import Room
 from simulator.audit.wall_clock import Floats, Integers
 from simulator.model.ledger import STATUSES
@@ -34,7 +35,18 @@ _AGAIN_WITHIN_S = (
 _HOURS_OVER = 1202
 _EXPIRED, _LONGEST_VALIDITY_S = 30036, 36_000.0
 _GIVEN_TIME = (30003, 30023)
+_SLOW_DOWN_S, _DOUBLINGS = (
+    2.5,
+    9,
+)  # of the first "slow down" for a message, and how often that doubles at most
+_PASSING = (
+    30001,
+    30017,
+    30022,
+)  # the carrier was full or failing: nothing is wrong with text, person or number
+_MOST_ATTEMPTS = 4  # a promise (docs/reference/errors.md)
 _UNDELIVERED, _FAILED_FOR_GOOD = STATUSES.index("undelivered"), STATUSES.index("failed")
+_WINDOW_LEFT_MINUTES = 20  # of the hours, so that a further attempt had time
 _KINDS = 16  # more than there are carriers
 
 
@@ -45,8 +57,10 @@ def judge_idle(evidence: Evidence) -> Judged:
     sent = _waits(evidence).of(is_sent=True)
     long = sent.longer_than(ALLOWED_S)
     late = long.message_id[_idle_s(evidence, long) > ALLOWED_S]
-    again = _between_calls(evidence).longer_than(_AGAIN_WITHIN_S)
-    slow = np.unique(again.message_id[_idle_s(evidence, again) > _AGAIN_WITHIN_S])
+    waits, allowed_s = _between_calls(evidence)
+    long_again = waits.until - waits.since > allowed_s
+    again, allowed_s = waits.only(long_again), allowed_s[long_again]
+    slow = np.unique(again.message_id[_idle_s(evidence, again) > allowed_s])
     found = [
         Breaches("message", late, "went out late: hours, rates and numbers had been free for minutes"),
         Breaches("message", slow, "was tried again late: hours, rates and numbers had long been free"),
@@ -66,6 +80,9 @@ def judge_pressed(evidence: Evidence) -> Judged:
         found.append(Breaches("message", never, "was let through and never went out, though all was free"))
         expired = _expired_early(evidence)
         found.append(Breaches("submission", expired, "expired at the provider long before its window shut"))
+        found.append(
+            Breaches("message", _given_up(evidence), "was given up while further attempts were left")
+        )
     return Judged(found, len(waits.message_id) + len(broken))
 
 
@@ -111,8 +128,28 @@ def _expired_early(evidence: Evidence) -> Integers:
     return early
 
 
-def _between_calls(evidence: Evidence) -> Waits:
-    """From when the gateway knew that a call had failed to the next one for the same message, or to the end of the day.
+def _given_up(evidence: Evidence) -> Integers:
+    """Texts that failed for a reason that passes, had attempts and hours left, and were tried no more."""
+    messages, present = evidence.messages, evidence.present
+    over = np.flatnonzero(
+        np.isin(messages["state"], (FAILED, UNDELIVERED))
+        & np.isin(messages["code"], _PASSING)
+        & (messages["attempt"] < _MOST_ATTEMPTS)
+        & (present >= 0)
+    )
+    ended_at = _told_at(evidence)[present[over]]
+    early = ended_at < evidence.world.day_ends_at - _AGAIN_WITHIN_S
+    over, ended_at = over[early], ended_at[early]
+    phones = np.ascontiguousarray(messages["phone"][over])
+    is_answer = messages["kind"][over] == REPLY
+    shut = shut_around(evidence, phones, ended_at, is_answer, within_minutes=_WINDOW_LEFT_MINUTES)
+    given_up: Integers = messages["message_id"][over[~shut]]
+    return given_up
+
+
+def _between_calls(evidence: Evidence) -> tuple[Waits, Floats]:
+    """From when the gateway knew that a call had failed to the next one for the same message, or to the end of the day, and
+    how much of that may be idle, in seconds.
 
     Not of a phone that was off, which is given hours, nor of a day's cap that was used up.
     """
@@ -123,22 +160,28 @@ def _between_calls(evidence: Evidence) -> Waits:
     failed = np.isin(evidence.final_status[n], (_UNDELIVERED, _FAILED_FOR_GOOD))
     failed &= ~np.isin(evidence.final_code[n], _GIVEN_TIME)
     over = np.concatenate((np.where(failed, _told_at(evidence)[n], np.inf), in_vain["at"]))
+    slow_down = np.concatenate((np.zeros(len(n), np.bool_), in_vain["slow_down"]))
     order = np.lexsort((began, ids))
-    ids, began, over = ids[order], began[order], over[order]
+    ids, began, over, slow_down = ids[order], began[order], over[order], slow_down[order]
+    calls_before = np.minimum(np.arange(len(ids)) - np.searchsorted(ids, ids), _DOUBLINGS)
+    rest_s = np.minimum(_SLOW_DOWN_S * 2.0**calls_before, _AGAIN_WITHIN_S)
+    allowed_s = np.where(slow_down, np.minimum(ALLOWED_S + rest_s, _AGAIN_WITHIN_S), _AGAIN_WITHIN_S)
     rows = evidence.rows_of(ids)
     last = np.append(ids[1:] != ids[:-1], True)[: len(ids)]
     waits_on = (rows >= 0) & np.isin(evidence.messages["state"][rows], (QUEUED,))
     until = np.where(last, np.where(waits_on, evidence.world.day_ends_at, -np.inf), np.append(began[1:], 0.0))
     until = np.minimum(until, held_since(evidence, ids))
     kinds = evidence.messages["kind"][rows]
-    return Waits(
+    waits = Waits(
         ids,
         np.ascontiguousarray(evidence.messages["phone"][rows]),
         kinds == REPLY,
         over,
         np.minimum(until, evidence.world.day_ends_at),
         ~last,
-    ).longer_than(0.0)
+    )
+    waited = waits.until > waits.since
+    return waits.only(waited), allowed_s[waited]
 
 
 def _told_at(evidence: Evidence) -> Floats:

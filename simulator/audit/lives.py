@@ -39,6 +39,11 @@ _CODES = 100_000  # above every code
 _NOBODY_TOOK_IT = (0, 20429)  # no connection to be had, too many requests
 _ROUNDING_S = 1.0
 _AN_END = STATUSES.index("delivered")  # in the order of a text's words: queued, sent, an end
+_UNDELIVERED, _FAILED_BEFORE = STATUSES.index("undelivered"), STATUSES.index("failed")
+# Codes of `undelivered` that say the phone has not got it: a full queue, a rate or a day's cap that was passed, a number
+# that the carrier doesn't know. After any other the text may be on the phone all the same (provider's error pages).
+_NEVER_ON_THE_PHONE = (30001, 30017, 30022, 30023, 30034, 30035)
+_SETTLED_WITHIN_S = 600.0  # a lease, the longest call and a few rounds of asking, twice a minute [A]
 
 
 # ---- 3: accepted once
@@ -55,24 +60,23 @@ def judge_accepted_once(evidence: Evidence) -> Judged:
     follows[1:] = (np.diff(message_id[order]) == 0) & (np.diff(campaign[order]) == 0)
     before = np.roll(n, 1)
     is_repeat = follows & (evidence.attempt[n] == evidence.attempt[before])
-    is_over = np.isin(evidence.final_status[before], _negative_statuses())
+    is_over = evidence.final_status[before] == _FAILED_BEFORE
+    is_over |= (evidence.final_status[before] == _UNDELIVERED) & np.isin(
+        evidence.final_code[before], _NEVER_ON_THE_PHONE
+    )
     is_early = follows & ~is_repeat & ~(is_over & (evidence.final_at[before] <= evidence.handed_at[n]))
     found = [
         Breaches("submission", n[is_repeat], "the same attempt was taken by the provider a second time"),
         Breaches(
             "submission", np.flatnonzero(evidence.accepted > 1), "accepted by the carrier more than once"
         ),
-        Breaches("submission", n[is_early], "sent again while the attempt before could still arrive"),
+        Breaches("submission", n[is_early], "sent again while the attempt before could still arrive, or had"),
     ]
     return Judged(found, evidence.world.answers_lost + _further_attempts(evidence))
 
 
 def _further_attempts(evidence: Evidence) -> int:
     return int(np.count_nonzero(evidence.attempt > 1))
-
-
-def _negative_statuses() -> tuple[int, int]:
-    return STATUSES.index("undelivered"), STATUSES.index("failed")
 
 
 # ---- 4: the books balance
@@ -90,6 +94,9 @@ def judge_balance(evidence: Evidence) -> Judged:
         Breaches("message", ids[twice], "stored twice under one message id"),
         Breaches("message", ids[no_state], "in no state that the books count"),
         Breaches("message", ids[no_reason], "unknown, and nothing says why"),
+        Breaches(
+            "message", ids[_never_settled(evidence)], "nobody knows of it, and nobody asked the provider"
+        ),
         *_ends(evidence),
     ]
     return Judged(found, len(evidence.books.requests))
@@ -140,6 +147,41 @@ def _ends(evidence: Evidence) -> list[Breaches]:
         Breaches("message", ids[overdue], "its receipt got lost, and the provider was never asked"),
         Breaches("message", ids[still], "the store was told of its delivery, and lets it wait or blocks it"),
     ]
+
+
+def _never_settled(evidence: Evidence) -> Booleans:
+    """Texts of which for ten minutes nobody knew whether the provider has them, with gateway and provider there."""
+    messages = evidence.messages
+    told = evidence.words_until(evidence.world.ended_at - evidence.world.commit_window_s)
+    left = np.isin(messages["state"], (SENDING, UNKNOWN)) & np.isfinite(messages["slot_at"])
+    left &= _at_present(told, evidence.present, SENDING) == SENDING  # else a word was not believed
+    if not left.any() or not np.isfinite(evidence.world.day_ends_at):
+        return np.zeros(len(left), np.bool_)
+    since = np.maximum(messages["slot_at"] - evidence.world.start_at, _handed_at(evidence))
+    in_vain = evidence.books.calls_in_vain
+    rows = evidence.rows_of(np.ascontiguousarray(in_vain["message_id"]))
+    np.maximum.at(since, rows[rows >= 0], in_vain["at"][rows >= 0])
+    settled: Booleans = left & (_present_s(evidence, since, evidence.world.day_ends_at) > _SETTLED_WITHIN_S)
+    return settled
+
+
+def _handed_at(evidence: Evidence) -> Floats:
+    """When each message's last attempt was handed over; -inf: it was not."""
+    handed_at = np.full(len(evidence.messages), -np.inf)
+    handed = evidence.present >= 0
+    handed_at[handed] = evidence.handed_at[evidence.present[handed]]
+    return handed_at
+
+
+def _present_s(evidence: Evidence, since: Floats, until: float) -> Floats:
+    """How long gateway and provider were there between moments and another."""
+    passed: Floats = until - since
+    covered_until = -np.inf
+    for begin, end in sorted(evidence.world.away):
+        begin = max(begin, covered_until)
+        covered_until = max(end, covered_until)
+        passed -= np.clip(min(end, until) - np.maximum(begin, since), 0.0, None)
+    return passed
 
 
 def _was_refused(evidence: Evidence) -> Booleans:

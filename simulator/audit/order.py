@@ -34,13 +34,14 @@ class Waits(NamedTuple):
 
     def of(self, *, is_sent: bool) -> "Waits":
         """Those that a call ended, or those that none did."""
-        return self._only(self.is_sent == is_sent)
+        return self.only(self.is_sent == is_sent)
 
     def longer_than(self, least_s: float) -> "Waits":
         """Those that waited for longer."""
-        return self._only(self.until - self.since > least_s)
+        return self.only(self.until - self.since > least_s)
 
-    def _only(self, rows: Booleans) -> "Waits":
+    def only(self, rows: Booleans) -> "Waits":
+        """The chosen ones."""
         return Waits(
             self.message_id[rows],
             self.phone[rows],

@@ -99,12 +99,34 @@ def _consent(evidence: Evidence) -> tuple[Integers, Floats, Integers, Floats]:
     by_text = stored["source"] == "keyword"
     stored_at[by_text] = _told_at(stored["phone"][by_text], stored_at[by_text], people, first_at)
     marked = answered_marks(evidence)
+    missed, fetched_at = _missed_stops(evidence)
     return (
-        np.concatenate((stop_phones, stored["phone"], marked["phone"])),
-        np.concatenate((stop_at, stored_at, marked["at"])),
+        np.concatenate((stop_phones, stored["phone"], marked["phone"], missed)),
+        np.concatenate((stop_at, stored_at, marked["at"], fetched_at)),
         start_phones,
         start_at,
     )
+
+
+def _missed_stops(evidence: Evidence) -> tuple[Integers, Floats]:
+    """Who meant to stop before the gateway came back, and when it did: it fetches what it has missed before it sends."""
+    back_at = np.array(evidence.world.came_back_at)
+    inbound = evidence.ledger.inbound.columns()
+    if not len(back_at) or not len(inbound):
+        return np.empty(0, np.int64), np.empty(0)
+    after = np.searchsorted(back_at, inbound["at"])
+    heard_at = np.full(len(inbound), np.inf)
+    rows, first_at = first_deliveries(evidence)
+    heard_at[rows] = first_at
+    missed = (after < len(back_at)) & (inbound["campaign"] == evidence.books.campaign_id)
+    missed &= heard_at > back_at[np.minimum(after, len(back_at) - 1)]
+    n = [each for each in np.flatnonzero(missed).tolist() if _says_stop(evidence, each)]
+    chosen = np.array(n, np.int64)
+    return inbound["person"][chosen], back_at[after[chosen]]
+
+
+def _says_stop(evidence: Evidence, n: int) -> bool:
+    return _consent_word(evidence.ledger.inbound_texts[n]) == "stop"
 
 
 def answered_marks(evidence: Evidence) -> Rows:
@@ -359,21 +381,39 @@ def judge_claims(evidence: Evidence) -> Judged:
 
 
 def _left_out(evidence: Evidence) -> Integers:
-    """People whom nobody had or soon got when volunteers asked for more and were given none, though they could be texted."""
-    people, asked_at = evidence.world.people, evidence.books.empty_claims["at"]
+    """People whom nobody had or soon got when volunteers asked for more and were given none, though they could be texted.
+
+    Whoever was given back counts again until the first text was asked for, or anything was heard of this person.
+    """
+    people, asked_at, claims = evidence.world.people, evidence.books.empty_claims["at"], evidence.books.claims
     if people is None or not len(asked_at):
         return np.empty(0, np.int64)
-    given = evidence.books.claims[evidence.books.claims["change"] > 0]
-    first_at = Moments(given["phone"], given["at"]).next_at(people, np.zeros(len(people)))
+    gifts = claims[claims["change"] > 0]
+    given, changed = Moments(gifts["phone"], gifts["at"]), Moments(claims["phone"], claims["at"])
+    served_at = _first_heard_of(evidence, people)
     left_out = np.zeros(len(people), np.bool_)
     for nth in np.unique(np.linspace(0, len(asked_at) - 1, _EMPTY_CLAIMS).astype(np.int64)).tolist():
         at = float(asked_at[nth])
         if any(begin <= at <= end for begin, end in evidence.world.away):
             continue
-        waits = np.flatnonzero(first_at > at + _GIVEN_WITHIN_S)
-        moments = np.full(len(waits), at)
-        left_out[waits[~shut_around(evidence, people[waits], moments)]] = True
+        moments = np.full(len(people), at)
+        last = changed.before(people, moments)
+        is_free = (last < 0) | (claims["change"][last] < 0) if len(claims) else last < 0
+        soon_at = np.minimum(given.next_at(people, moments), served_at)
+        waits = np.flatnonzero(is_free & (soon_at > at + _GIVEN_WITHIN_S))
+        left_out[waits[~shut_around(evidence, people[waits], moments[waits])]] = True
     return people[left_out]
+
+
+def _first_heard_of(evidence: Evidence, people: Integers) -> Floats:
+    """When a text to each of the people was first asked for, or one of theirs or a mark came; inf: never."""
+    inbound, marks = evidence.ledger.inbound.columns(), marks_of_the_list(evidence)
+    listed, unsure = evidence.world.marked, evidence.books.unsure
+    who = np.concatenate(
+        (evidence.messages["phone"], inbound["person"], marks["phone"], unsure["phone"], listed)
+    )
+    at = (evidence.asked_at, inbound["at"], marks["asked_at"], unsure["at"], np.zeros(len(listed)))
+    return Moments(who, np.concatenate(at)).next_at(people, np.zeros(len(people)))
 
 
 def _contested(claims: Rows) -> int:

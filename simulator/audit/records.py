@@ -91,7 +91,7 @@ ANSWER = np.dtype(
 LOOK = np.dtype([("asked_at", "<f8"), ("at", "<f8"), ("volunteer", "<i4"), ("shown", "u1")])
 SHOWN = np.dtype([("at", "<f8"), ("phone", "<i8"), ("text", "<u4")])  # text: its key (model/wording.py)
 MARK = np.dtype([("phone", "<i8"), ("asked_at", "<f8"), ("at", "<f8")])  # at inf: nobody answered
-CALL = np.dtype([("at", "<f8"), ("message_id", "<i8")])
+CALL = np.dtype([("at", "<f8"), ("message_id", "<i8"), ("slow_down", "?")])  # slow_down: HTTP 429
 EMPTY_CLAIM = np.dtype([("at", "<f8"), ("volunteer", "<i4")])  # a claim that brought nobody
 COST = np.dtype([("message_id", "<i8"), ("usd", "<f8")])
 
@@ -115,7 +115,7 @@ class Books(msgspec.Struct, kw_only=True):
     are what the inbox put on volunteers' screens, `marks` whom they marked as opted out (None: nobody watched);
     `broken_presses` whose press ended in an error; `calls_in_vain` are calls of which the provider made no text.
     `waiting` are whom the gateway has as waiting for an answer (None: nobody asked). `costs` is what the gateway says that some messages cost, `counted_usd` what its metrics count by carrier (None:
-    nobody asked, or they count other campaigns too).
+    nobody asked, or they count other campaigns too), `results` the figures that it tells of its action (None: nobody asked).
     `claims` are in the order in which they happened, `empty_claims` those that brought nobody; `numbers` are all numbers the campaign ever had.
     """
 
@@ -138,6 +138,7 @@ class Books(msgspec.Struct, kw_only=True):
     waiting: NDArray[np.int64] | None = None  # phones
     costs: Rows = msgspec.field(default_factory=lambda: no_rows(COST))
     counted_usd: Mapping[str, float] | None = None
+    results: Mapping[str, int] | None = None
 
 
 class NumberLife(msgspec.Struct, frozen=True):
@@ -210,6 +211,8 @@ class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
     what is wished of numbers (None: they are not judged), `first_texts` how many a person may get without having
     written: one for each action (None: not judged). `texts`, `desk` and `numbers` are None where nobody knows them;
     `away` are spans in which gateway or provider were not to be had, what they need to come back included;
+    `came_back_at`, rising, are the moments at which the gateway started again and, before anything went out, fetched what
+    it had missed (none: it need not);
     `day_ends_at` is when the gateway is stopped, which texts that wait can't outlast; `marked` are phones that the
     contact list itself marks as opted out. `carriers_known` False: the gateway cannot know who is with a small carrier,
     and only the total, the big three and the daily cap are judged. `out_of_service` are the phones that no carrier
@@ -242,6 +245,7 @@ class GroundTruth(msgspec.Struct, frozen=True, kw_only=True):
     desk: Desk | None = None
     numbers: tuple[NumberLife, ...] | None = None
     away: tuple[tuple[float, float], ...] = ()
+    came_back_at: tuple[float, ...] = ()
     day_ends_at: float = inf
     marked: NDArray[np.int64] = msgspec.field(default_factory=_nobody)
     fetched_within_s: float = inf

@@ -20,6 +20,7 @@ from simulator.audit.persons import judge_claims, judge_inbound, judge_numbers, 
 from simulator.audit.purchases import judge_area_codes, judge_purchases
 from simulator.audit.rates import judge_rates
 from simulator.audit.screens import judge_screens
+from simulator.audit.told_results import judge_results
 from simulator.audit.words import judge_words
 
 
@@ -128,8 +129,10 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="filtered_scripts_stopped",
-        sentence="A script that a carrier plainly filtered went to that carrier no more, and nobody got another script without that",
-        chance="a first text of one of several scripts, or one pressed when its carrier plainly filtered its script",
+        sentence="A script that a carrier plainly filtered went to that carrier no more, nobody got another script without "
+        "that, and no number of which everything was filtered began conversations",
+        chance="a first text of one of several scripts, or one pressed when its carrier plainly filtered its script; a "
+        "number of which everything was plainly filtered",
         judge=judge_breakers,
     ),
     Rule(
@@ -161,6 +164,12 @@ RULES: tuple[Rule, ...] = (
         sentence="What the gateway says its texts cost is what is billed for them",
         chance="a text that is billed and of which the gateway was asked what it cost",
         judge=judge_costs,
+    ),
+    Rule(
+        name="results_told",
+        sentence="What the results of an action tell is what happened",
+        chance="a text, or an answer of a person, that the results count",
+        judge=judge_results,
     ),
 )
 """In the order of the design; all are judged in every rehearsal."""

@@ -7,7 +7,7 @@ did not show was kept from everybody.
 
 import numpy as np
 
-from simulator.audit.consent import Means, Said, said
+from simulator.audit.consent import Means, Said, said_to_the_list
 from simulator.audit.evidence import Booleans, Breaches, Evidence, Judged
 from simulator.audit.hours import Opening
 from simulator.audit.moments import Moments
@@ -27,7 +27,7 @@ def judge_screens(evidence: Evidence) -> Judged:
     looks = books.looks[:0] if desk is None else books.looks[books.looks["shown"] < desk.limit]
     if desk is None or not len(looks):
         return Judged([], 0)
-    texts = said(evidence.ledger)
+    texts = said_to_the_list(evidence)
     replies = np.flatnonzero(
         np.isfinite(texts.heard_at) & np.isin(texts.means, (Means.NOTHING, Means.LEAVES))
     )
@@ -55,7 +55,7 @@ def judge_screens(evidence: Evidence) -> Judged:
 def still_waiting(evidence: Evidence) -> Integers:
     """People whose last text still wants an answer at the end, by the model: nobody has answered it or marked them, and
     they have not left. Not those of whom a lost answer may have been carried out, nor who wrote in the last minute."""
-    texts, books = said(evidence.ledger), evidence.books
+    texts, books = said_to_the_list(evidence), evidence.books
     replies = np.flatnonzero(
         np.isfinite(texts.heard_at) & np.isin(texts.means, (Means.NOTHING, Means.LEAVES))
     )

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.audit.moments import Moments
-from simulator.audit.records import MARK, Books, no_rows
+from simulator.audit.records import BLOCKED, MARK, Books, no_rows
 from simulator.model.arrays import distinct
 from simulator.model.ledger import Ledger
 from simulator.model.replies import Intent, intent_of
@@ -119,10 +119,12 @@ def _waiting_texts(ledger: Ledger) -> tuple[Integers, Floats]:
 
 
 def _closings(books: Books, start_at: float) -> tuple[Integers, Floats, NDArray[np.bool_]]:
-    """Answers and marks that volunteers pressed, and opt-outs by keyword."""
+    """Answers and marks that volunteers pressed, and opt-outs by keyword; what was blocked closes and answers nothing."""
     replies = books.answers[books.answers["response"] >= 0]
     marks = no_rows(MARK) if books.marks is None else books.marks
     left = books.opt_outs[books.opt_outs["source"] == "keyword"]
     who = np.concatenate((replies["phone"], marks["phone"], left["phone"]))
     when = np.concatenate((replies["at"] - replies["took_s"], marks["asked_at"], left["at"] - start_at))
-    return who, when, np.arange(len(who)) < len(replies)
+    answers = np.zeros(len(who), np.bool_)
+    answers[: len(replies)] = replies["state"] != BLOCKED
+    return who, when, answers

@@ -76,7 +76,7 @@ class SimulatedProvider:
         self._calls = 0
         self.answers_lost = 0  # calls that were carried out, and whose caller never heard of it
         self._sink: Sink | None = None
-        self.calls_in_vain = Table("at:d message_id:q")  # calls of which no text was made
+        self.calls_in_vain = Table("at:d message_id:q slow_down:b")  # calls of which no text was made
         market.on_status = self._status
         market.on_inbound = self._inbound
 
@@ -101,7 +101,7 @@ class SimulatedProvider:
             return
         fate = self._faults.answer(call.nth)
         if fate is Answer.THROTTLED:
-            self._in_vain(call)
+            self._in_vain(call, slow_down=True)
             _fail(call, Refused(_TOO_MANY_REQUESTS))
             return
         outcome: Accepted | Refused | NotSent | None = self._submit(call) if fate.processed else None
@@ -116,8 +116,8 @@ class SimulatedProvider:
             late_s = max(0.0, call.handed_at + self._timeout_s - self._env.now)
             self._env.timeout(late_s, call).callbacks.append(_time_out)
 
-    def _in_vain(self, call: _Call) -> None:
-        self.calls_in_vain.append(call.handed_at, call.text.message_id)
+    def _in_vain(self, call: _Call, *, slow_down: bool = False) -> None:
+        self.calls_in_vain.append(call.handed_at, call.text.message_id, slow_down)
 
     def _submit(self, call: _Call) -> Accepted | Refused | NotSent:
         text = call.text

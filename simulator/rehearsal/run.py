@@ -52,8 +52,9 @@ from simulator.rehearsal.recorded_metrics import RecordedMetrics
 from simulator.rehearsal.rehearsed_settings import ANSWER_S, SETTINGS, rehearsed
 from simulator.rehearsal.staff import staffed
 from simulator.rehearsal.stopwatch import Stopwatch
+from simulator.rehearsal.told_results import told_results
 from simulator.rehearsal.upkeep import Upkeep
-from simulator.report.result import ContactList, Plan, Rehearsed, Snapshot
+from simulator.report.result import Plan, Rehearsed, Snapshot
 
 CAMPAIGN, ACTION = 1, 1
 KEY = CampaignKey(DEFAULT_ORGANISATION, CAMPAIGN)
@@ -133,6 +134,7 @@ class _Rehearsal:
         self.recorded = RecordedMetrics(self._living, plan.scenario.start_at, plan.metrics)
         self.tasks: list[asyncio.Task[None]] = []
         self.upkeep_tasks: list[asyncio.Task[None]] = []
+        self.came_back_at: list[float] = []  # after each crash
         self.setup_s = 0.0
 
     async def run(self, on_progress: OnProgress | None) -> Rehearsed:
@@ -285,6 +287,7 @@ class _Rehearsal:
         unanswered = gateway.crash()
         self.counted_costs.ended(gateway)
         await asyncio.sleep(_RESTART_S)
+        self.came_back_at.append(self.loop.time())
         gateway = await self._start_gateway()
         for campaign_id in (CAMPAIGN, *(each.campaign_id for each in self.companions)):
             await gateway.bank.open(campaign_id, ACTION)
@@ -348,6 +351,7 @@ class _Rehearsal:
             self.counted_costs.ended(self.gateway)
             books.costs = await told_costs(self.gateway, CAMPAIGN, books.messages)
             books.counted_usd = None if self.companions else self.counted_costs.usd
+            books.results = await told_results(self.gateway, CAMPAIGN, ACTION)
         ours = of_campaign(self.ledger, CAMPAIGN) if self.companions else self.ledger
         world = self._world(ours)
         evidence = Evidence(ours, books, world)
@@ -375,7 +379,7 @@ class _Rehearsal:
             virtual_s=self.loop.time(),
             watch=self.watch,
             setup_s=self.setup_s,
-            contact_list=self._list(),
+            contact_list=None if self.reader is None else list_of(self.reader.summary),
             facts=facts,
         )
         return Rehearsed(
@@ -402,9 +406,6 @@ class _Rehearsal:
     def _near(self, of: int) -> Near:
         banks = {CAMPAIGN: self.bank, **{each.campaign_id: each.bank for each in self.companions}}
         return self.company.near(of, self.ledger, banks, self.population)
-
-    def _list(self) -> ContactList | None:
-        return None if self.reader is None else list_of(self.reader.summary)
 
     def _world(self, ledger: Ledger) -> GroundTruth:
         truth = self._truth(ledger)
@@ -437,6 +438,7 @@ class _Rehearsal:
             desk=witness.desk(self.volunteers.texting),
             numbers=witness.numbers(self.market, ledger, self.faults, campaign.settle_s),
             away=away,
+            came_back_at=tuple(self.came_back_at) if catch_up.before_sending else (),
             marked=_NOBODY if self.roster is None else self.roster.marked,
             day_ends_at=self.scenario.duration_s,
             people=self.population.phones if invented else None,

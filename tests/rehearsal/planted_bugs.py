@@ -22,11 +22,15 @@ def nothing(_: pytest.MonkeyPatch) -> None:
     """A world that needs no help."""
 
 
+CONTACTS = 150
+
+
 class World(msgspec.Struct, frozen=True):
     """A scenario in which the safeguard is needed; `provoke` makes it more likely, and breaks nothing."""
 
     scenario: Scenario
     provoke: Change = nothing
+    contacts: int = CONTACTS
 
 
 class Plant(msgspec.Struct, frozen=True):
@@ -39,8 +43,10 @@ class Plant(msgspec.Struct, frozen=True):
     seeds: int = 1  # worlds tried until the auditor names it
 
 
-_FOLLOWS = {"costs_told"}  # a text with which something is wrong may be billed otherwise than the books say
-CONTACTS = 150
+_FOLLOWS = {
+    "costs_told",
+    "results_told",
+}  # a text with which something is wrong may be billed, or counted, otherwise than the books say
 FIRST_SEED = 3
 MOST_SEEDS = 20
 
@@ -48,7 +54,7 @@ MOST_SEEDS = 20
 def assert_clean(rehearse: Callable[..., Rehearsed], monkeypatch: pytest.MonkeyPatch, world: World) -> None:
     """Without any bug no rule is broken there."""
     world.provoke(monkeypatch)
-    done = rehearse(world.scenario, contacts=CONTACTS, seed=FIRST_SEED)
+    done = rehearse(world.scenario, contacts=world.contacts, seed=FIRST_SEED)
     assert broken(done) == set(), told(done)
 
 
@@ -60,14 +66,13 @@ def assert_named(
 ) -> None:
     """The rule is named in the last of the plant's worlds, and in none before: so the table is true."""
     assert plant.seeds <= MOST_SEEDS
-    worlds[plant.world].provoke(monkeypatch)
+    world = worlds[plant.world]
+    world.provoke(monkeypatch)
     plant.bug(monkeypatch)
-    for seed in range(FIRST_SEED, FIRST_SEED + plant.seeds - 1):
-        assert plant.breaks not in broken(
-            rehearse(worlds[plant.world].scenario, contacts=CONTACTS, seed=seed)
-        )
     last = FIRST_SEED + plant.seeds - 1
-    assert_seen(rehearse(worlds[plant.world].scenario, contacts=CONTACTS, seed=last), plant)
+    for seed in range(FIRST_SEED, last):
+        assert plant.breaks not in broken(rehearse(world.scenario, contacts=world.contacts, seed=seed))
+    assert_seen(rehearse(world.scenario, contacts=world.contacts, seed=last), plant)
 
 
 def assert_seen(done: Rehearsed, plant: Plant) -> None:

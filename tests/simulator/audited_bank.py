@@ -57,6 +57,8 @@ OF_THE_VOLUNTEERS = (
 """Rules that need a log of the volunteers' phones: test_auditor_bank.py has their faults and chances."""
 OF_THE_BILL = ("costs_told",)
 """The rule that needs the gateway's word on costs: test_auditor_of_costs.py has its faults."""
+OF_THE_RESULTS = ("results_told",)
+"""The rule that needs the gateway's results: test_auditor_of_results.py has its faults."""
 
 
 class Bank:
@@ -77,7 +79,7 @@ class Bank:
         self.ledger = Ledger()
         self.messages, self.past, self.requests = {}, [], []
         self.opt_outs, self.inbound, self.claims, self.numbers = [], [], [], {OURS: "active"}
-        self.costs, self.counted_usd = [], None
+        self.costs, self.counted_usd, self.results = [], None, None
 
     def request(self, message_id, phone=ANN, *, kind=INITIAL, state=BLOCKED, code=0, at=None):
         at = message_id * 10.0 if at is None else at
@@ -191,6 +193,7 @@ class Bank:
             requests=rows(REQUEST, self.requests),
             costs=rows(COST, self.costs),
             counted_usd=self.counted_usd,
+            results=self.results,
         )
 
     def audit(self):

@@ -265,8 +265,14 @@ def test_it_waited_for_a_busy_rate():
 
 def test_a_call_in_vain_ends_the_wait():
     bank = waited(900.0)
-    bank.calls.append((110.0, 1))
+    bank.calls.append((110.0, 1, False))
     assert bank.found() == {}
+
+
+def test_a_slow_down_is_no_reason_to_wait_for_minutes():
+    bank = waited(900.0)
+    bank.calls.append((110.0, 1, True))
+    assert bank.found() == {"nothing_idles": 1}
 
 
 def test_a_press_that_never_went():

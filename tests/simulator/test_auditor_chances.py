@@ -112,6 +112,18 @@ def a_cost_is_told(bank):
     bank.costs.append((1, 0.0118))
 
 
+def the_results_are_told(bank):
+    bank.results = dict.fromkeys(
+        ("answers", "texts under way", "texts that the carriers filtered", "texts with other errors"), 0
+    )
+    bank.results |= {
+        "first texts": 3,
+        "texts that were blocked": 0,
+        "responses": 0,
+        "people who responded": 0,
+    }
+
+
 def no_change(_):
     pass
 
@@ -148,6 +160,8 @@ CASES = [
     ("one_volunteer_a_contact", an_hour_lies_between, 0),
     ("costs_told", no_change, 0),
     ("costs_told", a_cost_is_told, 1),
+    ("results_told", no_change, 0),
+    ("results_told", the_results_are_told, 3),
 ]
 
 
