@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.audit.evidence import NOTHING, WORDS, Booleans, Breaches, Evidence, Judged
+from simulator.audit.first_texts import HOLDS_S
 from simulator.audit.records import (
     BLOCKED,
     DELIVERED,
@@ -41,8 +42,9 @@ _ROUNDING_S = 1.0
 _AN_END = STATUSES.index("delivered")  # in the order of a text's words: queued, sent, an end
 _UNDELIVERED, _FAILED_BEFORE = STATUSES.index("undelivered"), STATUSES.index("failed")
 # Codes of `undelivered` that say the phone has not got it: a full queue, a rate or a day's cap that was passed, a number
-# that the carrier doesn't know. After any other the text may be on the phone all the same (provider's error pages).
-_NEVER_ON_THE_PHONE = (30001, 30017, 30022, 30023, 30034, 30035)
+# that the carrier doesn't know, and those of which first_texts.py says when they allow another text at all. After any
+# other the text may be on the phone all the same (provider's error pages).
+_NEVER_ON_THE_PHONE = (30001, 30017, 30022, 30023, 30034, 30035, *HOLDS_S)
 _SETTLED_WITHIN_S = 600.0  # a lease, the longest call and a few rounds of asking, twice a minute [A]
 
 

@@ -1,11 +1,16 @@
-"""Bugs that a second outsider thought of and that no rule named at first, each in a world in which it does harm."""
+"""Bugs that a second outsider thought of and that no rule named at first, each in a world in which it does harm; and more
+of the kind for the rule that came of them."""
 
 from collections.abc import Callable
 
 import pytest
 from msgspec.structs import replace
 
+from gateway.core.bank import results
+from gateway.core.bank.results import FigureName
 from gateway.core.rules import retry
+from gateway.core.rules.errors import Box
+from gateway.core.rules.lifecycle import State
 from gateway.core.sending.numbers import NumberPool
 from gateway.pipeline import decision, delivery
 from gateway.store import buckets, chores, conversations
@@ -90,6 +95,9 @@ WORLDS = {
     "one number of many is banned": World(_BANNED, contacts=600),
     "two campaigns with a list each": World(_TWO),
     "volunteers who leave early": World(_EARLY_LEAVERS),
+    "carriers filter a tenth": World(
+        replace(_CALM, filtering=replace(ELECTION_DAY.filtering, base_share=0.10))
+    ),
 }
 
 
@@ -168,6 +176,21 @@ def every_reply_counts_as_a_responder(patch: Patch) -> None:
     rewrite(patch, conversations, "_HEAR", r"CASE WHEN is_first THEN", "CASE WHEN true THEN")
 
 
+def filtered_texts_stand_among_the_errors(patch: Patch) -> None:
+    patch.setitem(results._OF_BOX, Box.FILTERING, FigureName.TWILIO_ERRORS)
+
+
+def what_is_delivered_is_under_way(patch: Patch) -> None:
+    patch.setattr(results, "WENT_OUT", (State.SENT.value,))
+
+
+def what_is_blocked_is_under_way(patch: Patch) -> None:
+    box = results.failure_box
+    patch.setattr(
+        results, "failure_box", lambda state, code: None if state == State.BLOCKED else box(state, code)
+    )
+
+
 def a_start_lifts_the_opt_outs_of_every_campaign(patch: Patch) -> None:
     rewrite(
         patch,
@@ -190,6 +213,7 @@ def a_filtered_number_goes_on(patch: Patch) -> None:
 
 
 _BLOCKS, _IDLE, _CONSENT = "blocked_for_a_reason", "nothing_idles", "consent_kept"
+_RESULTS = "results_told"
 PLANTS = {
     "any text counts as the same": Plant(any_text_counts_as_the_same, "a calm day", _BLOCKS),
     "the last nine minutes are given away": Plant(
@@ -211,9 +235,12 @@ PLANTS = {
     "who is given back is kept for somebody else": Plant(
         who_is_given_back_is_kept, "volunteers who leave early", "one_volunteer_a_contact"
     ),
-    "every reply counts as a responder": Plant(
-        every_reply_counts_as_a_responder, "a calm day", "results_told"
+    "every reply counts as a responder": Plant(every_reply_counts_as_a_responder, "a calm day", _RESULTS),
+    "filtered texts stand among the errors": Plant(
+        filtered_texts_stand_among_the_errors, "carriers filter a tenth", _RESULTS
     ),
+    "what is delivered is under way": Plant(what_is_delivered_is_under_way, "a calm day", _RESULTS),
+    "what is blocked is under way": Plant(what_is_blocked_is_under_way, "a calm day", _RESULTS),
     "START lifts the opt-outs of every campaign": Plant(
         a_start_lifts_the_opt_outs_of_every_campaign, "two campaigns with a list each", _CONSENT
     ),

@@ -226,7 +226,10 @@ PLANTS = {
     "dead numbers are tried again": Plant(dead_numbers_are_tried_again, "an old list", _FIRST),
     "landlines are tried again": Plant(landlines_are_tried_again, "an old list", _FIRST),
     "whoever was off is tried again at once": Plant(
-        whoever_was_off_is_tried_again_at_once, "phones are off", _FIRST
+        whoever_was_off_is_tried_again_at_once,
+        "phones are off",
+        _FIRST,
+        frozenset({"accepted_once"}),  # and whom the carrier can't tell of
     ),
     "half of the list is taken for opted out": Plant(
         half_of_the_list_is_taken_for_opted_out, "a day", _BLOCKS
