@@ -27,7 +27,6 @@ from gateway.pipeline.campaigns import Campaign
 from gateway.pipeline.changed_hours import shorten_windows
 from gateway.pipeline.consequences import Consequences
 from gateway.pipeline.delivery import Requeued
-from gateway.pipeline.full_day import FullDay
 from gateway.pipeline.given_numbers import GivenNumbers
 from gateway.pipeline.hand_over import SHORTEST_VALIDITY_S
 from gateway.pipeline.lease import Held, outbound
@@ -65,13 +64,12 @@ class CampaignRoad:
         self.token = token
         self.pool = pool
         self.pacer = pacer
-        self._queue = Prefetch(station.database, station.clock, station.options, campaign.key)
+        self._queue = Prefetch(station.database, station.clock, station.options, campaign.key, pacer)
         self._queue.area_codes = campaign.area_codes
         self._buyer = Buyer(
             station.provider, station.database, station.clock, station.metrics, campaign.key, pool, self.wake
         )
         self._brand_day = BrandDay(station.database, station.clock, campaign, pacer.cap, self.wake)
-        self._full_day = FullDay(station.database, campaign.key, self._queue, pacer)
         self._second_look = SecondLook(station, self._queue)
         self._consequences = Consequences(station, campaign, pool, pacer)
         self._woken = asyncio.Event()
@@ -191,7 +189,8 @@ class CampaignRoad:
             self._must_begin_anew = True
         else:
             self.pacer.change(campaign.limits)
-            self._full_day.has_changed |= before.limits != campaign.limits
+            if before.limits != campaign.limits:
+                self._queue.begin_anew()
             self.pool.change(campaign.settings.pool, campaign.limits)
             self._queue.line_up_anew()
         if before.settings.hours != campaign.settings.hours:
@@ -209,8 +208,6 @@ class CampaignRoad:
             await self.save_numbers()
             await self._brand_day.hand_back()
             raise OwnershipLost("its registration was changed: it begins anew")
-        if self._full_day.has_changed:
-            await self._full_day.take_up(now)
 
     # ------------------------------------------------------------ what is learned from the provider
 
@@ -273,7 +270,6 @@ class CampaignRoad:
             self._next_save_at = now + _SAVE_NUMBERS_S
             await self.save_numbers()
         if now >= self._queue.next_read_at:
-            await self._full_day.make_room(now)
             await self._queue.refill(now)
         # it is woken when it may go again
         can_go = self._queue and self._station.is_trusted and not self.hold.is_on

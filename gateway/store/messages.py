@@ -1,6 +1,7 @@
 """Messages: written at admission, claimed at dispatch, moved by the provider's word."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 import asyncpg
 import msgspec
@@ -220,29 +221,41 @@ class Queued(msgspec.Struct, gc=False):
     script: str | None = None
 
 
+Place = tuple[datetime, int]
+"""Where a message stands in its lane: when it is due, and its id."""
+
+
 class Head(msgspec.Struct, frozen=True):
-    """The first messages of the queue, but for those in hand; `may_be_more`: others wait behind them."""
+    """The first messages of the queue, but for those in hand or unwanted; `may_be_more`: others wait behind them.
+
+    `last` is the place of the last that was looked at, None when there was none.
+    """
 
     messages: list[Queued]
     may_be_more: bool
+    last: Place | None
 
 
 # What is in hand costs its place in the queue's index, and no more: while a number settles thousands may wait.
 _WAITING = """
 WITH head AS (
     SELECT message_id, lane, due_at FROM queue
-    WHERE organisation_id = $1 AND campaign_id = $2 AND lane BETWEEN $3 AND $4 AND due_at <= to_timestamp($5)
+    WHERE organisation_id = $1 AND campaign_id = $2 AND lane <= $4 AND due_at <= to_timestamp($5)
+      AND (lane, due_at, message_id) > ($3, coalesce($8::timestamptz, '-infinity'), coalesce($9::bigint, 0))
     ORDER BY lane, due_at, message_id LIMIT $6
+), last AS (
+    SELECT due_at, message_id FROM head ORDER BY lane DESC, due_at DESC, message_id DESC LIMIT 1
 ), fresh AS (
     SELECT * FROM head WHERE message_id NOT IN (SELECT unnest($7::bigint[])) -- hashed, not a loop in a loop
 )
-SELECT (SELECT count(*) FROM head), q.message_id, m.contact_id, q.lane, extract(epoch FROM q.due_at)::float8, m.segments,
+SELECT (SELECT count(*) FROM head), (SELECT due_at FROM last), (SELECT message_id FROM last), q.message_id, m.contact_id, q.lane, extract(epoch FROM q.due_at)::float8, m.segments,
        extract(epoch FROM m.not_after)::float8, c.phone, c.carrier, c.hours_group, v.number_id, m.body,
        m.kind, m.attempt, m.media, m.action_id, m.script
 FROM (SELECT) at_least_one_row LEFT JOIN (
     fresh q
     JOIN messages m ON m.organisation_id = $1 AND m.campaign_id = $2 AND m.message_id = q.message_id
     JOIN contacts c ON c.organisation_id = $1 AND c.campaign_id = $2 AND c.contact_id = m.contact_id
+      AND coalesce(c.carrier, '') <> ALL ($10::text[])
     LEFT JOIN conversations v ON v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = m.contact_id
 ) ON true
 ORDER BY q.lane, q.due_at, q.message_id
@@ -256,39 +269,18 @@ async def waiting(
     due_until: float,
     limit: int,
     in_hand: Collection[int] = (),
+    after: Place | None = None,
+    without: Collection[str | None] = (),
 ) -> Head:
     """Of the first `limit` of the queue within (lowest, highest) lane those that aren't in hand: replies first, then
-    oldest due."""
-    rows = await database.fetch(_WAITING, *key, *lanes, due_until, limit, list(in_hand))
-    found = [Queued(*row[1:]) for row in rows if row[1] is not None]
-    return Head(found, rows[0][0] == limit)
-
-
-async def put_off(database: Database, key: CampaignKey, message_ids: Sequence[int], until: float) -> None:
-    """Queued messages are due no earlier than that."""
-    await database.execute(
-        """
-        UPDATE queue SET due_at = to_timestamp($4) WHERE organisation_id = $1 AND campaign_id = $2
-        AND message_id = ANY ($3::bigint[]) AND due_at < to_timestamp($4)
-        """,
-        *key,
-        message_ids,
-        until,
+    oldest due. `after` a place in the lowest lane; `without` those to some carriers."""
+    unwanted = [carrier or "" for carrier in without]
+    rows = await database.fetch(
+        _WAITING, *key, *lanes, due_until, limit, list(in_hand), *(after or (None, None)), unwanted
     )
-
-
-async def take_up(database: Database, key: CampaignKey, lane: int, due_at: float, now: float) -> None:
-    """Those of the lane that were put off until `due_at` are due now."""
-    await database.execute(
-        """
-        UPDATE queue SET due_at = to_timestamp($5) WHERE organisation_id = $1 AND campaign_id = $2
-        AND lane = $3 AND due_at = to_timestamp($4)
-        """,
-        *key,
-        lane,
-        due_at,
-        now,
-    )
+    count, *last = rows[0][:3]
+    found = [Queued(*row[3:]) for row in rows if row[3] is not None]
+    return Head(found, count == limit, (last[0], last[1]) if count else None)
 
 
 async def next_due(database: Database, key: CampaignKey, after: float) -> float | None:

@@ -8,7 +8,7 @@ from gateway.core.rules.campaign import CampaignSettings
 from gateway.core.rules.lifecycle import State
 from gateway.core.rules.registration import Registration
 from gateway.store import messages
-from tests.pipeline.world import CAMPAIGN, SETTINGS, World
+from tests.pipeline.world import CAMPAIGN, SETTINGS, World, phone
 
 A_LOOK = 2  # readings: what is urgent, and first texts
 
@@ -85,3 +85,62 @@ def test_more_than_memory_holds_is_read_piece_by_piece_and_each_text_once(play, 
 
     settings = msgspec.structs.replace(SETTINGS, dispatch=dispatch)
     play(story, people=100, campaign=per_s(8), settings=settings)
+
+
+def test_a_slow_carrier_fills_no_memory_and_keeps_its_order(play, monkeypatch):
+    """Its texts used to take every place, and everybody else was read at its pace."""
+    dispatch = msgspec.structs.replace(SETTINGS.dispatch, look_ahead=20)
+    registration = Registration(
+        total_per_s=10.0, carrier_per_s={"att": 0.03, "tmobile": 10.0, "verizon": 10.0}
+    )
+    slow, quick = range(1, 101), range(101, 161)
+
+    async def story(world: World) -> None:
+        await world.store.execute(
+            "UPDATE contacts SET carrier = CASE WHEN contact_id <= 100 THEN 'att' ELSE 'verizon' END"
+        )
+        await world.send_all(slow)
+        await world.wait(5)
+        await world.send_all(quick)
+        await world.wait(30)
+        handed = [each.text.phone for each in world.handed]
+        assert {phone(each) for each in quick} <= set(handed)
+        assert len(handed) - len(quick) <= 3
+        brought = readings(monkeypatch)
+        await world.wait(30)
+        world.gateway.dispatch.remind(CAMPAIGN)  # another worker's door: it costs a look at what is new
+        await world.wait(1)
+        assert sum(map(len, brought)) < 30
+        await world.wait(3600)
+        to_slow = [each.text.phone for each in world.handed if each.text.phone not in set(map(phone, quick))]
+        assert to_slow == [phone(each) for each in slow]
+        assert await world.queued() == []
+        world.nobody_got_a_text_twice()
+
+    settings = msgspec.structs.replace(SETTINGS, dispatch=dispatch)
+    play(story, people=160, campaign=CampaignSettings(registration=registration), settings=settings)
+
+
+def test_a_carrier_of_which_memory_wants_more_is_read_from_the_beginning(play):
+    """Whoever comes late into the store, before those that were looked past, is found."""
+    dispatch = msgspec.structs.replace(SETTINGS.dispatch, look_ahead=20)
+    registration = Registration(
+        total_per_s=10.0, carrier_per_s={"att": 0.02, "tmobile": 10.0, "verizon": 10.0}
+    )
+
+    async def story(world: World) -> None:
+        await world.store.execute(
+            "UPDATE contacts SET carrier = CASE WHEN contact_id <= 50 THEN 'att' ELSE 'verizon' END"
+        )
+        await world.send_all(range(1, 51))
+        await world.send_all(range(51, 71))
+        await world.wait(60)
+        late = await world.submit(71)
+        await world.store.execute(
+            "UPDATE queue SET due_at = due_at - interval '1 hour' WHERE message_id = $1", late.message_id
+        )
+        await world.wait(200)
+        assert phone(71) in {each.text.phone for each in world.handed}
+
+    settings = msgspec.structs.replace(SETTINGS, dispatch=dispatch)
+    play(story, people=80, campaign=CampaignSettings(registration=registration), settings=settings)
