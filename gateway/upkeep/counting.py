@@ -44,6 +44,11 @@ class Counting:
         self._written[campaign_id] = None
         self._woken.set()
 
+    @property
+    def has_news(self) -> bool:
+        """Whether anything was written here that is not counted."""
+        return bool(self._written)
+
     async def run(self) -> None:
         """For ever; what goes wrong is tried again."""
         while True:

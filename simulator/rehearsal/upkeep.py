@@ -35,6 +35,7 @@ class Upkeep:
         self._settings = settings
         self.texts_fetched = 0
         self.receipts_fetched = 0
+        self._has_watched = False
         gap = gateway.dispatch.inbound_gap
         gap.frozen_s = inf  # nothing stands still in virtual time
         parts = gateway.database, gateway.clock, gateway.metrics, history
@@ -60,7 +61,11 @@ class Upkeep:
         return [loop.create_task(work, name="upkeep") for work in works]
 
     async def _watch_breakers(self) -> None:
-        """What happened is counted just before somebody looks at it: nobody else asks for counts."""
+        """What happened is counted just before somebody looks at it: nobody else asks for counts. When nothing has, and it
+        was looked at before, it is as it was: the only worker wrote all that there is."""
+        if self._has_watched and not self._gateway.counting.has_news:
+            return
+        self._has_watched = True
         await self._gateway.counting.run_once()
         await self._gateway.breaker_watch.run_once()
 
