@@ -23,8 +23,8 @@ import numpy as np
 from simulator.audit.evidence import Booleans, Breaches, Evidence, Judged
 from simulator.audit.first_texts import DAY_S
 from simulator.audit.hours import shut_around
-from simulator.audit.moments import Moments
-from simulator.audit.persons import latest, marks_of_the_list, told_to_the_list
+from simulator.audit.moments import Moments, latest
+from simulator.audit.opt_outs import marks_of_the_list, told_to_the_list
 from simulator.audit.records import BLOCKED, REPLY, Rows
 from simulator.audit.wall_clock import Floats, Integers
 from simulator.model.arrays import distinct, is_among

@@ -19,7 +19,7 @@ import numpy as np
 
 from simulator.audit.evidence import Booleans, Breaches, Evidence, Judged
 from simulator.audit.hours import is_placed
-from simulator.audit.persons import marks_of_the_list
+from simulator.audit.opt_outs import marks_of_the_list
 from simulator.audit.records import Elsewhere
 from simulator.audit.wall_clock import Floats, Integers
 from simulator.model.arrays import distinct, is_among

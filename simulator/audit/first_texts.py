@@ -17,7 +17,8 @@ from math import inf
 import numpy as np
 
 from simulator.audit.evidence import Booleans, Breaches, Evidence, Judged
-from simulator.audit.persons import confirms, heard_consent, latest
+from simulator.audit.moments import latest
+from simulator.audit.opt_outs import confirms, heard_consent
 from simulator.audit.records import Rows
 from simulator.audit.wall_clock import Floats, Integers
 from simulator.model.arrays import distinct, is_among

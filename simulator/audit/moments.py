@@ -3,7 +3,7 @@
 import numpy as np
 
 from simulator.audit.wall_clock import Floats, Integers
-from simulator.model.arrays import distinct
+from simulator.model.arrays import distinct, is_among
 
 _MOMENT_BITS = 42  # microseconds of 50 days; what is left of 63 bits holds two million people
 _EARLIEST_S = -10.0  # what happened before the world began counts as shortly before
@@ -57,3 +57,24 @@ class Moments:
             return np.full(len(rows), never)
         times: Floats = np.where(rows >= 0, self._at[rows], never)
         return times
+
+
+def latest(known: Integers, phones: Integers, at: Floats, whose: Integers, until: Floats) -> Integers:
+    """The last event of each person up to a time, in microseconds after _EARLIEST_S; -1: none."""
+    theirs = is_among(phones, known)
+    events, moments = microseconds(at[theirs]), microseconds(until)
+    width = 1 + max(events.max(initial=0), moments.max(initial=0))
+    keys = np.sort(np.searchsorted(known, phones[theirs]) * width + events)
+    asked = np.searchsorted(known, whose) * width + moments
+    if not len(keys):
+        return np.full(len(whose), -1, np.int64)
+    place = np.searchsorted(keys, asked, side="right") - 1
+    found = keys[np.maximum(place, 0)]
+    latest: Integers = np.where((place >= 0) & (found // width == asked // width), found % width, -1)
+    return latest
+
+
+def microseconds(at: Floats) -> Integers:
+    """Seconds of the world as whole microseconds after _EARLIEST_S."""
+    moments: Integers = np.rint((np.maximum(at, _EARLIEST_S) - _EARLIEST_S) * 1e6).astype(np.int64)
+    return moments

@@ -16,7 +16,8 @@ from simulator.audit.first_texts import judge_first_texts
 from simulator.audit.hours import judge_hours
 from simulator.audit.idle import judge_idle, judge_pressed
 from simulator.audit.lives import judge_accepted_once, judge_balance, judge_moves, judge_stored
-from simulator.audit.persons import judge_claims, judge_inbound, judge_numbers, judge_opt_outs
+from simulator.audit.opt_outs import judge_opt_outs
+from simulator.audit.persons import judge_claims, judge_inbound, judge_numbers
 from simulator.audit.purchases import judge_area_codes, judge_purchases
 from simulator.audit.rates import judge_rates
 from simulator.audit.screens import judge_screens

@@ -11,7 +11,7 @@ from simulator.audit.consent import Means, Said, said_to_the_list
 from simulator.audit.evidence import Booleans, Breaches, Evidence, Judged
 from simulator.audit.hours import Opening
 from simulator.audit.moments import Moments
-from simulator.audit.persons import marks_of_the_list
+from simulator.audit.opt_outs import marks_of_the_list
 from simulator.audit.records import BLOCKED, Desk, Rows
 from simulator.audit.wall_clock import Floats, Integers
 from simulator.model.arrays import is_among
