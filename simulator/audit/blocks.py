@@ -5,7 +5,7 @@
 | 9000       | a look-up calls the phone a landline                                                              |
 | 1302       | the person had asked to be left alone, was marked, or the provider had said so (21610)            |
 | 1204, 1205 | a text to this person had ended with a code that is remembered, within its time                   |
-| 1202       | the window was shut, or about to within three minutes                                             |
+| 1202       | the window was shut, or about to within three minutes; our confirmation of an opt-out came late   |
 | 1203       | a purchase had failed, or as many numbers as the campaign may have were bought, or none yet        |
 | 1001       | a first text: another text to this person was asked for before; an answer: the same one, lately   |
 | 1304       | another text to this person was asked for before                                                  |
@@ -25,7 +25,7 @@ from simulator.audit.first_texts import DAY_S
 from simulator.audit.hours import shut_around
 from simulator.audit.moments import Moments, latest
 from simulator.audit.opt_outs import marks_of_the_list, told_to_the_list
-from simulator.audit.records import BLOCKED, REPLY, Rows
+from simulator.audit.records import BLOCKED, CONFIRMATION, REPLY, Rows
 from simulator.audit.wall_clock import Floats, Integers
 from simulator.model.arrays import distinct, is_among
 from simulator.model.replies import Intent, intent_of
@@ -47,6 +47,7 @@ _LEAVING = frozenset({Intent.KEYWORD, Intent.LEAVES, Intent.ABUSE, Intent.WRONG_
 _UNSUBSCRIBED = 21610
 _ROUNDING_S = 1.0
 _LOCKED_S = 120.0
+_CONFIRMED_WITHIN_S = 300.0  # a confirmation that comes later is none (47 CFR 64.1200(a)(12))
 _SHUTS_WITHIN_MINUTES = (
     3  # a minute before its end the window takes nothing new, and what is claimed has a slot ahead
 )
@@ -67,6 +68,7 @@ class _Blocks:
         self.phone: Integers = np.ascontiguousarray(messages["phone"])
         self.code = messages["code"]
         self.is_answer: Booleans = messages["kind"] == REPLY
+        self.is_confirmation: Booleans = messages["kind"] == CONFIRMATION
         self.asked_at = evidence.asked_at[rows]
         ended = messages["final_at"] - evidence.world.start_at
         self.at: Floats = np.where(np.isnan(ended), self.asked_at, ended)
@@ -165,6 +167,8 @@ def _before(
 def _was_shut(blocks: _Blocks, chosen: Integers) -> Booleans:
     evidence, phone, is_answer = blocks.evidence, blocks.phone[chosen], blocks.is_answer[chosen]
     shut = shut_around(evidence, phone, blocks.at[chosen], is_answer, within_minutes=_SHUTS_WITHIN_MINUTES)
+    waited_s = blocks.at[chosen] - blocks.asked_at[chosen]
+    shut |= blocks.is_confirmation[chosen] & (waited_s > _CONFIRMED_WITHIN_S - _SHUTS_WITHIN_MINUTES * 60.0)
     return shut | shut_around(
         evidence, phone, blocks.asked_at[chosen], is_answer, within_minutes=_SHUTS_WITHIN_MINUTES
     )

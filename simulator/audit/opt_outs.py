@@ -17,6 +17,7 @@ _START_WORDS = frozenset({"START", "UNSTOP"})
 _LATEST_S = 366 * 86_400.0  # later than any world lasts
 _ROUNDING_S = 2e-6
 _CONFIRMED_WITHIN_S = 300.0
+_LEAVING = frozenset({Intent.LEAVES, Intent.ABUSE, Intent.WRONG_NUMBER})
 
 
 def judge_opt_outs(evidence: Evidence) -> Judged:
@@ -75,7 +76,8 @@ def _consent(evidence: Evidence) -> tuple[Integers, Floats, Integers, Floats]:
     """The same, the opt-outs that the store itself has, and those that a volunteer marked and was answered."""
     stop_phones, stop_at, start_phones, start_at = heard_consent(evidence)
     rows, first_at = told_to_the_list(evidence)
-    people = evidence.ledger.inbound.columns()["person"][rows]
+    leaves = np.array([_says_leave(evidence, each) for each in rows.tolist()], np.bool_)
+    people, first_at = evidence.ledger.inbound.columns()["person"][rows[leaves]], first_at[leaves]
     stored = evidence.books.opt_outs
     stored_at = stored["at"] - evidence.world.start_at
     by_text = stored["source"] == "keyword"
@@ -109,6 +111,11 @@ def _missed_stops(evidence: Evidence) -> tuple[Integers, Floats]:
 
 def _says_stop(evidence: Evidence, n: int) -> bool:
     return _consent_word(evidence.ledger.inbound_texts[n]) == "stop"
+
+
+def _says_leave(evidence: Evidence, n: int) -> bool:
+    """In whatever words: the gateway may have understood them too."""
+    return _says_stop(evidence, n) or intent_of(evidence.ledger.inbound_texts[n]) in _LEAVING
 
 
 def answered_marks(evidence: Evidence) -> Rows:

@@ -46,6 +46,7 @@ Figures = Mapping[str, tuple[int, Integers]]  # how many, and whom to look at; n
 
 def _of_texts(evidence: Evidence) -> Figures:
     messages = evidence.messages
+    messages = messages[np.isin(messages["kind"], (INITIAL, REPLY))]  # others are of no action
     kind, state = messages["kind"], messages["state"]
     went_out = np.isin(state, (SENT, DELIVERED))
     failed = np.isin(state, (FAILED, UNDELIVERED))
