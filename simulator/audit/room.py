@@ -139,8 +139,10 @@ class Room:
         return covered
 
     def _some_number(self) -> Booleans:
-        """Where some number of ours could be relied upon."""
+        """Where some number of ours could be relied upon: none while carriers don't know the campaign."""
         found = np.zeros(self._count, np.bool_)
+        if not self._evidence.world.registration.registered:
+            return found
         for number in self._evidence.world.numbers or ():
             is_known = (self.at >= number.known_at) & (self.at < number.dies_at)
             found |= is_known & ~self._in_doubt(number.phone)

@@ -9,6 +9,7 @@ from simulator.audit.records import (
     FAILED,
     QUEUED,
     SENT,
+    UNDELIVERED,
     UNKNOWN,
 )
 from simulator.model.carriers import REGIONAL, USCELLULAR
@@ -377,6 +378,32 @@ def test_a_planted_fault_is_reported_and_only_it(invariant, plant):
 def test_every_invariant_has_a_planted_fault():
     elsewhere = {*OF_THE_VOLUNTEERS, *OF_TEXTS_AND_NUMBERS, *OF_THE_BILL, *OF_THE_RESULTS}
     assert {*PLANTED, *elsewhere} == set(INVARIANTS)
+
+
+def test_a_stop_is_known_from_its_own_webhook():
+    """It got lost and was fetched at 300 s; "Thanks" came by itself, and says nothing of it."""
+    bank = Bank().text(1, ANN).writes(ANN, 40.0, "STOP", "stop", comes=260.0)
+    bank.opt_outs = [(ANN, NOON + 40.0, "keyword")]
+    bank.writes(ANN, 45.0, "Thanks").text(20, ANN, at=100.0)
+    assert "no_text_after_opt_out" not in bank.faults()
+
+
+def test_a_stop_that_was_missed_counts_from_when_the_gateway_came_back():
+    def bank(**world):
+        return (
+            Bank(**world).text(1, ANN).writes(ANN, 40.0, "STOP", "stop", comes=260.0).text(20, ANN, at=100.0)
+        )
+
+    assert "no_text_after_opt_out" not in bank().faults()
+    assert bank(came_back_at=(50.0,)).faults()["no_text_after_opt_out"] == 1
+    assert "no_text_after_opt_out" not in bank(came_back_at=(30.0, 120.0)).faults()
+
+
+@pytest.mark.parametrize(("code", "breaches"), [(30_008, 1), (30_007, 1), (30_017, 0)])
+def test_only_what_the_phone_can_t_have_is_sent_again(code, breaches):
+    bank = Bank().text(1, ANN, status="undelivered", code=code).again(1, state=UNDELIVERED, code=code)
+    bank.end(1, bank.hand_over(1, 200.0, attempt=2), at=203.0)
+    assert bank.faults().get("accepted_once", 0) == breaches
 
 
 # ------------------------------------------------------------ what is told

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from simulator.audit.records import ANSWER, CALL, LOOK, MARK, QUEUED, SHOWN, Desk, NumberLife, Texts
 from simulator.model.roster import Roster
 from simulator.model.wording import Names, Wording, key_of
-from tests.simulator.audited_bank import ANN, BOB, CAT, DAN, NOON, OF_THE_VOLUNTEERS, OURS, Bank
+from tests.simulator.audited_bank import ANN, BOB, CAT, DAN, NOON, OF_THE_VOLUNTEERS, OURS, RATES, Bank
 
 PEOPLE = np.array([ANN, BOB, CAT, DAN])
 FIRST = ("Ann", "Bob", "Cat", "Dan")
@@ -244,6 +245,7 @@ def test_a_text_that_waited_for_nothing():
         {"numbers": (NumberLife(OURS, 950.0),)},
         {"numbers": (NumberLife(OURS, 0.0, dies_at=150.0),)},
         {"away": ((90.0, 950.0),)},
+        {"registration": replace(RATES, registered=False)},
         {"start_minute": 12 * 60 + 15},
         {"end_minute": 12 * 60 + 5},
     ],

@@ -7,7 +7,7 @@ import pytest
 from simulator.audit.auditor import audit
 from simulator.audit.blocks import rightly_untexted
 from simulator.audit.evidence import Evidence
-from simulator.audit.records import BLOCKED, MARK, GroundTruth, Pool
+from simulator.audit.records import BLOCKED, CONFIRMATION, MARK, GroundTruth, Pool
 from tests.simulator.audited_bank import ANN, BOB, CAMPAIGN, CAT, DAN, NOON, OURS, SECOND, Bank, moment
 
 POOL = Pool(rotate_after=2, preferred_area_codes=("267",), stock={"267": 2}, stock_elsewhere=200)
@@ -132,6 +132,21 @@ def blocked_at_closing(bank):
     bank.text(1, BOB)
 
 
+def blocked_some_minutes_before_closing(bank):
+    blocked(bank, 5, ANN, 1202, moment(3, 20, 55))
+    bank.text(1, BOB)
+
+
+def a_late_confirmation_is_blocked(bank):
+    bank.text(1, ANN).request(5, ANN, kind=CONFIRMATION, code=1202, at=60.0)
+    bank.change(5, final_at=NOON + 60.0 + 240.0)
+
+
+def a_confirmation_is_blocked_at_once(bank):
+    bank.text(1, ANN).request(5, ANN, kind=CONFIRMATION, code=1202, at=60.0)
+    bank.change(5, final_at=NOON + 70.0)
+
+
 def blocked_at_noon_for_the_hours(bank):
     bank.text(1, BOB)
     blocked(bank, 5, ANN, 1202, 60.0)
@@ -254,6 +269,9 @@ CASES = [
     (BLOCKS, a_phone_that_failed_long_ago_is_blocked, 1, 1),
     (BLOCKS, a_phone_that_is_filtered_is_blocked, 1, 1),
     (BLOCKS, blocked_at_closing, 0, 1),
+    (BLOCKS, blocked_some_minutes_before_closing, 1, 1),
+    (BLOCKS, a_late_confirmation_is_blocked, 0, 1),
+    (BLOCKS, a_confirmation_is_blocked_at_once, 1, 1),
     (BLOCKS, blocked_at_noon_for_the_hours, 1, 1),
     (BLOCKS, a_second_text_is_blocked, 0, 1),
     (BLOCKS, a_first_text_is_blocked_as_a_repeat, 2, 2),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from simulator.audit.records import QUEUED, REPLY
+from simulator.audit.records import CONFIRMATION, QUEUED, REPLY
 from tests.simulator.audited_bank import ANN, BOB, CAT, DAN, Bank
 
 EVE = 12_155_550_104
@@ -32,6 +32,11 @@ def told(**otherwise: int) -> Bank:
 
 def test_results_that_are_true():
     assert told().faults() == {}
+
+
+def test_a_confirmation_is_of_no_action():
+    bank = told().request(9, ANN, kind=CONFIRMATION, state=QUEUED)
+    assert bank.faults() == {}
 
 
 @pytest.mark.parametrize("figure", _TOLD)
