@@ -7,7 +7,8 @@
 | was refused at once, or never asked for        | nothing                                                  |
 
 Prices are the published ones as the model has them, not those of a scenario: the gateway's table knows no other. Nobody
-can know the carrier of a number out of service, so texts to those are not judged. What the gateway counts in its
+can know the carrier of a number out of service, so texts to those are not judged. Of all its texts together a campaign
+tells one bill. What the gateway counts in its
 metrics is the price of all that it was told was taken; whatever had no answer it can't have counted.
 """
 
@@ -23,6 +24,7 @@ from simulator.model.ledger import FAILED, FAILURE_FEE_USD, NO_FEE
 
 _ROUNDING_USD = 1e-5
 _PRICES = CarrierParameters()
+_DEAREST_USD = max(_PRICES.price_out_usd(name) for name in CARRIERS)
 
 
 def judge_costs(evidence: Evidence) -> Judged:
@@ -36,6 +38,7 @@ def judge_costs(evidence: Evidence) -> Judged:
     found = [
         Breaches("message", asked["message_id"][wrong], "the gateway tells another cost than is billed"),
         *_totals(evidence),
+        *_usage(evidence),
     ]
     return Judged(found, int(np.count_nonzero(billed > 0)))
 
@@ -81,6 +84,25 @@ def _is_certain(evidence: Evidence, message_ids: Integers) -> Booleans:
     certain = ~doubtful[known] & ~np.isin(messages["state"], (SENDING, UNKNOWN))
     is_known[is_known] = certain & ~is_among(messages["phone"], evidence.world.out_of_service)
     return is_known
+
+
+def _usage(evidence: Evidence) -> list[Breaches]:
+    """The campaign's bill against what is billed for all its texts, give or take those of which it can't know."""
+    told = evidence.books.usage_usd
+    if told is None:
+        return []
+    ids = np.unique(evidence.message_ids)
+    certain = _is_certain(evidence, ids)
+    billed = _billed_usd(evidence, ids)
+    least = float(billed[certain].sum())
+    doubtful = ids[~certain]
+    attempts = evidence.messages["attempt"][evidence.rows_of(doubtful)].astype(np.float64)
+    segments = evidence.messages["segments"][evidence.rows_of(doubtful)]
+    most = least + float((attempts * segments).sum() * _DEAREST_USD)
+    if least - _ROUNDING_USD * len(ids) <= told <= most + _ROUNDING_USD * len(ids):
+        return []
+    what = f"the campaign's bill tells ${told:.4f}, and its texts cost from ${least:.4f} to ${most:.4f}"
+    return [Breaches("message", ids[:1], what)]
 
 
 def _totals(evidence: Evidence) -> list[Breaches]:

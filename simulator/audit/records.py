@@ -89,7 +89,9 @@ ANSWER = np.dtype(
     ]
 )
 LOOK = np.dtype([("asked_at", "<f8"), ("at", "<f8"), ("volunteer", "<i4"), ("shown", "u1")])
-SHOWN = np.dtype([("at", "<f8"), ("phone", "<i8"), ("text", "<u4")])  # text: its key (model/wording.py)
+SHOWN = np.dtype(
+    [("at", "<f8"), ("phone", "<i8"), ("text", "<u4"), ("volunteer", "<i4")]
+)  # text: its key (model/wording.py)
 MARK = np.dtype([("phone", "<i8"), ("asked_at", "<f8"), ("at", "<f8")])  # at inf: nobody answered
 CALL = np.dtype([("at", "<f8"), ("message_id", "<i8"), ("slow_down", "?")])  # slow_down: HTTP 429
 EMPTY_CLAIM = np.dtype([("at", "<f8"), ("volunteer", "<i4")])  # a claim that brought nobody
@@ -115,7 +117,7 @@ class Books(msgspec.Struct, kw_only=True):
     are what the inbox put on volunteers' screens, `marks` whom they marked as opted out (None: nobody watched);
     `broken_presses` whose press ended in an error; `calls_in_vain` are calls of which the provider made no text.
     `waiting` are whom the gateway has as waiting for an answer (None: nobody asked). `costs` is what the gateway says that some messages cost, `counted_usd` what its metrics count by carrier (None:
-    nobody asked, or they count other campaigns too), `results` the figures that it tells of its action (None: nobody asked).
+    nobody asked, or they count other campaigns too), `results` the figures that it tells of its action, `usage_usd` its bill for the campaign (None: nobody asked).
     `claims` are in the order in which they happened, `empty_claims` those that brought nobody; `numbers` are all numbers the campaign ever had.
     """
 
@@ -139,6 +141,7 @@ class Books(msgspec.Struct, kw_only=True):
     costs: Rows = msgspec.field(default_factory=lambda: no_rows(COST))
     counted_usd: Mapping[str, float] | None = None
     results: Mapping[str, int] | None = None
+    usage_usd: float | None = None
 
 
 class NumberLife(msgspec.Struct, frozen=True):

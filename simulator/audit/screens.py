@@ -48,6 +48,9 @@ def judge_screens(evidence: Evidence) -> Judged:
         ),
         Breaches("phone", _forgotten(evidence), "waits for an answer, and the inbox has forgotten it"),
         Breaches("phone", _old_words(evidence, texts), "stood on a screen without the last thing they wrote"),
+        Breaches(
+            "phone", _snatched(evidence, desk), "changed hands though a volunteer had just been shown them"
+        ),
     ]
     return Judged(found, int(is_due.sum()))
 
@@ -170,6 +173,15 @@ def _old_words(evidence: Evidence, texts: Said) -> Integers:
         if said_at.get((phone, text), np.inf) < at
     ]
     return np.unique(np.array(old, np.int64))
+
+
+def _snatched(evidence: Evidence, desk: Desk) -> Integers:
+    """Whom a screen showed to another volunteer sooner than that one may take over what stood on somebody's screen."""
+    shown = evidence.books.shown[np.lexsort((evidence.books.shown["at"], evidence.books.shown["phone"]))]
+    take_over_s = np.where(shown["volunteer"] >= desk.first, desk.desk_take_over_s, desk.own_take_over_s)
+    changed = (np.diff(shown["phone"]) == 0) & (np.diff(shown["volunteer"]) != 0)
+    too_soon = changed & (np.diff(shown["at"]) < take_over_s[1:] - _KNOWN_WITHIN_S)
+    return np.unique(shown["phone"][1:][too_soon])
 
 
 def _strange_words(evidence: Evidence, texts: Said) -> Integers:

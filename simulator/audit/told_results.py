@@ -56,7 +56,9 @@ def _of_texts(evidence: Evidence) -> Figures:
         phones = messages["phone"]
         return int(np.count_nonzero(chosen)), phones[chosen] if chosen.any() else phones
 
+    asked_for = np.repeat(messages["phone"], np.maximum(messages["segments"], 0))
     return {
+        "segments": (len(asked_for), asked_for),
         "first texts": those(went_out & (kind == INITIAL)),
         "answers": those(went_out & (kind == REPLY)),
         "texts under way": those(np.isin(state, (QUEUED, SENDING, UNKNOWN))),

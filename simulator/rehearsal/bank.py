@@ -60,7 +60,7 @@ class ClientLog:
             "message_id:q at:d took_s:f volunteer:i contact:q response:b variant:B state:B"
         )
         self.looks = Table("asked_at:d at:d volunteer:i shown:B")
-        self.shown = Table("at:d contact:q text:I")  # the key of the words
+        self.shown = Table("at:d contact:q text:I volunteer:i")  # the key of the words
         self.marks = Table("asked_at:d at:d contact:q")  # at inf: nobody answered
         self.errors = Table("contact:q")  # presses that ended in an error
         # presses of which nobody knows whether they were taken
@@ -94,7 +94,7 @@ class ClientLog:
         """A look at the inbox, and what it put on the volunteer's screen."""
         self.looks.append(asked_at, at, volunteer, len(found))
         for each in found:
-            self.shown.append(at, each.contact_id, key_of(each.body))
+            self.shown.append(at, each.contact_id, key_of(each.body), volunteer)
 
     def marked(self, asked_at: float, at: float, contact_id: int) -> None:
         """A volunteer marked a person as opted out."""

@@ -52,7 +52,7 @@ from simulator.rehearsal.recorded_metrics import RecordedMetrics
 from simulator.rehearsal.rehearsed_settings import ANSWER_S, SETTINGS, rehearsed
 from simulator.rehearsal.staff import staffed
 from simulator.rehearsal.stopwatch import Stopwatch
-from simulator.rehearsal.told_results import told_results
+from simulator.rehearsal.told_results import told_results, told_usage_usd
 from simulator.rehearsal.upkeep import Upkeep
 from simulator.report.result import Plan, Rehearsed, Snapshot
 
@@ -352,6 +352,7 @@ class _Rehearsal:
             books.costs = await told_costs(self.gateway, CAMPAIGN, books.messages)
             books.counted_usd = None if self.companions else self.counted_costs.usd
             books.results = await told_results(self.gateway, CAMPAIGN, ACTION)
+            books.usage_usd = await told_usage_usd(self.gateway, CAMPAIGN, self.scenario.start_at)
         ours = of_campaign(self.ledger, CAMPAIGN) if self.companions else self.ledger
         world = self._world(ours)
         evidence = Evidence(ours, books, world)

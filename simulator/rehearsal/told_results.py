@@ -1,11 +1,13 @@
-"""What the gateway tells of an action when the day is over: the figures of its results page."""
+"""What the gateway tells when the day is over: the figures of its results, and its bill."""
 
 from collections.abc import Mapping
 from typing import Final
 
 from gateway.app import Gateway
 from gateway.core.bank.results import FigureName
+from gateway.core.bank.usage import usage_of
 from gateway.p2p.results import Results
+from gateway.store import usage
 
 _FIGURES: Final = {
     "first texts": FigureName.INITIALS,
@@ -16,14 +18,26 @@ _FIGURES: Final = {
     "texts that were blocked": FigureName.SAFEGUARDS,
     "responses": FigureName.RESPONSES,
 }
+_DAY_S: Final = 86_400.0
 
 
 async def told_results(gateway: Gateway, campaign_id: int, action_id: int) -> Mapping[str, int]:
     """By the names under which the auditor counts them a second time."""
     await gateway.counting.run_once()
     results = Results(gateway.database, gateway.clock.now)
-    told = {
-        each.result: each for each in (await results.of(gateway.campaigns[campaign_id], action_id)).figures
-    }
+    of_action = await results.of(gateway.campaigns[campaign_id], action_id)
+    told = {each.result: each for each in of_action.figures}
     figures = {name: told[figure].number for name, figure in _FIGURES.items()}
-    return {**figures, "people who responded": told[FigureName.RESPONSES].people or 0}
+    return {
+        **figures,
+        "people who responded": told[FigureName.RESPONSES].people or 0,
+        "segments": sum(each.segments for each in of_action.scripts),
+    }
+
+
+async def told_usage_usd(gateway: Gateway, campaign_id: int, since: float) -> float:
+    """The bill for all that was asked for from `since` on (Unix seconds), as the campaign's admins read it."""
+    campaign = gateway.campaigns[campaign_id]
+    until = gateway.clock.now() + _DAY_S
+    groups = await usage.groups(gateway.database, campaign.key, since, until, None)
+    return usage_of(groups, campaign.limits).cost_usd

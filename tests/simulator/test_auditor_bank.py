@@ -39,7 +39,7 @@ class Watched(Bank):
 
     def look(self, at, volunteer=1, shown=()):
         self.looked.append((at, at + 1, volunteer, len(shown)))
-        self.shown += [(at + 1, phone, key_of(text)) for phone, text in shown]
+        self.shown += [(at + 1, phone, key_of(text), volunteer) for phone, text in shown]
         return self
 
     def texted(self, message_id, phone, text, *, at):
