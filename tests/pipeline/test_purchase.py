@@ -27,10 +27,12 @@ def test_the_first_number_is_bought_in_the_preferred_area_code(play):
     play(story, campaign=campaign(), own_numbers=0)
 
 
-def test_when_none_can_be_had_1203(play):
+def test_when_none_can_be_had_for_minutes_1203(play):
     async def story(world: World) -> None:
         outcomes = await world.send_all(range(1, 6))
-        await world.wait(60)
+        await world.wait(240)
+        assert set((await world.states()).values()) == {"queued"}
+        await world.wait(120)
         rows = [await world.message(each.message_id) for each in outcomes]
         assert {(row["state"], row["code"], row["attempt"]) for row in rows} == {("blocked", 1203, 0)}
         assert world.handed == []

@@ -9,7 +9,7 @@ from gateway.core.rules.registration import Limits
 from gateway.core.text import segments
 from gateway.core.text.segments import PRICES
 from gateway.metrics import Metrics
-from gateway.store import receipts, stories
+from gateway.store import receipts, stories, usage
 from simulator.model.faults import FaultParameters
 from tests.rehearsal.conftest import Rehearse
 from tests.rehearsal.planted_bugs import Plant, World, assert_clean, assert_named, rewrite
@@ -70,6 +70,10 @@ def the_metrics_count_texts(patch: Patch) -> None:
     )
 
 
+def the_bill_counts_texts(patch: Patch) -> None:
+    rewrite(patch, usage, "_USAGE", r"sum\(b\.segments\)", "count(*)")
+
+
 def nobody_waives_a_fee(patch: Patch) -> None:
     patch.setattr(Limits, "pays_no_fee", lambda _limits, _carrier: False)
 
@@ -87,6 +91,7 @@ PLANTS = {
     ),
     "the metrics take the inbound fee": Plant(the_metrics_count_what_comes_in, "a day", _COSTS),
     "the metrics count texts": Plant(the_metrics_count_texts, "two segments each", _COSTS),
+    "the campaign's bill counts texts": Plant(the_bill_counts_texts, "two segments each", _COSTS),
     "the fee that T-Mobile waives is counted": Plant(nobody_waives_a_fee, "a charity", _COSTS),
 }
 

@@ -40,6 +40,7 @@ __all__ = [
 
 _DAY_S: Final = 86_400.0
 _BUDGET_AGAIN_S: Final = 600.0
+_PATIENCE_S: Final = 300.0  # a text waits so long for a number that could not be bought: a few tries
 
 
 class NumberPool:
@@ -174,7 +175,12 @@ class NumberPool:
         if self._purchases.are_postponed(need.now):
             return Wait(poll_at)
         buy = self._propose(need, BuyReason.REPLACEMENT if self.numbers else BuyReason.FIRST_NUMBER)
-        return NoNumber() if buy is None else Wait(poll_at, buy)
+        if buy is not None:
+            return Wait(poll_at, buy)
+        may_be_had = (
+            self.no_purchase(need.now) is None
+        )  # somebody else was quicker, or all are sold out just now
+        return Wait(poll_at) if may_be_had and need.now < need.due_at + _PATIENCE_S else NoNumber()
 
     def _end_turn(self, need: Need) -> BuyOne | None:
         """All have had their share: buy one more, filling up as before meanwhile; else begin a new turn."""
