@@ -315,6 +315,8 @@ class Inbox:
             await self._require_member(campaign, volunteer_id)
         if await abuse.was_reported_by(self._database, campaign.key, contact_id, volunteer_id):
             raise BadInput("they reported this person for abuse", "volunteer_id", "give another")
+        if await abuse.is_for_others(self._database, campaign.key, contact_id, volunteer_id):
+            raise BadInput("this person is staff's alone", "volunteer_id", "give somebody of the staff")
         now = self._clock.now()
         moved = await threads.hand_over(self._database, campaign.key, contact_id, revision, volunteer_id, now)
         if not moved:

@@ -22,7 +22,16 @@ from gateway.p2p.preferences import person
 from gateway.p2p.user_lists import MOST_MEMBERS
 from gateway.pipeline.admission import ConversationChanged
 from gateway.pipeline.campaigns import Campaigns
-from gateway.store import audit_log, creators, reassigned, reassignments, threads, user_lists, user_notices
+from gateway.store import (
+    abuse,
+    audit_log,
+    creators,
+    reassigned,
+    reassignments,
+    threads,
+    user_lists,
+    user_notices,
+)
 from gateway.store.database import Database
 from gateway.store.ids import Ids
 from gateway.store.inbox import Conversation
@@ -176,11 +185,17 @@ class Reassignments:
     ) -> Conversation:
         """One thread goes to its action's creator, who is told (F195, F197).
 
-        Raises NoConversation, ConversationChanged, and BadInput: there is nobody to give it to.
+        Raises NoConversation, ConversationChanged, and BadInput: there is nobody to give it to, or nobody who may have it.
         """
         campaign, now = self._campaigns[campaign_id], self._clock.now()
         conversation = await whose.own(self._database, campaign, actor, Act.ANSWER, contact_id)
         user_id = await self._creator(campaign.key, conversation.action_id)
+        if await abuse.was_reported_by(self._database, campaign.key, contact_id, user_id):
+            raise BadInput(
+                "whoever made its action reported this person for abuse",
+                "campaign",
+                "hand it over to another",
+            )
         [notice_id] = await self._ids.take(1)
         notice = UserNotice(
             notice_id=notice_id,

@@ -15,6 +15,12 @@ WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3
 _REPORTED_BY = """
 SELECT user_id FROM abuse_reports WHERE organisation_id = $1 AND campaign_id = $2 AND contact_id = $3 AND user_id = $4
 """
+_IS_FOR_OTHERS = """
+SELECT FROM conversations v
+WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id = $3 AND v.staff_only_at IS NOT NULL
+  AND NOT EXISTS (SELECT FROM memberships m WHERE m.organisation_id = $1 AND m.campaign_id = $2 AND m.user_id = $4
+                  AND m.role <> 'volunteer' AND m.deactivated_at IS NULL)
+"""
 _STAFF = """
 SELECT user_id FROM memberships
 WHERE organisation_id = $1 AND campaign_id = $2 AND role <> 'volunteer' AND deactivated_at IS NULL
@@ -32,6 +38,11 @@ async def report(
 
 async def was_reported_by(database: Database, key: CampaignKey, contact_id: int, user_id: int) -> bool:
     return bool(await database.fetch(_REPORTED_BY, *key, contact_id, user_id))
+
+
+async def is_for_others(database: Database, key: CampaignKey, contact_id: int, user_id: int) -> bool:
+    """Whether staff alone may have the conversation, and this is none of them."""
+    return bool(await database.fetch(_IS_FOR_OTHERS, *key, contact_id, user_id))
 
 
 async def staff(statements: Statements, key: CampaignKey, most: int) -> list[int]:

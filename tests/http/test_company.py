@@ -95,6 +95,33 @@ async def test_whoever_was_reported_is_staffs_alone_in_the_next_action_too(house
     assert 1 in await on_screen("adam") | await on_screen(stays)
 
 
+async def test_staff_hand_it_over_to_staff_alone(house: House) -> None:
+    """F126: as a reassignment, which gives it to no volunteer either."""
+    staff = await a_staff(house)
+    assert (await act(house, "abuse", {"words": "Threats"}, 1, key=staff.tokens["ann"])).status == 204
+    to_ben = {**await seen(house, 1), "volunteer_id": staff.ids["ben"]}
+    refused = await act(house, "hand-over", to_ben, 1, key=staff.tokens["dora"])
+    assert (refused.status, refused.body["errors"][0]["field"]) == (422, "volunteer_id")
+    assert await staff.threads_of("ben") == []
+    for who in ("sue", "dora"):
+        to = {**await seen(house, 1), "volunteer_id": staff.ids[who]}
+        given = await act(house, "hand-over", to, 1, key=staff.tokens["dora"])
+        assert (given.status, given.body["volunteer_id"]) == (200, staff.ids[who])
+
+
+async def test_handing_back_gives_nobody_whom_they_have_reported(house: House) -> None:
+    """F126: not even whoever made the action."""
+    staff = await a_staff(house)
+    await house.store.execute("UPDATE actions SET created_by = $1", staff.ids["dora"])
+    to_dora = {**await seen(house, 1), "volunteer_id": staff.ids["dora"]}
+    assert (await act(house, "hand-over", to_dora, 1)).status == 200
+    assert (await act(house, "abuse", {"words": "Threats"}, 1, key=staff.tokens["dora"])).status == 204
+    back = await act(house, "hand-back", await seen(house, 1), 1, key=staff.tokens["sue"])
+    assert back.status == 422, back.body
+    conversation = (await house.call("GET", f"{INBOX}/1")).body["conversation"]
+    assert conversation["volunteer_id"] == staff.ids["sue"]
+
+
 async def test_undoing_does_not_bring_them_back(house: House) -> None:
     staff = await a_staff(house)
     assert (await act(house, "abuse", {"words": "Threats"}, 1, key=staff.tokens["ann"])).status == 204
