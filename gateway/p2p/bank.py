@@ -330,10 +330,10 @@ class TextBank:
         return await self._in_force(done.phone) if done.is_theirs else None
 
     async def _in_force(self, phone: str | None) -> bool:
-        """Whether somebody has opted out now; no call for them begins from here on."""
+        """Whether somebody has opted out now; no call for them begins from here on, also where they had a moment ago."""
         if phone is not None:
             self._opted_out()
-            await self._settling.settle()
+        await self._settling.settle()
         return phone is not None
 
 

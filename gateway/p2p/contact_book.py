@@ -225,8 +225,8 @@ class ContactBook:
         key, scope = campaign.key, campaign.opt_out_scope
         await self._one(campaign, contact_id)
         now = self._clock.now()
-        if await opt_outs.opt_out(self._database, key, scope, contact_id, ERASURE, now, actor.user_id):
-            await self._settle()
+        await opt_outs.opt_out(self._database, key, scope, contact_id, ERASURE, now, actor.user_id)
+        await self._settle()  # also where they had opted out already: perhaps a moment ago
         async with self._database.transaction() as transaction:
             stands = await contact_records.locked(transaction, key, contact_id)
             if stands is None:

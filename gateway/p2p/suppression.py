@@ -108,31 +108,26 @@ class SuppressionLists:
     ) -> Suppressed:
         new = known = 0
         async for batch in batches:
-            had_left = await self._some(campaign, batch, dry_run=dry_run)
+            had_left = await self._some(campaign, batch, reading.rows_since(), who, dry_run=dry_run)
             new, known = new + len(batch) - had_left, known + had_left
-        told = reading.told(new, known + reading.doubles, dry_run=dry_run)
-        if new and not dry_run:
-            await self._done(campaign, told, who)
-        return told
+        if not dry_run:
+            if self._settle is not None:  # also for those who had left already: perhaps a moment ago
+                await self._settle()
+            self._opted_out(new)
+        return reading.told(new, known + reading.doubles, dry_run=dry_run)
 
-    async def _some(self, campaign: Campaign, phones: list[str], *, dry_run: bool) -> int:
-        """Returns how many had opted out before."""
-        scope = campaign.organisation_id, campaign.opt_out_scope
+    async def _some(
+        self, campaign: Campaign, phones: list[str], rows: int, who: str, *, dry_run: bool
+    ) -> int:
+        """Returns how many had opted out before. What was done is in the audit log, wherever it is broken off."""
+        scope, now = (campaign.organisation_id, campaign.opt_out_scope), self._clock.now()
         async with self._database.transaction() as transaction:
             had_left = await opt_outs.among(transaction, *scope, phones)
             if not dry_run and had_left < len(phones):
-                await conversations.import_opt_outs(transaction, *scope, phones, self._clock.now())
+                await conversations.import_opt_outs(transaction, *scope, phones, now)
+                after = msgspec.json.encode({"rows": rows, "new": len(phones) - had_left}).decode()
+                await audit_log.write(transaction, campaign.key, now, who, "opt-outs imported", after=after)
         return had_left
-
-    async def _done(self, campaign: Campaign, told: Suppressed, who: str) -> None:
-        if self._settle is not None:
-            await self._settle()
-        self._opted_out(told.new)
-        after = msgspec.json.encode({"rows": told.rows, "new": told.new}).decode()
-        async with self._database.transaction() as transaction:
-            await audit_log.write(
-                transaction, campaign.key, self._clock.now(), who, "opt-outs imported", after=after
-            )
 
 
 class _Reading:
@@ -144,7 +139,7 @@ class _Reading:
         self._seen = SeenPhones()
         self._rejected: Counter[str] = Counter()
         self._rejects: list[RejectedRow] = []
-        self._rows = 0
+        self._rows = self._rows_told = 0
         self.doubles = 0
         self.phones: list[str] = []
 
@@ -203,6 +198,11 @@ class _Reading:
         self._rejected[reason] += 1
         if len(self._rejects) < MOST_REJECTS_TOLD:
             self._rejects.append(RejectedRow(line=line, column=header, reason=reason, text=text))
+
+    def rows_since(self) -> int:
+        """How many rows were read since this was asked for last."""
+        since, self._rows_told = self._rows - self._rows_told, self._rows
+        return since
 
     def told(self, new: int, known: int, *, dry_run: bool) -> Suppressed:
         columns = None if self._file is None else self._file.columns

@@ -9,10 +9,11 @@ import aiohttp
 import pytest
 
 from gateway.core.bank.permissions import Role
+from gateway.core.rules.campaign import CampaignKey
 from gateway.http.csv_lists import CSV
-from gateway.store import contact_lists
+from gateway.store import contact_lists, opt_outs
 from gateway.store.troubles import DatabaseAway
-from tests.http.house import CAMPAIGN, OTHER_CAMPAIGN, House, phone
+from tests.http.house import CAMPAIGN, OTHER_CAMPAIGN, START_AT, House, phone
 from tests.http.persons import code_of, somebody
 
 PATH = f"/v1/campaigns/{CAMPAIGN}"
@@ -277,6 +278,21 @@ async def test_a_text_on_its_way_is_waited_for(house: House) -> None:
     assert (await house.call("DELETE", f"{PATH}/contacts/3")).status == 204
     assert await house.store.fetch_value("SELECT body FROM messages WHERE message_id = 77") == ""
     assert phone(3) in str(await house.store.fetch("SELECT phone FROM opt_outs"))
+
+
+async def test_whoever_left_a_moment_ago_is_erased_when_that_is_in_force(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer says that no text follows, whoever has opted them out."""
+    settled: list[bool] = []
+
+    async def settle() -> None:
+        settled.append(True)
+
+    monkeypatch.setattr(house.worker._parts.contact_book, "_settle", settle)
+    await opt_outs.opt_out(house.store, CampaignKey(1, CAMPAIGN), CAMPAIGN, 3, "manual", START_AT)
+    assert (await house.call("DELETE", f"{PATH}/contacts/3")).status == 204
+    assert settled == [True]
 
 
 async def test_an_erasure_among_sends_leaves_no_words_and_lets_none_follow(house: House) -> None:

@@ -1,12 +1,15 @@
 """Suppression lists over the API: whoever stands in one is not texted from the answer on, and stays so."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from gateway.core.bank.permissions import Role
 from gateway.http.csv_lists import CSV
+from gateway.store.troubles import DatabaseAway
 from tests.http.house import CAMPAIGN, House, phone
+from tests.http.test_inbox import INBOX, talk
 
 PATH = f"/v1/campaigns/{CAMPAIGN}/opt-outs"
 
@@ -71,3 +74,50 @@ async def test_what_is_no_list_of_phones_is_refused(house: House, body: Any) -> 
     assert (await bring(house, "")).status == 422
     reader = await house.call("POST", PATH, {"phones": [phone(1)]}, key=Role.KEY_READER)
     assert reader.status == 403
+
+
+@pytest.mark.parametrize("how", ["noted", "brought"])
+async def test_a_repeat_waits_too_until_what_was_done_a_moment_ago_is_in_force(
+    house: House, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """C5, F123: the first is durable and waits for looks that do not know of it; the second has to wait for them as well."""
+    await talk(house, 1)
+    waiting: asyncio.Queue[None] = asyncio.Queue()
+    in_force = asyncio.Event()
+
+    async def settle() -> None:
+        waiting.put_nowait(None)
+        await in_force.wait()
+
+    monkeypatch.setattr(house.worker.gateway.settling, "settle", settle)
+    monkeypatch.setattr(house.worker._parts.suppression, "_settle", settle)
+    path, body = (f"{INBOX}/1/opt-out", {}) if how == "noted" else (PATH, {"phones": [phone(1)]})
+    async with asyncio.timeout(20.0):
+        first = asyncio.ensure_future(house.call("POST", path, body))
+        await waiting.get()
+        assert await left(house) == [phone(1)]
+        second = asyncio.ensure_future(house.call("POST", path, body))
+        heard = asyncio.ensure_future(waiting.get())
+        await asyncio.wait([second, heard], return_when=asyncio.FIRST_COMPLETED)
+        assert not second.done()
+        in_force.set()
+        assert [(await each).status for each in (first, second)] == [200, 200]
+
+
+async def test_what_broke_off_before_its_answer_is_in_the_audit_log_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever repeats it finds that all have left already; who brought that about is told all the same."""
+    suppression, body = house.worker._parts.suppression, {"phones": [phone(1), phone(2)]}
+    settle = suppression._settle
+
+    async def away() -> None:
+        monkeypatch.setattr(suppression, "_settle", settle)
+        raise DatabaseAway("it left")
+
+    monkeypatch.setattr(suppression, "_settle", away)
+    assert (await house.call("POST", PATH, body)).status == 503
+    assert (await house.call("POST", PATH, body)).body["new"] == 0
+    lines = (await house.call("GET", f"/v1/campaigns/{CAMPAIGN}/audit")).body["lines"]
+    told = [line["after"] for line in lines if line["act"] == "opt-outs imported"]
+    assert told == [{"rows": 2, "new": 2}]
