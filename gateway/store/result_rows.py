@@ -106,11 +106,14 @@ _WAITING: Final = _PIECES.format(
     columns=f"{_WHO}, p.volunteer_id, u.name, NULL, NULL, NULL::int, NULL, NULL, NULL",
 )
 _OPT_OUTS: Final = _PIECES.format(
-    piece="SELECT v.contact_id, v.action_id, o.opted_out_at, o.volunteer_id, o.source, o.words FROM conversations v"
+    piece="SELECT v.contact_id, v.action_id, v.last_report_at, o.opted_out_at, o.volunteer_id, o.source, o.words FROM conversations v"
     " JOIN contacts k ON k.organisation_id = $1 AND k.campaign_id = $2 AND k.contact_id = v.contact_id"
     " LEFT JOIN opt_outs o ON o.organisation_id = $1 AND o.scope = $7 AND o.phone = k.phone"
     " WHERE v.organisation_id = $1 AND v.campaign_id = $2 AND v.contact_id > $3 ORDER BY v.contact_id",
-    which="p.action_id = $6 AND p.source IN ('keyword', 'manual', 'erasure')",  # as the counts have them: nobody's import
+    # As the counts have them: nobody's import, and none by another campaign that shares the list of opt-outs.
+    which="p.action_id = $6 AND CASE WHEN p.source IN ('manual', 'erasure') THEN p.last_report_at >= p.opted_out_at"
+    " WHEN p.source = 'keyword' THEN EXISTS (SELECT FROM inbound i WHERE i.organisation_id = $1 AND i.campaign_id = $2"
+    " AND i.contact_id = p.contact_id AND i.action_id = $6 AND i.opted_out) END",
     id="contact_id",
     at="opted_out_at",
     contact="contact_id",

@@ -11,9 +11,11 @@ import pytest
 from gateway.core.bank.labels import Marks
 from gateway.core.rules.campaign import CampaignKey
 from gateway.p2p import results as told
-from gateway.store import counts, reports
+from gateway.store import contacts, conversations, counts, opt_outs, reports
+from gateway.store.contacts import ContactRow
+from gateway.store.conversations import Heard
 from gateway.store.reports import ReportRow
-from tests.http.house import CAMPAIGN, OTHER_CAMPAIGN, START_AT, Answer, House, phone
+from tests.http.house import CAMPAIGN, GROUP, OTHER_CAMPAIGN, START_AT, Answer, House, phone
 from tests.http.persons import somebody
 
 ACTION, VERA, BEN = 5, 7, 8
@@ -177,6 +179,27 @@ async def test_whom_an_import_marks_is_no_opt_out_of_the_action(house: House) ->
     assert (
         await house.call("POST", f"/v1/campaigns/{CAMPAIGN}/opt-outs", {"phones": [phone(4)]})
     ).status == 200
+    whole = await results(house)
+    assert next(each["number"] for each in whole["figures"] if each["result"] == "opt_outs") == 1
+    assert [each["contact_id"] for each in await rows(house, "opt_outs")] == [2]
+
+
+async def test_who_left_another_campaign_of_the_organisation_is_no_opt_out_of_the_action(
+    house: House,
+) -> None:
+    """F161: the list of opt-outs is shared, what an action came to is not; the list has what the figure counts."""
+    await bank(house)
+    for campaign_id in (CAMPAIGN, OTHER_CAMPAIGN):
+        shared = f"/v1/campaigns/{campaign_id}/opt-out-scope"
+        assert (await house.call("POST", shared, {"opt_out_scope": 0})).status == 200
+    neighbour = CampaignKey(1, OTHER_CAMPAIGN)
+    for contact_id in (1, 4):
+        row = ContactRow(100 + contact_id, phone(contact_id), GROUP)
+        await contacts.add(house.store, neighbour, [row])
+    said = Heard(900, "SM9", phone(1), "+12675550190", "STOP", "stop", False, False, START_AT + 90)
+    await conversations.hear(house.store, neighbour, 0, [said])
+    await opt_outs.opt_out(house.store, neighbour, 0, 104, "manual", START_AT + 90, BEN)
+    assert await opt_outs.among(house.store, 1, 0, [phone(1), phone(2), phone(4)]) == 3
     whole = await results(house)
     assert next(each["number"] for each in whole["figures"] if each["result"] == "opt_outs") == 1
     assert [each["contact_id"] for each in await rows(house, "opt_outs")] == [2]
