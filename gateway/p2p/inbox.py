@@ -174,8 +174,23 @@ class Inbox:
     ) -> "asyncio.Future[Outcome]":
         """Sends an answer; the future is done when it is durable, or raises ConversationChanged: nothing was sent.
 
-        Raises BadInput for words of one's own where the campaign allows none (F119), and what `Admission.submit` does.
+        Raises BadInput for words of one's own where the campaign allows none (F119), and what `Admission.submit` does. With
+        a key a repeat has the first one's outcome, whatever has changed meanwhile.
         """
+        try:
+            return await self._answered(actor, campaign_id, contact_id, answer, key)
+        except (NoConversation, BadInput):
+            asked = _parameters(actor, contact_id, answer)
+            first = None if key is None else await self._admission.first_outcome(campaign_id, key, asked)
+            if first is None:
+                raise
+            done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+            done.set_result(first)
+            return done
+
+    async def _answered(
+        self, actor: Actor, campaign_id: int, contact_id: int, answer: Answer, key: Key | None
+    ) -> "asyncio.Future[Outcome]":
         campaign = self._campaigns[campaign_id]
         shown = self._bank.on_screen(campaign_id, contact_id, actor.user_id, answer.revision)
         if shown is not None and answer.marks.is_empty:
@@ -207,10 +222,13 @@ class Inbox:
             kind=Kind.REPLY,
             body=said.text,
             action_id=action_id,
-            sender_id=answer.sender_id if actor.user_id is None else actor.user_id,
+            sender_id=_sender(actor, answer),
             media=said.media,
         )
-        return self._admission.submit(request, script=answer.response, key=key, revision=answer.revision)
+        asked = None if key is None else _parameters(actor, contact_id, answer)
+        return self._admission.submit(
+            request, script=answer.response, key=key, revision=answer.revision, asked=asked
+        )
 
     async def _with_report(
         self,
@@ -330,6 +348,15 @@ class Inbox:
         member = await users.member(self._database, campaign.key, volunteer_id)
         if member is None or member.deactivated_at is not None:
             raise BadInput("nobody who is active in the campaign has this id", "volunteer_id", "give another")
+
+
+def _sender(actor: Actor, answer: Answer) -> int | None:
+    return answer.sender_id if actor.user_id is None else actor.user_id
+
+
+def _parameters(actor: Actor, contact_id: int, answer: Answer) -> object:
+    """What an answer asks for: its key stands for that, and not for how a response reads at the moment."""
+    return ("answer", contact_id, _sender(actor, answer), answer.body, answer.response)
 
 
 def _with(marks: Marks, said: Prepared) -> Marks:

@@ -131,3 +131,40 @@ async def test_a_supervisor_may_act_on_all_and_read_the_opt_outs(party: Party) -
         ("POST", ":look-up", {"phone": phone(1)}),
     ):
         assert (await party.call("ann", method, path + end, body)).status == 404
+
+
+@pytest.mark.parametrize("change", ["other words", "no such response", "somebody else's", "another action"])
+async def test_a_repeated_response_is_the_first_answer_whatever_has_changed(
+    party: Party, change: str
+) -> None:
+    """C23: a key stands for what was asked for, not for how that reads by now, or for whose the person is."""
+    house, path = party.house, f"/v1/campaigns/{CAMPAIGN}/actions/5/scripts"
+    body = {**await seen(house, 1), "response": "response-1"}
+
+    async def pressed() -> Answer:
+        headers = {"Idempotency-Key": "k1"}
+        return await house.call("POST", f"{INBOX}/1/answers", body, key=party.tokens["ann"], headers=headers)
+
+    first = await pressed()
+    assert first.status == 202, first.body
+    scripts = (await house.call("GET", path)).body["scripts"]
+    one = next(f"{path}/{each['script_id']}" for each in scripts if each["name"] == "response-1")
+    if change == "other words":
+        script = {"kind": "response", "name": "response-1", "source": "Other words, {{first_name}}"}
+        done = await house.call("PUT", one, script)
+    elif change == "no such response":
+        done = await house.call("DELETE", one)
+    elif change == "somebody else's":
+        to_ben = {**await seen(house, 1), "volunteer_id": party.ids["ben"]}
+        done = await party.act("ann", "hand-over", to_ben, 1)
+    else:
+        await house.store.execute("UPDATE conversations SET action_id = NULL WHERE contact_id = 1")
+        done = first
+    assert done.status < 300, done.body
+    again = await pressed()
+    assert (again.status, again.body) == (202, first.body)
+    assert await bodies(house) == ["Hello", "Who is this?", "Hi Ann, thanks!"]
+    other = {**body, "response": "response-2"}
+    headers = {"Idempotency-Key": "k1"}
+    refused = await house.call("POST", f"{INBOX}/1/answers", other, key=party.tokens["ann"], headers=headers)
+    assert refused.status == 422
