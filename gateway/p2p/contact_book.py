@@ -228,6 +228,7 @@ class ContactBook:
         await opt_outs.opt_out(self._database, key, scope, contact_id, ERASURE, now, actor.user_id)
         await self._settle()  # also where they had opted out already: perhaps a moment ago
         async with self._database.transaction() as transaction:
+            await contact_records.alone(transaction, key)
             stands = await contact_records.locked(transaction, key, contact_id)
             if stands is None:
                 raise NoContact(contact_id)
@@ -261,6 +262,7 @@ class ContactBook:
         list_id = (await self._ids.take(1))[0]
         after: int | None = 0
         async with self._database.transaction() as transaction:
+            await contact_records.hold(transaction, campaign.key)
             if not await contact_lists.make(transaction, campaign.key, list_id, name, self._clock.now()):
                 raise ListNameTaken(name)
             while after is not None:

@@ -90,6 +90,11 @@ async def locked(transaction: Statements, key: CampaignKey, contact_id: int) -> 
 
 # ---------------------------------------------------------------- oblivion
 
+# Whoever reads who is there and writes that down, as a list, and whoever forgets somebody go one after the other: what the
+# one has written the other sees.
+_LOCK: Final = "hashint8extended($2, hashint8extended($1, 106))"
+_HOLD: Final = f"SELECT pg_advisory_xact_lock_shared({_LOCK})"
+_ALONE: Final = f"SELECT pg_advisory_xact_lock({_LOCK})"
 _ON_ITS_WAY: Final = [State.SENDING, State.UNKNOWN]
 _ERASED: Final = "the person was erased"
 _UNSETTLED = """
@@ -171,6 +176,16 @@ UPDATE opt_outs SET words = '' WHERE organisation_id = $1 AND scope = $2 AND pho
 _FORGET_REJECTS = """
 DELETE FROM import_rejects WHERE organisation_id = $1 AND campaign_id = $2 AND phone = $3
 """
+
+
+async def hold(transaction: Statements, key: CampaignKey) -> None:
+    """Nobody is forgotten until the transaction ends."""
+    await transaction.fetch(_HOLD, *key)
+
+
+async def alone(transaction: Statements, key: CampaignKey) -> None:
+    """Whom the transaction forgets is put on no list meanwhile; waits for those that are being made."""
+    await transaction.fetch(_ALONE, *key)
 
 
 async def stop_waiting(transaction: Connection, key: CampaignKey, contact_id: int, now: float) -> bool:

@@ -249,6 +249,29 @@ async def test_an_erased_person_is_forgotten_and_never_texted_again(house: House
     assert (await house.call("GET", f"{PATH}/contact-lists")).body["lists"][1]["rows"] == 0
 
 
+async def test_who_is_erased_while_a_list_is_made_is_not_on_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their row is read before they are erased, and written after it: either sees the other."""
+    grow, erasing = contact_lists.grow, list[asyncio.Future[Any]]()
+    waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+    async def slowly(transaction: Any, *counted: Any) -> None:
+        await grow(transaction, *counted)
+        erasing.append(asyncio.ensure_future(house.call("DELETE", f"{PATH}/contacts/3")))
+        async with asyncio.timeout(20.0):
+            while not (erasing[0].done() or await transaction.fetchval(waits)):  # each is a round trip
+                pass
+
+    monkeypatch.setattr(contact_lists, "grow", slowly)
+    made = await house.call("POST", f"{PATH}/contact-lists", {"name": "Everybody"})
+    assert made.status == 201, made.body
+    assert (await erasing[0]).status == 204
+    [listed] = (await house.call("GET", f"{PATH}/contact-lists")).body["lists"]
+    there = (await house.call("GET", f"{PATH}/contacts?list_id={made.body['list_id']}")).body["contacts"]
+    assert (listed["rows"], len(there)) == (9, 9)
+
+
 async def test_a_text_that_waits_for_an_erased_person_is_not_sent(house: House) -> None:
     await house.call("PATCH", PATH, {"paused": False})
     await house.store.execute(
