@@ -18,6 +18,7 @@ from gateway.http.problems import Refusal
 from gateway.http.reading import campaign_of
 from gateway.http.records import Cursor, Id
 from gateway.http.sending import KEY_HEADER, header_key
+from gateway.p2p.actions import NoAction
 from gateway.p2p.preferences import NoPerson
 from gateway.p2p.reassignments import (
     Foreseen,
@@ -186,6 +187,8 @@ class ReassignmentDesk:
             done = await self._reassignments.hand_back(grant.actor, campaign.campaign_id, action_id)
         except NoPerson as error:
             raise nobody(error) from error
+        except NoAction as error:
+            raise Refusal(HTTPStatus.NOT_FOUND, str(error)) from error
         return json_answer(done)
 
 

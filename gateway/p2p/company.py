@@ -10,7 +10,7 @@ from gateway.p2p.preferences import person
 from gateway.p2p.reassignments import Reassignments
 from gateway.pipeline.campaigns import Campaigns
 from gateway.store import abuse, audit_log, user_notices, viewers
-from gateway.store.database import Database
+from gateway.store.database import Connection, Database
 from gateway.store.ids import Ids
 from gateway.store.user_notices import UserNotice
 from gateway.store.viewers import Viewer
@@ -67,7 +67,6 @@ class Company:
         told = await abuse.staff(self._database, campaign.key, _MOST_TOLD)
         if not told:
             raise NobodyToTell
-        await self._reassignments.to_staff(actor, campaign_id, conversation, told, but=user_id)
         notices = [
             UserNotice(
                 notice_id=notice_id,
@@ -80,8 +79,12 @@ class Company:
             )
             for notice_id, each in zip(await self._ids.take(len(told)), told, strict=True)
         ]
-        async with self._database.transaction() as transaction:
+
+        async def tell(transaction: Connection) -> None:
+            """With the move: who no longer has the person can't report them again, should this break off."""
             await abuse.report(transaction, campaign.key, contact_id, user_id, words, now)
             await user_notices.tell(transaction, campaign.key, notices)
             after = f'{{"contact_id": {contact_id}}}'
             await audit_log.write(transaction, campaign.key, now, actor.name, "abuse reported", after=after)
+
+        await self._reassignments.to_staff(actor, campaign_id, conversation, told, but=user_id, along=tell)

@@ -5,7 +5,7 @@ so that what they are about to send is refused, and the thread is as if it were 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -16,6 +16,7 @@ from gateway.core.bank.permissions import Act, Actor
 from gateway.core.rules.campaign import CampaignKey
 from gateway.core.rules.errors import BadFields, BadInput, TextbankError
 from gateway.p2p import whose
+from gateway.p2p.actions import NoAction
 from gateway.p2p.bank import TextBank
 from gateway.p2p.cursors import AtPlace, before, page_of
 from gateway.p2p.preferences import person
@@ -25,6 +26,7 @@ from gateway.pipeline.campaigns import Campaigns
 from gateway.store import (
     abuse,
     audit_log,
+    campaign_actions,
     creators,
     reassigned,
     reassignments,
@@ -32,7 +34,7 @@ from gateway.store import (
     user_lists,
     user_notices,
 )
-from gateway.store.database import Database
+from gateway.store.database import Connection, Database
 from gateway.store.ids import Ids
 from gateway.store.inbox import Conversation
 from gateway.store.reassignments import Begun, Found, Move, Scope, Undone
@@ -175,9 +177,11 @@ class Reassignments:
     async def hand_back(self, actor: Actor, campaign_id: int, action_id: int) -> Reassigned:
         """All of a volunteer's own threads and contacts of an action go to its creator, who is told (F196, F197).
 
-        Raises NoPerson for an API key.
+        Raises NoPerson for an API key, NoAction.
         """
-        scope = Scope(from_id=person(actor), action_id=action_id)
+        scope, key = Scope(from_id=person(actor), action_id=action_id), self._campaigns[campaign_id].key
+        if await campaign_actions.find(self._database, key, action_id) is None:
+            raise NoAction(action_id)
         return (await self.move(actor, campaign_id, scope, Target(creators=True)))[0]
 
     async def hand_back_one(
@@ -215,9 +219,17 @@ class Reassignments:
         return await whose.now(self._database, campaign, contact_id)
 
     async def to_staff(
-        self, actor: Actor, campaign_id: int, conversation: Conversation, staff: Sequence[int], *, but: int
+        self,
+        actor: Actor,
+        campaign_id: int,
+        conversation: Conversation,
+        staff: Sequence[int],
+        *,
+        but: int,
+        along: Callable[[Connection], Awaitable[None]],
     ) -> None:
-        """A person, in every action, becomes the creator's of the last one, or else some other staff's (F126)."""
+        """A person, in every action, becomes the creator's of the last one, or else some other staff's (F126); why is
+        written `along` with it."""
         key, now = self._campaigns[campaign_id].key, self._clock.now()
         creator = await self._creator(key, conversation.action_id)
         to = next((each for each in (creator, *staff) if each != but), creator)
@@ -226,7 +238,8 @@ class Reassignments:
         begun = await reassignments.begin(
             self._database, key, reassignment_id, actor.name, now, None, _hash_of(scope, Target(user_id=to))
         )
-        await reassignments.move(self._database, key, begun, scope, [Move(conversation.contact_id, to)], now)
+        moves = [Move(conversation.contact_id, to)]
+        await reassignments.move(self._database, key, begun, scope, moves, now, along=along)
         self._bank.changed_hands(campaign_id)
 
     async def _creator(self, key: CampaignKey, action_id: int | None) -> int:

@@ -1,6 +1,6 @@
 """Contacts that change hands, many at once: who is meant, the moves in pieces, and their undoing (F190 to F198)."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -306,10 +306,18 @@ ORDER BY action_id FOR NO KEY UPDATE
 
 
 async def move(
-    database: Database, key: CampaignKey, begun: Begun, scope: Scope, moves: Sequence[Move], now: float
+    database: Database,
+    key: CampaignKey,
+    begun: Begun,
+    scope: Scope,
+    moves: Sequence[Move],
+    now: float,
+    *,
+    along: Callable[[Connection], Awaitable[None]] | None = None,
 ) -> int:
     """A piece of a reassignment: all of it, or nothing; what it has moved already is passed over, and so is what would be
-    somebody's whose place was taken away a moment ago. Returns how many contacts were moved."""
+    somebody's whose place was taken away a moment ago. `along`: what is written with it. Returns how many contacts were
+    moved."""
     async with database.transaction() as transaction:
         await kept.hold(transaction, key)
         gone = await kept.gone(transaction, key, {each.to_id for each in moves})
@@ -326,6 +334,8 @@ async def move(
             actions,
             [each.to_id for each in moves],
         )
+        if along is not None:
+            await along(transaction)
     return moved
 
 

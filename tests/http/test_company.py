@@ -1,5 +1,9 @@
 """Who else is at a thread, and persons from whom a volunteer is kept (F126)."""
 
+import pytest
+
+from gateway.store import user_notices
+from gateway.store.troubles import DatabaseGone
 from tests.http.house import CAMPAIGN, House
 from tests.http.test_inbox import ACTION, INBOX, act, seen, texted, wrote
 from tests.http.test_reassignments import Staff
@@ -120,6 +124,27 @@ async def test_handing_back_gives_nobody_whom_they_have_reported(house: House) -
     assert back.status == 422, back.body
     conversation = (await house.call("GET", f"{INBOX}/1")).body["conversation"]
     assert conversation["volunteer_id"] == staff.ids["sue"]
+
+
+async def test_a_report_of_abuse_that_breaks_off_may_be_repeated(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F126: whoever reports loses the person and is heard, or neither."""
+    staff = await a_staff(house)
+    tell = user_notices.tell
+
+    async def away(*_: object) -> None:
+        monkeypatch.setattr(user_notices, "tell", tell)
+        raise DatabaseGone("it left")
+
+    monkeypatch.setattr(user_notices, "tell", away)
+    assert (await act(house, "abuse", {"words": "Threats"}, 1, key=staff.tokens["ann"])).status == 503
+    assert await staff.threads_of("ann") == [1, 2]
+    assert (await act(house, "abuse", {"words": "Threats"}, 1, key=staff.tokens["ann"])).status == 204
+    assert await staff.threads_of("ann") == [2]
+    for who in ("sue", "dora"):
+        notices = (await house.call("GET", NOTICES, key=staff.tokens[who])).body["notices"]
+        assert [each["body"] for each in notices] == ["Threats"]
 
 
 async def test_undoing_does_not_bring_them_back(house: House) -> None:

@@ -167,6 +167,12 @@ async def test_one_thread_or_all_go_back_to_the_creator_who_is_told(staff: Staff
     assert (await staff.house.call("POST", path)).status == 404
 
 
+async def test_nothing_goes_back_of_an_action_that_is_not_there(staff: Staff) -> None:
+    path = f"/v1/campaigns/{CAMPAIGN}/actions/{ACTION + 1}/hand-back"
+    assert (await staff.house.call("POST", path, key=staff.tokens["ann"])).status == 404
+    assert (await staff.house.call("GET", MOVES)).body["reassignments"] == []
+
+
 async def test_it_is_undone_but_for_what_has_changed_since(staff: Staff) -> None:
     ann, ben = staff.ids["ann"], staff.ids["ben"]
     done = (await staff.move(from_user_id=ann, to_user_id=ben)).body["reassignment"]
