@@ -3,9 +3,11 @@
 from gateway.core.rules.campaign import CampaignKey
 from gateway.store.database import Database
 
+# Of a conversation (0) that stayed as it was, nobody's or another's, only the person's assignments say whose they became.
 _SO_FAR = """
 SELECT DISTINCT contact_id, to_id FROM reassigned
-WHERE organisation_id = $1 AND campaign_id = $2 AND reassignment_id = $3
+WHERE organisation_id = $1 AND campaign_id = $2 AND reassignment_id = $3 AND to_id IS NOT NULL
+  AND (action_id <> 0 OR to_id IS DISTINCT FROM from_id)
 ORDER BY contact_id
 """
 
