@@ -4,7 +4,7 @@ What the journal tells is read from the counts that are kept, so that a running 
 definitions are one table in core/bank/results.py.
 """
 
-import contextlib
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Annotated, Final
 
@@ -43,6 +43,7 @@ LOOK_AT: Final = 5_000
 _LOOKS: Final = 8  # statements for a page: a figure of few rows among many may give a short page
 _BY_MONTH: Final = frozenset({FigureName.RESPONSES, *STORED})
 _CATCH_UP: Final = 5  # folds, of 200 events each, before the counts are read
+_COUNTED_WITHIN_S: Final = 1.0  # a campaign for the first time, as a rule
 
 
 class NoResults(TextbankError):
@@ -216,8 +217,10 @@ class Results:
         for _ in range(_CATCH_UP):
             folded = await counts.fold(self._database, campaign.key, self._now())
             if folded.is_new:
-                with contextlib.suppress(DatabaseBusy):  # somebody else does the same
+                try:
                     await counts.count_anew(self._database, campaign.key, self._now())
+                except DatabaseBusy:  # somebody else does the same
+                    await asyncio.sleep(_COUNTED_WITHIN_S / _CATCH_UP)
             elif not folded.events:
                 break
         found = await counts.read(self._database, campaign.key, action_id, self._now(), per)

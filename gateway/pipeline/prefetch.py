@@ -6,7 +6,7 @@ the store in their order, and looked past, until half of those in memory have go
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from gateway.clock import Clock
 from gateway.core.rules.campaign import CampaignKey
@@ -34,12 +34,15 @@ class Prefetch:
         options: DispatchOptions,
         key: CampaignKey,
         pacer: Pacer,
+        is_held: Callable[[Queued], bool],
     ) -> None:
+        """`is_held`: a first text that a breaker or its action's pause keeps in the store."""
         self._database = database
         self._clock = clock
         self._options = options
         self._key = key
         self._pacer = pacer
+        self._is_held = is_held
         self._in_hand: dict[int, Queued] = {}
         self._first_texts: Counter[str | None] = Counter()  # in hand, by carrier
         self._left: set[str | None] = set()  # carriers of which the store has more than memory wants
@@ -143,7 +146,9 @@ class Prefetch:
             self.push(message)
 
     def line_up_anew(self) -> None:
-        """Whoever was parked until a slot of before is looked at again."""
+        """Whoever was parked until a slot of before is looked at again; whoever is held now goes back to the store."""
+        for message_id in [each.message_id for each in self if self._is_held(each)]:
+            self.pop(message_id)
         self.line = WaitingLine()
         for message in self._in_hand.values():
             self.line.push(self.waiting(message))
@@ -237,7 +242,7 @@ class Prefetch:
             self._left,
         )
         for message in head.messages:
-            if not self._leaves(message):
+            if not self._is_held(message) and not self._leaves(message):
                 self.push(message)
         if self._left:
             self._past = head.last or self._past

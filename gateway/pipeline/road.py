@@ -64,7 +64,9 @@ class CampaignRoad:
         self.token = token
         self.pool = pool
         self.pacer = pacer
-        self._queue = Prefetch(station.database, station.clock, station.options, campaign.key, pacer)
+        self._queue = Prefetch(
+            station.database, station.clock, station.options, campaign.key, pacer, self._is_held
+        )
         self._queue.area_codes = campaign.area_codes
         self._buyer = Buyer(
             station.provider, station.database, station.clock, station.metrics, campaign.key, pool, self.wake

@@ -6,7 +6,7 @@
 | 1302       | the person had asked to be left alone, was marked, or the provider had said so (21610)            |
 | 1204, 1205 | a text to this person had ended with a code that is remembered, within its time                   |
 | 1202       | the window was shut, or about to within three minutes; our confirmation of an opt-out came late   |
-| 1203       | a purchase failed lately, or as many numbers as the campaign may have were bought, or none yet     |
+| 1203       | a purchase failed lately, or as many numbers as the campaign may have were bought                  |
 | 1001       | a first text: another text to this person was asked for before; an answer: the same one, lately   |
 | 1304       | another text to this person was asked for before                                                  |
 | 9001       | another text to this person was asked for within two minutes                                      |
@@ -176,7 +176,7 @@ def _was_shut(blocks: _Blocks, chosen: Integers) -> Booleans:
 
 
 def _had_no_number(blocks: _Blocks, chosen: Integers) -> Booleans:
-    """A purchase failed lately (each minute another may be tried), none had been made yet, or all that may be were."""
+    """A purchase failed lately (each minute another may be tried), or all that may be made were."""
     bought = blocks.evidence.ledger.purchases.columns()
     most = blocks.evidence.world.registration.max_numbers
     most = min(most, max(_FEWEST_A_DAY, (most + 1) // 2))
@@ -184,7 +184,7 @@ def _had_no_number(blocks: _Blocks, chosen: Integers) -> Booleans:
     failed_at = bought["at"][bought["code"] > 0]
     failed = np.searchsorted(failed_at, at, side="right") - np.searchsorted(failed_at, at - _TRIED_AGAIN_S)
     made = np.searchsorted(bought["at"][bought["code"] == 0], at, side="right")
-    right: Booleans = (failed > 0) | (made == 0) | (made >= most)
+    right: Booleans = (failed > 0) | (made >= most)
     return right
 
 

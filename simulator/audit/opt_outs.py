@@ -1,7 +1,5 @@
 """Invariant 1: no text after an opt-out; who has asked to be left alone, in whatever words, and when the gateway knew."""
 
-from bisect import bisect_left
-
 import numpy as np
 
 from simulator.audit.evidence import Booleans, Breaches, Evidence, Judged
@@ -77,11 +75,13 @@ def _consent(evidence: Evidence) -> tuple[Integers, Floats, Integers, Floats]:
     stop_phones, stop_at, start_phones, start_at = heard_consent(evidence)
     rows, first_at = told_to_the_list(evidence)
     leaves = np.array([_says_leave(evidence, each) for each in rows.tolist()], np.bool_)
-    people, first_at = evidence.ledger.inbound.columns()["person"][rows[leaves]], first_at[leaves]
+    texts = evidence.ledger.inbound.columns()[rows[leaves]]
     stored = evidence.books.opt_outs
     stored_at = stored["at"] - evidence.world.start_at
     by_text = stored["source"] == "keyword"
-    stored_at[by_text] = _told_at(stored["phone"][by_text], stored_at[by_text], people, first_at)
+    stored_at[by_text] = _told_at(
+        stored["phone"][by_text], stored_at[by_text], texts["person"], texts["at"], first_at[leaves]
+    )
     marked = answered_marks(evidence)
     missed, fetched_at = _missed_stops(evidence)
     return (
@@ -132,17 +132,19 @@ def marks_of_the_list(evidence: Evidence) -> Rows:
     return marks if elsewhere is None else np.concatenate((marks, elsewhere.marks))
 
 
-def _told_at(phones: Integers, at: Floats, people: Integers, heard_at: Floats) -> Floats:
+def _told_at(phones: Integers, at: Floats, people: Integers, sent_at: Floats, heard_at: Floats) -> Floats:
     """When the gateway knew of stored opt-outs: a text that was fetched late is stored under the time it was sent."""
-    heard: dict[int, list[float]] = {}
-    for person, moment in sorted(zip(people.tolist(), heard_at.tolist(), strict=True)):
-        heard.setdefault(person, []).append(moment)
+    texts: dict[int, list[tuple[float, float]]] = {}
+    for person, heard, sent in zip(people.tolist(), heard_at.tolist(), sent_at.tolist(), strict=True):
+        texts.setdefault(person, []).append((heard, sent))
     told = at.copy()
     for row, (phone, moment) in enumerate(zip(phones.tolist(), at.tolist(), strict=True)):
-        later = heard.get(phone, ())
-        place = bisect_left(later, moment - _ROUNDING_S)
-        if place < len(later):
-            told[row] = max(moment, later[place])
+        its = [
+            heard
+            for heard, sent in texts.get(phone, ())
+            if heard >= moment - _ROUNDING_S and sent <= moment + _ROUNDING_S
+        ]
+        told[row] = max(moment, min(its, default=moment))
     return told
 
 

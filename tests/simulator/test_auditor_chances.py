@@ -113,15 +113,9 @@ def a_cost_is_told(bank):
 
 
 def the_results_are_told(bank):
-    bank.results = dict.fromkeys(
-        ("answers", "texts under way", "texts that the carriers filtered", "texts with other errors"), 0
-    )
-    bank.results |= {
-        "first texts": 3,
-        "texts that were blocked": 0,
-        "responses": 0,
-        "people who responded": 0,
-    }
+    figures = ("answers", "texts under way", "texts that the carriers filtered", "texts with other errors")
+    figures += ("texts that were blocked", "responses", "people who responded")
+    bank.results = {**dict.fromkeys(figures, 0), "first texts": 3, "segments": 3}
 
 
 def no_change(_):
@@ -161,7 +155,7 @@ CASES = [
     ("costs_told", no_change, 0),
     ("costs_told", a_cost_is_told, 1),
     ("results_told", no_change, 0),
-    ("results_told", the_results_are_told, 3),
+    ("results_told", the_results_are_told, 6),
 ]
 
 

@@ -8,6 +8,7 @@ from tests.simulator.audited_bank import ANN, BOB, CAT, DAN, Bank
 EVE = 12_155_550_104
 
 _TOLD = {
+    "segments": 7,
     "first texts": 2,
     "answers": 1,
     "texts under way": 1,
