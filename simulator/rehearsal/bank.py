@@ -62,6 +62,7 @@ class ClientLog:
         self.looks = Table("asked_at:d at:d volunteer:i shown:B")
         self.shown = Table("at:d contact:q text:I volunteer:i")  # the key of the words
         self.marks = Table("asked_at:d at:d contact:q")  # at inf: nobody answered
+        self.marking: set[tuple[float, int]] = set()  # asked for when, and whom: no answer yet
         self.errors = Table("contact:q")  # presses that ended in an error
         # presses of which nobody knows whether they were taken
         self.unsure_presses = Table("at:d volunteer:i contact:q response:b variant:B")
@@ -98,6 +99,7 @@ class ClientLog:
 
     def marked(self, asked_at: float, at: float, contact_id: int) -> None:
         """A volunteer marked a person as opted out."""
+        self.marking.discard((asked_at, contact_id))
         self.marks.append(asked_at, at, contact_id)
 
     def unsure(self, at: float, volunteer: int, contact_id: int, response: int, variant: int = 0) -> None:
@@ -386,11 +388,13 @@ class BankOfVolunteers:
 
     async def _opt_out(self, volunteer: int, contact_id: int) -> bool:
         asked_at, actor = self._loop.time(), Actor(Role.VOLUNTEER, user_id=volunteer)
+        self.client_log.marking.add((asked_at, contact_id))
         try:
             self.opt_outs_manual += await _answered(
                 self._gateway().inbox.opt_out(actor, self._campaign_id, contact_id)
             )
         except NoConversation:  # another's by now: whoever has it does it
+            self.client_log.marking.discard((asked_at, contact_id))
             return False
         except _Dropped:  # still in the inbox: whoever looks next does it
             self.client_log.marked(asked_at, inf, contact_id)

@@ -1,6 +1,7 @@
 """The gateway's books at the end of the world: its store's rows, and what its clients were told."""
 
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Any
 
 import msgspec
@@ -72,8 +73,10 @@ async def read_books(
 
 
 def marks_of(client_log: ClientLog, phones: Phones) -> Rows:
-    """Whom volunteers marked as opted out."""
-    return _told(MARK, client_log.marks.columns(), phones)
+    """Whom volunteers marked as opted out. What had no answer when the day was over may have been carried out."""
+    answered = client_log.marks.columns()
+    under_way = [(asked_at, inf, contact_id) for asked_at, contact_id in sorted(client_log.marking)]
+    return _told(MARK, np.concatenate((answered, np.array(under_way, answered.dtype))), phones)
 
 
 def _told(dtype: np.dtype[Any], seen: Rows, phones: Phones, **more: Any) -> Rows:

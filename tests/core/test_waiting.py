@@ -149,7 +149,11 @@ def test_without_any_number_the_purchase_is_asked_once_and_messages_keep_their_p
     bank.pool.purchase_started(taken.buys[0])
     assert bank.take(NOON + 1).buys == []
     bank.pool.purchase_failed(taken.buys[0], "", NOON + 2)
-    assert [item.message_id for item in bank.take(NOON + 3).refused] == [0, 1, 2, 3]
+    assert (bank.take(NOON + 3).refused, len(bank.line)) == ([], 4)
+    [again] = bank.take(NOON + 63).buys
+    bank.pool.purchase_started(again)
+    bank.pool.purchase_failed(again, "", NOON + 290)
+    assert [item.message_id for item in bank.take(NOON + 301).refused] == [0, 1, 2, 3]
     assert len(bank.line) == 0
 
 
