@@ -180,7 +180,7 @@ def test_each_wait_is_told_with_its_late_ones() -> None:
     for nth in range(100):
         diary.text(ANN, 100.0 + nth, pressed_at=99.0)
     diary.hear(BEN, 300.0, "Who is this?")
-    diary.shown.append((360.0, BEN, 0))
+    diary.shown.append((360.0, BEN, 0, 1))
     diary.text(BEN, 391.0, pressed_at=390.0, response=0)
     told = waits_of(diary)
     assert told.press_to_wire == Wait(101, p50_s=50.0, p95_s=95.0, p99_s=99.0, max_s=100.0)

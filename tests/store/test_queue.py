@@ -54,7 +54,7 @@ async def test_replies_come_first_then_retries_then_the_oldest(database: Databas
     assert await waiting(NOW + 9, (1, 2), 2) == [4, 2]
     assert await waiting(NOW + 9, (0, 0)) == [5, 3]
     assert await waiting(NOW + 0.5) == [5, 4, 2, 1, 6]
-    assert await messages.waiting(database, CampaignKey(1, 2), (0, 2), NOW + 9, 10) == Head([], False)
+    assert await messages.waiting(database, CampaignKey(1, 2), (0, 2), NOW + 9, 10) == Head([], False, None)
 
 
 async def test_what_is_in_hand_is_not_read_again_and_keeps_its_place(database: Database):
@@ -69,6 +69,21 @@ async def test_what_is_in_hand_is_not_read_again_and_keeps_its_place(database: D
     assert await waiting(4, 2, 3) == ([1, 4], True)
     assert await waiting(4, 1, 2, 3, 4) == ([], True)
     assert await waiting(9, 1, 2, 3, 4, 5) == ([], False)
+
+
+async def test_a_piece_goes_on_behind_the_one_before_and_leaves_carriers_out(database: Database):
+    """Also where several are due at the same instant: each is looked at once."""
+    await people(database, 6)
+    await database.execute("UPDATE contacts SET carrier = 'att' WHERE contact_id IN (1, 2, 4)")
+    await admit(database, *(admission(each, requested_at=NOW) for each in range(1, 7)))
+    pieces, after, more = [], None, True
+    while more:
+        head = await messages.waiting(database, KEY, (2, 2), NOW + 9, 2, (), after, {"att"})
+        pieces.append([each.message_id for each in head.messages])
+        after, more = head.last or after, head.may_be_more
+    assert pieces == [[], [3], [5, 6], []]
+    everybody = await messages.waiting(database, KEY, (2, 2), NOW + 9, 9, (), None, {None})
+    assert [each.message_id for each in everybody.messages] == [1, 2, 4]
 
 
 async def test_a_waiting_message_brings_all_that_sending_it_needs(database: Database):
