@@ -36,7 +36,7 @@ class Prefetch:
         pacer: Pacer,
         is_held: Callable[[Queued], bool],
     ) -> None:
-        """`is_held`: a first text that a breaker or its action's pause keeps in the store."""
+        """`is_held`: a first text that a breaker keeps in the store."""
         self._database = database
         self._clock = clock
         self._options = options
@@ -122,13 +122,16 @@ class Prefetch:
                     del self._in_hand[message.message_id]
                 self._first_texts[carrier] = most
                 self._left.add(carrier)
-                self._past, self._past_until = None, math.inf
+                self._from_the_beginning()
 
     def begin_anew(self) -> None:
         """First texts are read from the beginning of the queue, as far as memory wants them."""
-        self._past, self._past_until = None, math.inf
+        self._from_the_beginning()
         self._left = {carrier for carrier in self._left if not self._wants_more(carrier)}
         self.read_now()
+
+    def _from_the_beginning(self) -> None:
+        self._past, self._past_until = None, math.inf
 
     def enter(self, message: Queued) -> None:
         """A durable message to be picked up; beyond what memory may hold, or wants, it stays in the store only.
@@ -230,7 +233,7 @@ class Prefetch:
     async def _read_first_texts(self, due_until: float) -> bool:
         """The same of first texts, one piece of the queue: where some are left, the next one goes on behind it."""
         if self._clock.now() >= self._past_until:
-            self._past, self._past_until = None, math.inf
+            self._from_the_beginning()
         head = await messages.waiting(
             self._database,
             self._key,

@@ -248,7 +248,8 @@ WITH head AS (
 ), fresh AS (
     SELECT * FROM head WHERE message_id NOT IN (SELECT unnest($7::bigint[])) -- hashed, not a loop in a loop
 )
-SELECT (SELECT count(*) FROM head), (SELECT due_at FROM last), (SELECT message_id FROM last), q.message_id, m.contact_id, q.lane, extract(epoch FROM q.due_at)::float8, m.segments,
+SELECT (SELECT count(*) FROM head), (SELECT due_at FROM last), (SELECT message_id FROM last),
+       q.message_id, m.contact_id, q.lane, extract(epoch FROM q.due_at)::float8, m.segments,
        extract(epoch FROM m.not_after)::float8, c.phone, c.carrier, c.hours_group, v.number_id, m.body,
        m.kind, m.attempt, m.media, m.action_id, m.script
 FROM (SELECT) at_least_one_row LEFT JOIN (

@@ -23,11 +23,11 @@ import numpy as np
 from simulator.audit.evidence import Booleans, Breaches, Evidence, Judged
 from simulator.audit.first_texts import DAY_S
 from simulator.audit.hours import shut_around
-from simulator.audit.moments import Moments, latest
-from simulator.audit.opt_outs import marks_of_the_list, told_to_the_list
+from simulator.audit.moments import latest
+from simulator.audit.opt_outs import CONFIRMED_WITHIN_S, marks_of_the_list, told_to_the_list
 from simulator.audit.records import BLOCKED, CONFIRMATION, REPLY, Rows
 from simulator.audit.wall_clock import Floats, Integers
-from simulator.model.arrays import distinct, is_among
+from simulator.model.arrays import distinct, is_among, places_of
 from simulator.model.replies import Intent, intent_of
 
 _REMEMBERED_S = {
@@ -47,10 +47,8 @@ _LEAVING = frozenset({Intent.KEYWORD, Intent.LEAVES, Intent.ABUSE, Intent.WRONG_
 _UNSUBSCRIBED = 21610
 _ROUNDING_S = 1.0
 _LOCKED_S = 120.0
-_CONFIRMED_WITHIN_S = 300.0  # a confirmation that comes later is none (47 CFR 64.1200(a)(12))
-_SHUTS_WITHIN_MINUTES = (
-    3  # a minute before its end the window takes nothing new, and what is claimed has a slot ahead
-)
+# A minute before its end the window takes nothing new, and what is claimed has a slot ahead.
+_SHUTS_WITHIN_MINUTES = 3
 _FEWEST_A_DAY = 10  # purchases
 _TRIED_AGAIN_S = 180.0
 _FOR_GOOD = (9000, 1205, 1204, 1302)
@@ -169,7 +167,7 @@ def _was_shut(blocks: _Blocks, chosen: Integers) -> Booleans:
     evidence, phone, is_answer = blocks.evidence, blocks.phone[chosen], blocks.is_answer[chosen]
     shut = shut_around(evidence, phone, blocks.at[chosen], is_answer, within_minutes=_SHUTS_WITHIN_MINUTES)
     waited_s = blocks.at[chosen] - blocks.asked_at[chosen]
-    shut |= blocks.is_confirmation[chosen] & (waited_s > _CONFIRMED_WITHIN_S - _SHUTS_WITHIN_MINUTES * 60.0)
+    shut |= blocks.is_confirmation[chosen] & (waited_s > CONFIRMED_WITHIN_S - _SHUTS_WITHIN_MINUTES * 60.0)
     return shut | shut_around(
         evidence, phone, blocks.asked_at[chosen], is_answer, within_minutes=_SHUTS_WITHIN_MINUTES
     )
@@ -208,13 +206,10 @@ def _had_the_same(blocks: _Blocks, chosen: Integers) -> Booleans:
     """
     found = _had_another(blocks, chosen)
     answers, unsure = blocks.evidence.books.answers, blocks.evidence.books.unsure
-    rows = Moments(answers["message_id"], np.zeros(len(answers))).before(
-        blocks.ids[chosen], np.zeros(len(chosen))
-    )
-    is_answer = (
-        (rows >= 0) & (answers["response"][rows] >= 0) if len(answers) else np.zeros(len(rows), np.bool_)
-    )
-    its = np.flatnonzero(is_answer)
+    answers = answers[np.argsort(answers["message_id"], kind="stable")]
+    rows = places_of(answers["message_id"], blocks.ids[chosen])
+    known = np.flatnonzero(rows >= 0)
+    its = known[answers["response"][rows[known]] >= 0]
     if not len(its):
         return found
     let_in = answers[answers["state"] != BLOCKED]

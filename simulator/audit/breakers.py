@@ -20,9 +20,7 @@ from simulator.audit.kinds import kinds_of
 from simulator.audit.records import BLOCKED, Breaker, Rows
 from simulator.audit.wall_clock import Floats, Integers
 from simulator.model.carriers import CARRIERS
-from simulator.model.ledger import STATUSES
 
-_ENDS = tuple(STATUSES.index(status) for status in ("delivered", "undelivered", "failed"))
 _KINDS = 16  # more than there are carriers
 _Z_95 = 1.959963984540054
 _SURELY, _PERHAPS = 1.2, 0.8  # of the threshold and of the fewest texts [A]
@@ -148,9 +146,7 @@ def _made_plain(evidence: Evidence) -> Plain:
     rows, of = _press_of(evidence, first)
     pairs = np.full(len(evidence.to), -1, np.int64)
     pairs[rows] = _pairs(evidence, first["variant"], first["phone"])[of]
-    words = evidence.statuses[np.isin(evidence.statuses["status"], _ENDS)]
-    words = words[np.argsort(words["at"], kind="stable")]
-    words = words[np.sort(np.unique(words["n"], return_index=True)[1])]  # of each text the first
+    words = evidence.told_ends
     pair, is_filtered = pairs[words["n"]], words["code"] == FILTERED
     count = _KINDS * (int(first["variant"].max(initial=0)) + int(first["drawn"].max(initial=0)) + 1)
     never, nothing = np.full(count, inf), np.zeros(count, np.int64)

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from simulator.audit.records import SENDING, SENT, STATES, Books, GroundTruth, Rows
 from simulator.audit.wall_clock import Floats, Integers, WallClock
+from simulator.model.arrays import places_of
 from simulator.model.ledger import STATUSES, Ledger
 
 NOTHING = 255  # no final word
+_ENDS = tuple(STATUSES.index(status) for status in ("delivered", "undelivered", "failed"))
 _AROUND_S, _DAY_S = 900.0, 86_400.0
 
 # The legal moves a second time, from the design's "life of a message". `sending -> an end`: word of the end may
@@ -105,11 +107,15 @@ class Evidence:
 
     def rows_of(self, message_ids: Integers) -> Integers:
         """The messages' rows, -1 where there is no such message."""
-        if not len(self.message_ids):
-            return np.full(len(message_ids), -1, np.int64)
-        rows = np.minimum(np.searchsorted(self.message_ids, message_ids), len(self.message_ids) - 1)
-        found: Integers = np.where(self.message_ids[rows] == message_ids, rows, -1).astype(np.int64)
-        return found
+        return places_of(self.message_ids, message_ids)
+
+    @cached_property
+    def told_ends(self) -> Rows:
+        """The first word on the end of each submission of whose end the gateway was told, in the order in which it was."""
+        words = self.statuses[np.isin(self.statuses["status"], _ENDS)]
+        words = words[np.argsort(words["at"], kind="stable")]
+        first: Rows = words[np.sort(np.unique(words["n"], return_index=True)[1])]
+        return first
 
     @cached_property
     def is_first(self) -> Booleans:

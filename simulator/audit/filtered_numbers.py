@@ -9,7 +9,6 @@ import numpy as np
 from simulator.audit.ends import FILTERED
 from simulator.audit.evidence import Booleans, Evidence
 from simulator.audit.wall_clock import Floats, Integers
-from simulator.model.ledger import STATUSES
 
 _IN_A_ROW = 15  # texts of the number that ended filtered, and none otherwise
 _ITS_SHARE, _WINDOW_S = 0.25, 3600.0  # of all the number's texts that ended within so long, at least
@@ -18,12 +17,11 @@ _LATELY_S = 1500.0  # a gateway that forgets by halves of an hour knows of so lo
 _OTHERS_FILTERED = 0.02  # of them at most
 _STOPPED_WITHIN_S = 120.0  # what is claimed is handed over
 _RESTS_S = 4 * 3600.0  # then the number may be tried again
-_ENDS = tuple(STATUSES.index(status) for status in ("delivered", "undelivered", "failed"))
 
 
 def begun_in_vain(evidence: Evidence) -> tuple[Integers, int]:
     """First texts that were handed over from a number though it was plainly filtered, and how many numbers were."""
-    n, at = _told_ends(evidence)
+    n, at = (np.ascontiguousarray(evidence.told_ends[name]) for name in ("n", "at"))
     sender, filtered = evidence.submissions["sender"][n], evidence.final_code[n] == FILTERED
     begun = evidence.is_first & (evidence.attempt == 1) & (evidence.row_of >= 0)
     found, plain = [np.empty(0, np.int64)], 0
@@ -36,14 +34,6 @@ def begun_in_vain(evidence: Evidence) -> tuple[Integers, int]:
         is_late = (since > _STOPPED_WITHIN_S) & (since < _RESTS_S)
         found.append(np.flatnonzero(begun & (evidence.submissions["sender"] == number) & is_late))
     return np.concatenate(found), plain
-
-
-def _told_ends(evidence: Evidence) -> tuple[Integers, Floats]:
-    """The submissions of whose end the gateway was told, in that order, and when it first was."""
-    words = evidence.statuses[np.isin(evidence.statuses["status"], _ENDS)]
-    words = words[np.argsort(words["at"], kind="stable")]
-    words = words[np.sort(np.unique(words["n"], return_index=True)[1])]
-    return np.ascontiguousarray(words["n"]), np.ascontiguousarray(words["at"])
 
 
 def _plainly_filtered_at(

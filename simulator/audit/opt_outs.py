@@ -14,7 +14,8 @@ from simulator.model.replies import Intent, intent_of
 _START_WORDS = frozenset({"START", "UNSTOP"})
 _LATEST_S = 366 * 86_400.0  # later than any world lasts
 _ROUNDING_S = 2e-6
-_CONFIRMED_WITHIN_S = 300.0
+CONFIRMED_WITHIN_S = 300.0
+"""A confirmation that comes later is none (47 CFR 64.1200(a)(12))."""
 _LEAVING = frozenset({Intent.LEAVES, Intent.ABUSE, Intent.WRONG_NUMBER})
 
 
@@ -166,7 +167,7 @@ def confirms(evidence: Evidence, stop_phones: Integers, stop_at: Floats) -> Bool
     to, at = evidence.to[n], evidence.handed_at[n]
     known = distinct(stop_phones)
     stopped = latest(known, stop_phones, stop_at, to, at)
-    is_prompt = (stopped >= 0) & (microseconds(at) - stopped <= _CONFIRMED_WITHIN_S * 1e6)
+    is_prompt = (stopped >= 0) & (microseconds(at) - stopped <= CONFIRMED_WITHIN_S * 1e6)
     is_second = np.zeros(len(n), np.bool_)
     is_second[1:] = (to[1:] == to[:-1]) & (stopped[1:] == stopped[:-1])  # of the same opt-out
     found[n] = is_prompt & ~is_second

@@ -203,12 +203,12 @@ def _left_out(evidence: Evidence) -> Integers:
         at = float(asked_at[nth])
         if any(begin <= at <= end for begin, end in evidence.world.away):
             continue
-        moments = np.full(len(people), at)
-        last = changed.before(people, moments)
+        unserved = np.flatnonzero(served_at > at + _GIVEN_WITHIN_S)
+        whose, moments = people[unserved], np.full(len(unserved), at)
+        last = changed.before(whose, moments)
         is_free = (last < 0) | (claims["change"][last] < 0) if len(claims) else last < 0
-        soon_at = np.minimum(given.next_at(people, moments), served_at)
-        waits = np.flatnonzero(is_free & (soon_at > at + _GIVEN_WITHIN_S))
-        left_out[waits[~shut_around(evidence, people[waits], moments[waits])]] = True
+        waits = np.flatnonzero(is_free & (given.next_at(whose, moments) > at + _GIVEN_WITHIN_S))
+        left_out[unserved[waits[~shut_around(evidence, whose[waits], moments[waits])]]] = True
     return people[left_out]
 
 

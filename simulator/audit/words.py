@@ -9,7 +9,7 @@ import numpy as np
 from simulator.audit.evidence import Booleans, Breaches, Evidence, Judged
 from simulator.audit.records import Rows, Texts
 from simulator.audit.wall_clock import Integers
-from simulator.model.arrays import is_among
+from simulator.model.arrays import is_among, places_of
 from simulator.model.wording import Names, Wording, key_of
 
 _UNKNOWN = -1  # of a text that the model can't render
@@ -50,12 +50,7 @@ def judge_words(evidence: Evidence) -> Judged:
 def _press_of(evidence: Evidence, acknowledged: Rows, rows: Integers) -> Integers:
     """The press behind each submission, -1 where none was acknowledged."""
     ids = np.ascontiguousarray(acknowledged["message_id"])
-    if not len(ids):
-        return np.full(len(rows), -1, np.int64)
-    wanted = evidence.submissions["message_id"][rows]
-    place = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
-    found: Integers = np.where(ids[place] == wanted, place, -1).astype(np.int64)
-    return found
+    return places_of(ids, evidence.submissions["message_id"][rows])
 
 
 def _uncalled(

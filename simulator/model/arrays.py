@@ -20,3 +20,12 @@ def is_among(values: NDArray[np.int64], chosen: NDArray[np.int64]) -> NDArray[np
     places = np.minimum(np.searchsorted(known, values), len(known) - 1)
     found: NDArray[Any] = known[places] == values
     return found
+
+
+def places_of(known: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each of `wanted` stands in `known`, which rises; -1 where it is not there."""
+    if not len(known):
+        return np.full(len(wanted), -1, np.int64)
+    places = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    found: NDArray[np.int64] = np.where(known[places] == wanted, places, -1).astype(np.int64)
+    return found

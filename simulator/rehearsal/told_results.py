@@ -5,9 +5,8 @@ from typing import Final
 
 from gateway.app import Gateway
 from gateway.core.bank.results import FigureName
-from gateway.core.bank.usage import usage_of
 from gateway.p2p.results import Results
-from gateway.store import usage
+from gateway.p2p.usage import UsageBook
 
 _FIGURES: Final = {
     "first texts": FigureName.INITIALS,
@@ -39,5 +38,4 @@ async def told_usage_usd(gateway: Gateway, campaign_id: int, since: float) -> fl
     """The bill for all that was asked for from `since` on (Unix seconds), as the campaign's admins read it."""
     campaign = gateway.campaigns[campaign_id]
     until = gateway.clock.now() + _DAY_S
-    groups = await usage.groups(gateway.database, campaign.key, since, until, None)
-    return usage_of(groups, campaign.limits).cost_usd
+    return (await UsageBook(gateway.database).between(campaign, since, until)).total.cost_usd

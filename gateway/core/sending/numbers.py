@@ -177,9 +177,8 @@ class NumberPool:
         buy = self._propose(need, BuyReason.REPLACEMENT if self.numbers else BuyReason.FIRST_NUMBER)
         if buy is not None:
             return Wait(poll_at, buy)
-        may_be_had = (
-            self.no_purchase(need.now) is None
-        )  # somebody else was quicker, or all are sold out just now
+        # Somebody else was quicker, or all are sold out just now.
+        may_be_had = self.no_purchase(need.now) is None
         return Wait(poll_at) if may_be_had and need.now < need.due_at + _PATIENCE_S else NoNumber()
 
     def _end_turn(self, need: Need) -> BuyOne | None:
