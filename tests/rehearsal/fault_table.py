@@ -17,8 +17,7 @@ MODULES = (
     "test_bugs_of_shared_opt_outs",
     "test_bugs_of_an_outsider",
     "test_bugs_of_an_outsider_in_the_store",
-    "test_bugs_of_a_second_outsider",
-    "test_bugs_of_a_third_outsider",
+    "test_bugs_of_later_outsiders",
     "test_bugs_of_breakers",
 )
 

@@ -1,5 +1,5 @@
-"""Bugs that a second outsider thought of and that no rule named at first, each in a world in which it does harm; and more
-of the kind for the rule that came of them."""
+"""Bugs that a second and a third outsider thought of and that no rule named at first, each in a world in which it does
+harm; and more of the kind for the rule that came of them."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from gateway.core.rules.errors import Box
 from gateway.core.rules.lifecycle import State
 from gateway.core.sending.numbers import NumberPool
 from gateway.pipeline import decision, delivery
-from gateway.store import buckets, chores, conversations
+from gateway.store import buckets, chores, conversations, counts
 from gateway.upkeep import inbound_poll
 from gateway.upkeep.inbound_poll import InboundPoll
 from gateway.upkeep.recovery import Recovery
@@ -81,6 +81,16 @@ _EARLY_LEAVERS = replace(
     ),
 )
 _TWO = together(known_at_once(small(ELECTION_DAY, hours=2.0, people=TALKATIVE)), "campaign")
+_OVERRUN = replace(
+    small(ELECTION_DAY, hours=2.5, volunteers=8),
+    people=replace(TALKATIVE, reply_share=0.6, opt_out_share=0.05, hostile_share=0.02),
+)
+_OVERRUN = replace(
+    _OVERRUN,
+    volunteers=replace(
+        _OVERRUN.volunteers, answer_median_s=120.0, answer_p99_s=200.0, desk_share=0.4, desk_every_s=60.0
+    ),
+)
 
 WORLDS = {
     "a calm day": World(_CALM),
@@ -95,6 +105,7 @@ WORLDS = {
     "one number of many is banned": World(_BANNED, contacts=600),
     "two campaigns with a list each": World(_TWO),
     "volunteers who leave early": World(_EARLY_LEAVERS),
+    "a desk that is overrun": World(_OVERRUN, contacts=300),
     "carriers filter a tenth": World(
         replace(_CALM, filtering=replace(ELECTION_DAY.filtering, base_share=0.10))
     ),
@@ -212,6 +223,17 @@ def a_filtered_number_goes_on(patch: Patch) -> None:
     patch.setattr(NumberPool, "quarantine", lambda *_: None)
 
 
+def a_look_takes_what_another_is_shown(patch: Patch) -> None:
+    free = r"\(v\.offered_at IS NULL OR v\.offered_at <= to_timestamp\(\$8\)\)"
+    rewrite(patch, conversations, "_ATTENTION", free, "true")
+
+
+def segments_of_a_state_that_was_left_stay(patch: Patch) -> None:
+    for name, statement in vars(counts).copy().items():
+        if isinstance(statement, str) and "-segments" in statement:
+            rewrite(patch, counts, name, r"-segments", "0")
+
+
 _BLOCKS, _IDLE, _CONSENT = "blocked_for_a_reason", "nothing_idles", "consent_kept"
 _RESULTS = "results_told"
 PLANTS = {
@@ -249,6 +271,12 @@ PLANTS = {
     ),
     "a filtered number goes on": Plant(
         a_filtered_number_goes_on, "one number of many is banned", "filtered_scripts_stopped"
+    ),
+    "a look takes what another is shown": Plant(
+        a_look_takes_what_another_is_shown, "a desk that is overrun", "replies_shown"
+    ),
+    "segments of a state that was left stay": Plant(
+        segments_of_a_state_that_was_left_stay, "a calm day", _RESULTS
     ),
 }
 
